@@ -1,0 +1,1 @@
+"""The facts of the first-party data sets, one TOML file each."""

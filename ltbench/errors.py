@@ -1,0 +1,48 @@
+"""What can go wrong, said in one sentence.
+
+Every error that a person can cause or mend derives from :class:`LtbenchError`; the command line
+prints its message without a traceback and leaves with its exit code.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class LtbenchError(Exception):
+    """A failure whose message says what is wrong, where, and what to do."""
+
+    exit_code = 1
+
+
+class UsageError(LtbenchError):
+    """The request cannot be carried out as asked: wrong name, value, file or folder."""
+
+    exit_code = 2
+
+
+class DataError(UsageError):
+    """Images or labels are missing, unreadable or do not fit the data set's facts."""
+
+
+class PluginError(UsageError):
+    """A plugin cannot be used: it failed to import, collides, or breaks the contract."""
+
+
+class DivergedError(LtbenchError):
+    """Training left the finite numbers, or its loss passed the protocol's bound."""
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """Return ``"; did you mean 'boda'?"``, or a list of what there is when nothing is near.
+
+    Args:
+        name: what was typed.
+        known: the names that would have been accepted.
+    """
+    names = sorted(known)
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    if near:
+        return f"; did you mean '{near[0]}'?"
+    return f"; there is {', '.join(names)}" if names else "; there is none"
