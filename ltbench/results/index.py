@@ -1,0 +1,138 @@
+"""The run index: what reports need of every run, kept in one file beside the runs.
+
+Opening three JSON files for each of 10,000 runs is what makes reports slow, so their small parts
+are kept in ``<runs>/.index.sqlite`` under the folder's path with the times and sizes of its files;
+a run whose files changed is read again. The index is a cache and nothing else: it may be deleted,
+broken, locked or impossible to write, and the answer stays the same.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ltbench.results.documents import read_json
+from ltbench.results.record import RunRecord, UnreadableRun, parse_record, unreadable
+
+INDEX_NAME = ".index.sqlite"
+_SCHEMA = 1
+_DEEPEST = 8
+_FILES = ("spec.json", "result.json", "error.json")
+
+
+def read_runs(root: Path) -> list[RunRecord]:
+    """Return every run below ``root`` (or ``root`` itself), in the order of their paths."""
+    found = {os.path.normpath(path): stamp for path, stamp in _find_runs(str(root), 0)}
+    kept = _load(root, found) if (root / INDEX_NAME).is_file() else {}
+    records: list[RunRecord] = []
+    fresh: list[tuple[str, str, str]] = []
+    for path in sorted(found):
+        documents = kept.get(path)
+        if documents is None:
+            documents = _read_documents(Path(path))
+            fresh.append((os.path.relpath(path, root), found[path], json.dumps(documents)))
+        records.append(_record(path, documents))
+    if not (root / "spec.json").is_file() and (fresh or len(kept) != len(found)):
+        _store(root, fresh, {os.path.relpath(path, root) for path in found})
+    return records
+
+
+def _find_runs(folder: str, depth: int) -> Iterator[tuple[str, str]]:
+    """Yield run folders with the stamp of their files; links are not followed."""
+    stamps: dict[str, str] = {}
+    below: list[str] = []
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.name in _FILES:
+                    state = entry.stat()
+                    stamps[entry.name] = f"{state.st_mtime_ns}:{state.st_size}"
+                elif not entry.name.startswith(".") and entry.is_dir(follow_symlinks=False):
+                    below.append(entry.path)
+    except OSError:
+        return
+    if "spec.json" in stamps:
+        yield folder, " ".join(stamps.get(name, "-") for name in _FILES)
+    elif depth < _DEEPEST:
+        for path in below:
+            yield from _find_runs(path, depth + 1)
+
+
+def _read_documents(folder: Path) -> dict[str, Any]:
+    """Return the small parts of a run's documents; ``unreadable`` holds a reason instead."""
+    try:
+        spec, result, error = (read_json(folder / name) for name in _FILES)
+    except UnreadableRun as problem:
+        return {"unreadable": str(problem)}
+    if spec is None:
+        return {"unreadable": "spec.json is missing"}
+    data = spec.get("data")
+    spec["data"] = {"title": data.get("title", "")} if isinstance(data, dict) else {}
+    for large in ("confusion", "domains", "val", "selection"):
+        (result or {}).pop(large, None)
+    if error is not None:
+        error.pop("traceback", None)
+    return {"spec": spec, "result": result, "error": error}
+
+
+def _record(path: str, documents: dict[str, Any]) -> RunRecord:
+    if "unreadable" in documents:
+        return unreadable(path, str(documents["unreadable"]))
+    try:
+        return parse_record(path, documents["spec"], documents["result"], documents["error"])
+    except (UnreadableRun, KeyError, TypeError, AttributeError) as problem:
+        return unreadable(path, str(problem))
+
+
+def _load(root: Path, found: dict[str, str]) -> dict[str, dict[str, Any]]:
+    """Return the documents of those runs whose files are as they were when indexed."""
+    kept: dict[str, dict[str, Any]] = {}
+    # Read-only, so that a folder on read-only media serves as well.
+    address = f"{(root / INDEX_NAME).absolute().as_uri()}?mode=ro"
+    with (
+        contextlib.suppress(sqlite3.Error),
+        contextlib.closing(sqlite3.connect(address, uri=True, timeout=5)) as database,
+    ):
+        if database.execute("PRAGMA user_version").fetchone() != (_SCHEMA,):
+            return {}
+        for relative, stamp, text in database.execute("SELECT path, stamp, documents FROM runs"):
+            path = os.path.normpath(os.path.join(root, str(relative)))
+            if found.get(path) != stamp:
+                continue
+            with contextlib.suppress(ValueError, TypeError, RecursionError):
+                documents = json.loads(text)
+                if isinstance(documents, dict):
+                    kept[path] = documents
+    return kept
+
+
+def _store(root: Path, fresh: list[tuple[str, str, str]], present: set[str]) -> None:
+    """Write what was read anew and forget runs that are gone; failing to do so costs only time."""
+    try:
+        _write(root / INDEX_NAME, fresh, present)
+    except sqlite3.DatabaseError as problem:
+        if isinstance(problem, sqlite3.OperationalError):
+            return  # locked by another process, or the folder cannot be written
+        with contextlib.suppress(OSError):
+            (root / INDEX_NAME).unlink()  # not a database: it is made anew the next time
+    except (OSError, UnicodeError):
+        return
+
+
+def _write(path: Path, fresh: list[tuple[str, str, str]], present: set[str]) -> None:
+    with contextlib.closing(sqlite3.connect(path, timeout=5)) as database, database:
+        database.execute("BEGIN IMMEDIATE")
+        if database.execute("PRAGMA user_version").fetchone() != (_SCHEMA,):
+            database.execute("DROP TABLE IF EXISTS runs")
+            database.execute(
+                "CREATE TABLE runs (path TEXT PRIMARY KEY, stamp TEXT, documents TEXT)"
+            )
+            database.execute(f"PRAGMA user_version = {_SCHEMA}")
+        gone = {row[0] for row in database.execute("SELECT path FROM runs")} - present
+        database.executemany("DELETE FROM runs WHERE path = ?", ((name,) for name in gone))
+        database.executemany("INSERT OR REPLACE INTO runs VALUES (?, ?, ?)", fresh)
