@@ -1,0 +1,169 @@
+"""Choosing runs, and grouping them into tables that compare like with like."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from ltbench.errors import UsageError, suggestion
+from ltbench.results.frame import Runs
+from ltbench.results.record import clean
+
+
+@dataclass(frozen=True)
+class Table:
+    """The runs that share a protocol hash: same data, protocol, backbone and precision.
+
+    Attributes:
+        runs: these runs, done or not.
+        dataset: the data set's name with its options where they are not the default.
+        setting: backbone, steps, precision and model selection, as running text.
+    """
+
+    runs: Runs
+    protocol_hash: str
+    dataset: str
+    title: str
+    protocol: str
+    setting: str
+
+    @property
+    def heading(self) -> str:
+        """Return what tells this table from all others."""
+        title = f" ({self.title})" if self.title and self.title != self.dataset else ""
+        return f"{self.dataset}{title}: {self.setting}"
+
+
+def select_runs(
+    runs: Runs,
+    algos: Sequence[str] = (),
+    datasets: Sequence[str] = (),
+    protocols: Sequence[str] = (),
+) -> Runs:
+    """Return the readable runs that match; an empty filter lets everything through.
+
+    Args:
+        runs: what was read.
+        algos: labels (``boda[weight=0.5]``), or algorithms with their stages (``boda+crt``).
+        datasets: names of data sets, with or without options.
+        protocols: names of protocols, or the first digits of protocol hashes.
+
+    Raises:
+        UsageError: a filter matches nothing; the message suggests what it may have meant.
+    """
+    table = runs.table
+    chosen = table["status"] != "unreadable"
+    if not chosen.any():
+        raise UsageError(
+            f"None of the {len(table)} run folders found can be read; the first, "
+            f"{table['path'].iloc[0]}, says: {table['reason'].iloc[0]}."
+        )
+    base = table["label"].str.replace(r"\[[^\]]*\]", "", regex=True)
+    names = table["protocol"].map(lambda protocol: str(protocol.get("name", "")))
+    chosen &= _matches("--algo", algos, (table["label"], base), chosen)
+    chosen &= _matches("--dataset", datasets, (table["dataset"], dataset_names(table)), chosen)
+    chosen &= _matches("--protocol", protocols, (names, table["protocol_hash"]), chosen)
+    return runs.where(chosen.to_numpy())
+
+
+def split_tables(runs: Runs) -> list[Table]:
+    """Return one table for each protocol hash, ordered by data set."""
+    names = dataset_names(runs.table)
+    tables = []
+    for protocol_hash, rows in runs.table.groupby("protocol_hash", sort=False):
+        first = rows.iloc[0]
+        tables.append(
+            Table(
+                runs.where((runs.table["protocol_hash"] == protocol_hash).to_numpy()),
+                str(protocol_hash),
+                names.loc[rows.index[0]],
+                first["title"],
+                clean(str(first["protocol"].get("name", ""))),
+                _setting(first),
+            )
+        )
+    return sorted(tables, key=lambda table: (table.dataset, table.setting, table.protocol_hash))
+
+
+def only_table(runs: Runs, purpose: str) -> Table:
+    """Return the one table of these runs.
+
+    Raises:
+        UsageError: the runs belong to several; the message says how to choose.
+    """
+    tables = split_tables(runs)
+    if len(tables) > 1:
+        choices = "; ".join(f"{t.dataset} --protocol {t.protocol_hash[:8]}" for t in tables[:6])
+        more = f" and {len(tables) - 6} more" if len(tables) > 6 else ""
+        raise UsageError(
+            f"The runs belong to {len(tables)} tables and {purpose} shows one: choose with "
+            f"--dataset and --protocol among {choices}{more}."
+        )
+    return tables[0]
+
+
+def done(runs: Runs, purpose: str) -> Runs:
+    """Return the runs that have a result.
+
+    Raises:
+        UsageError: there is none.
+    """
+    finished = runs.where((runs.table["status"] == "done").to_numpy())
+    if finished.table.empty:
+        raise UsageError(
+            f"No run here is done, and {purpose} needs one; see `ltbench leaderboard`."
+        )
+    return finished
+
+
+def dataset_names(table: pd.DataFrame) -> pd.Series:
+    """Return each run's data set with its options, ``cifar100-lt[ratio=50]``."""
+    return pd.Series(
+        [
+            f"{name}[{','.join(f'{k}={_plain(v)}' for k, v in options.items())}]"
+            if options
+            else name
+            for name, options in zip(table["dataset"], table["options"], strict=True)
+        ],
+        index=table.index,
+        dtype=object,
+    )
+
+
+def _setting(run: pd.Series) -> str:
+    protocol: dict[str, Any] = run["protocol"]
+    parts = [
+        run["backbone"] + (" (pretrained)" if run["pretrained"] else ""),
+        f"{protocol['steps']} steps" if "steps" in protocol else "",
+        str(run["precision"]),
+        f"chosen on validation by {protocol['select']}" if "select" in protocol else "",
+        f"protocol {protocol['name']}" if protocol.get("name") else "",
+    ]
+    return ", ".join(clean(part) for part in parts if part)
+
+
+def _plain(value: object) -> str:
+    return clean(value if isinstance(value, str) else json.dumps(value))
+
+
+def _matches(
+    option: str, wanted: Sequence[str], columns: tuple[pd.Series, ...], within: pd.Series
+) -> pd.Series:
+    if not wanted:
+        return within
+    matched = pd.Series(False, index=within.index)
+    for name in wanted:
+        hits = pd.Series(False, index=within.index)
+        for column in columns:
+            hits |= column == name
+            if option == "--protocol" and len(name) >= 4:
+                hits |= column.str.startswith(name)
+        if not (hits & within).any():
+            known = set().union(*(column[within] for column in columns))
+            raise UsageError(f"{option} '{name}' matches no run here{suggestion(name, known)}.")
+        matched |= hits
+    return matched

@@ -1,0 +1,159 @@
+"""Leaderboards for the terminal, for Markdown and for LaTeX."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+
+from tabulate import tabulate
+
+from ltbench.report.content import Content, Leaderboard
+from ltbench.report.grid import Grid, comparison_grid, results_grid, summary_grid
+from ltbench.report.wording import (
+    content_notes,
+    footnotes,
+    omnibus_sentence,
+    subtitle,
+    summary_notes,
+)
+
+WIDTH = 118
+_NARROWEST_NAME = 14
+
+
+def terminal(content: Content) -> str:
+    """Return plain text of at most about 118 columns."""
+    blocks = [_terminal_board(board) for board in content.boards]
+    if content.summary:
+        title = f"Across data sets: ranks on {content.summary.metric.words}"
+        table = terminal_grid(summary_grid(content.summary))
+        blocks.append(
+            "\n\n".join([_underlined(title), table, _notes(summary_notes(content.summary))])
+        )
+    blocks += [_wrapped(note) for note in content_notes(content)]
+    return "\n\n\n".join(blocks) + "\n"
+
+
+def markdown(content: Content) -> str:
+    """Return GitHub-flavoured Markdown."""
+    parts: list[str] = []
+    for board in content.boards:
+        parts += [f"### {_md(board.table.heading)}", _md(subtitle(board))]
+        parts.append(markdown_grid(results_grid(board)))
+        parts.append("\n".join(f"- {_md(s)}" for s in _sentences(board)))
+        comparison = comparison_grid(board)
+        if comparison:
+            parts.append(markdown_grid(comparison))
+        parts.append("\n".join(f"- <sub>{_md(note)}</sub>" for note in footnotes(board)))
+    if content.summary:
+        parts.append(f"### Across data sets: ranks on {content.summary.metric.words}")
+        parts.append(markdown_grid(summary_grid(content.summary)))
+        parts.append("\n".join(f"- {_md(note)}" for note in summary_notes(content.summary)))
+    parts += [_md(note) for note in content_notes(content)]
+    return "\n\n".join(parts) + "\n"
+
+
+def latex(content: Content) -> str:
+    """Return LaTeX tables for the packages booktabs and (for long names) nothing else."""
+    parts = ["% \\usepackage{booktabs}"]
+    for board in content.boards:
+        caption = f"{board.table.heading}. {subtitle(board)}."
+        parts.append(latex_table(results_grid(board), caption))
+        notes = [*_sentences(board), *footnotes(board)]
+        parts.append("\n".join(f"\\par\\footnotesize {tex(note)}" for note in notes))
+        comparison = comparison_grid(board)
+        if comparison:
+            caption = f"{board.table.heading}: differences from {board.reference} in points."
+            parts.append(latex_table(comparison, caption))
+    if content.summary:
+        caption = f"Ranks on {content.summary.metric.words} across data sets."
+        parts.append(latex_table(summary_grid(content.summary), caption))
+        notes = summary_notes(content.summary)
+        parts.append("\n".join(f"\\par\\footnotesize {tex(note)}" for note in notes))
+    parts += [f"\\par\\footnotesize {tex(note)}" for note in content_notes(content)]
+    return "\n\n".join(parts) + "\n"
+
+
+def terminal_grid(grid: Grid) -> str:
+    """Return a grid as aligned text; names that would make it too wide are wrapped."""
+    others = [
+        max(
+            len(part)
+            for cell in (grid.head[i], *(row[i] for row in grid.body))
+            for part in cell.split("\n")
+        )
+        for i in range(1, len(grid.head))
+    ]
+    room = max(_NARROWEST_NAME, WIDTH - sum(others) - 2 * len(others))
+    body = [("\n".join(textwrap.wrap(row[0], room)), *row[1:]) for row in grid.body]
+    align = ("left", *("right" for _ in others))
+    return str(tabulate(body, grid.head, tablefmt="simple", colalign=align, disable_numparse=True))
+
+
+def markdown_grid(grid: Grid) -> str:
+    """Return a grid as a GitHub table."""
+    head = [_md(cell.replace("\n", " ")) for cell in grid.head]
+    lines = [head, ["---", *("---:" for _ in head[1:])]]
+    lines += [[_md(cell) for cell in row] for row in grid.body]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def latex_table(grid: Grid, caption: str) -> str:
+    """Return a grid as a table environment in the style of booktabs."""
+    head = " & ".join(tex(cell.replace("\n", " ")) for cell in grid.head)
+    rows = "\n".join("    " + " & ".join(tex(cell) for cell in row) + r" \\" for row in grid.body)
+    return (
+        "\\begin{table}\n  \\centering\n"
+        f"  \\caption{{{tex(caption)}}}\n"
+        f"  \\begin{{tabular}}{{l{'r' * (len(grid.head) - 1)}}}\n    \\toprule\n"
+        f"    {head} \\\\\n    \\midrule\n{rows}\n    \\bottomrule\n"
+        "  \\end{tabular}\n\\end{table}"
+    )
+
+
+_TEX = {
+    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
+    "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
+    "±": r"$\pm$", "−": "$-$", "▲": r"$\blacktriangle$", "▼": r"$\blacktriangledown$",
+    "ω": r"$\omega$", "²": "$^2$", "χ": r"$\chi$", "×": r"$\times$", "–": "--", "—": "---",
+    "√": r"$\surd$", "✓": r"$\checkmark$", "<": "$<$", ">": "$>$", "≥": r"$\geq$",
+}  # fmt: skip
+
+
+def tex(text: str) -> str:
+    """Return text in which LaTeX's special characters, and those of the tables, print."""
+    return "".join(_TEX.get(character, character) for character in text)
+
+
+def _terminal_board(board: Leaderboard) -> str:
+    parts = [
+        _underlined(board.table.heading) + "\n" + _wrapped(subtitle(board)),
+        terminal_grid(results_grid(board)),
+        "\n".join(_wrapped(sentence) for sentence in _sentences(board)),
+    ]
+    comparison = comparison_grid(board)
+    if comparison:
+        parts.append(terminal_grid(comparison))
+    return "\n\n".join([*parts, _notes(footnotes(board))])
+
+
+def _sentences(board: Leaderboard) -> list[str]:
+    return [omnibus_sentence(board, metric) for metric in board.declared]
+
+
+def _underlined(title: str) -> str:
+    title = _wrapped(title)
+    return f"{title}\n{'=' * max(len(line) for line in title.split(chr(10)))}"
+
+
+def _notes(notes: list[str]) -> str:
+    return "\n".join(_wrapped(f"- {note}") for note in notes)
+
+
+def _wrapped(text: str) -> str:
+    return textwrap.fill(text, WIDTH, subsequent_indent="  ", break_on_hyphens=False)
+
+
+def _md(text: str) -> str:
+    """Escape what Markdown would take for markup in names; code spans stay."""
+    return re.sub(r"([|<>*_\[\]\\])", r"\\\1", text)

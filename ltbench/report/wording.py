@@ -1,0 +1,150 @@
+"""The sentences of a leaderboard: headings, test results and the footnotes that bound them."""
+
+from __future__ import annotations
+
+import math
+
+from ltbench.report.content import Content, Leaderboard, Row, Summary
+from ltbench.report.metrics import Metric
+
+
+def p_value(p: float) -> str:
+    """Return "p = .012", "p < .001", or "p —" where there is none."""
+    if math.isnan(p):
+        return "p —"
+    if p < 0.0005:
+        return "p < .001"
+    return f"p = {p:.3f}".replace("0.", ".", 1)
+
+
+def seeds(board: Leaderboard) -> str:
+    """Return how many seeds a mean is over, "n = 5 seeds" or "n = 3 to 5 seeds"."""
+    counts = sorted({row.done for row in board.rows if row.done})
+    if not counts:
+        return "no run is done"
+    if len(counts) == 1:
+        return f"n = {counts[0]} seed{'s' if counts[0] > 1 else ''}"
+    return f"n = {counts[0]} to {counts[-1]} seeds, in column k/N"
+
+
+def subtitle(board: Leaderboard) -> str:
+    """Return what the cells of the table hold."""
+    if any(not math.isnan(cell.half_width) for row in board.rows for cell in row.cells.values()):
+        return f"mean ± half the 95 % t-interval over seeds, {seeds(board)}; % unless a loss"
+    return f"scores without ±: it takes two seeds, {seeds(board)}; % unless a loss"
+
+
+def omnibus_sentence(board: Leaderboard, metric: Metric) -> str:
+    """Return the analysis of variance of one metric in a sentence."""
+    test = board.analysis.omnibus[metric.name]
+    name = metric.words[0].upper() + metric.words[1:]
+    if test.reason:
+        return f"{name}: no analysis of variance; {test.reason}."
+    adjusted = board.analysis.omnibus_holm[metric.name]
+    verdict = (
+        "not all methods are equal"
+        if board.analysis.claims(metric.name)
+        else "no difference was found, which does not show that there is none"
+    )
+    return (
+        f"{name}: Welch's F({test.df1:.0f}, {test.df2:.1f}) = {test.statistic:.2f}, "
+        f"{p_value(test.p)}; calibrated {p_value(test.p_calibrated)}, "
+        f"after Holm {p_value(adjusted)}; ω² = {test.omega_squared:.2f}: {verdict}."
+    )
+
+
+def footnotes(board: Leaderboard) -> list[str]:
+    """Return which tests a table used, what they cannot show, and what is missing."""
+    analysis, notes = board.analysis, []
+    notes.append(
+        "± covers the spread over seeds alone; a finite test set adds an error of its own, which "
+        "`ltbench stats` bootstraps from the predictions."
+    )
+    if analysis.ranks:
+        notes.append(
+            f"rank: the ranks a method could hold on {board.primary.words}, counting only "
+            "differences that survive a test of all pairs (Games–Howell's statistic, family-wise "
+            "5 %). Methods that share a letter were not told apart; that does not make them equal."
+        )
+    if any(not test.reason for test in analysis.omnibus.values()):
+        notes.append(
+            "Calibrated p-values draw the test's statistic thousands of times under no difference "
+            "(parametric bootstrap), because Welch's F and Games–Howell find too many differences "
+            "at few seeds. Holm is over "
+            f"{_listed([m.words for m in board.declared])}; only these carry claims. "
+            "An analysis of variance does not say which methods differ."
+        )
+    if len(analysis.comparisons):
+        notes.append(
+            f"Against {board.reference}: Welch's t, Holm over all {len(analysis.comparisons)} "
+            "comparisons of this table (methods × metrics); ▲ better and ▼ worse at 5 %, claimed "
+            "only where the analysis of variance finds a difference. Differences are in points, "
+            "g is Hedges'. No mark means not shown, not equal."
+        )
+    return notes + _gaps(board)
+
+
+def content_notes(content: Content) -> list[str]:
+    """Return what a report passed over."""
+    if not content.unreadable:
+        return []
+    path, reason = content.unreadable[0]
+    more = f" (and {len(content.unreadable) - 1} more)" if len(content.unreadable) > 1 else ""
+    return [f"Passed over, because it cannot be read: {path}: {reason}{more}."]
+
+
+def summary_notes(summary: Summary) -> list[str]:
+    """Return the test across data sets in words, with what its power allows."""
+    result, notes = summary.result, []
+    if result.reason:
+        notes.append(f"No test across data sets: {result.reason}.")
+    else:
+        methods, datasets = result.ranks.shape
+        notes.append(
+            f"Friedman's χ²({result.df}) = {result.statistic:.2f}, {p_value(result.p)}; by "
+            f"permuting ranks within data sets {p_value(result.p_permutation)}. Blocks are the "
+            f"{datasets} data sets, not seeds."
+        )
+        notes.append(
+            f"Nemenyi: mean ranks differ at 5 % when more than {result.critical_difference:.2f} "
+            f"apart, of the {methods - 1} possible"
+            + (
+                ": no two methods can, with so few data sets."
+                if result.critical_difference >= methods - 1
+                else "; with few data sets only large differences pass."
+            )
+        )
+    if result.incomplete:
+        notes.append(
+            "Left out, for want of a score on every data set: " + ", ".join(result.incomplete) + "."
+        )
+    notes += [f"A data set counts once; not counted: {name}." for name in summary.left_out]
+    return notes
+
+
+def _gaps(board: Leaderboard) -> list[str]:
+    notes = list(board.analysis.missing)
+    broken = [row for row in board.rows if row.started > row.done]
+    if broken:
+        listed = ", ".join(f"{row.label} ({', '.join(_broken(row))})" for row in broken)
+        notes.append(
+            f"k/N: seeds with a result of seeds run. Without one: {listed}; the means are over the "
+            "other seeds and may flatter."
+        )
+    unfinished = [f"{r.label} ({r.unfinished})" for r in board.rows if r.unfinished]
+    if unfinished:
+        notes.append(f"Not finished, and not counted: {', '.join(unfinished)}.")
+    if any(math.isnan(cell.mean) for row in board.rows for cell in row.cells.values()):
+        notes.append(
+            "—: missing (no run, or no image in that bucket); left out of every aggregate."
+        )
+    return notes
+
+
+def _broken(row: Row) -> list[str]:
+    numbers = {"failed": row.failed, "diverged": row.diverged}
+    return [f"{number} {word}" for word, number in numbers.items() if number]
+
+
+def _listed(words: list[str]) -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"

@@ -1,0 +1,39 @@
+"""Means over seeds and their t-intervals."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from ltbench.stats.groups import FloatArray
+
+
+def half_width(values: FloatArray, confidence: float = 0.95) -> float:
+    """Return half the width of Student's t-interval of the mean; NaN for fewer than two values.
+
+    Student, "The probable error of a mean", Biometrika 6 (1908): t(n−1) · s / √n, with the sample
+    standard deviation s (ddof 1).
+    """
+    n = len(values)
+    if n < 2:
+        return float("nan")
+    quantile = stats.t.ppf(0.5 + confidence / 2, n - 1)
+    return float(quantile * values.std(ddof=1) / np.sqrt(n))
+
+
+def summarise(scores: pd.DataFrame, confidence: float = 0.95) -> pd.DataFrame:
+    """Return n, mean, standard deviation and t half-width for each label and metric.
+
+    Args:
+        scores: columns ``label``, ``metric``, ``value``; NaN values are left out.
+        confidence: coverage of the interval, in (0, 1).
+
+    Returns:
+        A frame indexed by (label, metric) with the columns ``n``, ``mean``, ``sd``, ``half_width``.
+    """
+    known = scores.dropna(subset=["value"]).groupby(["label", "metric"], sort=False)["value"]
+    table = known.agg(n="count", mean="mean", sd="std")
+    quantile = stats.t.ppf(0.5 + confidence / 2, np.maximum(table["n"] - 1, 1))
+    table["half_width"] = quantile * table["sd"] / np.sqrt(table["n"])
+    return table

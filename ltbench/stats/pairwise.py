@@ -1,0 +1,94 @@
+"""Which methods differ? All pairs at once, by Games and Howell's statistic."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from ltbench.stats.calibration import DRAWS, exceedance, null_moments
+from ltbench.stats.effect_size import hedges_g
+from ltbench.stats.groups import FloatArray, Groups
+
+MOST_METHODS = 100
+"""Beyond this many methods the table of all pairs says nothing that can be read."""
+
+
+def all_pairs(groups: Groups, draws: int = DRAWS, *, textbook: bool = False) -> pd.DataFrame:
+    """Compare every pair of methods; the family is all the pairs.
+
+    Games & Howell, Journal of Educational Statistics 1 (1976) 113–125: Welch's t of the pair with
+    an error rate over all pairs. The p-value is that of the greatest \\|t\\| of all pairs when no
+    method differs, drawn by parametric bootstrap; the textbook's studentized range is too liberal
+    at few seeds (see :mod:`ltbench.stats.calibration`).
+
+    Args:
+        groups: the methods' scores; those with fewer than two seeds are left out.
+        draws: how many times the null distribution is drawn.
+        textbook: also compute the p-value of the studentized range (column ``p_games_howell``).
+
+    Returns:
+        One row a pair: ``a``, ``b``, ``difference`` (a − b), ``low`` and ``high`` (95 % interval,
+        simultaneous over all pairs), ``g`` (Hedges), ``t``, ``df``, ``p``. Pairs in which neither
+        method's seeds vary have NaN from ``low`` on: nothing says by what to judge them.
+    """
+    usable = groups.replicated()
+    first, second = np.triu_indices(len(usable.names), 1)
+    means, variances, counts = usable.means, usable.variances, usable.counts
+    difference = means[first] - means[second]
+    error = np.sqrt(variances[first] / counts[first] + variances[second] / counts[second])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        t = np.where(error > 0, difference / error, np.nan)
+        df = error**4 / (
+            (variances[first] / counts[first]) ** 2 / (counts[first] - 1)
+            + (variances[second] / counts[second]) ** 2 / (counts[second] - 1)
+        )
+    greatest = _greatest_t(usable, draws)
+    reach = np.quantile(greatest, 0.95) * error if len(greatest) else np.full(len(t), np.nan)
+    reach = np.where(error > 0, reach, np.nan)
+    table = pd.DataFrame(
+        {
+            "a": [usable.names[i] for i in first],
+            "b": [usable.names[j] for j in second],
+            "difference": difference,
+            "low": difference - reach,
+            "high": difference + reach,
+            "g": [
+                hedges_g(usable.values[i], usable.values[j])
+                for i, j in zip(first, second, strict=True)
+            ],
+            "t": t,
+            "df": df,
+            "p": exceedance(np.abs(t), greatest) if len(greatest) else np.full(len(t), np.nan),
+        }
+    )
+    if textbook:
+        table["p_games_howell"] = _studentized_range(t, df, len(usable.names))
+    return table
+
+
+def _greatest_t(groups: Groups, draws: int) -> FloatArray:
+    """Return, for each draw under no difference, the greatest absolute Welch t of all pairs."""
+    counts, constant = groups.counts, groups.variances == 0
+    k = len(counts)
+    if k < 2 or constant.all():
+        return np.empty(0)
+    blocks = []
+    for means, variances in null_moments(groups, draws):
+        errors = variances / counts
+        greatest = np.zeros(len(means))
+        for i in range(k - 1):
+            apart = (means[:, i + 1 :] - means[:, i : i + 1]) ** 2
+            error = errors[:, i + 1 :] + errors[:, i : i + 1]
+            squares = np.divide(apart, error, out=np.zeros_like(apart), where=error > 0)
+            np.maximum(greatest, squares.max(axis=1), out=greatest)
+        blocks.append(np.sqrt(greatest))
+    return np.concatenate(blocks)
+
+
+def _studentized_range(t: FloatArray, df: FloatArray, methods: int) -> FloatArray:
+    p = np.full(len(t), np.nan)
+    known = ~np.isnan(t)
+    if known.any():
+        p[known] = stats.studentized_range.sf(np.abs(t[known]) * np.sqrt(2), methods, df[known])
+    return p
