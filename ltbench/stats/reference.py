@@ -7,10 +7,9 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 from scipy import stats
-from statsmodels.stats.multitest import multipletests
 
 from ltbench.stats.effect_size import hedges_g
-from ltbench.stats.groups import Groups
+from ltbench.stats.groups import FloatArray, Groups
 
 
 def against_reference(by_metric: Mapping[str, Groups], reference: str) -> pd.DataFrame:
@@ -40,11 +39,12 @@ def against_reference(by_metric: Mapping[str, Groups], reference: str) -> pd.Dat
     return table
 
 
-def holm(p: np.ndarray) -> np.ndarray:
+def holm(p: FloatArray) -> FloatArray:
     """Return Holm-adjusted p-values; NaN counts in the family as 1 and stays NaN."""
-    if len(p) == 0:
-        return p
-    adjusted = multipletests(np.where(np.isnan(p), 1.0, p), method="holm")[1]
+    order = np.argsort(np.where(np.isnan(p), np.inf, p), kind="stable")
+    steps = np.where(np.isnan(p), 1.0, p)[order] * np.arange(len(p), 0, -1)
+    adjusted = np.empty(len(p))
+    adjusted[order] = np.minimum(np.maximum.accumulate(steps), 1.0)
     return np.where(np.isnan(p), np.nan, adjusted)
 
 

@@ -1,0 +1,97 @@
+"""How many seeds a difference of a given size would need to be found."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+MOST_SEEDS = 1_000
+
+
+def pair_power(effect: float, seeds: int, level: float = 0.05) -> float:
+    """Return the power of a two-sided t-test between two methods.
+
+    Args:
+        effect: difference in standard deviations over seeds.
+        seeds: seeds of each method, at least 2.
+        level: the test's level; for the first step of Holm, 0.05 over the size of the family.
+    """
+    df = 2 * seeds - 2
+    return _noncentral(float(stats.t.isf(level / 2, df)), df, effect, seeds)
+
+
+def all_pairs_power(effect: float, seeds: int, methods: int, level: float = 0.05) -> float:
+    """Return the power to find one given pair among all pairs (Tukey's studentized range).
+
+    The variance is pooled over all methods, so this is an upper bound for Games–Howell.
+    """
+    df = methods * (seeds - 1)
+    quantile = float(stats.studentized_range.isf(level, methods, df)) / math.sqrt(2)
+    return _noncentral(quantile, df, effect, seeds)
+
+
+def power_table(
+    sd: float, difference: float, methods: int, family: int, seeds: int
+) -> pd.DataFrame:
+    """Return what it takes to find a difference with a probability of 80 %.
+
+    Args:
+        sd: standard deviation over seeds, in the metric's unit.
+        difference: the difference to be found, in the same unit.
+        methods: methods of the table.
+        family: comparisons with the reference that Holm corrects for.
+        seeds: seeds a method has now; its power is given too.
+
+    Returns:
+        One row a test: ``test``, ``power_now`` (NaN below two seeds), ``seeds_needed`` (NaN beyond
+        :data:`MOST_SEEDS`).
+    """
+    effect = abs(difference) / sd
+    tests: dict[str, Callable[[int], float]] = {
+        "two methods alone": lambda n: pair_power(effect, n),
+        f"one of {family} comparisons (Holm, first step)": lambda n: pair_power(
+            effect, n, 0.05 / family
+        ),
+        f"one pair among all of {methods} methods (Tukey)": lambda n: all_pairs_power(
+            effect, n, methods
+        ),
+    }
+    return pd.DataFrame(
+        [
+            {
+                "test": name,
+                "power_now": power(seeds) if seeds >= 2 else math.nan,
+                "seeds_needed": _seeds_needed(power),
+            }
+            for name, power in tests.items()
+        ]
+    )
+
+
+def pooled_sd(variances: np.ndarray, counts: np.ndarray) -> float:
+    """Return the standard deviation within methods, pooled; NaN where none has two seeds."""
+    freedom = counts[counts >= 2] - 1
+    if not len(freedom):
+        return math.nan
+    return float(math.sqrt((freedom * variances[counts >= 2]).sum() / freedom.sum()))
+
+
+def _noncentral(quantile: float, df: float, effect: float, seeds: int) -> float:
+    shift = effect * math.sqrt(seeds / 2)
+    return float(stats.nct.sf(quantile, df, shift) + stats.nct.cdf(-quantile, df, shift))
+
+
+def _seeds_needed(power: Callable[[int], float], target: float = 0.8) -> float:
+    low, high = 1, 2
+    while power(high) < target:
+        low, high = high, 2 * high
+        if high > MOST_SEEDS:
+            return math.nan
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if power(middle) >= target else (middle, high)
+    return float(high)
