@@ -1,0 +1,6 @@
+"""``python -m ltbench`` is ``ltbench``."""
+
+from ltbench.cli.main import main
+
+if __name__ == "__main__":
+    main()

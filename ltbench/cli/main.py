@@ -1,0 +1,71 @@
+"""The ``ltbench`` command: the group, its errors, and the commands that join it."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import traceback
+from typing import Any
+
+import click
+
+from ltbench import __version__
+from ltbench.errors import LtbenchError, suggestion
+
+COMMANDS = ("run", "plugins", "data")
+INTERRUPTED = 130  # the shell's own code for a program that Ctrl-C ended
+
+
+class _Group(click.Group):
+    """A group whose unknown commands get a suggestion, and whose errors are one sentence."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
+            near = suggestion(args[0], self.list_commands(ctx))
+            ctx.fail(f"there is no command '{args[0]}'{near}")
+        return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except LtbenchError as error:
+            if ctx.params.get("debug"):
+                traceback.print_exc()
+            click.echo(f"Error: {error}", err=True)
+            sys.exit(error.exit_code)
+        except KeyboardInterrupt:
+            click.echo("Stopped.", err=True)
+            sys.exit(INTERRUPTED)
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="ltbench")
+@click.option("--debug", is_flag=True, envvar="LTBENCH_DEBUG", help="Show tracebacks of errors.")
+def cli(debug: bool) -> None:
+    """Compare training methods for long-tailed and multi-domain image classification.
+
+    \b
+    Examples:
+      ltbench run --algo erm,boda --dataset digits-mini-mlt --seeds 5
+      ltbench leaderboard
+      ltbench plugins list
+    """
+
+
+def main() -> None:
+    """Run the command line."""
+    from ltbench.plugins.manager import get_plugins
+
+    for command in COMMANDS:
+        importlib.import_module(f"ltbench.cli.{command}").ltbench_commands(cli)
+    try:
+        plugins = get_plugins()
+    except LtbenchError as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(error.exit_code)
+    plugins.call("ltbench_commands", cli=cli)
+    for problem in plugins.problems():
+        click.echo(f"Warning: {problem}", err=True)
+    cli()

@@ -1,0 +1,188 @@
+"""A sweep as the command line sees it: what will run, progress, and what came of it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+import rich.progress
+
+from ltbench.cli.progress import make_display
+from ltbench.data.store import is_cached, open_store
+from ltbench.errors import LtbenchError, UsageError
+from ltbench.executors.base import Executor, Stopped
+from ltbench.plugins.manager import get_plugins
+from ltbench.results.folder import RunFolder
+from ltbench.training.job import Job
+from ltbench.training.plan import Plan, Request
+from ltbench.training.spec import RunSpec
+
+
+class SweepStopped(LtbenchError):
+    """The user stopped the sweep."""
+
+    exit_code = 130
+
+
+class Sweep:
+    """The runs of one ``ltbench run``.
+
+    Args:
+        plan: the runs and their data sets.
+        out: the folder of the runs.
+        quiet: show no progress.
+    """
+
+    def __init__(self, plan: Plan, out: Path, *, quiet: bool) -> None:
+        self.plan, self.out, self.quiet = plan, out, quiet
+        self.outcomes: dict[Path, str] = {}
+
+    def describe(self, *, as_json: bool) -> None:
+        """Print the runs: which, where, and whether they are done."""
+        rows = [(spec, spec.folder(self.out)) for spec in self.plan.specs]
+        if as_json:
+            click.echo(json.dumps([_summary(s, f, _state(f)) for s, f in rows], indent=1))
+            return
+        for spec, folder in rows:
+            click.echo(
+                f"{_state(folder):8} {spec.label} on {spec.dataset.name} seed {spec.seed}  {folder}"
+            )
+        done = sum(RunFolder(folder).done for _, folder in rows)
+        click.echo(f"{len(rows)} runs, {done} of them done")
+
+    def prepare(self, request: Request) -> None:
+        """Check the output folder and get images and weights ready before any run starts.
+
+        Raises:
+            UsageError: the folder is not writable, an image is broken, or weights are missing.
+        """
+        check_writable(self.out)
+        for dataset, split in self.plan.datasets:
+            if is_cached(dataset, split) or self.quiet:
+                open_store(dataset, split)
+                continue
+            with rich.progress.Progress(console=rich.console.Console(stderr=True)) as bar:
+                task = bar.add_task(f"Decoding {dataset.name}", total=len(split))
+                open_store(dataset, split, lambda done, total: bar.update(task, completed=done))  # noqa: B023
+        _check_backbones(self.plan, request)
+
+    def run(self, executor: Executor, jobs: Sequence[Job]) -> int:
+        """Carry out what is not done yet and return the number of runs that failed.
+
+        Raises:
+            SweepStopped: the user pressed Ctrl-C.
+        """
+        open_jobs = [job for job in jobs if not RunFolder(job.folder).done]
+        self.outcomes = {job.folder: "done" for job in jobs}
+        display = make_display(len(jobs), len(jobs) - len(open_jobs), quiet=self.quiet)
+        plugins = get_plugins()
+
+        def observe(job: Job, event: Mapping[str, Any]) -> None:
+            display.show(job, event)
+            if event["event"] == "started":
+                plugins.call("ltbench_run_started", run=job.spec)
+            elif event["event"] == "evaluated":
+                record = {k: v for k, v in event.items() if k != "event"}
+                plugins.call("ltbench_run_evaluated", run=job.spec, record=record)
+            elif event["event"] == "finished":
+                result = event["result"]
+                self.outcomes[job.folder] = result.get("status", "done")
+                plugins.call("ltbench_run_finished", run=job.spec, result=result)
+
+        with display:
+            try:
+                if open_jobs:
+                    executor.run(open_jobs, observe)
+            except Stopped:
+                done = sum(RunFolder(job.folder).done for job in jobs)
+                raise SweepStopped(
+                    f"stopped with {done} of {len(jobs)} runs done; type the same command to go on"
+                ) from None
+        return sum(outcome in ("failed", "diverged") for outcome in self.outcomes.values())
+
+    def conclude(self, *, as_json: bool, leaderboard: bool) -> None:
+        """Print what came of the runs, the table, and what to type next."""
+        folders = {spec.folder(self.out.resolve()): spec for spec in self.plan.specs}
+        if as_json:
+            runs = [_summary(s, f, self.outcomes[f]) for f, s in folders.items()]
+            click.echo(json.dumps({"out": str(self.out), "runs": runs}, indent=1))
+            return
+        for folder, outcome in self.outcomes.items():
+            if outcome in ("failed", "diverged"):
+                cause = json.loads(RunFolder(folder).error.read_text())["error"]
+                click.echo(
+                    f"{outcome}: {folders[folder].label} seed {folders[folder].seed}: {cause}"
+                )
+        if leaderboard and any(outcome == "done" for outcome in self.outcomes.values()):
+            from ltbench.report.leaderboard import render
+
+            names = sorted({spec.dataset.name for spec in self.plan.specs})
+            click.echo(render(self.out, datasets=names))
+        click.echo(f"The runs lie in {self.out}/. Next:")
+        click.echo(f"  ltbench leaderboard {self.out} --format markdown -o leaderboard.md")
+
+
+def check_writable(out: Path) -> None:
+    """Create the folder of the runs and check that files can be written there.
+
+    Raises:
+        UsageError: they cannot.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out):
+            pass
+    except OSError as error:
+        raise UsageError(
+            f"--out {out} cannot be written: {error.strerror}; choose another folder"
+        ) from error
+
+
+def _check_backbones(plan: Plan, request: Request) -> None:
+    """Build once what needs weights from elsewhere, so that they are fetched or missed now."""
+    from ltbench.models.catalogue import build_backbone
+    from ltbench.models.weights import load_weights
+
+    seen = set()
+    for spec in plan.specs:
+        shape = next(
+            (d.facts.channels, d.facts.size, d.facts.size)
+            for d, _ in plan.datasets
+            if d.name == spec.dataset.name
+        )
+        key = (spec.backbone.name, shape, spec.backbone.pretrained)
+        if key in seen:
+            continue
+        seen.add(key)
+        backbone = build_backbone(*key)
+        if request.weights is not None:
+            load_weights(backbone, request.weights)
+
+
+def _state(folder: Path) -> str:
+    if RunFolder(folder).done:
+        return "done"
+    error = RunFolder(folder).error
+    if error.exists():
+        with contextlib.suppress(OSError, ValueError, KeyError):
+            return str(json.loads(error.read_text())["status"])
+    return "begun" if RunFolder(folder).latest.exists() else "waiting"
+
+
+def _summary(spec: RunSpec, folder: Path, state: str) -> dict[str, Any]:
+    summary: dict[str, Any] = {
+        "label": spec.label,
+        "dataset": spec.dataset.name,
+        "seed": spec.seed,
+        "hash": spec.hash,
+        "folder": str(folder),
+        "state": state,
+    }
+    with contextlib.suppress(OSError, ValueError, KeyError):
+        summary["test"] = json.loads(RunFolder(folder).result.read_text())["test"]
+    return summary

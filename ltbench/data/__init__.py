@@ -1,0 +1,1 @@
+"""Images on their way to the model: splits, the decode cache, samplers and augmentation."""

@@ -1,0 +1,40 @@
+"""Builds data sets by name. Nothing here imports torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ltbench.errors import DataError
+from ltbench.plugins.dataset import Dataset
+from ltbench.plugins.manager import get_plugins
+from ltbench.plugins.names import Name
+from ltbench.plugins.split import PARTS, Split
+
+
+def create_dataset(name: Name, data_dir: Path) -> Dataset:
+    """Build a data set by name, whether its files are there or not.
+
+    Raises:
+        UsageError: it does not exist, or its parameters are not possible.
+    """
+    cls: type[Dataset] = get_plugins()["datasets"].get(name.name).load()
+    return cls(name.name, cls.HParams.from_options(name.options, name.name), data_dir)
+
+
+def open_dataset(name: Name, data_dir: Path) -> tuple[Dataset, Split]:
+    """Build a data set and read its split.
+
+    Raises:
+        UsageError: it does not exist, or its parameters are not possible.
+        DataError: its files are missing or broken, or a part of the split is empty.
+    """
+    dataset = create_dataset(name, data_dir)
+    if cause := dataset.missing():
+        raise DataError(cause)
+    split = dataset.split()
+    for part in PARTS:
+        if not len(split.rows(part)):
+            raise DataError(
+                f"data set '{name}' has no {part} images: a run needs train, val and test"
+            )
+    return dataset, split

@@ -1,0 +1,68 @@
+"""Reading image files of any common kind, with errors that name the file."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from ltbench.errors import DataError
+
+SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".ppm", ".pgm", ".tif", ".tiff", ".webp"}
+)
+
+
+def is_image(path: Path) -> bool:
+    """Return whether a file's name says that it is an image, hidden files excepted."""
+    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+
+
+def read_image(path: Path, channels: int) -> NDArray[np.uint8]:
+    """Decode an image file to (H, W, channels) uint8.
+
+    The camera's orientation is applied, an animation gives its first frame, 16-bit depth is
+    reduced to 8 by its high byte, transparency is laid over white.
+
+    Raises:
+        DataError: the file is missing, empty, truncated or no image; the message names it.
+    """
+    try:
+        with Image.open(path) as image:
+            image.load()
+            pixels = np.asarray(_to_mode(image, "RGB" if channels == 3 else "L"))
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        cause = "it is empty" if path.exists() and not path.stat().st_size else str(error)
+        raise DataError(f"the image {path} cannot be read: {cause}") from error
+    return pixels.reshape(*pixels.shape[:2], channels)
+
+
+def files_fingerprint(base: Path, names: Iterable[str]) -> str:
+    """Return a hash over names, sizes and modification times of files below ``base``.
+
+    Raises:
+        DataError: a file is not there.
+    """
+    digest = hashlib.sha256()
+    for name in names:
+        try:
+            status = (base / name).stat()
+        except OSError as error:
+            raise DataError(f"the image {base / name} cannot be read: {error.strerror}") from error
+        digest.update(f"{name}\t{status.st_size}\t{status.st_mtime_ns}\n".encode())
+    return digest.hexdigest()
+
+
+def _to_mode(image: Image.Image, mode: str) -> Image.Image:
+    upright = ImageOps.exif_transpose(image)
+    if upright.mode in ("I;16", "I;16B", "I;16L", "I"):
+        high = np.asarray(upright).astype(np.int64) >> 8
+        upright = Image.fromarray(high.clip(0, 255).astype(np.uint8))
+    if upright.mode in ("LA", "PA", "RGBA") or "transparency" in upright.info:
+        opaque = Image.new("RGBA", upright.size, "white")
+        upright = Image.alpha_composite(opaque, upright.convert("RGBA"))
+    return upright.convert(mode)

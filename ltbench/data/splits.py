@@ -1,0 +1,64 @@
+"""Rules that turn lists of images into train, validation and test parts."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def pair_generator(data_seed: int, *keys: str) -> np.random.Generator:
+    """Return a generator that depends on the data seed and the keys alone.
+
+    Args:
+        data_seed: the data set's seed; never a run's.
+        keys: what is drawn for, for example a domain's and a class's name.
+    """
+    digest = hashlib.sha256("\0".join((str(data_seed), *keys)).encode()).digest()
+    return np.random.default_rng(np.frombuffer(digest, dtype=np.uint32))
+
+
+def hold_out(
+    names: Iterable[str], val: int, test: int, generator: np.random.Generator, keep: float = 0.0
+) -> dict[str, str]:
+    """Split the images of one domain-class pair by the field's quota rule.
+
+    With n images and the quota q = val + test, k = min(n, q) images are held out: of a shuffle of
+    the *sorted* names the first k * val // q go to validation and the rest of k to test (the MDLT
+    data sets have test = 2 val, hence k // 3); what remains trains.
+
+    Args:
+        names: the images of the pair, in any order.
+        val, test: images wanted for validation and test.
+        generator: draws the shuffle.
+        keep: share of the pair that is never held out, 0…1; 0 is the field's rule.
+
+    Returns:
+        ``train``, ``val`` or ``test`` by name.
+    """
+    ordered = np.array(sorted(names), dtype=np.str_)
+    shuffled = ordered[generator.permutation(len(ordered))]
+    quota = val + test
+    held = min(len(ordered) - int(np.ceil(keep * len(ordered))), quota)
+    in_val = held * val // quota if quota else 0
+    return {
+        str(name): "val" if i < in_val else "test" if i < held else "train"
+        for i, name in enumerate(shuffled)
+    }
+
+
+def exponential_profile(largest: int, ratio: float, classes: int) -> NDArray[np.int64]:
+    """Return the class sizes n_c = int(largest · ratio^(c / (C-1))), largest first.
+
+    Args:
+        largest: images of class 0.
+        ratio: size of the last class over that of the first, in (0, 1].
+        classes: number of classes C.
+    """
+    if classes == 1:
+        return np.array([largest])
+    exponents = np.arange(classes) / (classes - 1)
+    # Rounding first keeps int() from losing an image where the power is a hair below a whole.
+    return np.floor(np.round(largest * ratio**exponents, 9)).astype(np.int64)

@@ -1,0 +1,116 @@
+"""Runs a model over a part of the data set and computes every registered metric."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from ltbench.data.augmentation import plain
+from ltbench.data.images import DeviceImages, Normalisation
+from ltbench.data.sampling import Rows
+from ltbench.errors import PluginError
+from ltbench.evaluation.metrics import Metrics
+from ltbench.plugins.algorithm import Algorithm
+from ltbench.plugins.facts import Facts
+from ltbench.plugins.manager import get_plugins
+from ltbench.plugins.predictions import Predictions
+
+
+@dataclass(frozen=True)
+class Features:
+    """Features (N, F) with classes (N,) and domains (N,), on the model's device."""
+
+    features: Tensor
+    y: Tensor
+    d: Tensor
+
+
+class Evaluator:
+    """Looks at images without augmentation, with the model in evaluation mode.
+
+    Args:
+        images: the images of the data set.
+        facts: its facts.
+        counts: training images per domain and class, (D, C).
+        batch: images per forward pass.
+    """
+
+    def __init__(
+        self, images: DeviceImages, facts: Facts, counts: NDArray[np.int64], batch: int
+    ) -> None:
+        self.images = images
+        self.facts = facts
+        self.counts = counts
+        self.batch = batch
+        self.normalise = Normalisation(facts, images.device)
+
+    @torch.no_grad()
+    def features(self, model: Algorithm, rows: Rows) -> Features:
+        """Return the features of the images at ``rows``."""
+        parts, index = self._forward(model, rows, model.features)
+        return Features(parts, self.images.y[index], self.images.d[index])
+
+    @torch.no_grad()
+    def predictions(self, model: Algorithm, rows: Rows) -> Predictions:
+        """Return the model's answers on the images at ``rows``."""
+        logits, index = self._forward(model, rows, model.predict)
+        y, d = self.images.y[index], self.images.d[index]
+        confidence, prediction = logits.softmax(1).max(1)
+        return Predictions(
+            y=y.cpu().numpy(),
+            d=d.cpu().numpy(),
+            prediction=prediction.cpu().numpy(),
+            confidence=confidence.double().cpu().numpy(),
+            nll=F.cross_entropy(logits, y, reduction="none").double().cpu().numpy(),
+            counts=self.counts,
+            many=self.facts.many,
+            few=self.facts.few,
+        )
+
+    def _forward(self, model: Algorithm, rows: Rows, apply: object) -> tuple[Tensor, Tensor]:
+        assert callable(apply)
+        was_training = model.training
+        model.eval()
+        outputs, places = [], []
+        for start in range(0, len(rows), self.batch):
+            images, index = self.images.gather(rows[start : start + self.batch])
+            outputs.append(apply(self.normalise(plain(images, self.facts.size))))
+            places.append(index)
+        model.train(was_training)
+        return torch.cat(outputs), torch.cat(places)
+
+
+def compute_metrics(predictions: Predictions) -> Metrics:
+    """Return every registered metric of the predictions under flat names.
+
+    Raises:
+        PluginError: a metric fails, or two give the same name.
+    """
+    values: Metrics = {}
+    for entry in get_plugins()["metrics"]:
+        try:
+            found = entry.load()(predictions)
+        except Exception as error:
+            raise PluginError(
+                f"metric '{entry.name}' of {entry.distribution} failed: "
+                f"{type(error).__name__}: {error}"
+            ) from error
+        if twice := values.keys() & found.keys():
+            raise PluginError(
+                f"metric '{entry.name}' of {entry.distribution} gives '{min(twice)}', which "
+                "another metric gives already"
+            )
+        values.update(found)
+    return values
+
+
+def compute_domain_metrics(
+    predictions: Predictions, domains: tuple[str, ...]
+) -> dict[str, Metrics]:
+    """Return every metric on each domain alone, by domain name."""
+    return {domains[d]: compute_metrics(part) for d, part in predictions.by_domain().items()}

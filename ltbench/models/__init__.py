@@ -1,0 +1,1 @@
+"""Backbones: any model of timm, and the small CNN of the digits benchmarks."""

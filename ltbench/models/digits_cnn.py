@@ -1,0 +1,36 @@
+"""The small CNN of the digits benchmarks."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from ltbench.plugins.backbone import Backbone
+
+
+class DigitsCNN(Backbone):
+    """Four 3×3 convolutions 64-128-128-128, the second of stride 2, and an average pool.
+
+    Each convolution is followed by ReLU and GroupNorm with 8 groups (``MNIST_CNN`` of Gulrajani
+    and Lopez-Paz, "In search of lost domain generalization", ICLR 2021, arXiv:2007.01434, appendix
+    D.1). It gives 128 features and takes images of any size from 28×28.
+    """
+
+    num_features = 128
+
+    def __init__(self, image_shape: tuple[int, int, int], pretrained: bool = False) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        channels = image_shape[0]
+        for width, stride in ((64, 1), (128, 2), (128, 1), (128, 1)):
+            layers += [
+                nn.Conv2d(channels, width, 3, stride, padding=1),
+                nn.ReLU(inplace=True),
+                nn.GroupNorm(8, width),
+            ]
+            channels = width
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the features (N, 128) of the images ``x``."""
+        features: Tensor = self.layers(x)
+        return features.mean((2, 3))

@@ -1,0 +1,1 @@
+"""The plugin layer: hook specifications, discovery, registries and the classes plugins build on."""

@@ -1,0 +1,147 @@
+"""The contract of an algorithm plugin."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, ClassVar, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.optim import Optimizer
+
+from ltbench.plugins.backbone import Backbone
+from ltbench.plugins.batch import Batch, TrainInfo
+from ltbench.plugins.hparams import HParams
+
+Losses = Tensor | Mapping[str, Tensor]
+MakeOptimizer = Callable[[Iterable[nn.Parameter]], Optimizer]
+"""Builds an optimiser as the protocol says, for the parameters given."""
+
+
+class FeaturePass(Protocol):
+    """Features of a whole part of the data set; see :class:`Training`."""
+
+    @property
+    def features(self) -> Tensor:
+        """The features, (N, F)."""
+
+    @property
+    def y(self) -> Tensor:
+        """The classes, (N,)."""
+
+    @property
+    def d(self) -> Tensor:
+        """The domains, (N,)."""
+
+
+class Training(Protocol):
+    """What an algorithm may ask of the training loop in :meth:`Algorithm.before_step`."""
+
+    def pass_over(self, part: str) -> FeaturePass:
+        """Return the features (N, F), classes and domains of ``train`` or ``val`` images.
+
+        The images are not augmented and the model is in evaluation mode meanwhile.
+        """
+
+
+class Algorithm(nn.Module):
+    """A training algorithm: a backbone, a linear classifier and a loss.
+
+    A loss on logits overrides :meth:`risks`, most other algorithms :meth:`loss`; those that own
+    their optimisation override :meth:`step`.
+    Modules and buffers made in ``__init__`` are checkpointed with the rest. Randomness comes from
+    torch's global generators, which the training loop seeds anew for every step from the run's
+    seed, so a resumed run draws what an uninterrupted one draws.
+
+    Attributes:
+        HParams: the hyper-parameters' class.
+        min_domains: fewer domains are refused before any training.
+        sampling: ``uniform``, or ``class-balanced`` for batches in which every class of a domain
+            is equally likely.
+        counts: training images per domain and class, (D, C), float, on the model's device.
+    """
+
+    HParams: ClassVar[type[HParams]] = HParams
+    min_domains: ClassVar[int] = 1
+    sampling: ClassVar[str] = "uniform"
+    counts: Tensor
+
+    def __init__(self, backbone: Backbone, train_info: TrainInfo, hparams: Any) -> None:
+        super().__init__()
+        self.train_info = train_info
+        self.hparams: Any = hparams
+        self.precision = "fp32"
+        self.backbone = backbone
+        self.num_features = backbone.num_features
+        self.classifier: nn.Module = nn.Linear(self.num_features, train_info.num_classes)
+        self.register_buffer("counts", train_info.counts.float(), persistent=False)
+        self.optimizers: dict[str, Optimizer] = {}
+
+    def features(self, x: Tensor) -> Tensor:
+        """Return the features (N, F) of images, in float32 whatever the precision of the run."""
+        bf16 = self.precision == "bf16"
+        with torch.autocast(x.device.type, dtype=torch.bfloat16, enabled=bf16):
+            features: Tensor = self.backbone(x)
+        return features.float()
+
+    def predict(self, x: Tensor) -> Tensor:
+        """Return the logits (N, C) of images."""
+        logits: Tensor = self.classifier(self.features(x))
+        return logits
+
+    def risks(self, logits: Tensor, batch: Batch) -> Tensor:
+        """Return the classification risk of each domain in the batch, (domains,).
+
+        The mean cross-entropy unless overridden. A loss that is a function of the logits alone
+        overrides this method only, and can then be combined with any method that aligns domains.
+
+        Args:
+            logits: (N, C), of the images of ``batch``.
+            batch: its classes and domains.
+        """
+        nll = F.cross_entropy(logits, batch.y, reduction="none")
+        return batch.per_domain(nll).mean(1)
+
+    def loss(self, batch: Batch) -> Losses:
+        """Return the loss of a batch, or its named parts with the sum under ``total``.
+
+        The mean of the domains' risks unless overridden.
+        """
+        return self.risks(self.predict(batch.x), batch).mean()
+
+    def step(self, batch: Batch) -> dict[str, Tensor]:
+        """Take one optimisation step and return the detached losses, the sum under ``total``."""
+        losses = named(self.loss(batch))
+        self.minimize(losses["total"])
+        return {name: value.detach() for name, value in losses.items()}
+
+    def minimize(self, loss: Tensor, optimizer: str = "main") -> None:
+        """Take one step of the named optimiser down the gradient of ``loss``."""
+        self.optimizers[optimizer].zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.optimizers[optimizer].step()
+
+    def configure_optimizers(self, make: MakeOptimizer) -> dict[str, Optimizer]:
+        """Return the optimisers by name; ``make`` builds one as the protocol says."""
+        return {"main": make(p for p in self.parameters() if p.requires_grad)}
+
+    def before_step(self, step: int, training: Training) -> None:
+        """Do what must be done before step ``step`` (from 0), for example a pass over the data."""
+
+    def log_prior(self, d: Tensor) -> Tensor:
+        """Return log n[d, c] for the domains ``d`` (N,), (N, C); absent classes are -inf."""
+        return self.counts.log()[d]
+
+
+def named(losses: Losses) -> dict[str, Tensor]:
+    """Return losses by name, with the sum under ``total``.
+
+    Raises:
+        KeyError: a mapping without ``total``.
+    """
+    if isinstance(losses, Tensor):
+        return {"total": losses}
+    if "total" not in losses:
+        raise KeyError("a loss returned as a mapping needs the entry 'total'")
+    return dict(losses)

@@ -1,0 +1,37 @@
+"""What the core itself brings: metrics, the digits CNN and the local executor."""
+
+from __future__ import annotations
+
+from ltbench import hookimpl
+from ltbench.plugins.hookspecs import Register
+
+
+@hookimpl
+def ltbench_metrics(register: Register) -> None:
+    """Register the metrics of the field."""
+    metrics = "ltbench.evaluation.metrics"
+    register("accuracy", f"{metrics}:accuracy", summary="Top-1 accuracy over domains and worst")
+    register("macro-f1", f"{metrics}:macro_f1", summary="Macro-F1 over domains and worst")
+    register("shots", f"{metrics}:shots", summary="Accuracy of many, medium, few, zero shots")
+    register("loss", f"{metrics}:loss", summary="Mean negative log-likelihood")
+    register("ece", f"{metrics}:ece", summary="Expected calibration error, 15 bins")
+
+
+@hookimpl
+def ltbench_backbones(register: Register) -> None:
+    """Register the small CNN; every timm model is known by its own name."""
+    register(
+        "digits-cnn",
+        "ltbench.models.digits_cnn:DigitsCNN",
+        summary="Four 3×3 convolutions with GroupNorm, 128 features",
+    )
+
+
+@hookimpl
+def ltbench_executors(register: Register) -> None:
+    """Register the executor that runs on this machine."""
+    register(
+        "local",
+        "ltbench.executors.local:LocalExecutor",
+        summary="Worker processes on this machine that stay up from run to run",
+    )

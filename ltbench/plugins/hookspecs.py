@@ -1,0 +1,77 @@
+"""The hooks that a plugin module may implement.
+
+Registration hooks receive ``register(name, target, summary=…)``, where ``target`` is a lazy
+``"module:Class"`` string or the class itself. Observer hooks are called in the process that
+started the sweep, never inside a training step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Protocol
+
+import pluggy
+
+if TYPE_CHECKING:
+    import click
+
+    from ltbench.training.spec import RunSpec
+
+hookspec = pluggy.HookspecMarker("ltbench")
+
+
+class Register(Protocol):
+    """Adds one named thing to a registry."""
+
+    def __call__(self, name: str, target: str | object, *, summary: str = "") -> None:
+        """Register ``target``, a ``"module:Class"`` string or an object, under ``name``."""
+
+
+@hookspec
+def ltbench_algorithms(register: Register) -> None:
+    """Register training algorithms (subclasses of :class:`ltbench.api.Algorithm`)."""
+
+
+@hookspec
+def ltbench_stages(register: Register) -> None:
+    """Register second stages (subclasses of :class:`ltbench.api.Stage`)."""
+
+
+@hookspec
+def ltbench_datasets(register: Register) -> None:
+    """Register data sets (subclasses of :class:`ltbench.api.Dataset`)."""
+
+
+@hookspec
+def ltbench_backbones(register: Register) -> None:
+    """Register backbones: callables ``(image_shape, pretrained) -> ltbench.api.Backbone``."""
+
+
+@hookspec
+def ltbench_metrics(register: Register) -> None:
+    """Register metrics: callables ``(Predictions) -> {flat name: value or None}``."""
+
+
+@hookspec
+def ltbench_executors(register: Register) -> None:
+    """Register executors (subclasses of :class:`ltbench.executors.base.Executor`)."""
+
+
+@hookspec
+def ltbench_commands(cli: click.Group) -> None:
+    """Add commands to the ``ltbench`` command line."""
+
+
+@hookspec
+def ltbench_run_started(run: RunSpec) -> None:
+    """Observe that a run starts (or resumes)."""
+
+
+@hookspec
+def ltbench_run_evaluated(run: RunSpec, record: Mapping[str, Any]) -> None:
+    """Observe an evaluation; ``record`` is the line of ``log.jsonl``."""
+
+
+@hookspec
+def ltbench_run_finished(run: RunSpec, result: Mapping[str, Any]) -> None:
+    """Observe the end of a run; ``result`` is ``result.json``, or ``error.json`` on failure."""

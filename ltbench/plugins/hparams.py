@@ -1,0 +1,159 @@
+"""Hyper-parameters: typed fields with bounds, which serve validation and tuning alike.
+
+::
+
+    class HParams(HParams):
+        gamma: float = hparam(1.0, low=0.0, search=(0.5, 5.0), log=True)
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self, dataclass_transform
+
+from ltbench.errors import UsageError, suggestion
+from ltbench.plugins.names import format_value
+
+_KINDS: dict[Any, str] = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a finite number",
+    str: "text",
+    tuple[float, ...]: "a list of numbers",
+}
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """What a hyper-parameter may be, and where a search looks for it.
+
+    Attributes:
+        low, high: inclusive bounds of a number; ``None`` is unbounded.
+        choices: the only values allowed, for text and enumerations.
+        search: the interval a search draws from, uniformly or (``log``) log-uniformly.
+        log: whether the search is on the logarithm.
+        help: one line for ``ltbench plugins info``.
+    """
+
+    low: float | None = None
+    high: float | None = None
+    choices: tuple[Any, ...] | None = None
+    search: tuple[float, float] | None = None
+    log: bool = False
+    help: str = ""
+
+
+def hparam(
+    default: Any,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    choices: Sequence[Any] | None = None,
+    search: tuple[float, float] | None = None,
+    log: bool = False,
+    help: str = "",
+) -> Any:
+    """Declare a hyper-parameter of an :class:`HParams` class.
+
+    Args:
+        default: the value when nothing is given.
+        low: smallest value allowed.
+        high: largest value allowed.
+        choices: the only values allowed.
+        search: interval that tuning draws from; ``(low, high)`` where both are given.
+        log: draw on a logarithmic scale.
+        help: one line of explanation.
+    """
+    if search is None and low is not None and high is not None:
+        search = (low, high)
+    bounds = Bounds(low, high, tuple(choices) if choices else None, search, log, help)
+    return dataclasses.field(default=default, metadata={"bounds": bounds})
+
+
+@dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(hparam,))
+class HParams:
+    """Base of every set of hyper-parameters; subclasses become frozen data classes."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        dataclass(frozen=True, kw_only=True)(cls)
+
+    @classmethod
+    def bounds(cls) -> dict[str, Bounds]:
+        """Return the bounds of every hyper-parameter, by name."""
+        return {f.name: f.metadata.get("bounds", Bounds()) for f in _fields(cls)}
+
+    @classmethod
+    def from_options(cls, options: Mapping[str, Any], owner: str) -> Self:
+        """Build from typed options, checking names, types and bounds.
+
+        Args:
+            options: key to value, as parsed from ``name[key=value]``.
+            owner: the name to put in error messages.
+
+        Raises:
+            UsageError: unknown key, wrong type, or a value out of its bounds.
+        """
+        types = typing.get_type_hints(cls)
+        fields = {f.name: f for f in _fields(cls)}
+        values = {}
+        for key, value in options.items():
+            if key not in fields:
+                raise UsageError(f"{owner} has no hyper-parameter '{key}'{suggestion(key, fields)}")
+            where = f"{owner}[{key}={format_value(value)}]"
+            typed = _convert(value, types[key], where)
+            _check(typed, fields[key].metadata.get("bounds", Bounds()), where)
+            values[key] = typed
+        return cls(**values)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return every hyper-parameter by name, ready for JSON."""
+        return {f.name: getattr(self, f.name) for f in _fields(type(self))}
+
+    def changed(self) -> dict[str, Any]:
+        """Return the hyper-parameters that differ from their defaults."""
+        return {
+            f.name: getattr(self, f.name)
+            for f in _fields(type(self))
+            if getattr(self, f.name) != f.default
+        }
+
+
+dataclass(frozen=True, kw_only=True)(HParams)
+
+
+def _fields(cls: type[HParams]) -> tuple[dataclasses.Field[Any], ...]:
+    return dataclasses.fields(cls)  # type: ignore[arg-type]
+
+
+def _convert(value: Any, wanted: Any, where: str) -> Any:
+    """Return ``value`` as the annotated type, or say why it is not one."""
+    if wanted is bool and isinstance(value, bool):
+        return value
+    if wanted is int and isinstance(value, int | float) and not isinstance(value, bool):
+        if float(value).is_integer():
+            return int(value)
+    elif wanted is float and isinstance(value, int | float) and not isinstance(value, bool):
+        if math.isfinite(value):
+            return float(value)
+    elif wanted == tuple[float, ...] and isinstance(value, list | tuple):
+        return tuple(_convert(item, float, where) for item in value)
+    elif wanted is str and not isinstance(value, list):
+        return value if isinstance(value, str) else format_value(value)
+    if wanted not in _KINDS:
+        raise TypeError(f"{where}: a hyper-parameter cannot be of type {wanted}")
+    raise UsageError(f"{where} is out of place: the value must be {_KINDS[wanted]}")
+
+
+def _check(value: Any, bounds: Bounds, where: str) -> None:
+    if bounds.choices is not None and value not in bounds.choices:
+        known = ", ".join(map(format_value, bounds.choices))
+        raise UsageError(f"{where} is not possible: choose one of {known}")
+    if bounds.low is not None and value < bounds.low:
+        raise UsageError(f"{where} is out of range: the least is {bounds.low:g}")
+    if bounds.high is not None and value > bounds.high:
+        raise UsageError(f"{where} is out of range: the most is {bounds.high:g}")

@@ -1,0 +1,160 @@
+"""Finds plugins through entry points and collects what they register, one at a time.
+
+Environment variables:
+    ``LTBENCH_PLUGINS``: comma list of entry-point or distribution names; only those load.
+    ``LTBENCH_PLUGINS_STRICT``: ``1`` makes a broken plugin or a collision fatal.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.metadata import Distribution, EntryPoint, entry_points
+from typing import Any
+
+import pluggy
+
+from ltbench.errors import PluginError
+from ltbench.plugins import hookspecs
+from ltbench.plugins.registry import Entry, Registry
+
+GROUP = "ltbench"
+CORE = "core"  # the entry point without which nothing runs; LTBENCH_PLUGINS never excludes it
+KINDS = {
+    "algorithms": "algorithm",
+    "stages": "stage",
+    "datasets": "dataset",
+    "backbones": "backbone",
+    "metrics": "metric",
+    "executors": "executor",
+}
+
+
+@dataclass(frozen=True)
+class BrokenPlugin:
+    """A plugin that could not be used, and why."""
+
+    plugin: str
+    distribution: str
+    version: str
+    cause: str
+
+    def __str__(self) -> str:
+        return f"plugin '{self.plugin}' of {self.distribution} {self.version} failed: {self.cause}"
+
+
+class Plugins:
+    """Every plugin that is installed and allowed, with the registries that they filled."""
+
+    def __init__(self) -> None:
+        self.hooks = pluggy.PluginManager("ltbench")
+        self.hooks.add_hookspecs(hookspecs)
+        self.registries = {kinds: Registry(kind) for kinds, kind in KINDS.items()}
+        self.broken: list[BrokenPlugin] = []
+        self._sources: dict[str, tuple[str, str]] = {}
+
+    def __getitem__(self, kinds: str) -> Registry:
+        return self.registries[kinds]
+
+    def add(self, name: str, module: object, distribution: str, version: str) -> None:
+        """Take in one plugin module (or object) and all that it registers.
+
+        Nothing of a plugin that raises is kept; it is listed in ``broken`` instead.
+        """
+        self._sources[name] = (distribution, version)
+        entries: list[tuple[str, Entry]] = []
+        try:
+            self.hooks.register(module, name=name)
+            for kinds, kind in KINDS.items():
+                register = _collector(entries, kinds, kind, distribution, version)
+                for implementation in self._implementations(f"ltbench_{kinds}", name):
+                    implementation(register=register)
+        except Exception as error:
+            self.report(name, error)
+            if self.hooks.has_plugin(name):
+                self.hooks.unregister(name=name)
+            return
+        for kinds, entry in entries:
+            self.registries[kinds].add(entry)
+
+    def report(self, plugin: str, error: BaseException) -> None:
+        """Record that ``plugin`` raised ``error``."""
+        cause = f"{type(error).__name__}: {error}"
+        distribution, version = self._sources.get(plugin, ("unknown", "?"))
+        self.broken.append(BrokenPlugin(plugin, distribution, version, cause))
+
+    def call(self, hook: str, **arguments: Any) -> None:
+        """Call a hook of every plugin; one that raises is recorded and the others still run."""
+        for implementation in getattr(self.hooks.hook, hook).get_hookimpls():
+            accepted = {k: v for k, v in arguments.items() if k in implementation.argnames}
+            try:
+                implementation.function(**accepted)
+            except Exception as error:
+                self.report(implementation.plugin_name, error)
+
+    def problems(self) -> list[str]:
+        """Return one sentence per broken plugin and per ambiguous name."""
+        collisions = [c for registry in self.registries.values() for c in registry.collisions()]
+        return [str(broken) for broken in self.broken] + collisions
+
+    def _implementations(self, hook: str, plugin: str) -> Iterator[Callable[..., None]]:
+        for implementation in getattr(self.hooks.hook, hook).get_hookimpls():
+            if implementation.plugin_name == plugin:
+                yield implementation.function
+
+
+def discover() -> Plugins:
+    """Load the plugins of every installed distribution.
+
+    Raises:
+        PluginError: a plugin is broken or collides, and ``LTBENCH_PLUGINS_STRICT=1``.
+    """
+    plugins = Plugins()
+    allowed = [name.strip() for name in os.environ.get("LTBENCH_PLUGINS", "").split(",")]
+    wanted = {name for name in allowed if name}
+    for distribution, entry_point in _entry_points():
+        owner, version = distribution.name, distribution.version
+        if wanted and not ({entry_point.name, owner} & (wanted | {CORE})):
+            continue
+        try:
+            module = entry_point.load()
+        except Exception as error:
+            plugins._sources[entry_point.name] = (owner, version)
+            plugins.report(entry_point.name, error)
+            continue
+        plugins.add(_free_name(plugins, entry_point.name, owner), module, owner, version)
+    if os.environ.get("LTBENCH_PLUGINS_STRICT") == "1" and (problems := plugins.problems()):
+        raise PluginError(problems[0])
+    return plugins
+
+
+@lru_cache(maxsize=1)
+def get_plugins() -> Plugins:
+    """Return the plugins of this process, discovered once."""
+    return discover()
+
+
+def _entry_points() -> Iterator[tuple[Distribution, EntryPoint]]:
+    """Yield the entry points of the group with their distributions, in a fixed order."""
+    found = [(e.dist, e) for e in entry_points(group=GROUP) if e.dist is not None]
+    return iter(sorted(found, key=lambda pair: (pair[0].name, pair[1].name)))
+
+
+def _free_name(plugins: Plugins, name: str, owner: str) -> str:
+    return f"{owner}:{name}" if plugins.hooks.has_plugin(name) else name
+
+
+def _collector(
+    entries: list[tuple[str, Entry]], kinds: str, kind: str, distribution: str, version: str
+) -> hookspecs.Register:
+    def register(name: str, target: str | object, *, summary: str = "") -> None:
+        if isinstance(target, str) and ":" not in target:
+            raise PluginError(f"{kind} '{name}': target '{target}' is not 'module:attribute'")
+        if not summary and not isinstance(target, str):
+            summary = (inspect.getdoc(target) or "").partition("\n")[0]
+        entries.append((kinds, Entry(kind, name, target, summary, distribution, version)))
+
+    return register

@@ -1,0 +1,56 @@
+"""What a metric sees: the model's answers on a set of images, as plain NumPy arrays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Answers on N images of D domains and C classes.
+
+    Attributes:
+        y: true classes, (N,) in 0…C-1.
+        d: domains, (N,) in 0…D-1.
+        prediction: predicted classes, (N,).
+        confidence: softmax probability of the prediction, (N,) in 0…1.
+        nll: negative log-likelihood of the true class in nats, (N,).
+        counts: training images per domain and class, (D, C).
+        many: pairs with more training images than this are many-shot.
+        few: pairs with at most this many (but some) training images are few-shot.
+    """
+
+    y: NDArray[np.int64]
+    d: NDArray[np.int64]
+    prediction: NDArray[np.int64]
+    confidence: NDArray[np.float64]
+    nll: NDArray[np.float64]
+    counts: NDArray[np.int64]
+    many: int
+    few: int
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    @property
+    def correct(self) -> NDArray[np.bool_]:
+        """Whether each prediction is right, (N,)."""
+        return self.prediction == self.y
+
+    def where(self, mask: NDArray[np.bool_]) -> Predictions:
+        """Return the images that ``mask`` (N,) selects."""
+        return replace(
+            self,
+            y=self.y[mask],
+            d=self.d[mask],
+            prediction=self.prediction[mask],
+            confidence=self.confidence[mask],
+            nll=self.nll[mask],
+        )
+
+    def by_domain(self) -> dict[int, Predictions]:
+        """Return the predictions of every domain that has images, by domain index."""
+        return {int(d): self.where(self.d == d) for d in np.unique(self.d)}

@@ -1,0 +1,96 @@
+"""A registry: the named things of one kind, loaded only when used."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from ltbench.errors import PluginError, UsageError, suggestion
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One registered name and where it comes from.
+
+    Attributes:
+        kind: ``algorithm``, ``stage``, ``dataset``, ``backbone``, ``metric`` or ``executor``.
+        name: what a user types.
+        target: ``"module:attribute"``, or the object itself.
+        summary: one line.
+        distribution: name of the installed distribution that registered it.
+        version: that distribution's version.
+    """
+
+    kind: str
+    name: str
+    target: Any
+    summary: str
+    distribution: str
+    version: str
+
+    def load(self) -> Any:
+        """Import and return the target.
+
+        Raises:
+            PluginError: the module or the attribute cannot be had.
+        """
+        if not isinstance(self.target, str):
+            return self.target
+        module, _, attribute = self.target.partition(":")
+        try:
+            return getattr(importlib.import_module(module), attribute)
+        except Exception as error:
+            raise PluginError(
+                f"{self.kind} '{self.name}' of {self.distribution} {self.version} cannot be "
+                f"loaded from {self.target}: {type(error).__name__}: {error}"
+            ) from error
+
+
+class Registry:
+    """The entries of one kind, by name."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self._entries: dict[str, list[Entry]] = {}
+
+    def add(self, entry: Entry) -> None:
+        """Add an entry; a second one of the same name makes the name ambiguous."""
+        self._entries.setdefault(entry.name, []).append(entry)
+
+    def __iter__(self) -> Iterator[Entry]:
+        return (entry for name in sorted(self._entries) for entry in self._entries[name])
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._entries
+
+    def names(self) -> list[str]:
+        """Return every name, sorted."""
+        return sorted(self._entries)
+
+    def get(self, name: str) -> Entry:
+        """Return the entry of ``name``.
+
+        Raises:
+            UsageError: there is none; the message suggests the nearest.
+            PluginError: two plugins registered it; the message names both distributions.
+        """
+        entries = self._entries.get(name)
+        if not entries:
+            raise UsageError(f"there is no {self.kind} '{name}'{suggestion(name, self._entries)}")
+        if len(entries) > 1:
+            raise PluginError(self.collision(name))
+        return entries[0]
+
+    def collisions(self) -> list[str]:
+        """Return one sentence per ambiguous name."""
+        return [self.collision(name) for name in self.names() if len(self._entries[name]) > 1]
+
+    def collision(self, name: str) -> str:
+        """Say which distributions registered ``name``."""
+        owners = " and ".join(f"{e.distribution} {e.version}" for e in self._entries[name])
+        return (
+            f"{self.kind} '{name}' is registered twice, by {owners}: uninstall one of them, or "
+            "choose what loads with LTBENCH_PLUGINS"
+        )

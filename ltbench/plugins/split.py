@@ -1,0 +1,66 @@
+"""A split: one flat table that says which image is used for what."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+PARTS = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class Split:
+    """The images of a data set, one row each.
+
+    Attributes:
+        images: names that say which image it is (a relative path, say), (N,).
+        y: class indices, (N,).
+        d: domain indices, (N,).
+        part: index into :data:`PARTS`, (N,).
+        shape: number of domains and classes, (D, C).
+    """
+
+    images: NDArray[np.str_]
+    y: NDArray[np.int64]
+    d: NDArray[np.int64]
+    part: NDArray[np.int64]
+    shape: tuple[int, int]
+
+    @classmethod
+    def from_rows(cls, rows: Sequence[tuple[str, int, int, str]], shape: tuple[int, int]) -> Split:
+        """Build from ``(image, class, domain, part name)`` rows."""
+        images, y, d, parts = zip(*rows, strict=True) if rows else ((), (), (), ())
+        return cls(
+            np.array(images, dtype=np.str_),
+            np.array(y, dtype=np.int64),
+            np.array(d, dtype=np.int64),
+            np.array([PARTS.index(part) for part in parts], dtype=np.int64),
+            shape,
+        )
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def rows(self, part: str) -> NDArray[np.int64]:
+        """Return the row numbers of ``train``, ``val`` or ``test``, ascending."""
+        return np.flatnonzero(self.part == PARTS.index(part))
+
+    def counts(self, part: str) -> NDArray[np.int64]:
+        """Return the images per domain and class of one part, (D, C)."""
+        rows = self.rows(part)
+        counts = np.zeros(self.shape, dtype=np.int64)
+        np.add.at(counts, (self.d[rows], self.y[rows]), 1)
+        return counts
+
+    @cached_property
+    def sha256(self) -> str:
+        """The SHA-256 of the table, the same on every machine."""
+        digest = hashlib.sha256()
+        for image, y, d, part in zip(self.images, self.y, self.d, self.part, strict=True):
+            digest.update(f"{image}\t{y}\t{d}\t{PARTS[part]}\n".encode())
+        return digest.hexdigest()

@@ -1,0 +1,1 @@
+"""Training a run: its specification, seeds, the loop, stages and checkpoints."""

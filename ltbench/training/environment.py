@@ -1,0 +1,76 @@
+"""What a run ran on, for its result."""
+
+from __future__ import annotations
+
+import platform
+import resource
+import subprocess
+import sys
+from functools import lru_cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import ltbench
+from ltbench.training.job import Job
+
+LIBRARIES = ("torch", "torchvision", "timm", "numpy", "scipy", "scikit-learn", "pillow", "mlxtend")
+
+
+def environment(job: Job, threads: int) -> dict[str, Any]:
+    """Return versions, device and source revision."""
+    return {
+        "ltbench": ltbench.__version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "platform": platform.platform(),
+        "device": device_name(torch.device(job.device)),
+        "threads": threads,
+        "git": git_revision(),
+        "distributions": {
+            "ltbench": ltbench.__version__,
+            **{name: version(name) for name in LIBRARIES},
+            **job.spec.plugins,
+        },
+    }
+
+
+def peak_memory_mb(device: torch.device) -> float:
+    """Return the largest memory of this process (or on its accelerator) so far, in MB."""
+    if device.type == "cuda":
+        return round(torch.cuda.max_memory_allocated(device) / 1e6, 1)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak / (1e6 if sys.platform == "darwin" else 1e3), 1)
+
+
+@lru_cache(maxsize=4)
+def device_name(device: torch.device) -> str:
+    """Return a device's name as people know it."""
+    if device.type == "cuda":
+        return f"cuda ({torch.cuda.get_device_name(device)})"
+    return f"{device.type} ({_processor()})" if device.type == "cpu" else device.type
+
+
+@lru_cache(maxsize=1)
+def git_revision() -> str | None:
+    """Return the revision of the checkout that ltbench runs from; ``None`` for an installed one."""
+    checkout = Path(ltbench.__file__).parents[1]
+    if not (checkout / ".git").exists():
+        return None
+    command = ["git", "-C", str(checkout), "describe", "--always", "--dirty"]
+    try:
+        found = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return found.stdout.strip()
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return models[0] if models else platform.machine()

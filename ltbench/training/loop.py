@@ -1,0 +1,215 @@
+"""The training loop of one stage: steps, evaluations, checkpoints, model selection."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from ltbench.data.augmentation import augmentation
+from ltbench.data.images import DeviceImages
+from ltbench.data.sampling import make_sampler
+from ltbench.errors import DivergedError
+from ltbench.evaluation.evaluator import Evaluator, Features, compute_metrics
+from ltbench.plugins.algorithm import Algorithm, MakeOptimizer
+from ltbench.plugins.batch import Batch
+from ltbench.plugins.facts import Facts
+from ltbench.plugins.split import Split
+from ltbench.results.folder import RunFolder
+from ltbench.training.checkpoint import Best, Checkpoint, clone_state, save_checkpoint
+from ltbench.training.protocol import Protocol
+from ltbench.training.seeding import derive_seed, seed_torch
+
+Report = Callable[[Mapping[str, Any]], None]
+"""Takes what happened: ``{"event": "step"|"evaluated", …}``."""
+
+STEP_REPORT_SECONDS = 0.5
+
+
+class Interrupted(Exception):
+    """The run was asked to stop; its checkpoint is written."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What every stage of a run works with."""
+
+    seed: int
+    protocol: Protocol
+    facts: Facts
+    split: Split
+    images: DeviceImages
+    evaluator: Evaluator
+    folder: RunFolder
+    report: Report
+    should_stop: Callable[[], bool]
+
+
+class StageLoop:
+    """Trains one model from a checkpoint's step to the last one.
+
+    Args:
+        setting: of the run.
+        name: of the algorithm or stage.
+        model: on the device, in the state that ``at`` describes.
+        steps: optimisation steps of this stage.
+        at: where to go on; a fresh stage has ``step`` 0. It is updated as training proceeds.
+    """
+
+    def __init__(
+        self, setting: Setting, name: str, model: Algorithm, steps: int, at: Checkpoint
+    ) -> None:
+        self.setting, self.name, self.model, self.steps, self.at = setting, name, model, steps, at
+        self.protocol = setting.protocol
+        model.optimizers = model.configure_optimizers(optimizer_maker(self.protocol))
+        for key, state in at.optimizers.items():
+            model.optimizers[key].load_state_dict(state)
+        self.domains = len(np.unique(setting.split.d[setting.split.rows("train")]))
+        self.running: dict[str, Tensor] = {
+            key: value.to(setting.images.device) for key, value in at.running.items()
+        }
+        self.started = time.monotonic() - at.seconds
+
+    def run(self) -> Best:
+        """Train to the end of the stage and return its best model.
+
+        Raises:
+            DivergedError: the loss is not finite, or above the protocol's bound.
+            Interrupted: the run was asked to stop.
+        """
+        self._train_mode()
+        sampler = make_sampler(
+            self.model.sampling,
+            self.setting.split,
+            self.protocol.batch_per_domain,
+            derive_seed(self.setting.seed, self.name, "batches"),
+        )
+        reported = 0.0
+        batches = self.setting.images.stream(sampler, self.at.step, self.steps)
+        for images, rows in batches:
+            self._step(images, rows)
+            if self.at.step % self.protocol.eval_every == 0 or self.at.step == self.steps:
+                self._evaluate()
+                self._save()
+            if self.setting.should_stop():
+                self._save()
+                raise Interrupted
+            if time.monotonic() - reported > STEP_REPORT_SECONDS:
+                reported = time.monotonic()
+                self.setting.report({"event": "step", "stage": self.name, "step": self.at.step})
+        if self.at.best is None:  # a stage without optimisation steps
+            self.model.before_step(0, self)
+            self._evaluate()
+            self._save()
+        assert self.at.best is not None
+        return self.at.best
+
+    def pass_over(self, part: str) -> Features:
+        """Return the features of ``train`` or ``val`` images; see ``ltbench.api.Training``."""
+        rows = self.setting.split.rows(part)
+        found = self.setting.evaluator.features(self.model, rows)
+        self._train_mode()
+        return found
+
+    def _step(self, images: Tensor, rows: Tensor) -> None:
+        step, seed, facts = self.at.step, self.setting.seed, self.setting.facts
+        seed_torch(seed, self.name, "step", step)
+        self.model.before_step(step, self)
+        generator = torch.Generator(images.device)
+        generator.manual_seed(derive_seed(seed, self.name, "augmentation", step))
+        augment = augmentation(self.protocol.augmentation)
+        source = self.setting.images
+        x = augment(images, source.sizes[rows], facts.size, generator)
+        x = self.setting.evaluator.normalise(x)
+        self._set_lr(step)
+        losses = self.model.step(Batch(x, source.y[rows], source.d[rows], self.domains))
+        for key, value in losses.items():
+            self.running[key] = self.running.get(key, 0) + value.detach().float()
+            self.at.running_steps[key] = self.at.running_steps.get(key, 0) + 1
+        self.at.step += 1
+
+    def _set_lr(self, step: int) -> None:
+        factor = self.protocol.lr_factor(step, self.steps)
+        for optimizer in self.model.optimizers.values():
+            for group in optimizer.param_groups:
+                group["lr"] = group.setdefault("initial_lr", group["lr"]) * factor
+
+    def _evaluate(self) -> None:
+        began = time.monotonic()
+        losses = self._mean_losses()
+        rows = self.setting.split.rows("val")
+        val = compute_metrics(self.setting.evaluator.predictions(self.model, rows))
+        self._train_mode()
+        metric = self.protocol.selection_metric
+        value = val[metric]
+        if value is None:
+            raise DivergedError(f"validation gives no {metric} to choose a model by")
+        if self.at.best is None or value > self.at.best.value:
+            self.at.best = Best(self.at.step, value, val, clone_state(self.model))
+        self.at.evaluating += time.monotonic() - began
+        self.at.seconds = time.monotonic() - self.started
+        record = {
+            "stage": self.name,
+            "step": self.at.step,
+            "losses": losses,
+            "val": val,
+            "lr": self._lr(),
+            "seconds": round(self.at.seconds, 3),
+        }
+        self.setting.folder.append_log(record)
+        self.at.log_lines += 1
+        self.setting.report({"event": "evaluated", **record})
+
+    def _mean_losses(self) -> dict[str, float]:
+        """Return the mean of each loss since the last evaluation and start counting anew."""
+        steps = self.at.running_steps
+        losses = {key: float(value) / steps[key] for key, value in self.running.items()}
+        self.running, self.at.running_steps = {}, {}
+        total = losses.get("total", 0.0)
+        if not math.isfinite(total) or abs(total) > self.protocol.max_loss:
+            raise DivergedError(
+                f"the mean loss of {self.name} up to step {self.at.step} is {total:g}; "
+                "a smaller --lr may help"
+            )
+        return losses
+
+    def _lr(self) -> float:
+        groups = [g for o in self.model.optimizers.values() for g in o.param_groups]
+        return float(groups[0]["lr"]) if groups else 0.0
+
+    def _save(self) -> None:
+        self.at.model = clone_state(self.model)
+        self.at.optimizers = {k: o.state_dict() for k, o in self.model.optimizers.items()}
+        self.at.running = {k: v.detach().cpu() for k, v in self.running.items()}
+        self.at.seconds = time.monotonic() - self.started
+        save_checkpoint(self.setting.folder.latest, self.at)
+
+    def _train_mode(self) -> None:
+        self.model.train()
+        if self.protocol.freeze_bn:
+            for module in self.model.modules():
+                if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                    module.eval()
+
+
+def optimizer_maker(protocol: Protocol) -> MakeOptimizer:
+    """Return a function that builds the protocol's optimiser for given parameters."""
+
+    def make(parameters: Iterable[nn.Parameter]) -> Optimizer:
+        parameters = list(parameters)
+        decay = protocol.weight_decay
+        if protocol.optimizer == "sgd":
+            return torch.optim.SGD(
+                parameters, protocol.lr, momentum=protocol.momentum, weight_decay=decay
+            )
+        kind = torch.optim.AdamW if protocol.optimizer == "adamw" else torch.optim.Adam
+        return kind(parameters, protocol.lr, weight_decay=decay)
+
+    return make

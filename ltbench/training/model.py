@@ -1,0 +1,99 @@
+"""Builds the model of a run: backbone, algorithm, and the stages on top of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from ltbench.models.catalogue import build_backbone
+from ltbench.models.weights import load_weights
+from ltbench.plugins.algorithm import Algorithm
+from ltbench.plugins.batch import TrainInfo
+from ltbench.plugins.facts import Facts
+from ltbench.plugins.manager import get_plugins
+from ltbench.plugins.split import Split
+from ltbench.plugins.stage import Stage
+from ltbench.training.seeding import seed_torch
+from ltbench.training.spec import RunSpec
+
+
+class ModelBuilder:
+    """Builds the model of a run stage by stage, its weights a function of the seed.
+
+    Args:
+        spec: of the run.
+        facts: of the data set.
+        split: of the data set.
+        device: where the model lives.
+        weights: local checkpoint for the backbone, if any.
+    """
+
+    def __init__(
+        self,
+        spec: RunSpec,
+        facts: Facts,
+        split: Split,
+        device: torch.device,
+        weights: Path | None = None,
+    ) -> None:
+        self.spec, self.device, self.weights = spec, device, weights
+        self.info = TrainInfo(
+            counts=torch.from_numpy(split.counts("train")),
+            domains=facts.domains,
+            classes=facts.classes,
+            many=facts.many,
+            few=facts.few,
+            steps=spec.protocol.steps,
+            batch_per_domain=spec.protocol.batch_per_domain,
+            image_shape=(facts.channels, facts.size, facts.size),
+        )
+        self.names = [spec.algorithm.name, *(stage.name for stage in spec.stages)]
+
+    def algorithm(self) -> Algorithm:
+        """Return the algorithm with fresh weights."""
+        seed_torch(self.spec.seed, "initial weights", 0)
+        backbone = build_backbone(
+            self.spec.backbone.name, self.info.image_shape, self.spec.backbone.pretrained
+        )
+        if self.weights is not None:
+            load_weights(backbone, self.weights)
+        component = self.spec.algorithm
+        cls: type[Algorithm] = get_plugins()["algorithms"].get(component.name).load()
+        hparams = cls.HParams.from_options(component.hparams, component.name)
+        return self._placed(cls(backbone, self.info, hparams))
+
+    def stage(self, index: int, base: Algorithm) -> Algorithm:
+        """Return stage ``index`` (from 1) on top of ``base``."""
+        seed_torch(self.spec.seed, "initial weights", index)
+        component = self.spec.stages[index - 1]
+        cls: type[Stage] = get_plugins()["stages"].get(component.name).load()
+        hparams = cls.HParams.from_options(component.hparams, component.name)
+        info = replace(self.info, steps=self.steps(index))
+        return self._placed(cls(base, info, hparams))
+
+    def upto(self, index: int) -> Algorithm:
+        """Return the whole chain up to stage ``index``; its weights are yet to be loaded."""
+        model = self.algorithm()
+        for number in range(1, index + 1):
+            model = self.stage(number, model)
+        return model
+
+    def steps(self, index: int) -> int:
+        """Return the optimisation steps of stage ``index``."""
+        steps = self.spec.protocol.steps
+        for component in self.spec.stages[:index]:
+            cls: type[Stage] = get_plugins()["stages"].get(component.name).load()
+            hparams = cls.HParams.from_options(component.hparams, component.name)
+            steps = cls.steps(steps, hparams)
+        return steps
+
+    def _placed(self, model: Algorithm) -> Algorithm:
+        for module in model.modules():
+            if isinstance(module, Algorithm):
+                module.precision = self.spec.precision
+        # Tensor cores want channels last; the CPU's group normalisation is slow with it.
+        if self.device.type == "cuda":
+            model = model.to(memory_format=torch.channels_last)
+        return model.to(self.device)

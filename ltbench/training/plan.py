@@ -1,0 +1,163 @@
+"""From what a user typed to the specifications of runs, everything checked and resolved."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ltbench.data.catalogue import open_dataset
+from ltbench.errors import UsageError
+from ltbench.models.catalogue import check_backbone
+from ltbench.models.weights import file_sha256
+from ltbench.plugins.dataset import Dataset
+from ltbench.plugins.facts import Facts
+from ltbench.plugins.hparams import HParams
+from ltbench.plugins.manager import get_plugins
+from ltbench.plugins.names import Name, parse_chains, parse_names
+from ltbench.plugins.registry import Entry
+from ltbench.plugins.split import Split
+from ltbench.training.protocol import Protocol, protocol_settings
+from ltbench.training.spec import BackboneSpec, Component, RunSpec
+
+
+@dataclass(frozen=True)
+class Request:
+    """What was asked for.
+
+    Attributes:
+        algos: comma lists of ``algorithm[+stage…]`` names.
+        datasets: comma lists of data set names.
+        seeds: the seeds.
+        precision: ``fp32`` or ``bf16``.
+        data_dir: the folder of the data sets' files.
+        overrides: settings of the protocol that were given.
+        protocol: name of a protocol, or ``None`` for the data set's first.
+        backbone: name of a backbone, or ``None`` for the protocol's.
+        pretrained: whether to start from pretrained weights, or ``None`` as the protocol says.
+        weights: local checkpoint for the backbone.
+    """
+
+    algos: Sequence[str]
+    datasets: Sequence[str]
+    seeds: Sequence[int]
+    precision: str
+    data_dir: Path
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    protocol: str | None = None
+    backbone: str | None = None
+    pretrained: bool | None = None
+    weights: Path | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The runs of a sweep and the data sets that they use, ready."""
+
+    specs: tuple[RunSpec, ...]
+    datasets: tuple[tuple[Dataset, Split], ...]
+
+
+def plan_runs(request: Request) -> Plan:
+    """Resolve a request: seeds are the inner loop's, algorithms the outer's.
+
+    Raises:
+        UsageError: a name, value, file or combination is not possible.
+        DataError: a data set is missing or broken.
+    """
+    chains = [chain for text in request.algos for chain in parse_chains(text)]
+    names = [name for text in request.datasets for name in parse_names(text)]
+    opened = [(name, *open_dataset(name, request.data_dir)) for name in names]
+    specs: dict[tuple[str, str, int], RunSpec] = {}
+    for (_, dataset, split), chain, seed in itertools.product(opened, chains, request.seeds):
+        spec = _spec(request, dataset, split, _on_algorithm(chain), seed)
+        specs.setdefault((spec.dataset.name, spec.hash, seed), spec)
+    return Plan(tuple(specs.values()), tuple((dataset, split) for _, dataset, split in opened))
+
+
+def _spec(
+    request: Request, dataset: Dataset, split: Split, chain: list[Name], seed: int
+) -> RunSpec:
+    facts = dataset.facts
+    plugins = get_plugins()
+    first = plugins["algorithms"].get(chain[0].name)
+    rest = [plugins["stages"].get(name.name) for name in chain[1:]]
+    resolved = [
+        entry.load().HParams.from_options(name.options, name.name)
+        for entry, name in zip([first, *rest], chain, strict=True)
+    ]
+    _check_domains(first, facts, split)
+    protocol, backbone = _protocol(request, facts)
+    components = [
+        Component(name.name, hparams.as_dict())
+        for name, hparams in zip(chain, resolved, strict=True)
+    ]
+    return RunSpec(
+        algorithm=components[0],
+        stages=tuple(components[1:]),
+        dataset=Component(dataset.name, dataset.hparams.as_dict()),
+        split=split.sha256,
+        protocol=protocol,
+        backbone=backbone,
+        precision=request.precision,
+        seed=seed,
+        label="+".join(_label(n.name, h) for n, h in zip(chain, resolved, strict=True)),
+        plugins=_versions([first, *rest, plugins["datasets"].get(dataset.name)]),
+        data=describe(facts, split),
+    )
+
+
+def describe(facts: Facts, split: Split) -> dict[str, Any]:
+    """Return what reports need to know of a data set."""
+    return {
+        "title": facts.title,
+        "domains": list(facts.domains),
+        "classes": list(facts.classes),
+        "shots": {"many": facts.many, "few": facts.few},
+        "counts": {part: split.counts(part).tolist() for part in ("train", "val", "test")},
+    }
+
+
+def _on_algorithm(chain: list[Name]) -> list[Name]:
+    """Put the algorithm that a stage alone stands on before it."""
+    plugins = get_plugins()
+    first = chain[0].name
+    if first in plugins["algorithms"] or first not in plugins["stages"]:
+        return chain
+    base = plugins["stages"].get(first).load().default_base
+    if base is None:
+        raise UsageError(f"'{first}' is a stage: write ALGORITHM+{first}")
+    return [Name(base), *chain]
+
+
+def _check_domains(entry: Entry, facts: Facts, split: Split) -> None:
+    there = int((split.counts("train").sum(axis=1) > 0).sum())
+    needed = entry.load().min_domains
+    if there < needed:
+        raise UsageError(
+            f"'{entry.name}' needs at least {needed} domains with training images and "
+            f"'{facts.name}' has {there}: choose another algorithm or data set"
+        )
+
+
+def _protocol(request: Request, facts: Facts) -> tuple[Protocol, BackboneSpec]:
+    settings = {**protocol_settings(facts, request.protocol), **request.overrides}
+    backbone = str(request.backbone or settings["backbone"])
+    check_backbone(backbone)
+    by_default = bool(settings.pop("pretrained", False)) and request.weights is None
+    pretrained = by_default if request.pretrained is None else request.pretrained
+    settings.pop("backbone")
+    weights = file_sha256(request.weights) if request.weights else None
+    protocol = Protocol.from_options(settings, f"protocol of '{facts.name}'")
+    return protocol, BackboneSpec(backbone, pretrained, weights)
+
+
+def _label(name: str, hparams: HParams) -> str:
+    return str(Name(name, hparams.changed()))
+
+
+def _versions(entries: Sequence[Entry]) -> dict[str, str]:
+    """Return the versions of the distributions, other than ltbench itself, behind ``entries``."""
+    return {e.distribution: e.version for e in entries if e.distribution != "ltbench"}

@@ -1,0 +1,27 @@
+"""Seeds derived from a run's seed, one for every purpose."""
+
+from __future__ import annotations
+
+import hashlib
+
+import torch
+
+
+def derive_seed(seed: int, *purpose: str | int) -> int:
+    """Return a seed in 0…2^63-1 that depends on the run's seed and the purpose alone.
+
+    Args:
+        seed: the run's seed.
+        purpose: what it is for, for example ``("crt", "step", 17)``.
+    """
+    text = "\0".join(map(str, (seed, *purpose)))
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
+
+
+def seed_torch(seed: int, *purpose: str | int) -> None:
+    """Seed torch's global generators on every device for one purpose.
+
+    Weights, dropout and plugins draw from them; seeding anew for every step makes what they draw
+    a function of the seed and the step, with nothing to save in a checkpoint.
+    """
+    torch.manual_seed(derive_seed(seed, *purpose))

@@ -1,0 +1,1 @@
+"""Baselines: empirical risk minimisation."""

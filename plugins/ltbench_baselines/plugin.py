@@ -1,0 +1,12 @@
+"""Registers the algorithms of this package."""
+
+from __future__ import annotations
+
+from ltbench import hookimpl
+from ltbench.plugins.hookspecs import Register
+
+
+@hookimpl
+def ltbench_algorithms(register: Register) -> None:
+    """Register the baselines."""
+    register("erm", "ltbench_baselines.erm:ERM", summary="Cross-entropy over all domains")

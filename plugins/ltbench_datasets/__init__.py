@@ -1,0 +1,1 @@
+"""The first-party data sets; their facts are in ``datasets_registry``."""

@@ -1,0 +1,138 @@
+"""``image-folder``: a user's own images."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import defaultdict
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ltbench.api import DataError, Dataset, Decode, Facts, HParams, Split, hparam
+from ltbench.data.image_files import files_fingerprint, read_image
+from ltbench.data.splits import hold_out, pair_generator
+from ltbench_datasets.folder_layout import Item, read_table, walk
+
+
+class FolderParameters(HParams):
+    """Parameters of ``image-folder``."""
+
+    root: str = hparam("", help="folder of the images, or a CSV path,label[,domain][,split]")
+    size: int = hparam(224, low=8, high=4096, help="side in pixels that the network sees")
+    val: int = hparam(5, low=1, help="validation images per domain and class")
+    test: int = hparam(10, low=1, help="test images per domain and class")
+    keep: float = hparam(0.5, low=0.0, high=1.0, help="share of each pair that always trains")
+    many: int = hparam(100, low=1, help="pairs with more training images are many-shot")
+    few: int = hparam(20, low=0, help="pairs with at most this many are few-shot")
+    data_seed: int = hparam(0, low=0, help="chooses which images train")
+
+
+class ImageFolder(Dataset):
+    """Images as ``root/class/*``, ``root/domain/class/*``, or named by a CSV.
+
+    Folders called train, val (valid, validation) and test directly below ``root`` are parts, not
+    domains. What has no part of its own is split by the quota rule of
+    :func:`ltbench.data.splits.hold_out`. Only folders that hold images count: hidden ones, empty
+    ones and stray files are passed over.
+    """
+
+    HParams = FolderParameters
+
+    @cached_property
+    def root(self) -> Path:
+        """The folder (or CSV) as given, with ``~`` expanded."""
+        return Path(self.hparams.root).expanduser()
+
+    @cached_property
+    def base(self) -> Path:
+        """The folder that image names are relative to."""
+        return self.root.parent if self.root.suffix == ".csv" else self.root
+
+    def missing(self) -> str | None:
+        """Say that ``root`` is not given or not there."""
+        place = self.hparams.root or "/path/to/images"
+        command = f"ltbench data prepare 'image-folder[root={place}]'"
+        if not self.hparams.root:
+            return f"image-folder needs its folder: {command}"
+        if not self.root.exists():
+            return (
+                f"there is no folder {self.root}: put images there as root/class/* or "
+                f"root/domain/class/*, then type {command}"
+            )
+        return None
+
+    @cached_property
+    def facts(self) -> Facts:
+        """The registry's facts with this folder's domains, classes, size and thresholds."""
+        base = super().facts
+        if cause := self.missing():
+            raise DataError(cause)
+        return dataclasses.replace(
+            base,
+            title=f"Images in {self.root}",
+            domains=tuple(sorted({item.domain for item in self._items})),
+            classes=tuple(sorted({item.label for item in self._items})),
+            size=self.hparams.size,
+            many=self.hparams.many,
+            few=self.hparams.few,
+        )
+
+    def split(self) -> Split:
+        """Return the table, independent of the file system's order."""
+        facts = self.facts
+        domains = {name: d for d, name in enumerate(facts.domains)}
+        classes = {name: c for c, name in enumerate(facts.classes)}
+        parts = self._parts()
+        rows = [
+            (item.path, classes[item.label], domains[item.domain], parts[item.path])
+            for item in sorted(self._items, key=lambda item: item.path)
+        ]
+        return Split.from_rows(rows, (len(domains), len(classes)))
+
+    def decoder(self, split: Split) -> Decode:
+        """Return the function that reads image ``i`` from its file."""
+
+        def decode(i: int) -> NDArray[np.uint8]:
+            return read_image(self.base / str(split.images[i]), self.facts.channels)
+
+        return decode
+
+    def fingerprint(self, split: Split) -> str:
+        """Return text that changes with any file's size or time."""
+        return files_fingerprint(self.base, split.images)
+
+    @cached_property
+    def _items(self) -> list[Item]:
+        items = read_table(self.root) if self.root.suffix == ".csv" else walk(self.root)
+        if not items:
+            raise DataError(f"there are no images below {self.root}: put them in root/class/*")
+        if len({item.label for item in items}) < 2:
+            raise DataError(f"{self.root} holds a single class: put images in root/class/*")
+        return items
+
+    def _parts(self) -> dict[str, str]:
+        """Return each image's part: the one it came with, or one by the quota rule.
+
+        Where the images come as training and test only, validation is held out from training, and
+        the other way round.
+        """
+        given = {item.part for item in self._items}
+        if "" in given and len(given) > 1:
+            stray = next(item.path for item in self._items if not item.part)
+            raise DataError(f"{self.root}: some images name their part and '{stray}' does not")
+        rule = self.hparams
+        val, test = (
+            0 if part in given else quota
+            for part, quota in (("val", rule.val), ("test", rule.test))
+        )
+        parts = {item.path: item.part for item in self._items if item.part in ("val", "test")}
+        pairs: dict[tuple[str, str], list[str]] = defaultdict(list)
+        for item in self._items:
+            if item.path not in parts:
+                pairs[item.domain, item.label].append(item.path)
+        for (domain, label), paths in pairs.items():
+            generator = pair_generator(rule.data_seed, domain, label)
+            parts |= hold_out(paths, val, test, generator, rule.keep)
+        return parts

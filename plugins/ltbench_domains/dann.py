@@ -1,0 +1,90 @@
+"""Domain-adversarial training."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.optim import Optimizer
+
+from ltbench.api import (
+    Algorithm,
+    Backbone,
+    Batch,
+    HParams,
+    MakeOptimizer,
+    TrainInfo,
+    Training,
+    hparam,
+)
+from ltbench_domains.discriminator import Discriminator
+
+
+class DANNHParams(HParams):
+    """Hyper-parameters of DANN."""
+
+    weight: float = hparam(
+        1.0, low=0.0, search=(1e-2, 1e2), log=True, help="λ of the adversarial loss"
+    )
+    d_steps: int = hparam(1, low=1, search=(1, 8), help="discriminator steps per feature step")
+    width: int = hparam(256, low=1, search=(64, 1024), log=True, help="of the discriminator")
+    beta1: float = hparam(0.5, low=0.0, high=0.999, search=(0.0, 0.5), help="of Adam")
+
+
+class DANN(Algorithm):
+    """Domain-adversarial neural networks (Ganin et al., JMLR 2016, eq. 9, arXiv:1505.07818).
+
+    Two players: the discriminator lowers its cross-entropy L_d on the domain of a feature; features
+    and classifier lower CE − λ·L_d. As in the MDLT benchmark's code they take turns, ``d_steps``
+    steps of the discriminator for each step of the features.
+    """
+
+    HParams = DANNHParams
+    hparams: DANNHParams
+    min_domains = 2
+
+    def __init__(self, backbone: Backbone, train_info: TrainInfo, hparams: DANNHParams) -> None:
+        super().__init__(backbone, train_info, hparams)
+        self.discriminator = Discriminator(
+            self.num_features, train_info.num_domains, self.hparams.width
+        )
+        self.turn = 0
+
+    def configure_optimizers(self, make: MakeOptimizer) -> dict[str, Optimizer]:
+        """Return one optimiser for each player, with the β1 that adversarial training wants."""
+        players: dict[str, list[nn.Module]] = {
+            "main": [self.backbone, self.classifier],
+            "discriminator": [self.discriminator],
+        }
+        optimizers = {name: make(_parameters(modules)) for name, modules in players.items()}
+        for optimizer in optimizers.values():
+            for group in optimizer.param_groups:
+                if "betas" in group:
+                    group["betas"] = (self.hparams.beta1, 0.9)
+        return optimizers
+
+    def before_step(self, step: int, training: Training) -> None:
+        """Say whose turn it is: ``d_steps`` times the discriminator's, then once the features'."""
+        self.turn = step % (1 + self.hparams.d_steps)
+
+    def step(self, batch: Batch) -> dict[str, Tensor]:
+        """Let the player whose turn it is take one step."""
+        features = self.features(batch.x)
+        if self.turn < self.hparams.d_steps:
+            adversarial = self.domain_loss(features.detach(), batch)
+            self.minimize(adversarial, "discriminator")
+            return {"discriminator": adversarial.detach()}
+        ce = F.cross_entropy(self.classifier(features), batch.y)
+        adversarial = self.domain_loss(features, batch)
+        total = ce - self.hparams.weight * adversarial
+        self.minimize(total)
+        return {"total": total.detach(), "ce": ce.detach(), "adversarial": adversarial.detach()}
+
+    def domain_loss(self, features: Tensor, batch: Batch) -> Tensor:
+        """Return the discriminator's mean cross-entropy on the domains of the batch."""
+        return F.cross_entropy(self.discriminator(features), batch.d)
+
+
+def _parameters(modules: Iterable[nn.Module]) -> list[nn.Parameter]:
+    return [p for module in modules for p in module.parameters() if p.requires_grad]

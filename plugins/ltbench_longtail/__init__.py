@@ -1,0 +1,1 @@
+"""Algorithms for long-tailed class distributions."""

@@ -1,0 +1,1 @@
+"""Algorithms for multi-domain long-tailed recognition."""

@@ -1,0 +1,21 @@
+"""Registers the algorithms of this package."""
+
+from __future__ import annotations
+
+from ltbench import hookimpl
+from ltbench.plugins.hookspecs import Register
+
+
+@hookimpl
+def ltbench_algorithms(register: Register) -> None:
+    """Register the algorithms for multi-domain long-tailed recognition."""
+    register(
+        "boda",
+        "ltbench_mdlt.boda:BoDA",
+        summary="Balanced domain-class distribution alignment",
+    )
+    register(
+        "brl",
+        "ltbench_mdlt.brl:BRL",
+        summary="Reweighting balanced representation learning (reconstruction)",
+    )

@@ -1,0 +1,1 @@
+"""Second stages, on top of any algorithm."""

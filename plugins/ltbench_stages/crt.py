@@ -1,0 +1,17 @@
+"""Classifier re-training."""
+
+from __future__ import annotations
+
+from ltbench.api import Stage
+
+
+class CRT(Stage):
+    """Classifier re-training (Kang et al., ICLR 2020, arXiv:1910.09217, section 4.1).
+
+    The features are frozen and a fresh linear classifier is trained on them with cross-entropy on
+    class-balanced batches, for as many steps as the stage before. These are the ``_{r,c}`` rows of
+    the MDLT benchmark.
+    """
+
+    default_base = "erm"
+    sampling = "class-balanced"
