@@ -151,6 +151,7 @@ def _executor(options: dict[str, Any], device: str, plan: Plan) -> Any:
 
 
 def _jobs(options: dict[str, Any], request: Request, plan: Plan) -> list[Job]:
+    from ltbench.data.store import store_folder
     from ltbench.executors.machine import choose_device, cores, make_slots
     from ltbench.training.job import Job
 
@@ -158,8 +159,17 @@ def _jobs(options: dict[str, Any], request: Request, plan: Plan) -> list[Job]:
     slots = make_slots(device, options["jobs"], len(plan.specs))
     threads = max(1, cores() // len(slots.devices))
     out = options["out"].resolve()
+    stores = {split.sha256: store_folder(dataset, split) for dataset, split in plan.datasets}
     return [
-        Job(spec, spec.folder(out), request.data_dir, device, threads, request.weights)
+        Job(
+            spec,
+            spec.folder(out),
+            request.data_dir,
+            device,
+            threads,
+            request.weights,
+            stores[spec.split],
+        )
         for spec in plan.specs
     ]
 

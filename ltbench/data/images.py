@@ -12,7 +12,6 @@ from torch import Tensor
 from ltbench.data.sampling import Rows, Sampler
 from ltbench.data.store import ImageStore
 from ltbench.plugins.facts import Facts
-from ltbench.plugins.split import Split
 
 RESIDENT_BYTES = 4 << 30  # a data set up to this size lives whole on an accelerator
 
@@ -24,12 +23,12 @@ class DeviceImages:
     a small data set is moved there once; a large one is gathered by a thread ahead of the step.
     """
 
-    def __init__(self, store: ImageStore, split: Split, device: torch.device) -> None:
+    def __init__(self, store: ImageStore, device: torch.device) -> None:
         self.device = device
         self.images = torch.from_numpy(store.images)
         self.sizes = torch.from_numpy(store.sizes).to(device)
-        self.y = torch.from_numpy(split.y).to(device)
-        self.d = torch.from_numpy(split.d).to(device)
+        self.y = torch.from_numpy(store.split.y).to(device)
+        self.d = torch.from_numpy(store.split.d).to(device)
         self.resident = device.type == "cpu" or store.images.nbytes <= RESIDENT_BYTES
         if self.resident:
             self.images = self.images.to(device)

@@ -27,7 +27,7 @@ from ltbench.errors import DataError, UsageError
 from ltbench.plugins.dataset import Dataset, Decode
 from ltbench.plugins.split import Split
 
-FORMAT = "2"
+FORMAT = "1"
 Progress = Callable[[int, int], None]
 """Called with images done and images in all."""
 
@@ -37,12 +37,24 @@ class ImageStore:
     """Decoded images, row by row as in the split.
 
     Attributes:
+        split: the table.
         images: (N, channels, S, S) uint8, memory-mapped.
         sizes: original height and width in pixels, (N, 2).
     """
 
+    split: Split
     images: NDArray[np.uint8]
     sizes: NDArray[np.int32]
+
+    @classmethod
+    def load(cls, folder: Path) -> ImageStore:
+        """Open a finished store."""
+        return cls(
+            Split.load(folder / "split.npz"),
+            # "c": pages are shared and the file never changes, yet torch sees a writable array.
+            np.load(folder / "images.npy", mmap_mode="c", allow_pickle=False),
+            np.load(folder / "sizes.npy", allow_pickle=False),
+        )
 
 
 def stored_size(dataset: Dataset) -> int:
@@ -71,11 +83,7 @@ def open_store(dataset: Dataset, split: Split, progress: Progress | None = None)
             with FileLock(f"{folder}.lock"):
                 if not folder.exists():
                     _build(folder, dataset, split, progress)
-    return ImageStore(
-        # "c": pages are shared and the file is never changed, yet torch sees a writable array.
-        np.load(folder / "images.npy", mmap_mode="c", allow_pickle=False),
-        np.load(folder / "sizes.npy", allow_pickle=False),
-    )
+    return ImageStore.load(folder)
 
 
 def is_cached(dataset: Dataset, split: Split) -> bool:
@@ -101,6 +109,7 @@ def _build(folder: Path, dataset: Dataset, split: Split, progress: Progress | No
         _decode_all(dataset.decoder(split), images, sizes, progress)
         images.flush()
         np.save(building / "sizes.npy", sizes)
+        split.save(building / "split.npz")
         building.rename(folder)
     except BaseException:
         shutil.rmtree(building, ignore_errors=True)

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +43,19 @@ class Split:
             np.array([PARTS.index(part) for part in parts], dtype=np.int64),
             shape,
         )
+
+    @classmethod
+    def load(cls, path: Path) -> Split:
+        """Read a table that :meth:`save` wrote."""
+        with np.load(path, allow_pickle=False) as arrays:
+            columns = {name: arrays[name] for name in ("images", "y", "d", "part")}
+            domains, classes = arrays["shape"]
+            return cls(**columns, shape=(int(domains), int(classes)))
+
+    def save(self, path: Path) -> None:
+        """Write the table as a ``.npz``."""
+        columns = {name: getattr(self, name) for name in ("images", "y", "d", "part")}
+        np.savez(path, allow_pickle=False, shape=np.array(self.shape), **columns)
 
     def __len__(self) -> int:
         return len(self.images)

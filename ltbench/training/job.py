@@ -19,6 +19,7 @@ class Job:
         device: for example ``cpu`` or ``cuda:0``.
         threads: CPU threads to compute with.
         weights: local checkpoint for the backbone, if any.
+        store: folder of the decoded images; where it is not there they are decoded anew.
     """
 
     spec: RunSpec
@@ -27,3 +28,4 @@ class Job:
     device: str = "cpu"
     threads: int = 1
     weights: Path | None = None
+    store: Path | None = None

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from ltbench.data.images import DeviceImages
-from ltbench.data.store import open_store
+from ltbench.data.store import ImageStore, open_store
 from ltbench.errors import DivergedError
 from ltbench.evaluation.evaluator import (
     Evaluator,
@@ -76,7 +76,9 @@ def _train_and_test(
     if device.type == "cuda":
         torch.backends.cudnn.deterministic = True
     spec = job.spec
-    dataset, split, images = _open(spec.dataset.name, _frozen(spec.dataset.hparams), job)
+    dataset, split, images = _open_images(
+        spec.dataset.name, _frozen(spec.dataset.hparams), job.data_dir, job.store, job.device
+    )
     if split.sha256 != spec.split:
         raise RuntimeError(f"the images of {dataset.name} changed after the run was planned")
     folder.cut_log(at.log_lines)
@@ -190,18 +192,20 @@ def _frozen(options: dict[str, Any]) -> tuple[tuple[str, Any], ...]:
     return tuple(sorted(options.items()))
 
 
-def _open(
-    name: str, options: tuple[tuple[str, Any], ...], job: Job
-) -> tuple[Dataset, Split, DeviceImages]:
-    return _open_images(name, options, job.data_dir, job.device)
-
-
 @lru_cache(maxsize=2)
 def _open_images(
-    name: str, options: tuple[tuple[str, Any], ...], data_dir: Path, device: str
+    name: str,
+    options: tuple[tuple[str, Any], ...],
+    data_dir: Path,
+    folder: Path | None,
+    device: str,
 ) -> tuple[Dataset, Split, DeviceImages]:
     """Open a data set once per process, however many runs use it."""
     cls: type[Dataset] = get_plugins()["datasets"].get(name).load()
     dataset = cls(name, cls.HParams.from_options(dict(options), name), data_dir)
-    split = dataset.split()
-    return dataset, split, DeviceImages(open_store(dataset, split), split, torch.device(device))
+    store = (
+        ImageStore.load(folder)
+        if folder is not None and folder.exists()
+        else open_store(dataset, dataset.split())
+    )
+    return dataset, store.split, DeviceImages(store, torch.device(device))

