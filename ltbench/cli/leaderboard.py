@@ -8,25 +8,14 @@ from typing import Any
 import click
 
 from ltbench import hookimpl
+from ltbench.cli.output import format_of, format_option, runs_argument, selection_options
 from ltbench.errors import UsageError
-
-_SUFFIXES = {
-    ".txt": "terminal",
-    ".md": "markdown",
-    ".csv": "csv",
-    ".json": "json",
-    ".tex": "latex",
-}
 
 
 @click.command()
-@click.argument("runs", nargs=-1, type=click.Path(path_type=Path))
+@runs_argument
 @click.option("--metrics", help="Columns, separated by commas; the first one sorts and ranks.")
-@click.option(
-    "--format",
-    type=click.Choice(list(_SUFFIXES.values())),
-    help="Default: what the file is called, else terminal.",
-)
+@format_option
 @click.option(
     "-o",
     "--output",
@@ -34,9 +23,7 @@ _SUFFIXES = {
     help="A file, or a folder (existing, or ending in /) that gets every format and the rows.",
 )
 @click.option("--reference", default="erm", show_default=True, help="What others are compared to.")
-@click.option("--algo", multiple=True, help="Only these methods; repeatable.")
-@click.option("--dataset", multiple=True, help="Only these data sets; repeatable.")
-@click.option("--protocol", multiple=True, help="Only these protocols (name or hash).")
+@selection_options
 def leaderboard(runs: tuple[Path, ...], **options: Any) -> None:
     """Compare what was run, one table for each data set and protocol.
 
@@ -70,7 +57,7 @@ def leaderboard(runs: tuple[Path, ...], **options: Any) -> None:
         for path in write_folder(content, output):
             click.echo(f"Wrote {path}", err=True)
         return
-    text = FORMATS[format_ or _format_of(output)](content)
+    text = FORMATS[format_of(output, format_)](content)
     if output is None:
         click.echo(text, nl=False)
     else:
@@ -81,17 +68,6 @@ def leaderboard(runs: tuple[Path, ...], **options: Any) -> None:
 
 def _is_folder(output: Path) -> bool:
     return output.is_dir() or not output.suffix
-
-
-def _format_of(output: Path | None) -> str:
-    if output is None:
-        return "terminal"
-    if output.suffix not in _SUFFIXES:
-        raise UsageError(
-            f"'{output}' does not say its format: end its name in {', '.join(_SUFFIXES)}, "
-            "or use --format."
-        )
-    return _SUFFIXES[output.suffix]
 
 
 @hookimpl

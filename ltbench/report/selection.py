@@ -37,6 +37,11 @@ class Table:
         title = f" ({self.title})" if self.title and self.title != self.dataset else ""
         return f"{self.dataset}{title}: {self.setting}"
 
+    @property
+    def short(self) -> str:
+        """Return a name that is unique among the tables of a report."""
+        return f"{self.dataset}, {self.protocol_hash[:8]}"
+
 
 def select_runs(
     runs: Runs,

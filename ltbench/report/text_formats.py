@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import textwrap
+from collections.abc import Sequence
 
 from tabulate import tabulate
 
@@ -28,7 +29,7 @@ def terminal(content: Content) -> str:
         title = f"Across data sets: ranks on {content.summary.metric.words}"
         table = terminal_grid(summary_grid(content.summary))
         blocks.append(
-            "\n\n".join([_underlined(title), table, _notes(summary_notes(content.summary))])
+            "\n\n".join([underlined(title), table, notes_text(summary_notes(content.summary))])
         )
     blocks += [_wrapped(note) for note in content_notes(content)]
     return "\n\n\n".join(blocks) + "\n"
@@ -38,24 +39,26 @@ def markdown(content: Content) -> str:
     """Return GitHub-flavoured Markdown."""
     parts: list[str] = []
     for board in content.boards:
-        parts += [f"### {_md(board.table.heading)}", _md(subtitle(board))]
+        parts += [f"### {markdown_text(board.table.heading)}", markdown_text(subtitle(board))]
         parts.append(markdown_grid(results_grid(board)))
-        parts.append("\n".join(f"- {_md(s)}" for s in _sentences(board)))
+        parts.append("\n".join(f"- {markdown_text(s)}" for s in _sentences(board)))
         comparison = comparison_grid(board)
         if comparison:
             parts.append(markdown_grid(comparison))
-        parts.append("\n".join(f"- <sub>{_md(note)}</sub>" for note in footnotes(board)))
+        parts.append("\n".join(f"- <sub>{markdown_text(note)}</sub>" for note in footnotes(board)))
     if content.summary:
         parts.append(f"### Across data sets: ranks on {content.summary.metric.words}")
         parts.append(markdown_grid(summary_grid(content.summary)))
-        parts.append("\n".join(f"- {_md(note)}" for note in summary_notes(content.summary)))
-    parts += [_md(note) for note in content_notes(content)]
+        parts.append(
+            "\n".join(f"- {markdown_text(note)}" for note in summary_notes(content.summary))
+        )
+    parts += [markdown_text(note) for note in content_notes(content)]
     return "\n\n".join(parts) + "\n"
 
 
 def latex(content: Content) -> str:
-    """Return LaTeX tables for the packages booktabs and (for long names) nothing else."""
-    parts = ["% \\usepackage{booktabs}"]
+    """Return LaTeX tables for the packages booktabs and amssymb."""
+    parts = ["% \\usepackage{booktabs, amssymb}"]
     for board in content.boards:
         caption = f"{board.table.heading}. {subtitle(board)}."
         parts.append(latex_table(results_grid(board), caption))
@@ -92,9 +95,9 @@ def terminal_grid(grid: Grid) -> str:
 
 def markdown_grid(grid: Grid) -> str:
     """Return a grid as a GitHub table."""
-    head = [_md(cell.replace("\n", " ")) for cell in grid.head]
+    head = [markdown_text(cell.replace("\n", " ")) for cell in grid.head]
     lines = [head, ["---", *("---:" for _ in head[1:])]]
-    lines += [[_md(cell) for cell in row] for row in grid.body]
+    lines += [[markdown_text(cell) for cell in row] for row in grid.body]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
@@ -121,32 +124,36 @@ _TEX = {
 
 
 def tex(text: str) -> str:
-    """Return text in which LaTeX's special characters, and those of the tables, print."""
-    return "".join(_TEX.get(character, character) for character in text)
+    """Return text that LaTeX prints as it is, with what stands in backticks as code."""
+    parts = text.split("`")
+    escaped = ["".join(_TEX.get(character, character) for character in part) for part in parts]
+    return "".join(rf"\texttt{{{part}}}" if i % 2 else part for i, part in enumerate(escaped))
 
 
 def _terminal_board(board: Leaderboard) -> str:
     parts = [
-        _underlined(board.table.heading) + "\n" + _wrapped(subtitle(board)),
+        underlined(board.table.heading) + "\n" + _wrapped(subtitle(board)),
         terminal_grid(results_grid(board)),
         "\n".join(_wrapped(sentence) for sentence in _sentences(board)),
     ]
     comparison = comparison_grid(board)
     if comparison:
         parts.append(terminal_grid(comparison))
-    return "\n\n".join([*parts, _notes(footnotes(board))])
+    return "\n\n".join([*parts, notes_text(footnotes(board))])
 
 
 def _sentences(board: Leaderboard) -> list[str]:
     return [omnibus_sentence(board, metric) for metric in board.declared]
 
 
-def _underlined(title: str) -> str:
+def underlined(title: str) -> str:
+    """Return a heading for plain text."""
     title = _wrapped(title)
     return f"{title}\n{'=' * max(len(line) for line in title.split(chr(10)))}"
 
 
-def _notes(notes: list[str]) -> str:
+def notes_text(notes: Sequence[str]) -> str:
+    """Return notes as a wrapped list."""
     return "\n".join(_wrapped(f"- {note}") for note in notes)
 
 
@@ -154,6 +161,6 @@ def _wrapped(text: str) -> str:
     return textwrap.fill(text, WIDTH, subsequent_indent="  ", break_on_hyphens=False)
 
 
-def _md(text: str) -> str:
+def markdown_text(text: str) -> str:
     """Escape what Markdown would take for markup in names; code spans stay."""
     return re.sub(r"([|<>*_\[\]\\])", r"\\\1", text)

@@ -1,0 +1,74 @@
+"""The bootstrap over test images for the runs of a table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ltbench.errors import DataError
+from ltbench.report.content import Leaderboard
+from ltbench.report.metrics import metric
+from ltbench.report.sections import Columns, Section, fixed, section
+from ltbench.results.documents import Arrays, read_predictions
+from ltbench.stats.classification import Counts
+from ltbench.stats.images import image_bootstrap
+
+
+def images_section(board: Leaderboard, resamples: int) -> Section:
+    """Return intervals over test images, paired with the reference where the table has it."""
+    title = f"Over test images — {board.table.short}"
+    predictions, truth, problems = _read(board)
+    if truth is None:
+        reason = problems[0] if problems else "no run is done"
+        return section(title, pd.DataFrame(), {}, (f"No bootstrap: {reason}.",))
+    frame = image_bootstrap(
+        predictions, truth["class"], truth["domain"], board.reference, resamples=resamples
+    )
+    shown = frame.copy()
+    values = ["mean", "low", "high", "difference", "difference_low", "difference_high"]
+    shown[values] = 100 * shown[values]
+    shown["metric"] = [metric(name).words for name in frame["metric"]]
+    columns: Columns = {
+        "metric": ("metric", str),
+        "label": ("method", str),
+        "mean": ("mean", fixed(1)),
+        "low": ("low", fixed(1)),
+        "high": ("high", fixed(1)),
+        "difference": (f"minus\n{board.reference or 'reference'}", fixed(1, sign=True)),
+        "difference_low": ("low", fixed(1, sign=True)),
+        "difference_high": ("high", fixed(1, sign=True)),
+    }
+    notes = [
+        f"95 % percentile intervals from {resamples:,} test sets drawn from this one within each "
+        "domain and class, the same for every method and seed (so that differences are paired). "
+        "They hold for these trained models: the spread over seeds is not in them, as the test "
+        "set's error is not in ±. They are not corrected for many comparisons. The worst domain's "
+        "score is the least of several noisy ones, so drawn anew it tends to be lower.",
+        *(f"Left out: {problem}." for problem in problems),
+    ]
+    text = section(title, shown, columns, notes)
+    return Section(title, frame, text.grid, text.notes)
+
+
+def _read(board: Leaderboard) -> tuple[dict[str, list[Counts]], Arrays | None, list[str]]:
+    """Return predictions by method, the first run's arrays as the truth, and what did not fit."""
+    table = board.table.runs.table
+    finished = table[table["status"] == "done"]
+    truth: Arrays | None = None
+    problems: list[str] = []
+    predictions: dict[str, list[Counts]] = {}
+    for row in board.rows:
+        for path in finished["path"][finished["label"] == row.label]:
+            try:
+                arrays = read_predictions(Path(path))
+            except DataError as error:
+                problems.append(str(error))
+                continue
+            truth = truth or arrays
+            if not all(np.array_equal(arrays[n], truth[n]) for n in ("class", "domain")):
+                problems.append(f"{path} holds other test images than the rest")
+                continue
+            predictions.setdefault(row.label, []).append(arrays["prediction"])
+    return predictions, truth, problems
