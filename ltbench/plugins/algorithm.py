@@ -50,9 +50,10 @@ class Algorithm(nn.Module):
 
     A loss on logits overrides :meth:`risks`, most other algorithms :meth:`loss`; those that own
     their optimisation override :meth:`step`.
+
     Modules and buffers made in ``__init__`` are checkpointed with the rest. Randomness comes from
-    torch's global generators, which the training loop seeds anew for every step from the run's
-    seed, so a resumed run draws what an uninterrupted one draws.
+    ``self.generator``. It and torch's own generators (dropout draws from them) are seeded anew for
+    every step from the run's seed, so a resumed run draws what an uninterrupted one draws.
 
     Attributes:
         HParams: the hyper-parameters' class.
@@ -60,6 +61,7 @@ class Algorithm(nn.Module):
         sampling: ``uniform``, or ``class-balanced`` for batches in which every class of a domain
             is equally likely.
         counts: training images per domain and class, (D, C), float, on the model's device.
+        generator: draws what is random in a step, on the model's device.
     """
 
     HParams: ClassVar[type[HParams]] = HParams
@@ -77,6 +79,7 @@ class Algorithm(nn.Module):
         self.classifier: nn.Module = nn.Linear(self.num_features, train_info.num_classes)
         self.register_buffer("counts", train_info.counts.float(), persistent=False)
         self.optimizers: dict[str, Optimizer] = {}
+        self.generator = torch.Generator()
 
     def features(self, x: Tensor) -> Tensor:
         """Return the features (N, F) of images, in float32 whatever the precision of the run."""

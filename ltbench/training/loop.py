@@ -121,12 +121,11 @@ class StageLoop:
     def _step(self, images: Tensor, rows: Tensor) -> None:
         step, seed, facts = self.at.step, self.setting.seed, self.setting.facts
         seed_torch(seed, self.name, "step", step)
+        self.model.generator = self._generator("algorithm")
         self.model.before_step(step, self)
-        generator = torch.Generator(images.device)
-        generator.manual_seed(derive_seed(seed, self.name, "augmentation", step))
         augment = augmentation(self.protocol.augmentation)
         source = self.setting.images
-        x = augment(images, source.sizes[rows], facts.size, generator)
+        x = augment(images, source.sizes[rows], facts.size, self._generator("augmentation"))
         x = self.setting.evaluator.normalise(x)
         self._set_lr(step)
         losses = self.model.step(Batch(x, source.y[rows], source.d[rows], self.domains))
@@ -134,6 +133,11 @@ class StageLoop:
             self.running[key] = self.running.get(key, 0) + value.detach().float()
             self.at.running_steps[key] = self.at.running_steps.get(key, 0) + 1
         self.at.step += 1
+
+    def _generator(self, purpose: str) -> torch.Generator:
+        """Return a generator on the device for one purpose of the present step."""
+        seed = derive_seed(self.setting.seed, self.name, purpose, self.at.step)
+        return torch.Generator(self.setting.images.device).manual_seed(seed)
 
     def _set_lr(self, step: int) -> None:
         factor = self.protocol.lr_factor(step, self.steps)
