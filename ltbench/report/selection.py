@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -36,6 +37,19 @@ class Table:
         """Return what tells this table from all others."""
         title = f" ({self.title})" if self.title and self.title != self.dataset else ""
         return f"{self.dataset}{title}: {self.setting}"
+
+    @property
+    def folder(self) -> Path:
+        """Return the folder of one of the runs, for facts that all of them share."""
+        return Path(self.runs.table["path"].iloc[0])
+
+    def labels(self) -> list[str]:
+        """Return the methods, highest domain-average macro-F1 first, those without one last."""
+        column = self.runs.scores.get("macro_f1_average")
+        if column is None:
+            return list(dict.fromkeys(self.runs.table["label"]))
+        means = column.groupby(self.runs.table["label"], sort=False).mean()
+        return list(means.sort_values(ascending=False, kind="stable").index)
 
     @property
     def short(self) -> str:

@@ -1,0 +1,91 @@
+"""Mean ranks across data sets on a line, methods that do not differ joined by bars."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from ltbench.errors import UsageError
+from ltbench.report.content import Summary
+from ltbench.report.figures.style import new_figure, shortened
+
+_LINE = 0.26
+
+
+def draw_critical_difference(summary: Summary | None) -> tuple[Figure, pd.DataFrame]:
+    """Draw Demšar's diagram (JMLR 7 (2006), section 3.2.4).
+
+    Returns:
+        The figure, and a frame of ``method``, ``mean_rank`` and the rank on each data set.
+
+    Raises:
+        UsageError: there are too few data sets or methods; the message says what is missing.
+    """
+    if summary is None:
+        raise UsageError(
+            "A critical-difference diagram ranks methods across data sets, and the runs are of "
+            "one: run the same methods on two more."
+        )
+    result = summary.result
+    if result.reason:
+        raise UsageError(f"No critical-difference diagram can be drawn: {result.reason}.")
+    means, distance = result.mean_ranks, result.critical_difference
+    bars = unbroken(means.to_numpy(), distance)
+    half = -(-len(means) // 2)
+    height = 1.5 + _LINE * (half + 0.7 * len(bars))
+    figure = new_figure(8.0, height)
+    axis = figure.subplots()
+    axis.set_axis_off()
+    axis.set_ylim(-(height - 0.9), 0.75)
+    k = len(means)
+    margin = 0.55 * (k - 1) + 0.6
+    axis.set_xlim(1 - margin, k + margin)
+    _draw_scale(axis, k, distance)
+    top = -0.2 - 0.7 * _LINE * len(bars)
+    for i, (name, rank) in enumerate(means.items()):
+        left = i < half
+        y = top - _LINE * ((i if left else k - 1 - i) + 0.6)
+        x = 1 - 0.05 * k if left else k + 0.05 * k
+        axis.plot([rank, rank, x], [0, y, y], color="#555555", lw=0.8)
+        text = f"{shortened(str(name))} ({rank:.2f})"
+        axis.text(x, y, f"{text} " if left else f" {text}", ha="right" if left else "left",
+                  va="center", fontsize=8)  # fmt: skip
+    for i, (start, stop) in enumerate(bars):
+        y = -0.18 - 0.7 * _LINE * i
+        axis.plot([means.iloc[start] - 0.03, means.iloc[stop] + 0.03], [y, y], color="black", lw=3,
+                  solid_capstyle="butt")  # fmt: skip
+    figure.suptitle(
+        f"Mean ranks on {summary.metric.words}, {len(summary.datasets)} data sets; joined methods "
+        "do not differ (Nemenyi, 5 %)",
+        fontsize=9,
+    )
+    frame = result.ranks.loc[means.index].rename_axis("method").reset_index()
+    frame.insert(1, "mean_rank", means.to_numpy())
+    return figure, frame
+
+
+def unbroken(means: np.ndarray, distance: float) -> list[tuple[int, int]]:
+    """Return the longest stretches (first, last) of sorted mean ranks that span less than this."""
+    stretches: list[tuple[int, int]] = []
+    for first, value in enumerate(means):
+        last = int(np.searchsorted(means, value + distance, side="right")) - 1
+        if last > first and (not stretches or last > stretches[-1][1]):
+            stretches.append((first, last))
+    return stretches
+
+
+def _draw_scale(axis: Axes, methods: int, distance: float) -> None:
+    axis.plot([1, methods], [0, 0], color="black", lw=1)
+    step = max(1, methods // 10)
+    for rank in sorted({*range(1, methods + 1, step), methods}):
+        axis.plot([rank, rank], [0, 0.07], color="black", lw=1)
+        axis.text(rank, 0.1, str(rank), ha="center", va="bottom", fontsize=8)
+    # A distance that is longer than the scale is drawn over all of it and says so.
+    reach = min(distance, methods - 1)
+    axis.plot([1, 1 + reach], [0.45, 0.45], color="black", lw=1)
+    for end in (1, 1 + reach):
+        axis.plot([end, end], [0.4, 0.5], color="black", lw=1)
+    beyond = ": more than the scale, no two can differ" if distance >= methods - 1 else ""
+    axis.text(1, 0.53, f"critical difference {distance:.2f}{beyond}", va="bottom", fontsize=8)
