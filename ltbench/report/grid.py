@@ -67,12 +67,12 @@ def summary_grid(summary: Summary) -> Grid:
     return Grid(tuple(head), tuple(body))
 
 
-def cell_text(metric: Metric, cell: Cell, row: Row) -> str:
+def cell_text(metric: Metric, cell: Cell, row: Row | None) -> str:
     """Return "67.1 ±1.2"; with its own n where some of the method's seeds lack the metric."""
     text = metric.number(cell.mean)
     if not math.isnan(cell.half_width):
         text += f" ±{metric.number(cell.half_width)}"
-    if cell.values and len(cell.values) < row.done:
+    if row and cell.values and len(cell.values) < row.done:
         text += f" (n={len(cell.values)})"
     return text
 

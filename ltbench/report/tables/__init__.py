@@ -1,0 +1,1 @@
+"""Tables of a particular experiment: ablations, and models × losses × test sets."""

@@ -1,0 +1,160 @@
+"""What each component of an algorithm contributes: all combinations, on and off."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from ltbench.errors import UsageError, suggestion
+from ltbench.report.content import Cell
+from ltbench.report.grid import cell_text
+from ltbench.report.metrics import Metric, metric
+from ltbench.report.sections import Columns, Section, section
+from ltbench.report.selection import Table
+from ltbench.stats.intervals import half_width
+
+METRICS = ("macro_f1_average", "macro_f1_worst", "accuracy_average", "accuracy_worst")
+_MOST_COMPONENTS = 6
+
+
+def ablation(
+    table: Table, components: Sequence[str] = (), metrics: Sequence[str] = METRICS
+) -> Section:
+    """Return a row for each combination of an algorithm's components, also of those not run.
+
+    Args:
+        table: the runs of one algorithm.
+        components: hyper-parameters that switch a component: true or false, or a number of which 0
+            is off; by default all that are true or false.
+        metrics: the columns.
+
+    Raises:
+        UsageError: the runs are of several algorithms, or the components are unknown or too many.
+    """
+    runs = table.runs.table
+    name = _only_algorithm(table)
+    hparams: list[dict[str, Any]] = list(runs["hparams"])
+    components = _components(name, hparams, components)
+    base = _base(hparams, components)
+    matching = [all(h.get(k) == v for k, v in base.items()) for h in hparams]
+    states = [tuple(bool(h.get(c)) for c in components) for h in hparams]
+    done = (runs["status"] == "done").tolist()
+    rows = []
+    for number, state in enumerate(itertools.product((False, True), repeat=len(components)), 1):
+        here = [m and s == state for m, s in zip(matching, states, strict=True)]
+        finished = [h and d for h, d in zip(here, done, strict=True)]
+        scores = table.runs.scores[finished].reindex(columns=list(metrics))
+        row: dict[str, Any] = {"number": number, **dict(zip(components, state, strict=True))}
+        row |= {"n": sum(finished), "run": _counted(runs[here]["status"])}
+        for m in metrics:
+            values = scores[m].dropna().to_numpy(dtype=float)
+            row[m] = float(values.mean()) if len(values) else math.nan
+            row[f"{m}_half_width"] = half_width(values)
+        rows.append(row)
+    frame = pd.DataFrame(rows)
+    notes = _notes(frame, components, name, table, base)
+    text = section(
+        f"Ablation of {name}: {table.heading}",
+        _texts(frame, metrics),
+        _columns(components, metrics),
+        notes,
+    )
+    return Section(text.title, frame, text.grid, text.notes)
+
+
+def _only_algorithm(table: Table) -> str:
+    runs = table.runs.table
+    names = sorted(
+        {"+".join((a, *s)) for a, s in zip(runs["algorithm"], runs["stages"], strict=True)}
+    )
+    if len(names) > 1:
+        raise UsageError(
+            f"The runs are of {len(names)} algorithms and an ablation takes one apart: choose with "
+            f"--algo among {', '.join(names[:8])}."
+        )
+    return names[0]
+
+
+def _components(name: str, hparams: list[dict[str, Any]], wanted: Sequence[str]) -> tuple[str, ...]:
+    known = list(dict.fromkeys(key for h in hparams for key in h))
+    for component in wanted:
+        if component not in known:
+            raise UsageError(
+                f"{name} has no hyper-parameter '{component}'{suggestion(component, known)}."
+            )
+    found = tuple(wanted) or tuple(
+        key for key in known if all(isinstance(h.get(key), bool) for h in hparams)
+    )
+    if not found:
+        raise UsageError(
+            f"{name} has no hyper-parameter that is true or false: name those of which 0 is off "
+            f"with --components{suggestion('', known)}."
+        )
+    if len(found) > _MOST_COMPONENTS:
+        raise UsageError(
+            f"{len(found)} components have {2 ** len(found)} combinations: choose at most "
+            f"{_MOST_COMPONENTS} with --components."
+        )
+    return found
+
+
+def _base(hparams: list[dict[str, Any]], components: Sequence[str]) -> dict[str, Any]:
+    """Return the most frequent value of every other hyper-parameter."""
+    others = dict.fromkeys(key for h in hparams for key in h if key not in components)
+    values: dict[str, Any] = {}
+    for key in others:
+        found = [h.get(key) for h in hparams]
+        common = Counter(map(repr, found)).most_common(1)[0][0]
+        values[key] = next(v for v in found if repr(v) == common)
+    return values
+
+
+def _counted(statuses: pd.Series) -> int:
+    return int(statuses.isin(["done", "failed", "diverged"]).sum())
+
+
+def _texts(frame: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
+    shown = frame.copy().astype(object)
+    for m in metrics:
+        shown[m] = [
+            cell_text(metric(m), Cell(mean, width), None)
+            for mean, width in zip(frame[m], frame[f"{m}_half_width"], strict=True)
+        ]
+    shown["n"] = [f"{n}/{run}" for n, run in zip(frame["n"], frame["run"], strict=True)]
+    return shown
+
+
+def _columns(components: Sequence[str], metrics: Sequence[str]) -> Columns:
+    columns: Columns = {"number": ("no.", str)}
+    columns |= {name: (name, lambda on: "✓" if on else "") for name in components}
+    columns["n"] = ("k/N", str)
+    heads: dict[str, Metric] = {m: metric(m) for m in metrics}
+    return columns | {name: ("\n".join(m.head), str) for name, m in heads.items()}
+
+
+def _notes(
+    frame: pd.DataFrame, components: Sequence[str], name: str, table: Table, base: dict[str, Any]
+) -> list[str]:
+    notes = ["✓: the component is on. %; ± is half the 95 % t-interval over seeds (k of N done)."]
+    absent = frame[frame["run"] == 0]
+    if len(absent):
+        first = absent.iloc[0]
+        switches = ",".join(f"{c}={'true' if first[c] else 'false'}" for c in components)
+        algorithm, *stages = name.split("+")
+        command = "+".join((f"{algorithm}[{switches}]", *stages))
+        notes.append(
+            f"{len(absent)} of {len(frame)} combinations were not run (k/N 0/0), the first by "
+            f"`ltbench run --algo '{command}' --dataset '{table.dataset}'`."
+        )
+    kept = [
+        f"{key}={value:g}" if isinstance(value, float) else f"{key}={value}"
+        for key, value in base.items()
+    ]
+    if kept:
+        notes.append(f"All other hyper-parameters at {', '.join(kept)}; other runs are not shown.")
+    return notes
