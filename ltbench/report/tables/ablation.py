@@ -42,7 +42,8 @@ def ablation(
     components = _components(name, hparams, components)
     base = _base(hparams, components)
     matching = [all(h.get(k) == v for k, v in base.items()) for h in hparams]
-    states = [tuple(bool(h.get(c)) for c in components) for h in hparams]
+    usual = {c: _most_frequent([h[c] for h in hparams if h.get(c)]) for c in components}
+    states = [tuple(_state(h.get(c), usual[c]) for c in components) for h in hparams]
     done = (runs["status"] == "done").tolist()
     rows = []
     for number, state in enumerate(itertools.product((False, True), repeat=len(components)), 1):
@@ -108,10 +109,23 @@ def _base(hparams: list[dict[str, Any]], components: Sequence[str]) -> dict[str,
     others = dict.fromkeys(key for h in hparams for key in h if key not in components)
     values: dict[str, Any] = {}
     for key in others:
-        found = [h.get(key) for h in hparams]
-        common = Counter(map(repr, found)).most_common(1)[0][0]
-        values[key] = next(v for v in found if repr(v) == common)
+        values[key] = _most_frequent([h.get(key) for h in hparams])
     return values
+
+
+def _most_frequent(values: list[Any]) -> Any:
+    """Return the commonest of some values, which need not be hashable; ``None`` of none."""
+    if not values:
+        return None
+    common = Counter(map(repr, values)).most_common(1)[0][0]
+    return next(value for value in values if repr(value) == common)
+
+
+def _state(value: Any, usual: Any) -> bool | None:
+    """Return whether a component is on; ``None`` where it is on at another than its usual value."""
+    if not value:
+        return False
+    return True if value == usual else None
 
 
 def _counted(statuses: pd.Series) -> int:

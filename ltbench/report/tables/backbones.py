@@ -118,7 +118,7 @@ def _profile(runs: Runs) -> Profile:
 
 
 def _scores(runs: Runs, profile: Profile) -> pd.DataFrame:
-    """Return a row for each model, method, training set, subset and measure, the mean over seeds."""
+    """Return the mean over seeds for each model, method, training set, subset and measure."""
     names = dataset_names(runs.table)
     values: dict[tuple[str, ...], list[float]] = {}
     for index, run in runs.table.iterrows():
