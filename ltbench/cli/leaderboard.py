@@ -8,14 +8,16 @@ from typing import Any
 import click
 
 from ltbench import hookimpl
-from ltbench.cli.output import format_of, format_option, runs_argument, selection_options
+from ltbench.cli.output import SUFFIXES, format_choice, format_of, runs_argument, selection_options
 from ltbench.errors import UsageError
+
+_SUFFIXES = {**SUFFIXES, ".html": "html"}
 
 
 @click.command()
 @runs_argument
 @click.option("--metrics", help="Columns, separated by commas; the first one sorts and ranks.")
-@format_option
+@format_choice(_SUFFIXES)
 @click.option(
     "-o",
     "--output",
@@ -57,7 +59,7 @@ def leaderboard(runs: tuple[Path, ...], **options: Any) -> None:
         for path in write_folder(content, output):
             click.echo(f"Wrote {path}", err=True)
         return
-    text = FORMATS[format_of(output, format_)](content)
+    text = FORMATS[format_of(output, format_, _SUFFIXES)](content)
     if output is None:
         click.echo(text, nl=False)
     else:

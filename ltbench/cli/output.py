@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -25,11 +25,17 @@ SUFFIXES = {
 
 runs_argument = click.argument("runs", nargs=-1, type=click.Path(path_type=Path))
 
-format_option = click.option(
-    "--format",
-    type=click.Choice(list(SUFFIXES.values())),
-    help="Default: what the file is called, else terminal.",
-)
+
+def format_choice(suffixes: Mapping[str, str]) -> Callable[[Command], Command]:
+    """Return the option ``--format`` with these formats."""
+    return click.option(
+        "--format",
+        type=click.Choice(list(suffixes.values())),
+        help="Default: what the file is called, else terminal.",
+    )
+
+
+format_option = format_choice(SUFFIXES)
 
 output_option = click.option(
     "-o", "--output", type=click.Path(path_type=Path), help="File to write instead of printing."
@@ -47,7 +53,9 @@ def selection_options(command: Command) -> Command:
     return command
 
 
-def format_of(output: Path | None, chosen: str | None) -> str:
+def format_of(
+    output: Path | None, chosen: str | None, suffixes: Mapping[str, str] = SUFFIXES
+) -> str:
     """Return the format: as chosen, else what the file is called, else ``terminal``.
 
     Raises:
@@ -55,12 +63,12 @@ def format_of(output: Path | None, chosen: str | None) -> str:
     """
     if chosen or output is None:
         return chosen or "terminal"
-    if output.suffix not in SUFFIXES:
+    if output.suffix not in suffixes:
         raise UsageError(
-            f"'{output}' does not say its format: end its name in {', '.join(SUFFIXES)}, "
+            f"'{output}' does not say its format: end its name in {', '.join(suffixes)}, "
             "or use --format."
         )
-    return SUFFIXES[output.suffix]
+    return suffixes[output.suffix]
 
 
 def emit(sections: Sequence[Section], options: dict[str, Any]) -> None:

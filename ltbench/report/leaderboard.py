@@ -11,12 +11,20 @@ from ltbench.report.content import Content, build
 from ltbench.report.selection import select_runs
 from ltbench.results.frame import load_runs
 
+
+def _html(content: Content) -> str:
+    from ltbench.report.page import html  # templates are slow to import, and rarely wanted
+
+    return html(content)
+
+
 FORMATS: dict[str, Callable[[Content], str]] = {
     "terminal": text_formats.terminal,
     "markdown": text_formats.markdown,
     "csv": data_formats.csv,
     "json": data_formats.to_json,
     "latex": text_formats.latex,
+    "html": _html,
 }
 SUFFIXES = {
     "terminal": ".txt",
@@ -24,6 +32,7 @@ SUFFIXES = {
     "csv": ".csv",
     "json": ".json",
     "latex": ".tex",
+    "html": ".html",
 }
 
 

@@ -1,0 +1,69 @@
+"use strict";
+// Sorting: a heading's button sorts its column; what is missing stays below.
+const key = (row, column) => {
+  const text = row.cells[column].dataset.value;
+  const number = Number(text);
+  return text === "" ? null : Number.isNaN(number) ? text.toLowerCase() : number;
+};
+const compare = (a, b) => (a < b ? -1 : a > b ? 1 : 0);
+for (const table of document.querySelectorAll("table")) {
+  const heads = [...table.tHead.rows[0].cells];
+  heads.forEach((head, column) => head.querySelector("button").addEventListener("click", () => {
+    const body = table.tBodies[0];
+    const numeric = column > 0;
+    const before = head.getAttribute("aria-sort");
+    const down = before ? before === "ascending" : numeric;
+    const rows = [...body.rows].sort((one, other) => {
+      const a = key(one, column), b = key(other, column);
+      if (a === null || b === null) return (a === null) - (b === null);
+      const order = typeof a === typeof b ? compare(a, b) : compare(String(a), String(b));
+      return down ? -order : order;
+    });
+    heads.forEach((other) => other.removeAttribute("aria-sort"));
+    head.setAttribute("aria-sort", down ? "descending" : "ascending");
+    body.append(...rows);
+    first(table);
+  }));
+}
+// Walking: each table is one stop of the Tab key, the arrow keys move within it.
+const first = (table) => {
+  for (const cell of table.querySelectorAll("td")) cell.tabIndex = -1;
+  const cell = table.querySelector("td[data-seeds]");
+  if (cell) cell.tabIndex = 0;
+};
+for (const table of document.querySelectorAll("table")) {
+  first(table);
+  table.addEventListener("keydown", (event) => {
+    const cell = event.target.closest("td");
+    const step = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] }[event.key];
+    if (!cell || !step) return;
+    const row = table.tBodies[0].rows[cell.parentElement.sectionRowIndex + step[0]];
+    const next = row && row.cells[cell.cellIndex + step[1]];
+    if (!next || next.tagName !== "TD") return;
+    cell.tabIndex = -1;
+    next.tabIndex = 0;
+    next.focus();
+    event.preventDefault();
+  });
+}
+// The values of each seed, beside the cell that is pointed at or focused.
+const tip = document.getElementById("tip");
+const show = (event) => {
+  const cell = event.target.closest("td[data-seeds]");
+  tip.hidden = !cell;
+  if (!cell) return;
+  tip.textContent = cell.dataset.seeds;
+  const box = cell.getBoundingClientRect();
+  const below = box.bottom + 4 + tip.offsetHeight <= innerHeight;
+  tip.style.left = `${Math.max(4, Math.min(box.left, innerWidth - tip.offsetWidth - 4))}px`;
+  tip.style.top = `${below ? box.bottom + 4 : box.top - tip.offsetHeight - 4}px`;
+};
+for (const name of ["mouseover", "focusin"]) document.addEventListener(name, show);
+document.addEventListener("scroll", () => { tip.hidden = true; }, true);
+document.addEventListener("keydown", (event) => { if (event.key === "Escape") tip.hidden = true; });
+// Light or dark: the system's choice until the button is used.
+document.getElementById("theme").addEventListener("click", () => {
+  const root = document.documentElement;
+  const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+  root.dataset.theme = dark ? "light" : "dark";
+});

@@ -1,0 +1,66 @@
+"""What a table's statistics say, in plain sentences."""
+
+from __future__ import annotations
+
+from ltbench.report.content import Leaderboard, Row
+from ltbench.report.grid import cell_text, ranks_text
+from ltbench.report.metrics import Metric
+
+_MOST_NAMES = 8
+
+
+def verdict(board: Leaderboard) -> list[str]:
+    """Return the outcome of one table in a few sentences, claiming no more than its tests do."""
+    metric = board.primary
+    scored = [row for row in board.rows if row.cells[metric.name].values]
+    if not scored:
+        return ["No run of this table is done."]
+    best = scored[0]
+    value = cell_text(metric, best.cells[metric.name], best)
+    extreme = "lowest" if metric.smaller_is_better else "highest"
+    sentences = [f"The {extreme} {metric.words} is that of {best.label}: {value}{metric.unit}."]
+    if len(scored) == 1:
+        return sentences
+    if not board.analysis.ranks:
+        return [*sentences, "Whether the methods differ cannot be told from these runs."]
+    if not board.analysis.claims(metric.name):
+        return [*sentences, f"No difference in {metric.words} between the methods was shown."]
+    rivals = [r for r in scored[1:] if r.letters and set(r.letters) & set(best.letters)]
+    if rivals and best.letters:
+        sentences.append(
+            f"It could hold rank {ranks_text(best.ranks)}: not told apart from it are "
+            f"{_names([row.label for row in rivals])}."
+        )
+    elif best.letters:
+        sentences.append("It differs from every other method that could be tested.")
+    if board.reference:
+        sentences += [_against(board, m) for m in board.declared]
+    return sentences
+
+
+def _against(board: Leaderboard, metric: Metric) -> str:
+    def claimed(row: Row, *, better: bool) -> bool:
+        found = row.comparisons.get(metric.name)
+        return bool(
+            found
+            and found.claimed
+            and ((found.difference > 0) != metric.smaller_is_better) == better
+        )
+
+    better = [row.label for row in board.rows if claimed(row, better=True)]
+    worse = [row.label for row in board.rows if claimed(row, better=False)]
+    name = metric.words[0].upper() + metric.words[1:]
+    if not better and not worse:
+        return f"{name}: no method was shown to differ from {board.reference}."
+    parts = []
+    if better:
+        parts.append(f"better than {board.reference}: {_names(better)}")
+    if worse:
+        parts.append(f"worse: {_names(worse)}")
+    return f"{name}: {'; '.join(parts)}."
+
+
+def _names(names: list[str]) -> str:
+    if len(names) > _MOST_NAMES:
+        return f"{', '.join(names[:_MOST_NAMES])} and {len(names) - _MOST_NAMES} more"
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
