@@ -12,7 +12,7 @@ import click
 from ltbench import __version__
 from ltbench.errors import LtbenchError, suggestion
 
-COMMANDS = ("run", "plugins", "data")
+COMMANDS = ("run", "leaderboard", "stats", "figures", "plugins", "data")
 INTERRUPTED = 130  # the shell's own code for a program that Ctrl-C ended
 
 
@@ -38,6 +38,14 @@ class _Group(click.Group):
         except KeyboardInterrupt:
             click.echo("Stopped.", err=True)
             sys.exit(INTERRUPTED)
+        except Exception as error:
+            if isinstance(error, click.ClickException | click.exceptions.Exit | click.Abort):
+                raise
+            if ctx.params.get("debug"):
+                traceback.print_exc()
+            kind = type(error).__name__
+            click.echo(f"Error: {kind}: {error} (ltbench --debug shows where)", err=True)
+            sys.exit(1)
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})

@@ -107,12 +107,13 @@ def run(**options: Any) -> None:
 
     request, device = _request(options)
     plan = plan_runs(request)
+    executor = _executor(options, device, plan)
     sweep = Sweep(plan, options["out"], quiet=options["quiet"] or options["as_json"])
     if options["dry_run"]:
         sweep.describe(as_json=options["as_json"])
         return
     sweep.prepare(request)
-    failed = sweep.run(_executor(options, device, plan), _jobs(options, request, plan))
+    failed = sweep.run(executor, _jobs(options, request, plan))
     sweep.conclude(as_json=options["as_json"], leaderboard=not options["no_leaderboard"])
     if failed:
         raise SystemExit(1)

@@ -26,7 +26,7 @@ CORE = "core"  # the entry point without which nothing runs; LTBENCH_PLUGINS nev
 KINDS = {
     "algorithms": "algorithm",
     "stages": "stage",
-    "datasets": "dataset",
+    "datasets": "data set",
     "backbones": "backbone",
     "metrics": "metric",
     "executors": "executor",

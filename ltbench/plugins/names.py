@@ -13,8 +13,10 @@ of its own is a name (``coral[loss=ldam[s=10]]``).
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -104,10 +106,9 @@ def parse_value(text: str) -> Any:
     if text in ("true", "false", "True", "False"):
         return text.lower() == "true"
     for number in (int, float):
-        try:
-            return number(text)
-        except ValueError:
-            continue
+        with contextlib.suppress(ValueError):
+            value = number(text)
+            return value if math.isfinite(value) else text
     return text
 
 
@@ -118,7 +119,7 @@ def format_value(value: Any) -> str:
     if isinstance(value, list | tuple):
         return f"[{','.join(map(format_value, value))}]"
     if isinstance(value, float):
-        return repr(value) if value != int(value) or abs(value) >= 1e6 else f"{value:.1f}"
+        return repr(value)
     text = str(value)
     if isinstance(value, str) and (parse_value(text) != text or not _is_plain(text)):
         return json.dumps(text, ensure_ascii=False)

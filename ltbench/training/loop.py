@@ -68,6 +68,8 @@ class StageLoop:
     ) -> None:
         self.setting, self.name, self.model, self.steps, self.at = setting, name, model, steps, at
         self.protocol = setting.protocol
+        # By number, not by name: at one seed every algorithm sees the same batches.
+        self.purpose = f"stage {at.stage}"
         model.optimizers = model.configure_optimizers(optimizer_maker(self.protocol))
         for key, state in at.optimizers.items():
             model.optimizers[key].load_state_dict(state)
@@ -89,7 +91,7 @@ class StageLoop:
             self.model.sampling,
             self.setting.split,
             self.protocol.batch_per_domain,
-            derive_seed(self.setting.seed, self.name, "batches"),
+            derive_seed(self.setting.seed, self.purpose, "batches"),
         )
         reported = 0.0
         batches = self.setting.images.stream(sampler, self.at.step, self.steps)
@@ -120,7 +122,7 @@ class StageLoop:
 
     def _step(self, images: Tensor, rows: Tensor) -> None:
         step, seed, facts = self.at.step, self.setting.seed, self.setting.facts
-        seed_torch(seed, self.name, "step", step)
+        seed_torch(seed, self.purpose, "step", step)
         self.model.generator = self._generator("algorithm")
         self.model.before_step(step, self)
         augment = augmentation(self.protocol.augmentation)
@@ -136,7 +138,7 @@ class StageLoop:
 
     def _generator(self, purpose: str) -> torch.Generator:
         """Return a generator on the device for one purpose of the present step."""
-        seed = derive_seed(self.setting.seed, self.name, purpose, self.at.step)
+        seed = derive_seed(self.setting.seed, self.purpose, purpose, self.at.step)
         return torch.Generator(self.setting.images.device).manual_seed(seed)
 
     def _set_lr(self, step: int) -> None:

@@ -150,7 +150,7 @@ def _protocol(request: Request, facts: Facts) -> tuple[Protocol, BackboneSpec]:
     pretrained = by_default if request.pretrained is None else request.pretrained
     settings.pop("backbone")
     weights = file_sha256(request.weights) if request.weights else None
-    protocol = Protocol.from_options(settings, f"protocol of '{facts.name}'")
+    protocol = Protocol.from_options(settings, "protocol")
     return protocol, BackboneSpec(backbone, pretrained, weights)
 
 

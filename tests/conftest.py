@@ -1,0 +1,23 @@
+"""A third party's plugin is installed for all tests, and caches stay out of the user's folders."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+THIRD_PARTY = str(Path(__file__).parent / "thirdparty")
+
+# For this process and for those that the tests start.
+sys.path.insert(0, THIRD_PARTY)
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    filter(None, [THIRD_PARTY, os.environ.get("PYTHONPATH")])
+)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _own_folders(tmp_path_factory: pytest.TempPathFactory) -> None:
+    os.environ["LTBENCH_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+    os.environ["LTBENCH_DATA"] = str(tmp_path_factory.mktemp("data"))

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import pytest
+
+from ltbench.errors import UsageError
+from ltbench.plugins.hparams import HParams, hparam
+
+
+class Example(HParams):
+    gamma: float = hparam(1.0, low=0.0, high=5.0, log=True)
+    steps: int = hparam(3, low=1)
+    on: bool = hparam(True)
+    mode: str = hparam("a", choices=("a", "b"))
+
+
+class Narrower(Example):
+    gamma: float = hparam(2.0, low=0.0, search=(0.5, 5.0))
+
+
+def test_values_become_the_annotated_types():
+    hparams = Example.from_options({"gamma": 2, "steps": 4.0, "on": False, "mode": "b"}, "x")
+    assert hparams.as_dict() == {"gamma": 2.0, "steps": 4, "on": False, "mode": "b"}
+    assert isinstance(hparams.gamma, float)
+    assert isinstance(hparams.steps, int)
+
+
+def test_only_what_differs_from_the_default_is_changed():
+    assert Example.from_options({"gamma": 1, "steps": 9}, "x").changed() == {"steps": 9}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"gama": 1}, "did you mean 'gamma'"),
+        ({"gamma": -1}, "the least is 0"),
+        ({"gamma": 6}, "the most is 5"),
+        ({"gamma": "much"}, "finite number"),
+        ({"gamma": float("nan")}, "finite number"),
+        ({"gamma": True}, "finite number"),
+        ({"steps": 1.5}, "whole number"),
+        ({"on": 1}, "true or false"),
+        ({"mode": "c"}, "choose one of a, b"),
+    ],
+)
+def test_bad_values_are_refused_in_one_sentence(options, message):
+    with pytest.raises(UsageError, match=message) as caught:
+        Example.from_options(options, "focal")
+    assert "\n" not in str(caught.value)
+    assert "focal" in str(caught.value)
+
+
+def test_bounds_serve_tuning_unless_a_search_interval_is_given():
+    assert Example.bounds()["gamma"].search == (0.0, 5.0)
+    assert Narrower.bounds()["gamma"].search == (0.5, 5.0)
+    assert Narrower().gamma == 2.0
