@@ -1,0 +1,94 @@
+"""Balanced contrastive learning."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ltbench.api import Algorithm, Backbone, Batch, HParams, TrainInfo, hparam
+
+
+class BCLHParams(HParams):
+    """Hyper-parameters of balanced contrastive learning."""
+
+    weight: float = hparam(
+        0.35, low=0.0, search=(0.1, 1.0), log=True, help="μ of the contrastive loss"
+    )
+    temperature: float = hparam(0.1, low=1e-3, search=(0.05, 0.5), log=True)
+    width: int = hparam(128, low=2, search=(64, 512), log=True, help="of the contrastive space")
+
+
+class BCL(Algorithm):
+    """BCL (Zhu et al., "Balanced contrastive learning for long-tailed", CVPR 2022, eq. 8-10).
+
+    Total: L_LC + μ·L_BCL (arXiv:2207.09052). L_LC is the cross-entropy on z + log n[d, c]. For the
+    projections v of the batch, of unit length, with B_c the images of class c and the class's
+    prototype, a projection of its classifier weights, the image i of class y has
+
+        −mean over p in B_y∖{i} of log exp(v_i·v_p/τ) / Σ_c mean over k in B_c∖{i} of exp(v_i·v_k/τ)
+
+    and L_BCL is the mean over images. The mean within each class keeps frequent classes from
+    dominating the denominator (class averaging); the prototypes put every class into every batch
+    (class complement), so each image has a positive. Contrast runs over all domains of the batch.
+
+    The paper contrasts two further, strongly augmented views of each image; here the images of
+    the batch are their only view, as the protocol's augmentation is the same for every algorithm.
+    """
+
+    HParams = BCLHParams
+    hparams: BCLHParams
+    classifier: nn.Linear
+
+    def __init__(self, backbone: Backbone, train_info: TrainInfo, hparams: BCLHParams) -> None:
+        super().__init__(backbone, train_info, hparams)
+        self.of_features = projection(self.num_features, self.hparams.width)
+        self.of_weights = projection(self.num_features, self.hparams.width)
+
+    def loss(self, batch: Batch) -> dict[str, Tensor]:
+        """Return the compensated cross-entropy and the contrastive loss with their sum."""
+        features = self.features(batch.x)
+        ce = self.risks(self.classifier(features), batch).mean()
+        contrast = balanced_contrast(
+            F.normalize(self.of_features(features)),
+            F.normalize(self.of_weights(self.classifier.weight)),
+            batch.y,
+            self.hparams.temperature,
+        )
+        return {"total": ce + self.hparams.weight * contrast, "ce": ce, "contrast": contrast}
+
+    def risks(self, logits: Tensor, batch: Batch) -> Tensor:
+        """Return the mean cross-entropy of the shifted logits in each domain."""
+        return super().risks(logits + self.log_prior(batch.d), batch)
+
+
+def projection(num_features: int, width: int) -> nn.Sequential:
+    """Return the paper's projection head of two layers."""
+    return nn.Sequential(
+        nn.Linear(num_features, num_features),
+        nn.BatchNorm1d(num_features),
+        nn.ReLU(inplace=True),
+        nn.Linear(num_features, width),
+    )
+
+
+def balanced_contrast(v: Tensor, prototypes: Tensor, y: Tensor, temperature: float) -> Tensor:
+    """Return L_BCL, a scalar.
+
+    Args:
+        v: projections of the images, (N, P), of unit length.
+        prototypes: projections of the classes, (C, P), of unit length.
+        y: classes of the images, (N,).
+        temperature: τ.
+    """
+    number = len(prototypes)
+    classes = torch.cat([y, torch.arange(number, device=y.device)])
+    logits = v @ torch.cat([v, prototypes]).T / temperature
+    itself = torch.eye(len(v), len(classes), dtype=torch.bool, device=v.device)
+    same = y[:, None] == classes
+    members = F.one_hot(classes, number).sum(0)[classes] - same.long()
+    # A class mean of exponentials: each logit less the log of its class's size, itself left out.
+    averaged = (logits - members.clamp(min=1).log()).masked_fill(itself, -torch.inf)
+    log_probability = logits - averaged.logsumexp(1, keepdim=True)
+    positive = same & ~itself
+    return -((log_probability * positive).sum(1) / positive.sum(1)).mean()
