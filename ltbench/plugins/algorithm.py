@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import Optimizer
 
+from ltbench.errors import UsageError
 from ltbench.plugins.backbone import Backbone
 from ltbench.plugins.batch import Batch, TrainInfo
 from ltbench.plugins.hparams import HParams
@@ -131,6 +132,23 @@ class Algorithm(nn.Module):
 
     def before_step(self, step: int, training: Training) -> None:
         """Do what must be done before step ``step`` (from 0), for example a pass over the data."""
+
+    def class_weights(self) -> Tensor:
+        """Return the weight vectors (C, F) of a classifier that is linear in the features.
+
+        Stages that re-scale or re-train the chosen classifier start from them.
+
+        Raises:
+            UsageError: there are none.
+        """
+        weight = getattr(self.classifier, "weight", None)
+        shape = (self.train_info.num_classes, self.num_features)
+        if not isinstance(weight, Tensor) or weight.shape != shape:
+            raise UsageError(
+                f"{type(self).__name__} has no classifier that is linear in its features: choose "
+                "another algorithm, or a stage that needs none (crt, lws, posthoc-la)"
+            )
+        return weight
 
     def log_prior(self, d: Tensor) -> Tensor:
         """Return log n[d, c] for the domains ``d`` (N,), (N, C); absent classes are -inf."""
