@@ -5,13 +5,32 @@ from __future__ import annotations
 from ltbench import hookimpl
 from ltbench.plugins.hookspecs import Register
 
+ALGORITHMS = {
+    "resamp": ("resamp:ReSamp", "Class-balanced sampling within each domain"),
+    "reweight": ("reweight:ReWeight", "Cross-entropy with weights 1/n of each pair"),
+    "sqrt-reweight": ("sqrt_reweight:SqrtReWeight", "Cross-entropy with weights 1/√n of each pair"),
+    "weighted-softmax": (
+        "weighted_softmax:WeightedSoftmax",
+        "Cross-entropy with weights 1/n of the pooled classes",
+    ),
+    "focal": ("focal:Focal", "Focal loss"),
+    "cbloss": ("cbloss:CBLoss", "Class-balanced loss: weights by the effective number of images"),
+    "ldam": ("ldam:LDAM", "Margins that grow as classes get rarer; DRW as an option"),
+    "bsoftmax": ("bsoftmax:BSoftmax", "Balanced softmax: logits shifted by the log counts"),
+    "equalization": (
+        "equalization:Equalization",
+        "Softmax equalization: tail classes are spared as negatives",
+    ),
+    "logit-adjust": ("logit_adjust:LogitAdjust", "Logits shifted by τ times the log prior"),
+    "vs-loss": ("vs_loss:VSLoss", "Vector scaling: logits scaled and shifted by class frequency"),
+    "input-mixup": ("input_mixup:InputMixup", "Mixup of images within each domain"),
+    "bcl": ("bcl:BCL", "Balanced contrastive learning with class prototypes"),
+    "balpoe": ("balpoe:BalPoE", "Balanced product of experts with different biases"),
+}
+
 
 @hookimpl
 def ltbench_algorithms(register: Register) -> None:
     """Register the long-tail algorithms."""
-    register("focal", "ltbench_longtail.focal:Focal", summary="Focal loss")
-    register(
-        "bsoftmax",
-        "ltbench_longtail.bsoftmax:BSoftmax",
-        summary="Balanced softmax: logits shifted by the log counts",
-    )
+    for name, (target, summary) in ALGORITHMS.items():
+        register(name, f"ltbench_longtail.{target}", summary=summary)

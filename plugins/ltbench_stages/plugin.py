@@ -5,12 +5,21 @@ from __future__ import annotations
 from ltbench import hookimpl
 from ltbench.plugins.hookspecs import Register
 
+STAGES = {
+    "crt": ("crt:CRT", "Classifier re-training on frozen features, class-balanced batches"),
+    "lws": ("lws:LWS", "Learns a scale for each class's logit, class-balanced batches"),
+    "tau-norm": ("tau_norm:TauNorm", "Class weights divided by their norm^τ, τ from validation"),
+    "posthoc-la": ("posthoc_la:PosthocLA", "Logits less τ times the log prior at test"),
+    "mislas": ("mislas:MiSLAS", "Label-aware smoothing on frozen features; alone after mixup"),
+    "weight-balancing": (
+        "weight_balancing:WeightBalancing",
+        "Class-balanced loss, weight decay and MaxNorm on the classifier",
+    ),
+}
+
 
 @hookimpl
 def ltbench_stages(register: Register) -> None:
     """Register the stages."""
-    register(
-        "crt",
-        "ltbench_stages.crt:CRT",
-        summary="Classifier re-training on frozen features, class-balanced batches",
-    )
+    for name, (target, summary) in STAGES.items():
+        register(name, f"ltbench_stages.{target}", summary=summary)
