@@ -121,6 +121,8 @@ def unreadable(path: str, reason: str) -> RunRecord:
 
 def clean(text: str) -> str:
     """Return ``text`` without control characters, at most 200 characters long."""
+    if len(text) <= _LONGEST_NAME and text.isprintable():
+        return text
     printable = "".join(c if c.isprintable() else " " for c in text[: _LONGEST_NAME + 1])
     return printable if len(printable) <= _LONGEST_NAME else printable[: _LONGEST_NAME - 1] + "…"
 

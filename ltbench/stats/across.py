@@ -17,6 +17,7 @@ from scipy import stats
 from ltbench.stats.calibration import DRAWS, exceedance
 from ltbench.stats.groups import FloatArray
 
+_BLOCK = 1_000
 FEWEST_DATASETS = 3
 """Below this a mean rank says less than the tables it is made from."""
 
@@ -71,8 +72,13 @@ def across_datasets(
     blocks = ranks.to_numpy().T
     statistic = float(friedman_statistic(blocks))
     rng = np.random.default_rng(0)
-    drawn = np.array(
-        [friedman_statistic(rng.permuted(blocks, axis=1)) for _ in range(draws)], dtype=float
+    drawn = np.concatenate(
+        [
+            friedman_statistic(
+                rng.permuted(np.broadcast_to(blocks, (size, *blocks.shape)), axis=-1)
+            )
+            for size in _block_sizes(draws)
+        ]
     )
     return AcrossDatasets(
         ranks,
@@ -86,20 +92,23 @@ def across_datasets(
     )
 
 
-def friedman_statistic(ranks: FloatArray) -> float:
-    """Return Friedman's chi-squared of ranks (data sets, methods), corrected for ties.
+def _block_sizes(draws: int) -> list[int]:
+    """Return sizes that add up to the draws, so that thousands of tables fit into memory."""
+    return [min(_BLOCK, draws - start) for start in range(0, draws, _BLOCK)]
+
+
+def friedman_statistic(ranks: FloatArray) -> FloatArray:
+    """Return Friedman's chi-squared of ranks (..., data sets, methods), corrected for ties.
 
     Friedman, Journal of the American Statistical Association 32 (1937) 675–701, in the form of
     Conover (Practical Nonparametric Statistics, 3rd ed. 1999, p. 370); 0 where all are tied.
     """
-    datasets, methods = ranks.shape
-    squares = float((ranks**2).sum())
+    datasets, methods = ranks.shape[-2:]
     centre = datasets * methods * (methods + 1) ** 2 / 4
-    if squares - centre <= 1e-9:
-        return 0.0
-    sums = ranks.sum(axis=0)
-    spread = float((sums**2).sum()) / datasets - centre
-    return (methods - 1) * spread / ((squares - centre) / datasets)
+    within = (ranks**2).sum(axis=(-2, -1)) - centre
+    between = (ranks.sum(axis=-2) ** 2).sum(axis=-1) / datasets - centre
+    tied = within <= 1e-9
+    return np.where(tied, 0.0, (methods - 1) * between / np.where(tied, 1.0, within / datasets))
 
 
 def nemenyi_distance(methods: int, datasets: int, level: float = 0.05) -> float:
