@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -152,8 +152,12 @@ def _board(table: Table, metrics: tuple[Metric, ...], reference: str) -> Leaderb
     values: dict[tuple[str, str], list[tuple[int, float]]] = {}
     for label, seed, name, value in scores.dropna().itertuples(index=False):
         values.setdefault((label, name), []).append((seed, value))
+    scored = {
+        key: Cell(line["mean"], line["half_width"], tuple(values[key]))
+        for key, line in analysis.summary.to_dict("index").items()
+    }
     rows = [
-        _row(label, group["status"], metrics, analysis, values)
+        _row(label, group["status"], metrics, analysis, scored)
         for label, group in table.runs.table.groupby("label", sort=False)
     ]
     sign = 1 if primary.smaller_is_better else -1
@@ -172,17 +176,10 @@ def _row(
     statuses: pd.Series,
     metrics: tuple[Metric, ...],
     analysis: Analysis,
-    values: dict[tuple[str, str], list[tuple[int, float]]],
+    scored: Mapping[tuple[str, str], Cell],
 ) -> Row:
     number = statuses.value_counts().to_dict()
-    cells = {}
-    for metric in metrics:
-        key = (label, metric.name)
-        if key in values:
-            mean, width = analysis.summary.loc[key, ["mean", "half_width"]]
-            cells[metric.name] = Cell(float(mean), float(width), tuple(values[key]))
-        else:
-            cells[metric.name] = Cell()
+    cells = {metric.name: scored.get((label, metric.name), Cell()) for metric in metrics}
     done, diverged, failed = (number.get(s, 0) for s in ("done", "diverged", "failed"))
     return Row(
         label,

@@ -18,7 +18,7 @@ FORMAT = 1
 _LONGEST_NAME = 200
 
 
-class UnreadableRun(ValueError):  # noqa: N818  (a state of the data, named as the field would)
+class UnreadableRun(ValueError):
     """A document of a run folder does not fit the format; the message says which and why."""
 
 

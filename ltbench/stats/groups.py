@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -27,17 +28,17 @@ class Groups:
     names: tuple[str, ...]
     values: tuple[FloatArray, ...]
 
-    @property
+    @cached_property
     def counts(self) -> FloatArray:
         """Return the number of seeds of each method."""
         return np.array([len(v) for v in self.values], dtype=float)
 
-    @property
+    @cached_property
     def means(self) -> FloatArray:
         """Return each method's mean over seeds."""
         return np.array([v.mean() if len(v) else np.nan for v in self.values])
 
-    @property
+    @cached_property
     def variances(self) -> FloatArray:
         """Return each method's sample variance (ddof 1); 0 where all seeds agree, NaN at n < 2."""
         return np.array([_variance(v) for v in self.values])
