@@ -1,0 +1,77 @@
+"""Group distributionally robust optimisation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ltbench.api import Backbone, Batch, TrainInfo, UsageError, hparam
+from ltbench_domains.composition import PLAIN, WithLoss, WithLossHParams
+
+
+class GroupDROHParams(WithLossHParams):
+    """Hyper-parameters of group DRO."""
+
+    eta: float = hparam(1e-2, low=0.0, search=(1e-3, 1e-1), log=True, help="step of the weights")
+    groups: str = hparam(
+        "domain", choices=("domain", "pair"), help="domains, or domain-class pairs"
+    )
+
+    @classmethod
+    def from_options(cls, options: Mapping[str, Any], owner: str) -> Self:
+        """Build from typed options.
+
+        Raises:
+            UsageError: an option is out of place, or the groups and the loss do not go together.
+        """
+        hparams = super().from_options(options, owner)
+        if hparams.groups == "pair" and hparams.loss != PLAIN:
+            raise UsageError(
+                f"{owner}[groups=pair,loss={hparams.loss}] makes no sense: '{hparams.loss}' gives "
+                "one risk per domain and the groups need one per domain-class pair; use "
+                "groups=domain or leave the loss out"
+            )
+        return hparams
+
+
+class GroupDRO(WithLoss):
+    """Group DRO (Sagawa et al., ICLR 2020, algorithm 1, arXiv:1911.08731).
+
+    Total: Σ_g q_g·R_g over the groups of the batch. Before each step q_g ← q_g·exp(η·R_g),
+    normalised, so that the worst group counts most. A group that is absent from the batch keeps its
+    weight, and the weights of those present are normalised for the sum; one that is absent from the
+    training set has none.
+    """
+
+    HParams = GroupDROHParams
+    hparams: GroupDROHParams
+    log_q: Tensor
+
+    def __init__(self, backbone: Backbone, train_info: TrainInfo, hparams: GroupDROHParams) -> None:
+        super().__init__(backbone, train_info, hparams)
+        counts = train_info.counts
+        sizes = counts.flatten() if self.hparams.groups == "pair" else counts.sum(1)
+        uniform = torch.zeros(len(sizes)).masked_fill(sizes == 0, -torch.inf)
+        self.register_buffer("log_q", uniform.log_softmax(0))
+
+    def loss(self, batch: Batch) -> Tensor:
+        """Return Σ q·R after the weights q took their step up the risks."""
+        logits = self.predict(batch.x)
+        if self.hparams.groups == "pair":
+            group = batch.d * self.train_info.num_classes + batch.y
+            nll = F.cross_entropy(logits, batch.y, reduction="none")
+            sizes = torch.bincount(group, minlength=len(self.log_q))
+            risks = nll.new_zeros(len(self.log_q)).index_add(0, group, nll) / sizes.clamp(min=1)
+        else:
+            present = batch.per_domain(batch.d)[:, 0]
+            found = self.risks(logits, batch)
+            risks = found.new_zeros(len(self.log_q)).index_copy(0, present, found)
+            sizes = torch.bincount(present, minlength=len(self.log_q))
+        with torch.no_grad():
+            self.log_q.copy_((self.log_q + self.hparams.eta * risks).log_softmax(0))
+        q = self.log_q.masked_fill(sizes == 0, -torch.inf).softmax(0)
+        return q @ risks
