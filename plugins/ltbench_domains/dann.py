@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import Optimizer
 
-from ltbench.api import (
-    Algorithm,
-    Backbone,
-    Batch,
-    HParams,
-    MakeOptimizer,
-    TrainInfo,
-    Training,
-    hparam,
-)
+from ltbench.api import Backbone, Batch, MakeOptimizer, TrainInfo, Training, hparam
+from ltbench_domains.composition import WithLoss, WithLossHParams
 from ltbench_domains.discriminator import Discriminator
 
 
-class DANNHParams(HParams):
+class DANNHParams(WithLossHParams):
     """Hyper-parameters of DANN."""
 
     weight: float = hparam(
@@ -32,11 +22,11 @@ class DANNHParams(HParams):
     beta1: float = hparam(0.5, low=0.0, high=0.999, search=(0.0, 0.5), help="of Adam")
 
 
-class DANN(Algorithm):
+class DANN(WithLoss):
     """Domain-adversarial neural networks (Ganin et al., JMLR 2016, eq. 9, arXiv:1505.07818).
 
     Two players: the discriminator lowers its cross-entropy L_d on the domain of a feature; features
-    and classifier lower CE − λ·L_d. As in the MDLT benchmark's code they take turns, ``d_steps``
+    and classifier lower R − λ·L_d. As in the MDLT benchmark's code they take turns, ``d_steps``
     steps of the discriminator for each step of the features.
     """
 
@@ -46,18 +36,18 @@ class DANN(Algorithm):
 
     def __init__(self, backbone: Backbone, train_info: TrainInfo, hparams: DANNHParams) -> None:
         super().__init__(backbone, train_info, hparams)
-        self.discriminator = Discriminator(
+        self.discriminator: nn.Module = Discriminator(
             self.num_features, train_info.num_domains, self.hparams.width
         )
         self.turn = 0
 
     def configure_optimizers(self, make: MakeOptimizer) -> dict[str, Optimizer]:
         """Return one optimiser for each player, with the β1 that adversarial training wants."""
-        players: dict[str, list[nn.Module]] = {
-            "main": [self.backbone, self.classifier],
-            "discriminator": [self.discriminator],
+        features = [p for p in self.backbone.parameters() if p.requires_grad]
+        optimizers = {
+            "main": make([*features, *self.classification_parameters()]),
+            "discriminator": make(self.discriminator.parameters()),
         }
-        optimizers = {name: make(_parameters(modules)) for name, modules in players.items()}
         for optimizer in optimizers.values():
             for group in optimizer.param_groups:
                 if "betas" in group:
@@ -66,6 +56,7 @@ class DANN(Algorithm):
 
     def before_step(self, step: int, training: Training) -> None:
         """Say whose turn it is: ``d_steps`` times the discriminator's, then once the features'."""
+        super().before_step(step, training)
         self.turn = step % (1 + self.hparams.d_steps)
 
     def step(self, batch: Batch) -> dict[str, Tensor]:
@@ -75,16 +66,12 @@ class DANN(Algorithm):
             adversarial = self.domain_loss(features.detach(), batch)
             self.minimize(adversarial, "discriminator")
             return {"discriminator": adversarial.detach()}
-        ce = F.cross_entropy(self.classifier(features), batch.y)
+        risk = self.risks(self.classifier(features), batch).mean()
         adversarial = self.domain_loss(features, batch)
-        total = ce - self.hparams.weight * adversarial
+        total = risk - self.hparams.weight * adversarial
         self.minimize(total)
-        return {"total": total.detach(), "ce": ce.detach(), "adversarial": adversarial.detach()}
+        return {"total": total.detach(), "risk": risk.detach(), "adversarial": adversarial.detach()}
 
     def domain_loss(self, features: Tensor, batch: Batch) -> Tensor:
         """Return the discriminator's mean cross-entropy on the domains of the batch."""
         return F.cross_entropy(self.discriminator(features), batch.d)
-
-
-def _parameters(modules: Iterable[nn.Module]) -> list[nn.Parameter]:
-    return [p for module in modules for p in module.parameters() if p.requires_grad]
