@@ -5,12 +5,28 @@ from __future__ import annotations
 from ltbench import hookimpl
 from ltbench.plugins.hookspecs import Register
 
+ALGORITHMS = {
+    "cdann": ("cdann:CDANN", "Domain-adversarial training given the class, classes balanced"),
+    "coral": ("coral:CORAL", "Aligns means and covariances of the domains' features"),
+    "dann": ("dann:DANN", "Domain-adversarial training with a discriminator"),
+    "eqrm": ("eqrm:EQRM", "Minimises a quantile of the domains' risks"),
+    "fish": ("fish:Fish", "Gradient matching: walks through the domains, then moves toward there"),
+    "groupdro": ("groupdro:GroupDRO", "Weights the worst domains or domain-class pairs most"),
+    "irm": ("irm:IRM", "Invariant risk minimisation: one classifier optimal in every domain"),
+    "mixup": ("mixup:Mixup", "Mixes images of random pairs of domains"),
+    "mldg": ("mldg:MLDG", "Meta-learning: steps on one domain that also help the next"),
+    "mmd": ("mmd:MMD", "Aligns the domains' features by maximum mean discrepancy"),
+    "mtl": ("mtl:MTL", "The classifier also sees an embedding of the domain"),
+    "rsc": ("rsc:RSC", "Self-challenging: mutes the features an image is recognised by"),
+    "sagnet": ("sagnet:SagNet", "Style-agnostic: randomises style and unlearns it"),
+    "sd": ("sd:SD", "Spectral decoupling: penalises the squared logits"),
+    "urm": ("urm:URM", "Uniform risk minimisation: makes features uniformly distributed"),
+    "vrex": ("vrex:VREx", "Penalises the variance of the domains' risks"),
+}
+
 
 @hookimpl
 def ltbench_algorithms(register: Register) -> None:
     """Register the domain algorithms."""
-    register(
-        "dann",
-        "ltbench_domains.dann:DANN",
-        summary="Domain-adversarial training with a discriminator",
-    )
+    for name, (target, summary) in ALGORITHMS.items():
+        register(name, f"ltbench_domains.{target}", summary=summary)

@@ -1,0 +1,62 @@
+"""Representation self-challenging."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ltbench.api import Batch, hparam
+from ltbench_domains.composition import WithLoss, WithLossHParams
+
+
+class RSCHParams(WithLossHParams):
+    """Hyper-parameters of RSC."""
+
+    feature_drop: float = hparam(
+        1 / 3, low=0.0, high=1.0, search=(0.0, 0.5), help="share of features that are muted"
+    )
+    batch_drop: float = hparam(
+        1 / 3, low=0.0, high=1.0, search=(0.0, 0.5), help="share of images with muted features"
+    )
+
+
+class RSC(WithLoss):
+    """RSC (Huang et al., "Self-challenging improves cross-domain generalization", ECCV 2020).
+
+    arXiv:2007.02454. The gradient of the true class's logit by the features (eq. 1) says what an
+    image is recognised by; the features in the top ``feature_drop`` of it are muted (eq. 2). Only
+    the ``batch_drop`` images whose true class loses most probability by that keep the mute (section
+    3.3). The total is the mean risk of what is left (eq. 3).
+    """
+
+    HParams = RSCHParams
+    hparams: RSCHParams
+
+    def loss(self, batch: Batch) -> Tensor:
+        """Return the mean risk of the partly muted features."""
+        features = self.features(batch.x)
+        mask = self.mask(features.detach(), batch.y)
+        return self.risks(self.classifier(features * mask), batch).mean()
+
+    def mask(self, features: Tensor, y: Tensor) -> Tensor:
+        """Return which features (N, F) are kept, as 0 and 1.
+
+        Args:
+            features: (N, F), detached.
+            y: the true classes, (N,).
+        """
+        features = features.requires_grad_()
+        logits = self.classifier(features)
+        (gradient,) = torch.autograd.grad(logits.gather(1, y[:, None]).sum(), features)
+        limit = torch.quantile(gradient, 1 - self.hparams.feature_drop, dim=1, keepdim=True)
+        kept = gradient < limit
+        with torch.no_grad():
+            muted = self.classifier(features * kept)
+            loss = _probability(logits, y) - _probability(muted, y)
+            steady = loss < torch.quantile(loss, 1 - self.hparams.batch_drop)
+        return (kept | steady[:, None]).to(features.dtype)
+
+
+def _probability(logits: Tensor, y: Tensor) -> Tensor:
+    """Return the probability of the true classes, (N,)."""
+    return logits.softmax(1).gather(1, y[:, None])[:, 0]
