@@ -1,0 +1,157 @@
+"""Small models, training sets and batches, for tests of one algorithm at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from ltbench.plugins.algorithm import Algorithm
+from ltbench.plugins.backbone import Backbone
+from ltbench.plugins.batch import Batch, TrainInfo
+from ltbench.plugins.manager import get_plugins
+from ltbench.plugins.names import parse_name
+from ltbench.plugins.stage import Stage
+from ltbench.testing.small_data import COUNTS, SIZE
+from ltbench.training.loop import optimizer_maker
+from ltbench.training.protocol import Protocol
+
+
+class SmallBackbone(Backbone):
+    """One convolution, batch normalisation and a pool: 32 features of an image of any size."""
+
+    num_features = 32
+
+    def __init__(self, image_shape: tuple[int, int, int], pretrained: bool = False) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv2d(image_shape[0], 8, 3, stride=2),
+            nn.BatchNorm2d(8),
+            nn.ReLU(),
+            nn.AdaptiveAvgPool2d(2),
+            nn.Flatten(),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the features (N, 32) of the images ``x``."""
+        features: Tensor = self.layers(x)
+        return features
+
+
+class SmallTraining:
+    """Answers an algorithm's request for features with those of the images given.
+
+    Args:
+        model: whose features.
+        images: stands for the training as for the validation images.
+    """
+
+    def __init__(self, model: Algorithm, images: Batch) -> None:
+        self.model, self.images = model, images
+        self.features, self.y, self.d = torch.empty(0), images.y, images.d
+
+    def pass_over(self, part: str) -> SmallTraining:
+        """Return features, classes and domains, with the model in evaluation mode meanwhile."""
+        was_training = self.model.training
+        self.model.eval()
+        with torch.no_grad():
+            self.features = self.model.features(self.images.x)
+        self.model.train(was_training)
+        return self
+
+
+def train_info(
+    counts: Sequence[Sequence[int]] = COUNTS, *, steps: int = 5, batch_per_domain: int = 4
+) -> TrainInfo:
+    """Return the facts of a training set with these images per domain and class.
+
+    Args:
+        counts: (D, C).
+        steps: optimisation steps of the stage.
+        batch_per_domain: images per domain in a batch.
+    """
+    table = torch.tensor(counts)
+    return TrainInfo(
+        counts=table,
+        domains=tuple(f"domain {d}" for d in range(table.shape[0])),
+        classes=tuple(map(str, range(table.shape[1]))),
+        many=8,
+        few=3,
+        steps=steps,
+        batch_per_domain=batch_per_domain,
+        image_shape=(3, SIZE, SIZE),
+    )
+
+
+def build_algorithm(name: str, info: TrainInfo, *, seed: int = 0) -> Algorithm:
+    """Return a registered algorithm, ``name[key=value,…]``, on the small backbone.
+
+    Raises:
+        UsageError: there is no such algorithm or hyper-parameter.
+    """
+    torch.manual_seed(seed)
+    parsed = parse_name(name)
+    cls: type[Algorithm] = get_plugins()["algorithms"].get(parsed.name).load()
+    hparams = cls.HParams.from_options(parsed.options, parsed.name)
+    return ready(cls(SmallBackbone(info.image_shape), info, hparams), seed)
+
+
+def build_stage(name: str, base: Algorithm, *, seed: int = 0) -> Stage:
+    """Return a registered stage, ``name[key=value,…]``, on top of ``base``.
+
+    Raises:
+        UsageError: there is no such stage or hyper-parameter, or it cannot stand on ``base``.
+    """
+    torch.manual_seed(seed)
+    parsed = parse_name(name)
+    cls: type[Stage] = get_plugins()["stages"].get(parsed.name).load()
+    hparams = cls.HParams.from_options(parsed.options, parsed.name)
+    stage = cls(base, base.train_info, hparams)
+    ready(stage, seed)
+    return stage
+
+
+def ready(model: Algorithm, seed: int = 0) -> Algorithm:
+    """Give a model its generator and its optimisers, Adam with the learning rate 1e-2."""
+    model.generator = torch.Generator().manual_seed(seed)
+    protocol = Protocol.from_options({"lr": 1e-2}, "protocol")
+    model.optimizers = model.configure_optimizers(optimizer_maker(protocol))
+    return model.train()
+
+
+def random_batch(info: TrainInfo, *, classes: Sequence[int] | None = None, seed: int = 0) -> Batch:
+    """Return random images of every domain, of classes that the domain has.
+
+    Args:
+        info: of the training set.
+        classes: only these.
+        seed: of the draw.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    number = info.batch_per_domain
+    weights = (info.counts > 0).float()
+    if classes is not None:
+        chosen = torch.zeros_like(weights)
+        chosen[:, list(classes)] = 1
+        weights *= chosen
+    y = weights.multinomial(number, replacement=True, generator=generator).flatten()
+    d = torch.arange(info.num_domains).repeat_interleave(number)
+    x = torch.randn(len(y), *info.image_shape, generator=generator)
+    return Batch(x, y, d)
+
+
+def take_steps(model: Algorithm, batches: Sequence[Batch]) -> list[dict[str, float]]:
+    """Take one step per batch as the training loop does, and return the losses of each.
+
+    A model without optimisers, a stage that is not trained, is prepared and takes no step.
+    """
+    losses = []
+    for step, batch in enumerate(batches):
+        torch.manual_seed(step)
+        model.generator.manual_seed(step)
+        model.before_step(step, SmallTraining(model, batch))
+        if not model.optimizers:
+            break
+        losses.append({name: float(value) for name, value in model.step(batch).items()})
+    return losses
