@@ -64,7 +64,7 @@ def read_arrays(path: Path, shapes: Mapping[str, int]) -> Arrays:
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, NotImplementedError) as error:
         raise DataError(f"{path} is not an archive of plain arrays: {error}") from error
     for name, dimensions in shapes.items():
-        if name not in arrays or arrays[name].ndim != dimensions:
+        if np.ndim(arrays.get(name)) != dimensions or not isinstance(arrays[name], np.ndarray):
             raise DataError(f"{path} lacks the array '{name}' with {dimensions} dimensions")
     return arrays
 

@@ -28,7 +28,7 @@ _FILES = ("spec.json", "result.json", "error.json")
 def read_runs(root: Path) -> list[RunRecord]:
     """Return every run below ``root`` (or ``root`` itself), in the order of their paths."""
     found = {os.path.normpath(path): stamp for path, stamp in _find_runs(str(root), 0)}
-    kept = _load(root, found) if (root / INDEX_NAME).is_file() else {}
+    kept, gone = _load(root, found) if (root / INDEX_NAME).is_file() else ({}, 0)
     records: list[RunRecord] = []
     fresh: list[tuple[str, str, str]] = []
     for path in sorted(found):
@@ -37,7 +37,7 @@ def read_runs(root: Path) -> list[RunRecord]:
             documents = _read_documents(Path(path))
             fresh.append((os.path.relpath(path, root), found[path], json.dumps(documents)))
         records.append(_record(path, documents))
-    if not (root / "spec.json").is_file() and (fresh or len(kept) != len(found)):
+    if not (root / "spec.json").is_file() and (fresh or gone):
         _store(root, fresh, {os.path.relpath(path, root) for path in found})
     return records
 
@@ -89,9 +89,10 @@ def _record(path: str, documents: dict[str, Any]) -> RunRecord:
         return unreadable(path, str(problem))
 
 
-def _load(root: Path, found: dict[str, str]) -> dict[str, dict[str, Any]]:
-    """Return the documents of those runs whose files are as they were when indexed."""
+def _load(root: Path, found: dict[str, str]) -> tuple[dict[str, dict[str, Any]], int]:
+    """Return the documents of runs whose files are as they were, and how many runs are gone."""
     kept: dict[str, dict[str, Any]] = {}
+    gone = 0
     # Read-only, so that a folder on read-only media serves as well.
     address = f"{(root / INDEX_NAME).absolute().as_uri()}?mode=ro"
     with (
@@ -99,16 +100,17 @@ def _load(root: Path, found: dict[str, str]) -> dict[str, dict[str, Any]]:
         contextlib.closing(sqlite3.connect(address, uri=True, timeout=5)) as database,
     ):
         if database.execute("PRAGMA user_version").fetchone() != (_SCHEMA,):
-            return {}
+            return {}, 0
         for relative, stamp, text in database.execute("SELECT path, stamp, documents FROM runs"):
             path = os.path.normpath(os.path.join(root, str(relative)))
+            gone += path not in found
             if found.get(path) != stamp:
                 continue
             with contextlib.suppress(ValueError, TypeError, RecursionError):
                 documents = json.loads(text)
                 if isinstance(documents, dict):
                     kept[path] = documents
-    return kept
+    return kept, gone
 
 
 def _store(root: Path, fresh: list[tuple[str, str, str]], present: set[str]) -> None:
