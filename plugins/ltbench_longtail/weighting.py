@@ -45,7 +45,7 @@ def effective_weights(counts: Tensor, beta: float) -> Tensor:
     """
     if beta == 1:
         return power_weights(counts, 1.0)
-    log_beta = math.log1p(beta - 1) if beta > 0 else -math.inf
+    log_beta = math.log(beta) if beta > 0 else -math.inf
     effective = -torch.expm1(counts.double().clamp(min=1) * log_beta) / (1 - beta)
     return mean_one(1 / effective, counts).float()
 
