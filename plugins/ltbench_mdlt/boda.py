@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import torch
-from ltbench_domains.distances import moment_distance, weighted_moments
+from ltbench_domains.composition import WithLoss, WithLossHParams
+from ltbench_domains.distances import moment_distance, sample_moments
+from ltbench_domains.schedule import in_proportion
 from torch import Tensor
-from torch.nn import functional as F
 
-from ltbench.api import Algorithm, Backbone, Batch, HParams, TrainInfo, Training, hparam
+from ltbench.api import Backbone, Batch, TrainInfo, Training, hparam
 
-REFERENCE_STEPS = 5001
 REFERENCE_START = 500
 REFERENCE_UPDATE = 120
 
 
-class BoDAHParams(HParams):
+class BoDAHParams(WithLossHParams):
     """Hyper-parameters of BoDA."""
 
     weight: float = hparam(0.1, low=0.0, search=(1e-2, 1.0), log=True, help="of the BoDA loss")
@@ -30,7 +30,7 @@ class BoDAHParams(HParams):
     )
 
 
-class BoDA(Algorithm):
+class BoDA(WithLoss):
     """BoDA (Yang et al., "On multi-domain long-tailed recognition", ECCV 2022, eq. 4).
 
     Total: CE + w·L_BoDA + macro·L_macro (arXiv:2203.09513). With centroids μ[d', c'] of the
@@ -38,9 +38,9 @@ class BoDA(Algorithm):
 
         −‖f_i − μ[d', c']‖ / n[d, c] · (n[d', c'] / n[d, c])^ν / T
 
-    and L_BoDA is minus the mean over images, and over the centroids of the same class in other
-    domains, of logit − log Σ exp(logits of all centroids but that of the image's own pair).
-    L_macro is the distance of mean and covariance between domains.
+    and L_BoDA is minus the mean, over all pairs of an image and a centroid of its class in another
+    domain, of logit − log Σ exp(logits of all centroids but that of the image's own pair). L_macro
+    is the distance of mean and covariance between domains, that of CORAL.
 
     Centroids come from a pass over the training images in evaluation mode, the first at ``start``
     and then every ``update`` steps, mixed with the old ones by ``momentum``. Where a protocol
@@ -65,6 +65,7 @@ class BoDA(Algorithm):
 
     def before_step(self, step: int, training: Training) -> None:
         """Refresh the centroids when it is time."""
+        super().before_step(step, training)
         if step >= self.start and (step - self.start) % self.update == 0:
             found = training.pass_over("train")
             self.refresh(found.features, found.y, found.d)
@@ -82,12 +83,10 @@ class BoDA(Algorithm):
         self.refreshes += 1
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
-        """Return cross-entropy, the BoDA loss once centroids exist, and the macro alignment."""
+        """Return the risk, the BoDA loss once centroids exist, and the macro alignment."""
         features = self.features(batch.x)
-        ce = F.cross_entropy(self.classifier(features), batch.y)
-        grouped = batch.per_domain(features)
-        uniform = features.new_full(grouped.shape[:2], 1 / grouped.shape[1])
-        macro = moment_distance(*weighted_moments(grouped, uniform))
+        ce = self.risks(self.classifier(features), batch).mean()
+        macro = moment_distance(*sample_moments(batch.per_domain(features)))
         boda = self.alignment(features, batch.y, batch.d)
         total = ce + self.hparams.weight * boda + self.hparams.macro * macro
         return {"total": total, "ce": ce, "boda": boda, "macro": macro}
@@ -107,10 +106,8 @@ class BoDA(Algorithm):
         positive = (pair % classes == y[:, None]) & ~is_own & present
         others = logits.masked_fill(is_own, -torch.inf)
         log_probability = others - others.logsumexp(1, keepdim=True)
-        number = positive.sum(1)
-        per_image = log_probability.where(positive, 0.0).sum(1) / number.clamp(min=1)
-        weight = (number > 0) & (self.refreshes > 0)
-        return -(per_image * weight).sum() / weight.sum().clamp(min=1)
+        counted = positive & (self.refreshes > 0)
+        return -log_probability.where(counted, 0.0).sum() / counted.sum().clamp(min=1)
 
 
 def schedule(info: TrainInfo, start: int, update: int) -> tuple[int, int]:
@@ -120,6 +117,6 @@ def schedule(info: TrainInfo, start: int, update: int) -> tuple[int, int]:
         info: of the training set.
         start, update: as given; 0 stands for the reference's values in proportion.
     """
-    share = info.steps / REFERENCE_STEPS
-    proportional = max(round(REFERENCE_UPDATE * share), info.steps_per_epoch)
-    return start or round(REFERENCE_START * share), update or min(proportional, info.steps)
+    proportional = max(in_proportion(REFERENCE_UPDATE, info.steps), info.steps_per_epoch)
+    first = start or in_proportion(REFERENCE_START, info.steps)
+    return first, update or max(min(proportional, info.steps), 1)
