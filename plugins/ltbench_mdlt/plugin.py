@@ -19,3 +19,13 @@ def ltbench_algorithms(register: Register) -> None:
         "ltbench_mdlt.brl:BRL",
         summary="Reweighting balanced representation learning (reconstruction)",
     )
+    register(
+        "ndcl",
+        "ltbench_mdlt.ndcl:NDCL",
+        summary="Contrastive learning dominated by hard negatives, on predictions",
+    )
+    register(
+        "tally",
+        "ltbench_mdlt.tally:TALLY",
+        summary="Joins the content of one image with the style of another inside the network",
+    )
