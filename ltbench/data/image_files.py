@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ltbench.errors import DataError
 
 SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".ppm", ".pgm", ".tif", ".tiff", ".webp"}
 )
+
+SLAB = 1 << 14
 
 
 def is_image(path: Path) -> bool:
@@ -35,9 +38,8 @@ def read_image(path: Path, channels: int) -> NDArray[np.uint8]:
         with Image.open(path) as image:
             image.load()
             pixels = np.asarray(_to_mode(image, "RGB" if channels == 3 else "L"))
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        cause = "it is empty" if path.exists() and not path.stat().st_size else str(error)
-        raise DataError(f"the image {path} cannot be read: {cause}") from error
+    except Exception as error:  # decoders raise what they please on hostile files
+        raise DataError(f"the image {path} cannot be read: {_cause(path, error)}") from error
     return pixels.reshape(*pixels.shape[:2], channels)
 
 
@@ -47,14 +49,26 @@ def files_fingerprint(base: Path, names: Iterable[str]) -> str:
     Raises:
         DataError: a file is not there.
     """
-    digest = hashlib.sha256()
+    digest, lines, root = hashlib.sha256(), [], f"{base}{os.sep}"
     for name in names:
         try:
-            status = (base / name).stat()
+            status = os.stat(root + name)
         except OSError as error:
-            raise DataError(f"the image {base / name} cannot be read: {error.strerror}") from error
-        digest.update(f"{name}\t{status.st_size}\t{status.st_mtime_ns}\n".encode())
+            raise DataError(f"the image {root}{name} cannot be read: {error.strerror}") from error
+        lines.append(f"{name}\t{status.st_size}\t{status.st_mtime_ns}\n")
+        if len(lines) == SLAB:
+            digest.update("".join(lines).encode())
+            lines.clear()
+    digest.update("".join(lines).encode())
     return digest.hexdigest()
+
+
+def _cause(path: Path, error: Exception) -> str:
+    if isinstance(error, UnidentifiedImageError):
+        return "it is empty" if not path.stat().st_size else "it is no image of a known kind"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error) or type(error).__name__
 
 
 def _to_mode(image: Image.Image, mode: str) -> Image.Image:

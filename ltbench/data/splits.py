@@ -8,6 +8,10 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
+from ltbench.errors import UsageError, suggestion
+
+PROFILES = ("exp", "step", "balanced", "exp-inverse", "step-inverse")
+
 
 def pair_generator(data_seed: int, *keys: str) -> np.random.Generator:
     """Return a generator that depends on the data seed and the keys alone.
@@ -62,3 +66,30 @@ def exponential_profile(largest: int, ratio: float, classes: int) -> NDArray[np.
     exponents = np.arange(classes) / (classes - 1)
     # Rounding first keeps int() from losing an image where the power is a hair below a whole.
     return np.floor(np.round(largest * ratio**exponents, 9)).astype(np.int64)
+
+
+def class_sizes(profile: str, largest: int, ratio: float, classes: int) -> NDArray[np.int64]:
+    """Return the training images per class of an imbalance profile.
+
+    Args:
+        profile: one of :data:`PROFILES`: ``exp`` falls exponentially, ``step`` has ``largest``
+            images in the first half of the classes and ``largest · ratio`` in the second (Cao et
+            al., NeurIPS 2019), ``balanced`` has ``largest`` everywhere; ``-inverse`` runs from
+            the last class to the first.
+        largest: images of the largest class.
+        ratio: size of the smallest class over that of the largest, in (0, 1].
+        classes: number of classes.
+
+    Raises:
+        UsageError: there is no such profile.
+    """
+    shape, _, direction = profile.partition("-")
+    if profile not in PROFILES:
+        raise UsageError(f"there is no profile '{profile}'{suggestion(profile, PROFILES)}")
+    if shape == "exp":
+        sizes = exponential_profile(largest, ratio, classes)
+    else:
+        sizes = np.full(classes, largest, dtype=np.int64)
+        if shape == "step":
+            sizes[-(-classes // 2) :] = int(round(largest * ratio, 9))
+    return sizes[::-1].copy() if direction else sizes

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import math
 import os
 import shutil
 import tempfile
@@ -28,6 +29,7 @@ from ltbench.plugins.dataset import Dataset, Decode
 from ltbench.plugins.split import Split
 
 FORMAT = "1"
+CHUNK = 64  # images decoded by a thread at a time
 Progress = Callable[[int, int], None]
 """Called with images done and images in all."""
 
@@ -64,7 +66,7 @@ def stored_size(dataset: Dataset) -> int:
     70 % of the area, so 224-pixel inputs are stored at 288, and no square crop is enlarged.
     """
     size = dataset.facts.size
-    return size if size < 64 else -(-size * 5 // 4) // 32 * 32 + (32 if size * 5 // 4 % 32 else 0)
+    return size if size < 64 else math.ceil(size * 1.25 / 32) * 32
 
 
 def open_store(dataset: Dataset, split: Split, progress: Progress | None = None) -> ImageStore:
@@ -135,14 +137,19 @@ def _decode_all(
 ) -> None:
     count, channels, size = images.shape[:3]
 
-    def fill(row: int) -> None:
-        pixels = decode(row)
-        sizes[row] = pixels.shape[:2]
-        images[row] = _fit(pixels, size, channels)
+    def fill(first: int) -> int:
+        last = min(first + CHUNK, count)
+        for row in range(first, last):
+            pixels = decode(row)
+            sizes[row] = pixels.shape[:2]
+            images[row] = _fit(pixels, size, channels)
+        return last - first
 
+    done = 0
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for done, _ in enumerate(pool.map(fill, range(count)), start=1):
-            if progress and (done % 64 == 0 or done == count):
+        for finished in pool.map(fill, range(0, count, CHUNK)):
+            done += finished
+            if progress:
                 progress(done, count)
 
 

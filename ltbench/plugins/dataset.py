@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ltbench.plugins.facts import Facts, registry_facts
 from ltbench.plugins.hparams import HParams
-from ltbench.plugins.split import Split
+from ltbench.plugins.split import PARTS, Split
 
 Decode = Callable[[int], NDArray[np.uint8]]
 """Returns image ``i`` of a split as (H, W, channels) uint8 in its own size."""
@@ -51,7 +51,11 @@ class Dataset:
         return None
 
     def prepare(self, report: Callable[[str], None]) -> None:
-        """Fetch and arrange the files; ``report`` takes a line about what is being done.
+        """Fetch and arrange the files.
+
+        Args:
+            report: takes a line about what is being done; a line that begins with two blanks is
+                progress, and may replace the one before it.
 
         Raises:
             DataError: it cannot be done.
@@ -76,3 +80,37 @@ class Dataset:
     def fingerprint(self, split: Split) -> str:
         """Return text that changes whenever the pixels behind ``split`` do (file times, say)."""
         return ""
+
+    def test_sets(self, split: Split) -> dict[str, NDArray[np.int64]]:
+        """Return further test sets: rows of ``split``, all of its test part, by name.
+
+        Every metric is computed on each of them beside the whole test part.
+        """
+        return {}
+
+    def verify(self, split: Split) -> list[str]:
+        """Return one sentence per difference between what is there and what is known of it.
+
+        By default the images per domain and part are compared with the facts' ``counts`` where
+        the data set has its default parameters.
+        """
+        return [] if self.hparams.changed() else count_differences(self.facts, split)
+
+
+def count_differences(facts: Facts, split: Split) -> list[str]:
+    """Return one sentence per domain whose number of images is not the expected one."""
+    found = {part: split.counts(part).sum(axis=1) for part in PARTS}
+    lines = []
+    for domain, expected in facts.counts.items():
+        d = facts.domains.index(domain)
+        there = tuple(int(found[part][d]) for part in PARTS)
+        if there != tuple(expected):
+            lines.append(
+                f"domain '{domain}' has {_listed(there)} training, validation and test images "
+                f"where {_listed(expected)} are expected"
+            )
+    return lines
+
+
+def _listed(numbers: tuple[int, ...]) -> str:
+    return "/".join(map(str, numbers))

@@ -10,6 +10,8 @@ from typing import Any
 
 from ltbench.errors import DataError
 
+_PLAIN = (0.5, 0.5, 0.5)
+
 
 @dataclass(frozen=True)
 class Facts:
@@ -27,6 +29,8 @@ class Facts:
         protocols: training settings by protocol name; the first is the default.
         mean, std: per-channel normalisation of images scaled to 0…1.
         licence, citation, sources: where the images come from and on what terms.
+        counts: expected training, validation and test images by domain, of the default parameters.
+        details: the TOML's other entries, which the data set's own code reads.
     """
 
     name: str
@@ -38,42 +42,48 @@ class Facts:
     few: int
     protocols: dict[str, dict[str, Any]]
     channels: int = 3
-    mean: tuple[float, ...] = (0.5, 0.5, 0.5)
-    std: tuple[float, ...] = (0.5, 0.5, 0.5)
+    mean: tuple[float, ...] = _PLAIN
+    std: tuple[float, ...] = _PLAIN
     licence: str = ""
     citation: str = ""
     sources: tuple[dict[str, Any], ...] = field(default=())
+    counts: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    details: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def from_toml(cls, path: Path) -> Facts:
         """Read the facts from a TOML file whose name is the data set's.
+
+        ``classes`` may be a number instead of names; the classes are then called 0, 1, …
 
         Raises:
             DataError: the file is missing or lacks a fact.
         """
         try:
             table = tomllib.loads(path.read_text(encoding="utf-8"))
-            shots = table.pop("shots")
-            images = table.pop("image")
+            shots, images = table.pop("shots"), table.pop("image")
+            classes = table.pop("classes", ())
             return cls(
                 name=path.stem,
-                title=table["title"],
-                domains=tuple(table.get("domains", ())),
-                classes=tuple(table.get("classes", ())),
+                title=table.pop("title"),
+                domains=tuple(table.pop("domains", ())),
+                classes=tuple(map(str, range(classes) if isinstance(classes, int) else classes)),
                 size=images["size"],
                 channels=images.get("channels", 3),
-                mean=tuple(images.get("mean", (0.5, 0.5, 0.5))),
-                std=tuple(images.get("std", (0.5, 0.5, 0.5))),
+                mean=tuple(images.get("mean", _PLAIN)),
+                std=tuple(images.get("std", _PLAIN)),
                 many=shots["many"],
                 few=shots["few"],
-                protocols=table["protocols"],
-                licence=table.get("licence", ""),
-                citation=table.get("citation", ""),
-                sources=tuple(table.get("sources", ())),
+                protocols=table.pop("protocols"),
+                licence=table.pop("licence", ""),
+                citation=table.pop("citation", ""),
+                sources=tuple(table.pop("sources", ())),
+                counts={domain: tuple(n) for domain, n in table.pop("counts", {}).items()},
+                details=table,
             )
         except FileNotFoundError as error:
             raise DataError(f"the facts of a data set are missing: no file {path}") from error
-        except (KeyError, TypeError, tomllib.TOMLDecodeError) as error:
+        except (KeyError, TypeError, AttributeError, tomllib.TOMLDecodeError) as error:
             raise DataError(f"the facts in {path} are not complete: {error}") from error
 
 
