@@ -1,0 +1,115 @@
+"""Unpacking archives from the network: nothing lands outside the folder, and no links."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import lzma
+import shutil
+import stat
+import tarfile
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path, PurePosixPath, PureWindowsPath
+
+from ltbench.errors import DataError, UsageError
+
+BROKEN = (
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    gzip.BadGzipFile,
+    EOFError,
+    zlib.error,
+    lzma.LZMAError,
+    NotImplementedError,
+)
+
+
+def unpack(archive: Path, folder: Path) -> None:
+    """Unpack a tar (plain or compressed) or zip archive into ``folder``, all of it or nothing.
+
+    Files that are there already are replaced.
+
+    Raises:
+        DataError: the archive is broken, or an entry leads out of the folder, is a link or a
+            device; the message names it. Nothing is unpacked then.
+        UsageError: the folder cannot be written or its disk is full.
+    """
+    with _explained(archive, folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".unpacking-", dir=folder) as place:
+            if zipfile.is_zipfile(archive):
+                _unzip(archive, Path(place))
+            else:
+                _untar(archive, Path(place))
+            for path in sorted(Path(place).iterdir()):
+                _move_into(path, folder / path.name)
+
+
+def _untar(archive: Path, place: Path) -> None:
+    with tarfile.open(archive) as tar:
+        members = []
+        for member in tar:
+            _check_name(archive, member.name)
+            if not (member.isreg() or member.isdir()):
+                raise DataError(_refusal(archive, member.name, "is a link or a device"))
+            members.append(member)
+        _check_room(archive, place, (member.size for member in members))
+        tar.extractall(place, members=members, filter="data")
+
+
+def _unzip(archive: Path, place: Path) -> None:
+    with zipfile.ZipFile(archive) as file:
+        for entry in file.infolist():
+            _check_name(archive, entry.filename)
+            kind = stat.S_IFMT(entry.external_attr >> 16)
+            if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
+                raise DataError(_refusal(archive, entry.filename, "is a link or a device"))
+        _check_room(archive, place, (entry.file_size for entry in file.infolist()))
+        file.extractall(place)
+
+
+def _check_name(archive: Path, name: str) -> None:
+    # Either system's idea of a path, so that an archive is as safe on one as on the other.
+    for kind in (PurePosixPath, PureWindowsPath):
+        path = kind(name)
+        if path.is_absolute() or path.drive or path.root or ".." in path.parts:
+            raise DataError(_refusal(archive, name, "leads out of the folder"))
+
+
+def _refusal(archive: Path, name: str, cause: str) -> str:
+    return f"{archive} is not safe to unpack: its entry '{name}' {cause}; nothing was unpacked"
+
+
+def _check_room(archive: Path, place: Path, sizes: Iterable[int]) -> None:
+    needed, free = sum(sizes), shutil.disk_usage(place).free
+    if needed > free:
+        raise UsageError(
+            f"{archive} needs {needed / 1e9:.1f} GB in {place.parent} and {free / 1e9:.1f} GB are "
+            "free: free some space, or choose another folder with --data-dir"
+        )
+
+
+def _move_into(path: Path, target: Path) -> None:
+    """Move a file or folder, merging folders that are there."""
+    if path.is_dir() and target.is_dir():
+        for child in sorted(path.iterdir()):
+            _move_into(child, target / child.name)
+        return
+    if target.is_dir():
+        raise DataError(f"{target} is a folder where the archive has a file: remove it first")
+    path.replace(target)
+
+
+@contextlib.contextmanager
+def _explained(archive: Path, folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except BROKEN as error:
+        raise DataError(
+            f"the archive {archive} is broken ({error}): remove it, then prepare again"
+        ) from error
+    except OSError as error:
+        raise UsageError(f"{folder} cannot be written: {error.strerror or error}") from error
