@@ -8,23 +8,22 @@ resized to a square.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ltbench.data.colour import HUE, jitter, luma
 from ltbench.errors import UsageError, suggestion
 
 Augment = Callable[[Tensor, Tensor, int, torch.Generator], Tensor]
 """``(images uint8 (N, C, S, S), sizes (N, 2), side, generator)`` to floats 0…1 (N, C, side, side).
 """
 
-CROP_AREA = (0.7, 1.0)
 CROP_RATIO = (3 / 4, 4 / 3)
-JITTER = 0.3
-GREY_RATE = 0.1
-LUMA = (0.2989, 0.587, 0.114)
 
 
 def plain(images: Tensor, side: int) -> Tensor:
@@ -41,26 +40,74 @@ def no_augmentation(images: Tensor, sizes: Tensor, side: int, generator: torch.G
 
 
 def crop_flip(images: Tensor, sizes: Tensor, side: int, generator: torch.Generator) -> Tensor:
-    """Shift by up to 4 pixels over a border of zeros and flip every other image (CIFAR)."""
-    x = plain(images, side)
-    shift = torch.randint(-4, 5, (len(x), 2), generator=generator, device=x.device) * 2 / side
-    return _resample(x, torch.ones_like(shift), shift.float(), _flips(x, generator), side)
+    """Shift by up to an eighth of the side over a border of zeros and flip every other image.
+
+    Of 32 pixels that is 4, the augmentation of the CIFAR literature.
+    """
+    x = images if images.shape[-1] == side else plain(images, side)
+    border, n = side // 8, len(images)
+    corner = torch.randint(2 * border + 1, (n, 2, 1), generator=generator, device=x.device)
+    line = torch.arange(side, device=x.device)
+    mirrored = torch.where(_flips(x, generator)[:, None] < 0, line.flip(0), line)
+    rows, columns = line + corner[:, 0], mirrored + corner[:, 1]
+    padded = F.pad(x, (border, border, border, border)).permute(0, 2, 3, 1)
+    every = torch.arange(n, device=x.device)[:, None, None]
+    x = padded[every, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+    return x if x.is_floating_point() else x.float() / 255
 
 
-def photo(images: Tensor, sizes: Tensor, side: int, generator: torch.Generator) -> Tensor:
-    """Crop 70–100 % of the area, flip, jitter the colours by 0.3, grey one in ten (MDLT)."""
-    scale, centre = random_crops(sizes, generator)
-    x = images.float() / 255
-    x = _resample(x, scale, centre, _flips(x, generator), side)
-    x = jitter_colours(x, generator)
-    grey = torch.rand(len(x), 1, 1, 1, generator=generator, device=x.device) < GREY_RATE
-    return torch.where(grey, luma(x), x)
+@dataclass(frozen=True)
+class Photo:
+    """Crop, flip, jitter and grey photographs, as torchvision's transforms of those names do.
+
+    On the CPU the images pass one by one, so that each stays in the processor's cache; on an
+    accelerator they pass as a batch, and share the order of the four jitters, which the CPU draws
+    for each image. All else is drawn for each image, from the generator alone.
+
+    Attributes:
+        area: smallest and largest share of the image's area that a crop has.
+        jitter: half-widths around 1 of the factors of brightness, contrast and saturation, and
+            around 0 of the turn of the hue.
+        grey: share of the images that lose their colour.
+    """
+
+    area: tuple[float, float]
+    jitter: tuple[float, float, float, float]
+    grey: float
+
+    def __call__(
+        self, images: Tensor, sizes: Tensor, side: int, generator: torch.Generator
+    ) -> Tensor:
+        """Augment a batch; see :data:`Augment`."""
+        n, device = len(images), images.device
+        scale, centre = random_crops(sizes, self.area, generator)
+        flip = _flips(images, generator)
+        draws = torch.rand(n, 4, generator=generator, device=device) * 2 - 1
+        factors = draws * torch.tensor(self.jitter, device=device)
+        factors[:, :HUE] += 1
+        grey = torch.rand(n, generator=generator, device=device) < self.grey
+        used = [kind for kind, width in enumerate(self.jitter) if width]
+        if device.type == "cpu":
+            ranks = torch.rand(n, len(used), generator=generator).argsort(1).tolist()
+            orders = [[used[rank] for rank in row] for row in ranks]
+            boxes = _boxes(scale, centre, images.shape[-1])
+            columns = (boxes, flip.tolist(), factors.tolist(), orders, grey.tolist())
+            return _one_by_one(images, map(_Draw, *columns), side)
+        # Drawn on the host, because waiting for the device would stall the step.
+        host = torch.Generator().manual_seed(generator.initial_seed())
+        order = [used[rank] for rank in torch.randperm(len(used), generator=host).tolist()]
+        x = _resample(images.float().div_(255), scale, centre, flip, side)
+        x = jitter(x, factors.T[:, :, None, None, None].unbind(), order)
+        return torch.where(grey.view(-1, 1, 1, 1), luma(x), x)
 
 
 AUGMENTATIONS: dict[str, Augment] = {
     "none": no_augmentation,
     "crop-flip": crop_flip,
-    "photo": photo,
+    # Yang et al., ECCV 2022
+    "photo": Photo(area=(0.7, 1.0), jitter=(0.3, 0.3, 0.3, 0.3), grey=0.1),
+    # Liu et al., CVPR 2019, and Kang et al., ICLR 2020, on ImageNet-LT
+    "imagenet": Photo(area=(0.08, 1.0), jitter=(0.4, 0.4, 0.4, 0.0), grey=0.0),
 }
 
 
@@ -75,7 +122,9 @@ def augmentation(name: str) -> Augment:
     return AUGMENTATIONS[name]
 
 
-def random_crops(sizes: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+def random_crops(
+    sizes: Tensor, areas: tuple[float, float], generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
     """Draw a crop of random area and aspect ratio for each image.
 
     As torchvision's ``RandomResizedCrop``: the area is uniform, the aspect ratio log-uniform in
@@ -83,6 +132,7 @@ def random_crops(sizes: Tensor, generator: torch.Generator) -> tuple[Tensor, Ten
 
     Args:
         sizes: original height and width in pixels, (N, 2).
+        areas: smallest and largest share of the image's area.
         generator: on the device of ``sizes``.
 
     Returns:
@@ -91,7 +141,7 @@ def random_crops(sizes: Tensor, generator: torch.Generator) -> tuple[Tensor, Ten
     """
     n, device = len(sizes), sizes.device
     aspect = (sizes[:, 1] / sizes[:, 0])[:, None]
-    area = torch.empty(n, 10, device=device).uniform_(*CROP_AREA, generator=generator)
+    area = torch.empty(n, 10, device=device).uniform_(*areas, generator=generator)
     low, high = map(math.log, CROP_RATIO)
     ratio = torch.empty(n, 10, device=device).uniform_(low, high, generator=generator).exp()
     shares = torch.stack([(area * ratio / aspect).sqrt(), (area / ratio * aspect).sqrt()], dim=-1)
@@ -107,47 +157,37 @@ def random_crops(sizes: Tensor, generator: torch.Generator) -> tuple[Tensor, Ten
     return scale, torch.where(some, room, torch.zeros_like(room)) * (1 - scale)
 
 
-def jitter_colours(x: Tensor, generator: torch.Generator) -> Tensor:
-    """Change brightness, contrast, saturation and hue, each image by its own factors.
+class _Draw(NamedTuple):
+    """The random parameters of one image."""
 
-    The order of the four is drawn once per batch; torchvision draws it per image.
-    """
-
-    def factors(low: float, high: float) -> Tensor:
-        shape = (len(x), 1, 1, 1)
-        return torch.empty(shape, device=x.device).uniform_(low, high, generator=generator)
-
-    for kind in torch.randperm(4, generator=generator, device=x.device).tolist():
-        if kind == 3:
-            x = shift_hue(x, factors(-JITTER, JITTER))
-            continue
-        if kind == 0:
-            base = torch.zeros_like(x[:, :1])
-        else:
-            base = luma(x) if kind == 2 else luma(x).mean((2, 3), keepdim=True)
-        x = torch.lerp(base.expand_as(x), x, factors(1 - JITTER, 1 + JITTER)).clamp(0, 1)
-    return x
+    box: list[int]
+    flip: float
+    factors: list[float]
+    order: list[int]
+    grey: bool
 
 
-def shift_hue(x: Tensor, turns: Tensor) -> Tensor:
-    """Turn the hue of RGB images (N, 3, H, W) in 0…1 by ``turns`` (N, 1, 1, 1) of the circle."""
-    value, lowest = x.amax(1, keepdim=True), x.amin(1, keepdim=True)
-    chroma = value - lowest
-    safe = torch.where(chroma == 0, torch.ones_like(chroma), chroma)
-    r, g, b = x[:, 0:1], x[:, 1:2], x[:, 2:3]
-    hue = torch.where(
-        value == r, (g - b) / safe, torch.where(value == g, 2 + (b - r) / safe, 4 + (r - g) / safe)
-    )
-    offsets = torch.tensor([5.0, 3.0, 1.0], device=x.device).view(1, 3, 1, 1)
-    k = (hue + 6 * turns + offsets) % 6
-    return value - chroma * torch.minimum(k, 4 - k).clamp(0, 1)
+def _one_by_one(images: Tensor, draws: Iterable[_Draw], side: int) -> Tensor:
+    """Crop, flip, jitter and grey each image by itself."""
+    out = torch.empty(len(images), images.shape[1], side, side)
+    for i, draw in enumerate(draws):
+        left, top, right, bottom = draw.box
+        crop = images[i : i + 1, :, top:bottom, left:right]
+        crop = F.interpolate(crop, (side, side), mode="bilinear", antialias=True)[0]
+        x = out[i].copy_(crop.flip(-1) if draw.flip < 0 else crop).mul_(1 / 255)
+        jitter(x, draw.factors, draw.order)
+        if draw.grey:
+            x.copy_(luma(x).expand_as(x))
+    return out
 
 
-def luma(x: Tensor) -> Tensor:
-    """Return the brightness of RGB images as (N, 1, H, W); one-channel images are their own."""
-    if x.shape[1] == 1:
-        return x
-    return (x * torch.tensor(LUMA, device=x.device).view(1, 3, 1, 1)).sum(1, keepdim=True)
+def _boxes(scale: Tensor, centre: Tensor, stored: int) -> list[list[int]]:
+    """Return left, top, right and bottom of each crop in whole pixels of the stored square."""
+    corners = torch.cat([centre - scale, centre + scale], dim=1).add(1).mul(stored / 2)
+    corners = corners.round().long().clamp(0, stored)
+    # A crop thinner than a pixel would be none.
+    low = corners[:, :2].clamp(max=stored - 1)
+    return torch.cat([low, torch.maximum(corners[:, 2:], low + 1)], dim=1).tolist()
 
 
 def _flips(x: Tensor, generator: torch.Generator) -> Tensor:
