@@ -138,7 +138,9 @@ def _name(job: Job) -> str:
 
 def _standing(job: Job, event: Mapping[str, Any]) -> str:
     metric = job.spec.protocol.selection_metric
-    return f"{event['stage']} step {event['step']}, val {metric} {event['val'][metric]:.3f}"
+    value = event["val"].get(metric)
+    score = "" if value is None else f", val {metric} {value:.3f}"
+    return f"{event['stage']} step {event['step']}{score}"
 
 
 def _outcome(result: Mapping[str, Any]) -> str:

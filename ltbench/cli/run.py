@@ -57,8 +57,8 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--select",
-    type=click.Choice(["f1", "accuracy"]),
-    help="Validation metric that chooses the model.  [default: the protocol's, f1]",
+    type=click.Choice(["f1", "accuracy", "last"]),
+    help="Validation metric that chooses the model, or its last step.  [default: the protocol's]",
 )
 @click.option(
     "--precision",

@@ -150,11 +150,10 @@ def _check_backbones(plan: Plan, request: Request) -> None:
 
     seen = set()
     for spec in plan.specs:
-        shape = next(
-            (d.facts.channels, d.facts.size, d.facts.size)
-            for d, _ in plan.datasets
-            if d.name == spec.dataset.name
+        facts = next(
+            spec.protocol.sized(d.facts) for d, _ in plan.datasets if d.name == spec.dataset.name
         )
+        shape = (facts.channels, facts.size, facts.size)
         key = (spec.backbone.name, shape, spec.backbone.pretrained)
         if key in seen:
             continue

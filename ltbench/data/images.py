@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
@@ -13,14 +14,15 @@ from ltbench.data.sampling import Rows, Sampler
 from ltbench.data.store import ImageStore
 from ltbench.plugins.facts import Facts
 
-RESIDENT_BYTES = 4 << 30  # a data set up to this size lives whole on an accelerator
+RESIDENT_BYTES = 4 << 30  # a data set up to this size lives whole on the device
+AHEAD = 2  # batches read while another is worked on
 
 
 class DeviceImages:
     """The images of a data set, gathered by row into uint8 batches on ``device``.
 
     On the CPU the memory map itself is indexed, so all processes share one copy. On an accelerator
-    a small data set is moved there once; a large one is gathered by a thread ahead of the step.
+    a small data set is moved there once. A large one is gathered by a thread ahead of the step.
     """
 
     def __init__(self, store: ImageStore, device: torch.device) -> None:
@@ -29,7 +31,7 @@ class DeviceImages:
         self.sizes = torch.from_numpy(store.sizes).to(device)
         self.y = torch.from_numpy(store.split.y).to(device)
         self.d = torch.from_numpy(store.split.d).to(device)
-        self.resident = device.type == "cpu" or store.images.nbytes <= RESIDENT_BYTES
+        self.resident = store.images.nbytes <= RESIDENT_BYTES
         if self.resident:
             self.images = self.images.to(device)
 
@@ -39,21 +41,32 @@ class DeviceImages:
         if self.resident:
             index = index.to(self.device)
             return self.images[index], index
-        pixels = self.images[index].pin_memory()
+        pixels = self.images[index]
+        if self.device.type == "cuda":
+            pixels = pixels.pin_memory()
         return pixels.to(self.device, non_blocking=True), index.to(self.device)
 
     def stream(self, sampler: Sampler, first: int, last: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield the batches of the steps ``first`` … ``last - 1``, the next one read meanwhile."""
+        """Yield the batches of the steps ``first`` … ``last - 1``; see :meth:`batches`."""
+        return self.batches(sampler(step) for step in range(first, last))
+
+    def batches(self, parts: Iterable[Rows]) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield the images and rows of every part.
+
+        Where the images are neither on the device nor small, a thread reads the next parts while
+        the present one is worked on.
+        """
         if self.resident:
-            yield from (self.gather(sampler(step)) for step in range(first, last))
+            yield from map(self.gather, parts)
             return
         with ThreadPoolExecutor(1) as reader:
-            ahead: Future[tuple[Tensor, Tensor]] | None = None
-            for step in range(first, last):
-                batch = ahead.result() if ahead else self.gather(sampler(step))
-                if step + 1 < last:
-                    ahead = reader.submit(self.gather, sampler(step + 1))
-                yield batch
+            ahead: deque[Future[tuple[Tensor, Tensor]]] = deque()
+            for rows in parts:
+                ahead.append(reader.submit(self.gather, rows))
+                if len(ahead) > AHEAD:
+                    yield ahead.popleft().result()
+            while ahead:
+                yield ahead.popleft().result()
 
 
 class Normalisation:

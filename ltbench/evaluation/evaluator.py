@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +14,7 @@ from torch.nn import functional as F
 from ltbench.data.augmentation import plain
 from ltbench.data.images import DeviceImages, Normalisation
 from ltbench.data.sampling import Rows
-from ltbench.errors import PluginError
+from ltbench.errors import DataError, PluginError
 from ltbench.evaluation.metrics import Metrics
 from ltbench.plugins.algorithm import Algorithm
 from ltbench.plugins.facts import Facts
@@ -72,13 +73,19 @@ class Evaluator:
             few=self.facts.few,
         )
 
-    def _forward(self, model: Algorithm, rows: Rows, apply: object) -> tuple[Tensor, Tensor]:
-        assert callable(apply)
+    def _forward(
+        self, model: Algorithm, rows: Rows, apply: Callable[[Tensor], Tensor]
+    ) -> tuple[Tensor, Tensor]:
+        if not len(rows):
+            raise DataError(
+                f"'{self.facts.name}' has no such images to look at: give it validation images by "
+                "a parameter, or leave out what needs them"
+            )
         was_training = model.training
         model.eval()
         outputs, places = [], []
-        for start in range(0, len(rows), self.batch):
-            images, index = self.images.gather(rows[start : start + self.batch])
+        parts = (rows[start : start + self.batch] for start in range(0, len(rows), self.batch))
+        for images, index in self.images.batches(parts):
             outputs.append(apply(self.normalise(plain(images, self.facts.size))))
             places.append(index)
         model.train(was_training)

@@ -151,10 +151,12 @@ class StageLoop:
         began = time.monotonic()
         losses = self._mean_losses()
         rows = self.setting.split.rows("val")
-        val = compute_metrics(self.setting.evaluator.predictions(self.model, rows))
+        val: dict[str, float | None] = {}
+        if len(rows):  # a protocol that takes the last model needs none
+            val = dict(compute_metrics(self.setting.evaluator.predictions(self.model, rows)))
         self._train_mode()
         metric = self.protocol.selection_metric
-        value = val[metric]
+        value = float(self.at.step) if metric == "step" else val[metric]
         if value is None:
             raise DivergedError(f"validation gives no {metric} to choose a model by")
         if self.at.best is None or value > self.at.best.value:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ltbench.data.catalogue import open_dataset
-from ltbench.errors import UsageError
+from ltbench.errors import DataError, UsageError
 from ltbench.models.catalogue import check_backbone
 from ltbench.models.weights import file_sha256
 from ltbench.plugins.dataset import Dataset
@@ -19,7 +19,7 @@ from ltbench.plugins.manager import get_plugins
 from ltbench.plugins.names import Name, parse_chains, parse_names
 from ltbench.plugins.registry import Entry
 from ltbench.plugins.split import Split
-from ltbench.training.protocol import Protocol, protocol_settings
+from ltbench.training.protocol import Protocol, epochs_to_steps, protocol_settings
 from ltbench.training.spec import BackboneSpec, Component, RunSpec
 
 
@@ -89,7 +89,7 @@ def _spec(
         for entry, name in zip([first, *rest], chain, strict=True)
     ]
     _check_domains(first, facts, split)
-    protocol, backbone = _protocol(request, facts)
+    protocol, backbone = _protocol(request, facts, split)
     components = [
         Component(name.name, hparams.as_dict())
         for name, hparams in zip(chain, resolved, strict=True)
@@ -142,8 +142,10 @@ def _check_domains(entry: Entry, facts: Facts, split: Split) -> None:
         )
 
 
-def _protocol(request: Request, facts: Facts) -> tuple[Protocol, BackboneSpec]:
+def _protocol(request: Request, facts: Facts, split: Split) -> tuple[Protocol, BackboneSpec]:
     settings = {**protocol_settings(facts, request.protocol), **request.overrides}
+    train = split.rows("train")
+    settings = epochs_to_steps(settings, len(train), len(set(split.d[train].tolist())))
     backbone = str(request.backbone or settings["backbone"])
     check_backbone(backbone)
     by_default = bool(settings.pop("pretrained", False)) and request.weights is None
@@ -151,6 +153,11 @@ def _protocol(request: Request, facts: Facts) -> tuple[Protocol, BackboneSpec]:
     settings.pop("backbone")
     weights = file_sha256(request.weights) if request.weights else None
     protocol = Protocol.from_options(settings, "protocol")
+    if protocol.select != "last" and not len(split.rows("val")):
+        raise DataError(
+            f"data set '{facts.name}' has no validation images to choose a model by: use "
+            "--select last, or a parameter or protocol of the data set that sets some aside"
+        )
     return protocol, BackboneSpec(backbone, pretrained, weights)
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from ltbench.errors import UsageError, suggestion
 from ltbench.plugins.facts import Facts
 from ltbench.plugins.hparams import HParams, hparam
 
-SELECTION = {"f1": "macro_f1_average", "accuracy": "accuracy_average"}
-"""The validation metric behind each choice of ``select``."""
+SELECTION = {"f1": "macro_f1_average", "accuracy": "accuracy_average", "last": "step"}
+"""What is highest at the model that each choice of ``select`` takes: a validation metric, or the
+step itself, so that the last model is taken and no validation images are needed."""
 
 
 class Protocol(HParams):
@@ -32,21 +35,36 @@ class Protocol(HParams):
     decay: float = hparam(0.1, low=0.0, high=1.0, help="factor of each drop")
     warmup: float = hparam(0.0, low=0.0, high=1.0, help="share of the steps with a rising rate")
     eval_every: int = hparam(100, low=1, help="steps between evaluations on validation")
-    select: str = hparam("f1", choices=("f1", "accuracy"), help="what chooses the model")
+    select: str = hparam("f1", choices=tuple(SELECTION), help="what chooses the model")
     augmentation: str = hparam("none", help="see ltbench.data.augmentation")
     freeze_bn: bool = hparam(False, help="keep batch normalisation's statistics as they are")
     max_loss: float = hparam(1e8, low=0.0, help="a mean loss above this counts as diverged")
+    image_size: int = hparam(0, low=0, high=4096, help="side in pixels; 0 is the data set's own")
 
     @property
     def selection_metric(self) -> str:
-        """The name of the validation metric that chooses the model."""
+        """The name of what is highest at the chosen model: a validation metric, or ``step``."""
         return SELECTION[self.select]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the settings by name, the image size only where it is not the data set's own.
+
+        A run's identity is made of these, and the size came later than the first runs.
+        """
+        settings = super().as_dict()
+        if not self.image_size:
+            del settings["image_size"]
+        return settings
+
+    def sized(self, facts: Facts) -> Facts:
+        """Return the facts with the image size that the network sees under this protocol."""
+        return dataclasses.replace(facts, size=self.image_size) if self.image_size else facts
 
     def lr_factor(self, step: int, steps: int) -> float:
         """Return the factor on the learning rate at ``step`` (from 0) of ``steps``."""
         done = step / steps
         if done < self.warmup:
-            return (step + 1) / (self.warmup * steps)
+            return min(1.0, (step + 1) / (self.warmup * steps))
         if self.schedule == "cosine":
             return 0.5 * (1 + math.cos(math.pi * (done - self.warmup) / (1 - self.warmup)))
         if self.schedule == "step":
@@ -69,6 +87,27 @@ def protocol_settings(facts: Facts, name: str | None) -> dict[str, object]:
         near = suggestion(chosen, known_protocols(facts))
         raise UsageError(f"data set '{facts.name}' has no protocol '{chosen}'{near}")
     return {"name": chosen, **facts.protocols[chosen]}
+
+
+def epochs_to_steps(settings: Mapping[str, object], images: int, domains: int) -> dict[str, object]:
+    """Return the settings with ``epochs`` and ``eval_epochs`` turned into steps.
+
+    An epoch takes as many steps as it takes batches to hold every training image once. Steps that
+    are given beside the epochs count.
+
+    Args:
+        settings: of a protocol.
+        images: training images.
+        domains: domains with training images.
+    """
+    left = dict(settings)
+    per_domain = left.get("batch_per_domain", Protocol.from_options({}, "").batch_per_domain)
+    an_epoch = max(1, math.ceil(images / (int(str(per_domain)) * domains)))
+    for epochs, steps in (("epochs", "steps"), ("eval_epochs", "eval_every")):
+        if epochs in left:
+            number = int(str(left.pop(epochs)))
+            left.setdefault(steps, number * an_epoch)
+    return left
 
 
 def known_protocols(facts: Facts) -> Iterable[str]:

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from ltbench.data.images import DeviceImages
+from ltbench.data.sampling import Rows
 from ltbench.data.store import ImageStore, open_store
 from ltbench.errors import DivergedError
 from ltbench.evaluation.evaluator import (
@@ -82,13 +83,12 @@ def _train_and_test(
     if split.sha256 != spec.split:
         raise RuntimeError(f"the images of {dataset.name} changed after the run was planned")
     folder.cut_log(at.log_lines)
-    evaluator = Evaluator(
-        images, dataset.facts, split.counts("train"), _evaluation_batch(job, split)
-    )
+    facts = spec.protocol.sized(dataset.facts)
+    evaluator = Evaluator(images, facts, split.counts("train"), _evaluation_batch(job, split))
     setting = Setting(
         spec.seed,
         spec.protocol,
-        dataset.facts,
+        facts,
         split,
         images,
         evaluator,
@@ -96,10 +96,10 @@ def _train_and_test(
         report,
         should_stop,
     )
-    builder = ModelBuilder(spec, dataset.facts, split, device, job.weights)
+    builder = ModelBuilder(spec, facts, split, device, job.weights)
     model, best, name = _train(builder, setting, at)
     save_checkpoint(folder.best, best)
-    tested = _test(model, setting)
+    tested = _test(model, setting, dataset.test_sets(split))
     return {
         "format": 1,
         "hash": spec.hash,
@@ -140,8 +140,11 @@ def _train(builder: ModelBuilder, setting: Setting, at: Checkpoint) -> tuple[Alg
         at.step, at.best, at.optimizers, at.running, at.running_steps = 0, None, {}, {}, {}
 
 
-def _test(model: Algorithm, setting: Setting) -> dict[str, Any]:
-    """Evaluate the chosen model on the test images, once, and keep its answers."""
+def _test(model: Algorithm, setting: Setting, sets: dict[str, Rows]) -> dict[str, Any]:
+    """Evaluate the chosen model on the test images, once, and keep its answers.
+
+    Further test sets are parts of the test images, so they take no second pass.
+    """
     split, evaluator, domains = setting.split, setting.evaluator, setting.facts.domains
     rows = split.rows("test")
     found = evaluator.predictions(model, rows)
@@ -156,8 +159,12 @@ def _test(model: Algorithm, setting: Setting) -> dict[str, Any]:
     )
     features = evaluator.features(model, rows).features
     write_arrays(setting.folder.features, _feature_arrays(features, split))
+    further = {
+        name: compute_metrics(found.where(np.isin(rows, part))) for name, part in sets.items()
+    }
     return {
         "test": compute_metrics(found),
+        **({"test_sets": further} if further else {}),
         "domains": compute_domain_metrics(found, domains),
         "confusion": {
             domains[d]: confusion_matrix(part).tolist() for d, part in found.by_domain().items()
