@@ -19,12 +19,26 @@ def ltbench_metrics(register: Register) -> None:
 
 @hookimpl
 def ltbench_backbones(register: Register) -> None:
-    """Register the small CNN; every timm model is known by its own name."""
+    """Register the field's backbones; every other timm model is known by its own name."""
     register(
         "digits-cnn",
         "ltbench.models.digits_cnn:DigitsCNN",
         summary="Four 3×3 convolutions with GroupNorm, 128 features",
     )
+    register(
+        "resnet32",
+        "ltbench.models.cifar_resnet:CifarResNet32",
+        summary="ResNet-32 of the CIFAR literature, option-A shortcuts, 64 features",
+    )
+    for name, summary in (
+        ("resnet18", "ResNet-18 (weights of torchvision's first release)"),
+        ("resnet50", "ResNet-50 (weights of torchvision's first release)"),
+        ("mobilenetv2_100", "MobileNetV2"),
+        ("resnetv2_50", "ResNet-50 with pre-activation"),
+        ("vit_base_patch16_224", "Vision transformer, base, patches of 16"),
+        ("convnext_base", "ConvNeXt, base"),
+    ):
+        register(name, f"ltbench.models.named:{name}", summary=summary)
 
 
 @hookimpl
