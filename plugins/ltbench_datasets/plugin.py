@@ -5,17 +5,45 @@ from __future__ import annotations
 from ltbench import hookimpl
 from ltbench.plugins.hookspecs import Register
 
+FOLDERS = "ltbench_datasets.domain_folders:DomainFolders"
+CIFAR = "ltbench_datasets.cifar:Cifar"
+DATASETS = (
+    (
+        "digits-mini-mlt",
+        "ltbench_datasets.digits_mini:DigitsMini",
+        "Three digit domains, 10 classes, embedded: nothing to download",
+    ),
+    (
+        "image-folder",
+        "ltbench_datasets.image_folder:ImageFolder",
+        "Your own images: root/class/*, root/domain/class/*, or a CSV",
+    ),
+    ("vlcs-mlt", FOLDERS, "Four collections of photographs, 5 classes"),
+    ("pacs-mlt", FOLDERS, "Photographs, paintings, cartoons, sketches, 7 classes"),
+    ("officehome-mlt", FOLDERS, "Objects of office and home in four styles, 65 classes"),
+    (
+        "terrainc-mlt",
+        "ltbench_datasets.camera_traps:TerraIncognita",
+        "Camera traps at four places, 10 classes",
+    ),
+    (
+        "digits-mlt",
+        "ltbench_datasets.digits:Digits",
+        "MNIST-M and SVHN (and MNIST), 10 classes, made long-tailed",
+    ),
+    ("cifar10-lt", CIFAR, "10 classes of 32×32 photographs, made long-tailed"),
+    ("cifar100-lt", CIFAR, "100 classes of 32×32 photographs, made long-tailed"),
+    (
+        "imagenet-lt",
+        "ltbench_datasets.imagenet_lt:ImageNetLT",
+        "1,000 classes by the list files of Liu et al.",
+    ),
+    ("domainnet-mlt", FOLDERS, "Six styles, 345 classes, 586,575 images"),
+)
+
 
 @hookimpl
 def ltbench_datasets(register: Register) -> None:
     """Register the first-party data sets."""
-    register(
-        "digits-mini-mlt",
-        "ltbench_datasets.digits_mini:DigitsMini",
-        summary="Three digit domains, 10 classes, embedded: nothing to download",
-    )
-    register(
-        "image-folder",
-        "ltbench_datasets.image_folder:ImageFolder",
-        summary="Your own images: root/class/*, root/domain/class/*, or a CSV",
-    )
+    for name, target, summary in DATASETS:
+        register(name, target, summary=summary)

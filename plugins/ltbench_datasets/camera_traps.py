@@ -1,0 +1,73 @@
+"""``terrainc-mlt``: the images of Caltech Camera Traps, arranged by location and animal."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from ltbench.api import DataError
+from ltbench_datasets.domain_folders import DomainFolders
+
+
+class TerraIncognita(DomainFolders):
+    """Four locations of Caltech Camera Traps (Beery et al., ECCV 2018).
+
+    The archives hold one folder of all images and annotations in the COCO format; preparing links
+    the images of the four locations and ten animals into ``location/animal`` folders.
+    """
+
+    def arrange(self, report: Callable[[str], None]) -> None:
+        """Link the images into domain and class folders, by the annotations."""
+        if self.missing() is None:
+            return
+        images = self.data_dir / self.facts.details["layout"]["images"]
+        if not images.is_dir():
+            raise DataError(f"the archives did not give the folder {images}")
+        count = 0
+        for location, animal, file in _sightings(_annotations(self.data_dir)):
+            domain = f"location_{location}"
+            source = images / Path(file).name
+            if domain not in self.facts.domains or animal not in self.facts.classes:
+                continue
+            if not source.exists():
+                continue
+            target = self.root / domain / animal / source.name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if not target.exists():
+                os.link(source, target)
+                count += 1
+        report(f"{count} images arranged in {self.root}")
+
+
+def _annotations(folder: Path) -> Iterator[dict[str, Any]]:
+    """Yield the COCO tables that the archives hold."""
+    found = sorted(
+        {*folder.glob("eccv_18_annotation*/*.json"), *folder.glob("caltech_images*.json")}
+    )
+    if not found:
+        raise DataError(f"there are no annotations in {folder / 'eccv_18_annotation_files'}")
+    for path in found:
+        try:
+            yield json.loads(path.read_text(encoding="utf-8"))
+        except (ValueError, RecursionError) as error:
+            raise DataError(f"the annotations {path} cannot be read: {error}") from error
+
+
+def _sightings(tables: Iterator[dict[str, Any]]) -> Iterator[tuple[str, str, str]]:
+    """Yield location, animal and file name of every annotation."""
+    for table in tables:
+        try:
+            animals = {entry["id"]: str(entry["name"]) for entry in table["categories"]}
+            images = {entry["id"]: entry for entry in table["images"]}
+            for entry in table["annotations"]:
+                image = images[entry["image_id"]]
+                yield (
+                    str(image["location"]),
+                    animals[entry["category_id"]],
+                    str(image["file_name"]),
+                )
+        except (KeyError, TypeError) as error:
+            raise DataError(f"the camera traps' annotations lack {error}") from error

@@ -1,0 +1,133 @@
+"""``cifar10-lt`` and ``cifar100-lt``: one domain, imbalance as a parameter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ltbench.api import DataError, Dataset, Decode, Facts, HParams, Split, hparam
+from ltbench.data.image_files import files_fingerprint
+from ltbench.data.splits import PROFILES, class_sizes, exponential_profile
+from ltbench_datasets.cifar_files import read_batches
+from ltbench_datasets.long_tail import Quota, domain_rows
+from ltbench_datasets.sources import fetch_sources, where_to_put
+
+TEST_RATIO = 0.01  # of the long-tailed test set, whatever the training set's
+
+
+class CifarParameters(HParams):
+    """Parameters of the long-tailed CIFAR data sets."""
+
+    ratio: float = hparam(100.0, low=1.0, high=5000.0, help="largest class over smallest")
+    profile: str = hparam("exp", choices=PROFILES, help="shape of the training set")
+    val: int = hparam(0, low=0, high=4999, help="validation images a class, out of the training's")
+    test: int = hparam(0, low=0, high=1000, help="test images a class; 0 is all of them")
+    data_seed: int = hparam(0, low=0, help="chooses the images")
+
+
+class Cifar(Dataset):
+    """CIFAR made long-tailed: class c has int((N - val) · ratio^(-c/(C-1))) training images.
+
+    N is 500 of CIFAR-100 and 5000 of CIFAR-10 (Cui et al., CVPR 2019). ``[val=50,test=50]`` gives
+    the sizes of the thesis of Midtgaard (Aarhus 2025), with ``profile=balanced`` for its balanced
+    training set. Beside the whole, balanced test set there are four more: a long-tailed part of it
+    with max(1, int(n · .01^(c/(C-1)))) images a class, and that part's head, middle and tail
+    classes, by the thresholds on a training set of ratio 100.
+    """
+
+    HParams = CifarParameters
+
+    @cached_property
+    def facts(self) -> Facts:
+        """The registry's facts."""
+        return super().facts
+
+    @cached_property
+    def folder(self) -> Path:
+        """The folder of the published pickles."""
+        return self.data_dir / str(self._layout["folder"])
+
+    def missing(self) -> str | None:
+        """Say that the pickles are not there."""
+        absent = [name for name in self._files if not (self.folder / name).is_file()]
+        if not absent:
+            return None
+        return where_to_put(self.facts, self.folder / absent[0], self.name)
+
+    def prepare(self, report: Callable[[str], None]) -> None:
+        """Download and unpack the archive."""
+        if self.missing() is not None:
+            fetch_sources(self.facts.sources, self.data_dir, report)
+
+    def split(self) -> Split:
+        """Return the table for the parameters."""
+        rule, given = self.facts.details["split"], self.hparams
+        largest = rule["largest"] - given.val
+        if largest < 1:
+            raise DataError(
+                f"{self.name}[val={given.val}] leaves nothing to train on: a class has "
+                f"{rule['largest']} images"
+            )
+        sizes = class_sizes(given.profile, largest, 1 / given.ratio, len(self.facts.classes))
+        quota = Quota(sizes, given.val, given.test or None)
+        labels = {part: self._read(part)[1] for part in ("train", "test")}
+        rows = domain_rows(labels, quota, 0, given.data_seed, self.facts.domains[0])
+        return Split.from_rows(rows, (1, len(self.facts.classes)))
+
+    def decoder(self, split: Split) -> Decode:
+        """Return the function that gives image ``i``."""
+        pixels = {part: self._read(part)[0] for part in ("train", "test")}
+
+        def decode(i: int) -> NDArray[np.uint8]:
+            _, part, number = str(split.images[i]).split("/")
+            return pixels[part][int(number)]
+
+        return decode
+
+    def fingerprint(self, split: Split) -> str:
+        """Return text that changes with the pickles' size or time."""
+        return files_fingerprint(self.folder, self._files)
+
+    def test_sets(self, split: Split) -> dict[str, NDArray[np.int64]]:
+        """Return the rows of the balanced and long-tailed test sets, and of its three thirds."""
+        classes = len(self.facts.classes)
+        rows = split.rows("test")
+        by_class = [rows[split.y[rows] == c] for c in range(classes)]
+        sizes = exponential_profile(min(map(len, by_class)), TEST_RATIO, classes)
+        tail = [part[: max(1, int(n))] for part, n in zip(by_class, sizes, strict=True)]
+        largest = self.facts.details["split"]["largest"] - self.hparams.val
+        train = exponential_profile(largest, TEST_RATIO, classes)
+        groups = {
+            "head": train > self.facts.many,
+            "middle": (train <= self.facts.many) & (train > self.facts.few),
+            "tail": train <= self.facts.few,
+        }
+        sets = {"balanced": rows, "long-tailed": np.concatenate(tail)}
+        for name, mask in groups.items():
+            chosen = [tail[c] for c in np.flatnonzero(mask)]
+            if chosen:
+                sets[name] = np.concatenate(chosen)
+        return {name: np.sort(found) for name, found in sets.items()}
+
+    @property
+    def _layout(self) -> dict[str, Any]:
+        return dict(self.facts.details["layout"])
+
+    @property
+    def _files(self) -> list[str]:
+        return [*self._layout["train"], *self._layout["test"]]
+
+    def _read(self, part: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+        if part not in self._parts:
+            paths = [self.folder / name for name in self._layout[part]]
+            self._parts[part] = read_batches(paths, self._layout["labels"], len(self.facts.classes))
+        return self._parts[part]
+
+    @cached_property
+    def _parts(self) -> dict[str, tuple[NDArray[np.uint8], NDArray[np.int64]]]:
+        return {}

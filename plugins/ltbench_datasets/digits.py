@@ -1,0 +1,135 @@
+"""``digits-mlt``: MNIST-M and SVHN, with MNIST on request, each with a long tail of its own."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from functools import cached_property, lru_cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ltbench.api import Dataset, Decode, Facts, HParams, Split, UsageError, hparam
+from ltbench.data.image_files import files_fingerprint
+from ltbench.data.splits import PROFILES, class_sizes
+from ltbench_datasets.digit_files import FILES, LabelledDigits, read_digits
+from ltbench_datasets.long_tail import Quota, domain_rows
+from ltbench_datasets.sources import fetch_sources, where_to_put
+
+# Where torchvision and the MDLT benchmark keep the files; the first is this suite's.
+FOLDERS = {
+    "mnist": ("MNIST/raw", "mnist", "MNIST"),
+    "mnist-m": ("MNISTM/processed", "MNIST-M", "mnist-m", "MNISTM"),
+    "svhn": ("SVHN", "svhn"),
+}
+LETTERS = dict(zip("esbij", PROFILES, strict=True))
+PARTS = ("train", "test")
+
+
+class DigitsParameters(HParams):
+    """Parameters of ``digits-mlt``."""
+
+    mnist: bool = hparam(False, help="take MNIST as a third domain")
+    ratio: float = hparam(100.0, low=1.0, high=1000.0, help="largest class over smallest")
+    profile: str = hparam(
+        "e",
+        help="a letter, or one for each domain: exponential, step, balanced; i and j are the "
+        "inverses of e and s",
+    )
+    data_seed: int = hparam(0, low=0, help="chooses the images")
+
+
+class Digits(Dataset):
+    """Digits of two or three domains, 28×28 in colour (Yang et al., ECCV 2022).
+
+    Class c of a domain has int(1000 · ratio^(-c/9)) training images; validation and test are
+    balanced. Validation comes from the source's training images, test from its test images. Files
+    are found where torchvision and the MDLT benchmark put them.
+    """
+
+    HParams = DigitsParameters
+
+    @cached_property
+    def facts(self) -> Facts:
+        """The registry's facts, with the domains that were asked for."""
+        base = super().facts
+        chosen = tuple(d for d in base.domains if d != "mnist" or self.hparams.mnist)
+        return dataclasses.replace(base, domains=chosen)
+
+    def missing(self) -> str | None:
+        """Say which domain's files are not there."""
+        for domain in self.facts.domains:
+            for part in PARTS:
+                for name in FILES[domain][part]:
+                    if _find(self.data_dir, domain, name) is None:
+                        place = self.data_dir / FOLDERS[domain][0] / name
+                        return where_to_put(self.facts, place, self._typed)
+        return None
+
+    def prepare(self, report: Callable[[str], None]) -> None:
+        """Download the files of the domains."""
+        if self.missing() is not None:
+            wanted = [s for s in self.facts.sources if s["domain"] in self.facts.domains]
+            fetch_sources(wanted, self.data_dir, report)
+
+    def split(self) -> Split:
+        """Return the table for the parameters."""
+        rule, classes = self.facts.details["split"], len(self.facts.classes)
+        rows = []
+        for d, (domain, profile) in enumerate(
+            zip(self.facts.domains, self._profiles(), strict=True)
+        ):
+            sizes = class_sizes(profile, rule["largest"], 1 / self.hparams.ratio, classes)
+            quota = Quota(sizes, rule["val"], rule["test"])
+            labels = {part: self._read(domain, part).labels for part in PARTS}
+            rows += domain_rows(labels, quota, d, self.hparams.data_seed, domain)
+        return Split.from_rows(rows, (len(self.facts.domains), classes))
+
+    def decoder(self, split: Split) -> Decode:
+        """Return the function that gives image ``i``."""
+        pixels = {(d, p): self._read(d, p).images for d in self.facts.domains for p in PARTS}
+
+        def decode(i: int) -> NDArray[np.uint8]:
+            domain, part, number = str(split.images[i]).split("/")
+            return np.asarray(pixels[domain, part][int(number)])
+
+        return decode
+
+    def fingerprint(self, split: Split) -> str:
+        """Return text that changes with any file's size or time."""
+        paths = [p for d in self.facts.domains for part in PARTS for p in self._paths(d, part)]
+        return files_fingerprint(self.data_dir, (str(p.relative_to(self.data_dir)) for p in paths))
+
+    @property
+    def _typed(self) -> str:
+        return f"{self.name}[mnist=true]" if self.hparams.mnist else self.name
+
+    def _profiles(self) -> list[str]:
+        letters, domains = self.hparams.profile, len(self.facts.domains)
+        if len(letters) not in (1, domains) or not set(letters) <= LETTERS.keys():
+            raise UsageError(
+                f"{self.name}[profile={letters}] is not possible: give one letter of e, s, b, i, j "
+                f"or {domains} of them, one for each of {', '.join(self.facts.domains)}"
+            )
+        return [LETTERS[letter] for letter in (letters if len(letters) > 1 else letters * domains)]
+
+    def _paths(self, domain: str, part: str) -> list[Path]:
+        names = FILES[domain][part]
+        found = [_find(self.data_dir, domain, name) for name in names]
+        return [path for path in found if path is not None]
+
+    def _read(self, domain: str, part: str) -> LabelledDigits:
+        return _read_cached(domain, tuple(self._paths(domain, part)))
+
+
+@lru_cache(maxsize=6)
+def _read_cached(domain: str, paths: tuple[Path, ...]) -> LabelledDigits:
+    return read_digits(domain, paths)
+
+
+def _find(data_dir: Path, domain: str, name: str) -> Path | None:
+    """Return the file as published or decompressed, in the folders that other code uses."""
+    places = [data_dir / folder for folder in (*FOLDERS[domain], "")]
+    names = (name, name.removesuffix(".gz"))
+    return next((p / n for p in places for n in names if (p / n).is_file()), None)

@@ -1,0 +1,210 @@
+"""The multi-domain data sets that come as ``domain/class/image`` folders."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ltbench.api import DataError, Dataset, Decode, Facts, HParams, Split, UsageError, hparam
+from ltbench.data.fetch import Source, wrong_content
+from ltbench.data.image_files import files_fingerprint, is_image, read_image
+from ltbench.data.splits import hold_out, pair_generator
+from ltbench_datasets.official_split import find_official, read_official
+from ltbench_datasets.sources import fetch_sources, where_to_put
+
+
+class DomainFoldersParameters(HParams):
+    """Parameters of the data sets with domain folders."""
+
+    data_seed: int = hparam(0, low=0, help="chooses the split where there is no official file")
+
+
+class DomainFolders(Dataset):
+    """Images as ``<root>/<domain>/<class>/*`` with the domains and classes of the facts.
+
+    The root is the first of the facts' ``layout.folders`` below the folder of the data sets that
+    holds a domain, so the trees of DomainBed and of the MDLT benchmark are used as they are. Case,
+    blanks and underscores in folder names do not matter. The official split file is used where it
+    lies in the root, beside it, or in ``split/`` beside it; else the quota rule of
+    :func:`ltbench.data.splits.hold_out` makes the split.
+    """
+
+    HParams = DomainFoldersParameters
+
+    @cached_property
+    def facts(self) -> Facts:
+        """The registry's facts."""
+        return super().facts
+
+    @cached_property
+    def root(self) -> Path:
+        """The folder that holds the domains, or the one that would."""
+        names = self.facts.details["layout"]["folders"]
+        candidates = [self.data_dir / name for name in names]
+        for folder in [*candidates, self.data_dir]:
+            if _subfolders(folder).keys() & {_plain(d) for d in self.facts.domains}:
+                return folder
+        return candidates[0]
+
+    @cached_property
+    def official(self) -> Path | None:
+        """The official split file, where it is there."""
+        name = self.facts.details["layout"].get("official")
+        return find_official(self.root, name) if name else None
+
+    def missing(self) -> str | None:
+        """Say that the folder, or a domain's folder in it, is not there."""
+        there = _subfolders(self.root)
+        absent = [d for d in self.facts.domains if _plain(d) not in there]
+        if not absent:
+            return None
+        if len(absent) == len(self.facts.domains):
+            place = self.root / self.facts.domains[0] / self.facts.classes[0]
+            return where_to_put(self.facts, place, self.name) + " and so on"
+        return (
+            f"{self.root} lacks the folder of domain '{absent[0]}': type "
+            f"'ltbench data prepare {self.name}', or put it there by hand"
+        )
+
+    def prepare(self, report: Callable[[str], None]) -> None:
+        """Download the archives and the official split file, and arrange the images."""
+        official = self.facts.details["layout"].get("official")
+        if self.missing() is not None:
+            images = [s for s in self.facts.sources if s["file"] != official]
+            fetch_sources(images, self.data_dir, report)
+            self.__dict__.pop("root", None)
+            self.arrange(report)
+            self.__dict__.pop("root", None)
+        if self.missing() is None and self.official is None:
+            self._fetch_official(report)
+
+    def arrange(self, report: Callable[[str], None]) -> None:
+        """Bring what the archives hold into domain and class folders; most hold them so."""
+
+    def split(self) -> Split:
+        """Return the official table where its file is there, else one by the rule."""
+        if self.official is not None:
+            return read_official(self.official, self.facts)
+        parts: dict[str, str] = {}
+        pairs: dict[str, tuple[int, int]] = {}
+        rule = self.facts.details["split"]
+        for (domain, label), names in sorted(self._images.items()):
+            generator = pair_generator(self.hparams.data_seed, domain, label)
+            parts |= hold_out(names, rule["val"], rule["test"], generator)
+            place = self.facts.domains.index(domain), self.facts.classes.index(label)
+            pairs |= dict.fromkeys(names, place)
+        rows = [(n, pairs[n][1], pairs[n][0], parts[n]) for n in sorted(parts)]
+        if not rows:
+            raise DataError(f"{self.root} holds no image of the classes of {self.name}")
+        return Split.from_rows(rows, (len(self.facts.domains), len(self.facts.classes)))
+
+    def decoder(self, split: Split) -> Decode:
+        """Return the function that reads image ``i`` from its file."""
+        files, channels = self._files(split), self.facts.channels
+
+        def decode(i: int) -> NDArray[np.uint8]:
+            return read_image(self.root / files[i], channels)
+
+        return decode
+
+    def fingerprint(self, split: Split) -> str:
+        """Return text that changes with any file's size or time."""
+        return files_fingerprint(self.root, self._files(split))
+
+    def verify(self, split: Split) -> list[str]:
+        """Compare counts, the official file's checksum, and the tree with the table."""
+        return [*super().verify(split), *self._official_differences(), *self._strays(split)]
+
+    @cached_property
+    def _images(self) -> dict[tuple[str, str], list[str]]:
+        """The images of every domain and class that is there, named as in official files."""
+        found: dict[tuple[str, str], list[str]] = {}
+        left_out = self._left_out
+        for domain in self.facts.domains:
+            classes = self._class_folders.get(_plain(domain), {})
+            for label in self.facts.classes:
+                if folder := classes.get(_plain(label)):
+                    names = (f"{domain}/{label}/{p.name}" for p in folder.iterdir() if is_image(p))
+                    found[domain, label] = [name for name in names if name not in left_out]
+        return found
+
+    @cached_property
+    def _class_folders(self) -> dict[str, dict[str, Path]]:
+        domains = _subfolders(self.root)
+        return {domain: _subfolders(folder) for domain, folder in domains.items()}
+
+    @cached_property
+    def _left_out(self) -> set[str]:
+        """The images of the published list that the benchmark leaves out, where it is there."""
+        name = self.facts.details["layout"].get("leave_out")
+        path = find_official(self.root, name) if name else None
+        return set(path.read_text(encoding="utf-8").split()) if path else set()
+
+    def _files(self, split: Split) -> list[str]:
+        """Return the paths below the root, with the folders spelled as they are there."""
+        spelled = {}
+        for domain in self.facts.domains:
+            classes = self._class_folders.get(_plain(domain), {})
+            for label in self.facts.classes:
+                folder = classes.get(_plain(label), self.root / domain / label)
+                spelled[f"{domain}/{label}"] = folder.relative_to(self.root).as_posix()
+        names = (image.rpartition("/") for image in split.images.tolist())
+        return [f"{spelled[pair]}/{file}" for pair, _, file in names]
+
+    def _fetch_official(self, report: Callable[[str], None]) -> None:
+        wanted = self.facts.details["layout"].get("official")
+        entries = [s for s in self.facts.sources if s["file"] == wanted]
+        try:
+            fetch_sources(entries, self.root, report)
+        except UsageError as error:
+            report(f"{error}; until then the documented rule makes the split")
+        self.__dict__.pop("official", None)
+
+    def _official_differences(self) -> list[str]:
+        if self.official is None:
+            return []
+        known = [s for s in self.facts.sources if s["file"] == self.official.name]
+        causes = [wrong_content(self.official, Source.from_facts(entry)) for entry in known]
+        return [f"{self.official} {cause}" for cause in causes if cause]
+
+    def _strays(self, split: Split) -> list[str]:
+        """Return sentences on images that only the table or only the tree has."""
+        there = {name for names in self._images.values() for name in names}
+        listed = set(split.images.tolist())
+        lines = [_summary("is not there", listed - there), _summary("is extra", there - listed)]
+        known = {_plain(name) for name in self.facts.classes}
+        for domain, classes in self._class_folders.items():
+            if domain in {_plain(d) for d in self.facts.domains}:
+                lines += [
+                    f"{folder} is none of the classes and is passed over"
+                    for name, folder in sorted(classes.items())
+                    if name not in known
+                ]
+        return [line for line in lines if line]
+
+
+def _summary(what: str, names: set[str]) -> str:
+    """Say how many images of each domain something holds for, with one example."""
+    if not names:
+        return ""
+    domains = Counter(name.partition("/")[0] for name in names)
+    counted = ", ".join(f"{domain} {count}" for domain, count in sorted(domains.items()))
+    return f"{len(names)} images ({counted}): the first that {what} is '{min(names)}'"
+
+
+def _subfolders(folder: Path) -> dict[str, Path]:
+    """Return the folders in ``folder`` that are not hidden, by plain name."""
+    if not folder.is_dir():
+        return {}
+    found = sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
+    return {_plain(path.name): path for path in found}
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\W_]", "", name).lower()

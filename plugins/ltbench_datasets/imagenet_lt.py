@@ -1,0 +1,125 @@
+"""``imagenet-lt``: ImageNet by the list files of Liu et al. (CVPR 2019)."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ltbench.api import PARTS, DataError, Dataset, Decode, Facts, Split
+from ltbench.data.image_files import files_fingerprint, read_image
+
+
+class ImageNetLT(Dataset):
+    """Long-tailed ImageNet: lists ``path label`` for training, validation and test.
+
+    The lists lie in the folder of ImageNet's ``train`` and ``val`` folders, or beside it. The
+    validation images of ImageNet, which are the test set here, may lie flat or in class folders.
+    """
+
+    @cached_property
+    def facts(self) -> Facts:
+        """The registry's facts; the classes bear ImageNet's synset names where the lists do."""
+        base = super().facts
+        if self._lists is None:
+            return base
+        classes = list(base.classes)
+        for name, label in self._rows("train"):
+            folder = PurePosixPath(name).parent.name
+            if folder.startswith("n") and folder[1:].isdigit() and label < len(classes):
+                classes[label] = folder
+        return dataclasses.replace(base, classes=tuple(classes))
+
+    @cached_property
+    def root(self) -> Path:
+        """The folder of ImageNet, or the one where it should be."""
+        candidates = [self.data_dir / name for name in super().facts.details["layout"]["folders"]]
+        there = [path for path in [*candidates, self.data_dir] if (path / "train").is_dir()]
+        return there[0] if there else candidates[0]
+
+    def missing(self) -> str | None:
+        """Say that the images or the lists are not there; neither can be downloaded freely."""
+        folder = self.root
+        lists = [super(ImageNetLT, self).facts.details["layout"][part] for part in PARTS]
+        if not (folder / "train").is_dir():
+            return (
+                f"imagenet-lt is not on this machine: get ImageNet (ILSVRC 2012) at image-net.org, "
+                f"and put its training images at {folder}/train/<synset>/ and its validation "
+                f"images at {folder}/val/"
+            )
+        if self._lists is None:
+            return (
+                f"the lists of imagenet-lt are not there: put {', '.join(lists)} of Liu et al. "
+                f"(OpenLongTailRecognition) into {folder}"
+            )
+        return None
+
+    def prepare(self, report: Callable[[str], None]) -> None:
+        """Say what has to be done by hand."""
+        if cause := self.missing():
+            raise DataError(cause)
+
+    def split(self) -> Split:
+        """Return the table of the lists."""
+        classes = len(self.facts.classes)
+        rows = []
+        for part in PARTS:
+            for name, label in self._rows(part):
+                if not 0 <= label < classes:
+                    raise DataError(f"the {part} list names the class {label} of {classes}")
+                rows.append((name, label, 0, part))
+        return Split.from_rows(rows, (1, classes))
+
+    def decoder(self, split: Split) -> Decode:
+        """Return the function that reads image ``i`` from its file."""
+        files = self._files(split)
+
+        def decode(i: int) -> NDArray[np.uint8]:
+            return read_image(self.root / files[i], self.facts.channels)
+
+        return decode
+
+    def fingerprint(self, split: Split) -> str:
+        """Return text that changes with any file's size or time."""
+        return files_fingerprint(self.root, self._files(split))
+
+    @cached_property
+    def _lists(self) -> dict[str, Path] | None:
+        names = super().facts.details["layout"]
+        places = (self.root, self.root.parent, self.root / "ImageNet_LT")
+        found = {
+            part: next((p / names[part] for p in places if (p / names[part]).is_file()), None)
+            for part in PARTS
+        }
+        there = {part: path for part, path in found.items() if path is not None}
+        return there if len(there) == len(PARTS) else None
+
+    def _rows(self, part: str) -> list[tuple[str, int]]:
+        if self._lists is None:
+            raise DataError(self.missing() or f"the {part} list is not there")
+        path, rows = self._lists[part], []
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+            name, _, label = line.strip().rpartition(" ")
+            inside = name and not name.startswith("/") and ".." not in name.split("/")
+            if line.strip() and not (inside and label.isdigit()):
+                raise DataError(f"{path}, line {number}: '{line[:80]}' is not 'path label'")
+            if line.strip():
+                rows.append((name, int(label)))
+        return rows
+
+    def _files(self, split: Split) -> list[str]:
+        """Return the paths below the root; flat validation images may lie in class folders."""
+        flat = not any((self.root / "val").glob("n*/"))
+        files = []
+        for name, y in zip(split.images.tolist(), split.y.tolist(), strict=True):
+            parts = name.split("/")
+            if parts[0] == "val" and len(parts) == 2 and not flat:
+                parts.insert(1, self.facts.classes[y])
+            elif parts[0] == "val" and len(parts) == 3 and flat:
+                del parts[1]
+            files.append("/".join(parts))
+        return files
