@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from ltbench.report.figures.style import (
     PALETTE,
@@ -31,6 +34,16 @@ def draw_distribution(table: Table) -> tuple[Figure, pd.DataFrame]:
         DataError: the first run's ``spec.json`` lacks its counts.
     """
     frame = class_counts(table)
+    return draw_counts(frame, table.dataset), frame
+
+
+def draw_counts(frame: pd.DataFrame, dataset: str) -> Figure:
+    """Draw a frame of :func:`counts_frame`, a panel for each domain.
+
+    Args:
+        frame: images per domain and class.
+        dataset: what to call the data set.
+    """
     domains = list(dict.fromkeys(frame["domain"]))
     rows, columns = grid_shape(len(domains), 3)
     classes = len(frame) // len(domains)
@@ -56,21 +69,43 @@ def draw_distribution(table: Table) -> tuple[Figure, pd.DataFrame]:
     shots = [name for name in _BUCKETS if (frame["shots"] == name).any()]
     handles = [axes[0].bar(0, 0, color=_BUCKETS[name]) for name in shots]
     figure.legend(handles, [f"{name}-shot" for name in shots], loc="outside lower center", ncols=4)
-    figure.suptitle(f"{table.dataset}: classes sorted by training images", fontsize=10)
-    return figure, frame
+    figure.suptitle(f"{dataset}: classes sorted by training images", fontsize=10)
+    return figure
 
 
 def class_counts(table: Table) -> pd.DataFrame:
     """Return the images of each domain and class, largest training class first."""
     facts = read_data_facts(table.folder)
-    counts, rows = facts["counts"], []
-    many = facts["shots"].get("many", 100)
-    few = facts["shots"].get("few", 20)
-    for d, domain in enumerate(facts["domains"]):
+    shots = facts["shots"]
+    return counts_frame(
+        facts["domains"],
+        facts["classes"],
+        facts["counts"],
+        shots.get("many", 100),
+        shots.get("few", 20),
+    )
+
+
+def counts_frame(
+    domains: Sequence[str],
+    classes: Sequence[str],
+    counts: Mapping[str, NDArray[np.int64]],
+    many: float,
+    few: float,
+) -> pd.DataFrame:
+    """Return the images of each domain and class, largest training class first.
+
+    Args:
+        domains, classes: their names.
+        counts: images per domain and class, (D, C), by part.
+        many, few: the shot thresholds.
+    """
+    rows = []
+    for d, domain in enumerate(domains):
         order = np.argsort(-counts["train"][d], kind="stable")
         for c in order:
             n = int(counts["train"][d, c])
             shots = "zero" if n == 0 else "many" if n > many else "few" if n <= few else "medium"
-            parts = {part: int(table_[d, c]) for part, table_ in counts.items()}
-            rows.append({"domain": domain, "class": facts["classes"][c], **parts, "shots": shots})
+            parts = {part: int(table[d, c]) for part, table in counts.items()}
+            rows.append({"domain": domain, "class": classes[c], **parts, "shots": shots})
     return pd.DataFrame(rows)

@@ -1,0 +1,113 @@
+"""``ltbench data info``: the facts of one data set."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ltbench.cli.data.options import (
+    data_dir_option,
+    json_option,
+    named_dataset,
+    shot_buckets,
+)
+
+if TYPE_CHECKING:
+    from ltbench.plugins.facts import Facts
+
+PARTS = ("train", "val", "test")
+
+
+@click.command("info")
+@click.argument("name")
+@data_dir_option
+@json_option
+def info(name: str, data_dir: Path | None, as_json: bool) -> None:
+    """Print what is known of a data set: domains, classes, counts, thresholds, protocols, terms.
+
+    \b
+    Examples:
+      ltbench data info digits-mini-mlt
+      ltbench data info 'cifar100-lt[ratio=50]'
+      ltbench data info 'image-folder[root=/data/moths]' --json
+    """
+    from ltbench.errors import DataError
+
+    dataset = named_dataset(name, data_dir)
+    cause = dataset.missing()
+    try:
+        facts = dataset.facts
+    except DataError:
+        raise DataError(cause or f"the facts of {name} cannot be read") from None
+    found: dict[str, Any] = {}
+    if cause is None:
+        split = dataset.split()
+        found = {
+            "counts": {
+                domain: [int(split.counts(part)[d].sum()) for part in PARTS]
+                for d, domain in enumerate(facts.domains)
+            },
+            "pairs": shot_buckets(dataset, split),
+            "test_sets": {name: len(rows) for name, rows in dataset.test_sets(split).items()},
+            "split": split.sha256,
+        }
+    described = _described(name, facts, cause, found)
+    if as_json:
+        click.echo(json.dumps(described, indent=1, ensure_ascii=False))
+        return
+    _print(described, ready=cause is None)
+
+
+def _described(name: str, facts: Facts, cause: str | None, found: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "name": name,
+        "title": facts.title,
+        "domains": list(facts.domains),
+        "classes": list(facts.classes),
+        "image": {"size": facts.size, "channels": facts.channels},
+        "shots": {"many": facts.many, "few": facts.few},
+        "licence": facts.licence,
+        "citation": " ".join(facts.citation.split()),
+        "sources": [url for source in facts.sources for url in source.get("urls", ())],
+        "protocols": facts.protocols,
+        "missing": cause,
+        "counts": {domain: list(n) for domain, n in facts.counts.items()},
+        **found,
+    }
+
+
+def _print(described: dict[str, Any], *, ready: bool) -> None:
+    from tabulate import tabulate
+
+    image, shots, classes = described["image"], described["shots"], described["classes"]
+    click.echo(click.style(f"{described['name']}: {described['title']}", bold=True))
+    names = ", ".join(classes[:12]) + (", …" if len(classes) > 12 else "")
+    click.echo(f"domains    {', '.join(described['domains'])}")
+    click.echo(f"classes    {len(classes)}: {names}")
+    click.echo(f"images     {image['size']}×{image['size']}, {image['channels']} channels")
+    click.echo(f"shots      many > {shots['many']}, few ≤ {shots['few']} training images of a pair")
+    for key in ("licence", "citation"):
+        if described[key]:
+            click.echo(f"{key:10} {described[key]}")
+    for url in described["sources"]:
+        click.echo(f"source     {url}")
+    for protocol, settings in described["protocols"].items():
+        listed = ", ".join(f"{key} {value}" for key, value in settings.items())
+        click.echo(f"protocol   {protocol}: {listed}")
+    if not ready:
+        click.echo(f"not ready  {described['missing']}")
+    if described["counts"]:
+        if not ready:
+            click.echo("Expected images:")
+        rows = [[domain, *counts] for domain, counts in described["counts"].items()]
+        click.echo(tabulate(rows, headers=["domain", *PARTS]))
+    if ready:
+        pairs = ", ".join(f"{bucket} {number}" for bucket, number in described["pairs"].items())
+        click.echo(f"domain-class pairs by shot: {pairs}")
+        if described["test_sets"]:
+            sets = ", ".join(f"{name} {size}" for name, size in described["test_sets"].items())
+            click.echo(f"test sets  {sets}")
+        click.echo(f"split sha256 {described['split']}")

@@ -1,0 +1,63 @@
+"""``ltbench data prepare``: download, arrange, decode."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from ltbench.cli.data.options import data_dir_option, named_dataset
+
+
+@click.command("prepare")
+@click.argument("name")
+@data_dir_option
+@click.option("--no-decode", is_flag=True, help="Stop before the images are decoded.")
+def prepare(name: str, data_dir: Path | None, no_decode: bool) -> None:
+    """Fetch what a data set needs and decode its images into the cache.
+
+    Downloads that break off go on where they were when the same command is typed again.
+
+    \b
+    Examples:
+      ltbench data prepare digits-mini-mlt
+      ltbench data prepare cifar100-lt --data-dir /data
+      ltbench data prepare 'image-folder[root=/data/moths]'
+    """
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from ltbench.data.store import open_store, store_folder
+    from ltbench.errors import DataError
+
+    dataset = named_dataset(name, data_dir)
+    dataset.prepare(_Lines())
+    if cause := dataset.missing():
+        raise DataError(cause)
+    split = dataset.split()
+    for line in dataset.verify(split):
+        click.echo(f"Warning: {line}", err=True)
+    if no_decode:
+        click.echo(f"{name} is there: {len(split)} images")
+        return
+    with Progress(console=Console(stderr=True)) as bar:
+        task = bar.add_task(f"Decoding {dataset.name}", total=len(split))
+        open_store(dataset, split, lambda done, total: bar.update(task, completed=done))
+        bar.update(task, completed=len(split))
+    click.echo(f"{name} is ready: {len(split)} images decoded in {store_folder(dataset, split)}")
+
+
+class _Lines:
+    """Prints what a data set reports; on a terminal progress stays on one line."""
+
+    def __init__(self) -> None:
+        self.overwrite = sys.stderr.isatty()
+        self.open = False
+
+    def __call__(self, line: str) -> None:
+        passing = line.startswith("  ") and self.overwrite
+        if self.open and not passing:
+            click.echo(err=True)
+        click.echo(f"\r{line:<78}" if passing else line, nl=not passing, err=True)
+        self.open = passing

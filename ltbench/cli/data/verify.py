@@ -1,0 +1,75 @@
+"""``ltbench data verify``: is what lies here what is expected?"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ltbench.cli.data.options import data_dir_option, json_option, ready_dataset
+
+if TYPE_CHECKING:
+    from ltbench.plugins.dataset import Dataset
+    from ltbench.plugins.split import Split
+
+
+@click.command("verify")
+@click.argument("name")
+@data_dir_option
+@click.option("--images", is_flag=True, help="Decode every image as well, and name broken ones.")
+@json_option
+def verify(name: str, data_dir: Path | None, images: bool, as_json: bool) -> None:
+    """Compare a data set with its facts: counts, checksums, missing and extra images.
+
+    Leaves with exit code 1 where there is a difference.
+
+    \b
+    Examples:
+      ltbench data verify pacs-mlt
+      ltbench data verify 'image-folder[root=/data/moths]' --images
+    """
+    dataset, split = ready_dataset(name, data_dir)
+    differences = dataset.verify(split)
+    if images:
+        differences += broken_images(dataset, split)
+    if as_json:
+        found = {"name": name, "images": len(split), "differences": differences}
+        click.echo(json.dumps(found, indent=1, ensure_ascii=False))
+    else:
+        for line in differences:
+            click.echo(line)
+        said = "no difference" if not differences else f"{len(differences)} differences"
+        click.echo(f"{name}: {len(split)} images, {said}")
+    if differences:
+        raise SystemExit(1)
+
+
+def broken_images(dataset: Dataset, split: Split) -> list[str]:
+    """Return one sentence per image that cannot be decoded."""
+    import os
+    from concurrent.futures import ThreadPoolExecutor
+
+    from rich.console import Console
+    from rich.progress import track
+
+    from ltbench.errors import DataError
+
+    decode = dataset.decoder(split)
+
+    def cause(i: int) -> str:
+        try:
+            decode(i)
+        except DataError as error:
+            return str(error)
+        return ""
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        causes = track(
+            pool.map(cause, range(len(split))),
+            f"Reading {dataset.name}",
+            total=len(split),
+            console=Console(stderr=True),
+        )
+        return [line for line in causes if line]
