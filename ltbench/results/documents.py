@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,9 @@ from ltbench.results.record import UnreadableRun
 _LARGEST_JSON = 256 * 2**20
 _LARGEST_ARRAYS = 4 * 2**30
 
+_BAD_ARCHIVE = (
+    OSError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error
+)  # fmt: skip
 Arrays = dict[str, NDArray[Any]]
 
 
@@ -61,10 +65,11 @@ def read_arrays(path: Path, shapes: Mapping[str, int]) -> Arrays:
                 raise DataError(f"{path} unpacks to more than {_LARGEST_ARRAYS // 2**30} GB")
         with np.load(path, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, NotImplementedError) as error:
+    except _BAD_ARCHIVE as error:
         raise DataError(f"{path} is not an archive of plain arrays: {error}") from error
     for name, dimensions in shapes.items():
-        if np.ndim(arrays.get(name)) != dimensions or not isinstance(arrays[name], np.ndarray):
+        array = arrays.get(name)
+        if not isinstance(array, np.ndarray) or array.ndim != dimensions:
             raise DataError(f"{path} lacks the array '{name}' with {dimensions} dimensions")
     return arrays
 

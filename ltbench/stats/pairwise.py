@@ -9,6 +9,7 @@ from scipy import stats
 from ltbench.stats.calibration import DRAWS, exceedance, null_moments
 from ltbench.stats.effect_size import hedges_g
 from ltbench.stats.groups import FloatArray, Groups
+from ltbench.stats.welch import welch_t
 
 MOST_METHODS = 100
 """Beyond this many methods the table of all pairs says nothing that can be read."""
@@ -34,15 +35,7 @@ def all_pairs(groups: Groups, draws: int = DRAWS, *, textbook: bool = False) -> 
     """
     usable = groups.replicated()
     first, second = np.triu_indices(len(usable.names), 1)
-    means, variances, counts = usable.means, usable.variances, usable.counts
-    difference = means[first] - means[second]
-    error = np.sqrt(variances[first] / counts[first] + variances[second] / counts[second])
-    with np.errstate(divide="ignore", invalid="ignore"):
-        t = np.where(error > 0, difference / error, np.nan)
-        df = error**4 / (
-            (variances[first] / counts[first]) ** 2 / (counts[first] - 1)
-            + (variances[second] / counts[second]) ** 2 / (counts[second] - 1)
-        )
+    difference, error, t, df = welch_t(usable, first, second)
     greatest = _greatest_t(usable, draws)
     reach = np.quantile(greatest, 0.95) * error if len(greatest) else np.full(len(t), np.nan)
     reach = np.where(error > 0, reach, np.nan)

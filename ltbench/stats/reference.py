@@ -10,6 +10,9 @@ from scipy import stats
 
 from ltbench.stats.effect_size import hedges_g
 from ltbench.stats.groups import FloatArray, Groups
+from ltbench.stats.welch import welch_t
+
+_COLUMNS = ("metric", "label", "difference", "low", "high", "g", "t", "df", "p")
 
 
 def against_reference(by_metric: Mapping[str, Groups], reference: str) -> pd.DataFrame:
@@ -24,17 +27,14 @@ def against_reference(by_metric: Mapping[str, Groups], reference: str) -> pd.Dat
         interval of this difference alone), ``g`` (Hedges), ``t``, ``df``, ``p``, ``p_holm``. NaN
         from ``low`` on where neither method's seeds vary; such a row counts in the family.
     """
-    rows = []
+    tables = []
     for metric, groups in by_metric.items():
         usable = groups.replicated()
-        if reference not in usable.names:
-            continue
-        base = usable.names.index(reference)
-        for i, name in enumerate(usable.names):
-            if i != base:
-                rows.append({"metric": metric, "label": name, **_compare(usable, i, base)})
-    columns = ["metric", "label", "difference", "low", "high", "g", "t", "df", "p"]
-    table = pd.DataFrame(rows, columns=columns)
+        if reference in usable.names and len(usable.names) > 1:
+            tables.append(_compare(usable, usable.names.index(reference)).assign(metric=metric))
+    if not tables:
+        return pd.DataFrame(columns=[*_COLUMNS, "p_holm"])
+    table = pd.concat(tables, ignore_index=True)[list(_COLUMNS)]
     table["p_holm"] = holm(table["p"].to_numpy(dtype=float))
     return table
 
@@ -48,20 +48,19 @@ def holm(p: FloatArray) -> FloatArray:
     return np.where(np.isnan(p), np.nan, adjusted)
 
 
-def _compare(groups: Groups, i: int, j: int) -> dict[str, float]:
-    a, b = groups.values[i], groups.values[j]
-    difference = float(a.mean() - b.mean())
-    if groups.variances[i] == 0 and groups.variances[j] == 0:
-        nothing = dict.fromkeys(("low", "high", "g", "t", "df", "p"), np.nan)
-        return {"difference": difference, **nothing}
-    test = stats.ttest_ind(a, b, equal_var=False)
-    interval = test.confidence_interval(0.95)
-    return {
-        "difference": difference,
-        "low": float(interval.low),
-        "high": float(interval.high),
-        "g": hedges_g(a, b),
-        "t": float(test.statistic),
-        "df": float(test.df),
-        "p": float(test.pvalue),
-    }
+def _compare(groups: Groups, base: int) -> pd.DataFrame:
+    others = np.array([i for i in range(len(groups.names)) if i != base])
+    difference, error, t, df = welch_t(groups, others, np.full(len(others), base))
+    reach = stats.t.ppf(0.975, df) * error
+    return pd.DataFrame(
+        {
+            "label": [groups.names[i] for i in others],
+            "difference": difference,
+            "low": difference - reach,
+            "high": difference + reach,
+            "g": [hedges_g(groups.values[i], groups.values[base]) for i in others],
+            "t": t,
+            "df": df,
+            "p": 2 * stats.t.sf(np.abs(t), df),
+        }
+    )

@@ -102,6 +102,8 @@ def test_reference_is_compared_by_welchs_t_over_one_family() -> None:
     row = table[(table["metric"] == "y") & (table["label"] == "m3")].iloc[0]
     theirs = stats.ttest_ind(groups.values[3], groups.values[1], equal_var=False)
     assert row["p"] == pytest.approx(theirs.pvalue)
+    interval = theirs.confidence_interval(0.95)
+    assert (row["low"], row["high"]) == pytest.approx((interval.low, interval.high))
     assert row["difference"] == pytest.approx(groups.means[3] - groups.means[1])
     assert table["p_holm"].min() == pytest.approx(min(1, 6 * table["p"].min()))
 
