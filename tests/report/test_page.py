@@ -1,0 +1,196 @@
+"""The HTML page: self-contained, honest, and usable in a browser by mouse and keyboard."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from synthetic_runs import write_run
+
+from ltbench.report.leaderboard import load_content
+from ltbench.report.provenance import run_command
+from ltbench.report.site import write_report
+from ltbench.report.verdict import verdict
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("runs")
+    for algo, skill in (("erm", 0.5), ("boda", 0.8), ("focal", 0.52)):
+        for seed in range(3):
+            write_run(root, algo=algo, seed=seed, skill=skill, per_class=4)
+    write_run(root, algo="never", error="diverged")
+    return root
+
+
+@pytest.fixture(scope="module")
+def page(runs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    output = tmp_path_factory.mktemp("page") / "deep" / "report.html"
+    write_report(load_content(runs), output, title="A <title> & more", command="ltbench report x")
+    return output
+
+
+class Tags(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.addresses: list[str] = []
+        self.pictures: list[str] = []
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        given = dict(attributes)
+        self.addresses += [given[k] or "" for k in ("src", "href") if k in given]
+        if tag == "img":
+            self.pictures.append(given.get("alt") or "")
+        if tag not in ("meta", "img", "br", "link"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def test_the_page_is_well_formed_and_asks_nothing_of_any_network(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    tags = Tags()
+    tags.feed(text)
+    assert tags.open == []
+    assert all(address.startswith(("data:", "#")) for address in tags.addresses)
+    assert not re.search(r"@import|url\((?!data:)", text)
+    assert "default-src 'none'" in text
+    assert "A &lt;title&gt; &amp; more" in text
+    assert len(tags.pictures) == 6
+    assert all(tags.pictures)
+
+
+def test_the_page_holds_statistics_environment_and_commands(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    for words in (
+        "seed 0: ",
+        "Worst-domain accuracy: Welch&#39;s F(",
+        "never (1 diverged)",
+        "ltbench run --algo boda",
+        "ltbench report x",
+        '<td data-value="2.11.0"',
+        "9 runs of 4 methods on 1 data set",
+    ):
+        assert words in text, words
+
+
+def test_the_verdict_claims_what_the_tests_do(runs: Path, tmp_path: Path) -> None:
+    board = load_content(runs).boards[0]
+    sentences = " ".join(verdict(board))
+    claimed = [
+        row.label for row in board.rows
+        if row.comparisons and row.comparisons["accuracy_average"].claimed
+    ]  # fmt: skip
+    assert sentences.startswith("The highest domain-average accuracy is that of boda:")
+    for name in claimed:
+        assert re.search(rf"Domain-average accuracy: better than erm: .*{name}", sentences)
+    for seed in range(3):
+        for algo in ("erm", "same"):
+            write_run(tmp_path, algo=algo, skill=0.5, seed=seed, arrays=False)
+    assert "No difference" in " ".join(verdict(load_content(tmp_path).boards[0]))
+
+
+def test_a_verdict_of_one_seed_or_none_claims_nothing(tmp_path: Path) -> None:
+    write_run(tmp_path, arrays=False, finished=False)
+    assert verdict(load_content(tmp_path).boards[0]) == ["No run of this table is done."]
+    write_run(tmp_path, arrays=False)
+    write_run(tmp_path, algo="boda", arrays=False)
+    assert "cannot be told" in " ".join(verdict(load_content(tmp_path).boards[0]))
+
+
+def test_the_command_names_what_was_run(tmp_path: Path) -> None:
+    for seed in (0, 3):
+        write_run(tmp_path, algo="boda", label="boda[weight=0.5]", seed=seed, arrays=False,
+                  options={"ratio": 50})  # fmt: skip
+    command = run_command(load_content(tmp_path).boards[0])
+    assert "--algo 'boda[weight=0.5]'" in command
+    assert "--dataset 'digits-mini-mlt[ratio=50]' --seeds 0,3 --backbone digits-cnn" in command
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    webdriver = pytest.importorskip("selenium.webdriver", reason="needs the package selenium")
+    program, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if not program or not driver:
+        pytest.skip("needs Debian's packages chromium and chromium-driver")
+    options = webdriver.ChromeOptions()
+    options.binary_location = program
+    profile = tmp_path_factory.mktemp("profile")
+    for argument in (
+        "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+        "--disable-background-networking", "--disable-component-update", "--disable-sync",
+        f"--user-data-dir={profile}", "--window-size=1280,900",
+    ):  # fmt: skip
+        options.add_argument(argument)
+    window = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+    yield window
+    window.quit()
+
+
+def column(browser: Any, number: int) -> list[str]:
+    rows = "[...document.querySelector('table').tBodies[0].rows]"
+    return browser.execute_script(f"return {rows}.map(r => r.cells[{number}].innerText)")
+
+
+def test_a_click_on_a_heading_sorts_and_missing_values_stay_below(browser: Any, page: Path) -> None:
+    browser.get(page.as_uri())
+    before = column(browser, 0)
+    assert before[0] == "boda"
+    assert before[-1] == "never"
+    heads = browser.find_elements("css selector", "table:first-of-type thead button")
+    heads[0].click()
+    assert column(browser, 0) == sorted(before)
+    assert heads[0].find_element("xpath", "..").get_attribute("aria-sort") == "ascending"
+    for click, reverse in ((1, True), (2, False)):
+        heads[4].click()
+        values = [float(text.split()[0]) for text in column(browser, 4) if text != "—"]
+        assert values == sorted(values, reverse=reverse), click
+        assert column(browser, 0)[-1] == "never"
+    assert heads[0].find_element("xpath", "..").get_attribute("aria-sort") is None
+
+
+def test_keys_walk_the_table_and_show_the_seeds(browser: Any, page: Path) -> None:
+    from selenium.webdriver.common.keys import Keys
+
+    browser.get(page.as_uri())
+    cell = browser.find_element("css selector", "td[tabindex='0']")
+    browser.execute_script("arguments[0].focus()", cell)
+    tip = browser.find_element("id", "tip")
+    assert tip.is_displayed()
+    first = tip.text
+    assert first.splitlines()[0].startswith("seed 0: ")
+    browser.switch_to.active_element.send_keys(Keys.ARROW_DOWN)
+    assert tip.text != first
+    browser.switch_to.active_element.send_keys(Keys.ESCAPE)
+    assert not tip.is_displayed()
+
+
+def test_light_and_dark(browser: Any, page: Path) -> None:
+    paper = "return getComputedStyle(document.body).backgroundColor"
+    seen = set()
+    for scheme in ("light", "dark"):
+        media = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
+        browser.get(page.as_uri())
+        seen.add(browser.execute_script(paper))
+        browser.find_element("id", "theme").click()
+        assert browser.execute_script(paper) != browser.execute_script(
+            "const r = document.documentElement; r.dataset.theme = arguments[0]; " + paper, scheme
+        )
+    assert len(seen) == 2
+
+
+def test_nothing_goes_wrong_in_the_browser(browser: Any, page: Path) -> None:
+    browser.get(page.as_uri())
+    assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
+    width = browser.execute_script("return document.documentElement.scrollWidth")
+    assert width <= browser.execute_script("return innerWidth")
+    loaded = "return [...document.images].every(i => i.complete && i.naturalWidth > 50)"
+    assert browser.execute_script(loaded)

@@ -1,0 +1,143 @@
+"""Ablations, and models × losses × test subsets."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.metrics import accuracy_score, f1_score
+from synthetic_runs import write_run
+
+from ltbench.errors import DataError, UsageError
+from ltbench.report.sections import FORMATS
+from ltbench.report.selection import only_table, select_runs
+from ltbench.report.tables.ablation import ablation
+from ltbench.report.tables.backbones import Profile, backbones, subset_masks
+from ltbench.results.documents import read_predictions
+from ltbench.results.frame import load_runs
+
+
+def switches(root: Path, *combinations: tuple[bool, bool], **extra: float) -> None:
+    for cb, rb in combinations:
+        hparams = {"cb": cb, "rb": rb, "alpha": 0.1, **extra}
+        for seed in range(2):
+            write_run(
+                root, algo="brl", seed=seed, hparams=hparams, label=f"brl{hparams}", arrays=False
+            )
+
+
+def test_every_combination_has_a_row_and_what_was_not_run_says_how(tmp_path: Path) -> None:
+    switches(tmp_path, (True, True), (True, False), (False, False))
+    section = ablation(only_table(load_runs(tmp_path), "it"))
+    assert section.frame[["cb", "rb"]].to_numpy().tolist() == [
+        list(state) for state in itertools.product((False, True), repeat=2)
+    ]
+    assert section.frame["n"].tolist() == [2, 0, 2, 2]
+    assert section.frame["macro_f1_average"].isna().tolist() == [False, True, False, False]
+    assert "--algo 'brl[cb=false,rb=true]'" in section.notes[1]
+    assert "alpha=0.1" in section.notes[2]
+    assert [row[1:3] for row in section.grid.body] == [("", ""), ("", "✓"), ("✓", ""), ("✓", "✓")]
+
+
+def test_other_hyper_parameters_stay_at_their_usual_value(tmp_path: Path) -> None:
+    switches(tmp_path, *itertools.product((False, True), repeat=2))
+    switches(tmp_path, (True, True), alpha=9.0)
+    section = ablation(only_table(load_runs(tmp_path), "it"))
+    assert section.frame["n"].tolist() == [2, 2, 2, 2]
+
+
+def test_a_number_switches_a_component_at_zero_and_its_usual_value(tmp_path: Path) -> None:
+    for weight in (0.0, 0.1, 0.1, 5.0):
+        for seed in range(3 if weight == 0.1 else 1):
+            write_run(tmp_path, algo="boda", seed=seed, hparams={"weight": weight},
+                      label=f"boda[{weight}]", arrays=False)  # fmt: skip
+    section = ablation(only_table(load_runs(tmp_path), "it"), ["weight"])
+    assert section.frame["n"].tolist() == [1, 3]
+
+
+def test_ablations_that_cannot_be_made_say_why(tmp_path: Path) -> None:
+    switches(tmp_path, (True, True))
+    with pytest.raises(UsageError, match="did you mean 'alpha'"):
+        ablation(only_table(load_runs(tmp_path), "it"), ["alpa"])
+    write_run(tmp_path, algo="erm", arrays=False)
+    with pytest.raises(UsageError, match="2 algorithms"):
+        ablation(only_table(load_runs(tmp_path), "it"))
+    erm = select_runs(load_runs(tmp_path), ["erm"])
+    with pytest.raises(UsageError, match="--components"):
+        ablation(only_table(erm, "it"))
+
+
+def cifar(ratio: float) -> np.ndarray:
+    return np.array([[int(450 * (1 / ratio) ** (c / 99)) for c in range(100)]])
+
+
+def write_cifar(root: Path, algo: str, ratio: int, seed: int = 0, **options: object) -> Path:
+    return write_run(
+        root, algo=algo, seed=seed, dataset="cifar100-lt", options={"ratio": ratio}, classes=100,
+        domains=("cifar100",), per_class=50, shots=(100, 20), train=cifar(ratio),
+        **options,  # type: ignore[arg-type]
+    )  # fmt: skip
+
+
+def test_subsets_have_the_sizes_of_the_thesis(tmp_path: Path) -> None:
+    arrays = read_predictions(write_cifar(tmp_path, "erm", 100))
+    masks = subset_masks(arrays, Profile(cifar(100), 100, 20, "x"))
+    sizes = {name: int(mask.sum()) for name, mask in masks.items() if mask is not None}
+    assert sizes == {"balanced": 5000, "long-tailed": 1051, "head": 844, "middle": 169, "tail": 38}
+
+
+def test_scores_of_the_subsets_are_scikit_learns(tmp_path: Path) -> None:
+    for algo, ratio in itertools.product(("erm", "focal"), (1, 100)):
+        folder = write_cifar(tmp_path, algo, ratio, backbone="mobilenetv2_100")
+    arrays = read_predictions(folder)
+    masks = subset_masks(arrays, Profile(cifar(100), 100, 20, "x"))
+    top1, f1, loss = backbones(load_runs(tmp_path))
+    for name, mask in masks.items():
+        assert mask is not None
+        label, guess = arrays["class"][mask], arrays["prediction"][mask]
+        row = {"method": "focal", "trained_on": "cifar100-lt[ratio=100]", "subset": name}
+
+        def value(frame, row=row):  # type: ignore[no-untyped-def]
+            return frame.loc[(frame[list(row)] == list(row.values())).all(axis=1), "mean"].item()
+
+        assert value(top1.frame) == pytest.approx(accuracy_score(label, guess))
+        expected = f1_score(label, guess, average="weighted", labels=np.unique(label))
+        assert value(f1.frame) == pytest.approx(expected)
+        assert value(loss.frame) == pytest.approx(arrays["loss"][mask].mean(), rel=1e-5)
+    assert len(top1.grid.body) == 4
+    assert "the tail is that of cifar100-lt[ratio=100]" in top1.notes[0]
+
+
+def test_runs_without_the_loss_of_each_image_show_none(tmp_path: Path) -> None:
+    folder = write_cifar(tmp_path, "erm", 100)
+    arrays = dict(np.load(folder / "predictions.npz"))
+    del arrays["loss"]
+    np.savez(folder / "predictions.npz", **arrays)
+    loss = backbones(load_runs(tmp_path))[2]
+    assert loss.frame["mean"].isna().all()
+    assert any("no loss" in note for note in loss.notes)
+
+
+def test_mixed_protocols_and_foreign_predictions_are_noticed(tmp_path: Path) -> None:
+    write_cifar(tmp_path, "erm", 100)
+    write_cifar(tmp_path, "erm", 1, steps=999)
+    notes = backbones(load_runs(tmp_path))[0].notes
+    assert any("2 protocols" in note for note in notes)
+    folder = write_cifar(tmp_path, "focal", 100)
+    arrays = dict(np.load(folder / "predictions.npz"))
+    np.savez(folder / "predictions.npz", **{**arrays, "class": arrays["class"] + 5})
+    with pytest.raises(DataError, match="another data set"):
+        backbones(load_runs(tmp_path))
+    write_run(tmp_path, arrays=False)
+    with pytest.raises(UsageError, match="2 data sets"):
+        backbones(load_runs(tmp_path))
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_sections_in_every_format(tmp_path: Path, name: str) -> None:
+    switches(tmp_path, (True, True))
+    text = FORMATS[name]([ablation(only_table(load_runs(tmp_path), "it"))])
+    assert "cb" in text
+    assert "nan" not in text.lower()
