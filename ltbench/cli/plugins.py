@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import json
+import textwrap
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
 
 from ltbench import hookimpl
 from ltbench.plugins.manager import KINDS, get_plugins
+
+if TYPE_CHECKING:
+    from ltbench.plugins.description import Description, Parameter
 
 TITLES = {
     "algorithms": "Algorithms",
@@ -26,7 +32,7 @@ def plugins() -> None:
     \b
     Examples:
       ltbench plugins list
-      ltbench plugins list --json
+      ltbench plugins info boda
     """
 
 
@@ -57,6 +63,56 @@ def list_plugins(as_json: bool) -> None:
         for entry in registries[kinds]:
             source = click.style(f"({entry.distribution} {entry.version})", dim=True)
             click.echo(f"  {entry.name:{width}}  {entry.summary} {source}")
+
+
+@plugins.command("info")
+@click.argument("name")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON list.")
+def info(name: str, as_json: bool) -> None:
+    """Describe one plugin: its paper, its needs, and its hyper-parameters.
+
+    \b
+    Examples:
+      ltbench plugins info boda
+      ltbench plugins info crt
+      ltbench plugins info digits-mini-mlt --json
+    """
+    from ltbench.plugins.description import describe_entry, find_entries
+    from ltbench.plugins.names import parse_name
+
+    entries = find_entries(get_plugins(), parse_name(name).name)
+    found = [describe_entry(entry) for entry in entries]
+    if as_json:
+        listing = [description.as_dict() for description in found]
+        click.echo(json.dumps(listing, indent=1, ensure_ascii=False))
+        return
+    click.echo("\n\n".join(_as_text(description) for description in found))
+
+
+def _as_text(description: Description) -> str:
+    title = click.style(description.name, bold=True)
+    source = f"{description.kind} of {description.distribution} {description.version}"
+    parts = [f"{title}  {description.summary} {click.style(f'({source})', dim=True)}"]
+    if description.text:
+        parts.append(textwrap.indent(description.text, "  "))
+    if description.needs:
+        parts.append(click.style("Needs", bold=True) + f"  {', '.join(description.needs)}")
+    if description.parameters:
+        parts.append(_parameter_table(description.parameters))
+    return "\n\n".join(parts)
+
+
+def _parameter_table(parameters: Sequence[Parameter]) -> str:
+    """Return aligned columns; the last, the help, is as long as it is."""
+    header = ("hyper-parameter", "default", "allowed", "search")
+    rows = [header, *((p.name, p.default, p.allowed, p.search or "-") for p in parameters)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(header))]
+    helps = ("", *(p.help for p in parameters))
+    lines = [
+        "  ".join([*(cell.ljust(w) for cell, w in zip(row, widths, strict=True)), text]).rstrip()
+        for row, text in zip(rows, helps, strict=True)
+    ]
+    return "\n".join([click.style(lines[0], bold=True), *lines[1:]])
 
 
 @hookimpl

@@ -1,0 +1,146 @@
+"""What a plugin says of itself: summary, docstring, needs and hyper-parameters."""
+
+from __future__ import annotations
+
+import inspect
+import typing
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from ltbench.errors import UsageError, suggestion
+from ltbench.plugins.hparams import Bounds, HParams
+from ltbench.plugins.manager import KINDS, Plugins
+from ltbench.plugins.names import format_value
+from ltbench.plugins.registry import Entry
+
+STEPS = 1000  # of a stage before, to ask a stage whether it trains
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A hyper-parameter as text.
+
+    Attributes:
+        name: what a user types.
+        type: of its value.
+        default: its value when nothing is given.
+        allowed: the values possible.
+        search: the interval that tuning draws from, or empty.
+        help: one line.
+    """
+
+    name: str
+    type: str
+    default: str
+    allowed: str
+    search: str
+    help: str
+
+
+@dataclass(frozen=True)
+class Description:
+    """What is to be said of one registered plugin.
+
+    Attributes:
+        kind, name, summary, distribution, version: of its registration.
+        text: its docstring, with the paper and the equation.
+        needs: one phrase each.
+        parameters: its hyper-parameters in the order of their declaration.
+    """
+
+    kind: str
+    name: str
+    summary: str
+    distribution: str
+    version: str
+    text: str
+    needs: tuple[str, ...]
+    parameters: tuple[Parameter, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return everything, ready for JSON."""
+        return asdict(self)
+
+
+def find_entries(plugins: Plugins, name: str) -> list[Entry]:
+    """Return the entries of ``name``, one for each kind that has it.
+
+    Raises:
+        UsageError: no kind has it; the message suggests the nearest.
+        PluginError: two plugins registered it as the same kind.
+    """
+    found = [plugins[kinds].get(name) for kinds in KINDS if name in plugins[kinds]]
+    if not found:
+        known = [known for kinds in KINDS for known in plugins[kinds].names()]
+        raise UsageError(f"there is no plugin '{name}'{suggestion(name, known)}")
+    return found
+
+
+def describe_entry(entry: Entry) -> Description:
+    """Import a plugin and return what it says of itself.
+
+    Raises:
+        PluginError: it cannot be imported.
+    """
+    target = entry.load()
+    hparams = getattr(target, "HParams", None)
+    return Description(
+        kind=entry.kind,
+        name=entry.name,
+        summary=entry.summary,
+        distribution=entry.distribution,
+        version=entry.version,
+        text=inspect.cleandoc(target.__doc__ or ""),
+        needs=tuple(_needs(entry.kind, target)),
+        parameters=_parameters(hparams) if hparams is not None else (),
+    )
+
+
+def _needs(kind: str, target: Any) -> list[str]:
+    if kind not in ("algorithm", "stage"):
+        return []
+    domains = target.min_domains
+    needs = [f"at least {domains} domains" if domains > 1 else "any number of domains"]
+    if target.sampling != "uniform":
+        needs.append(f"{target.sampling} batches")
+    if kind == "stage":
+        alone = target.default_base
+        needs.append("an algorithm before it" + (f" ({alone} unless named)" if alone else ""))
+        if target.steps(STEPS, target.HParams()) == 0:
+            needs.append("no training")
+    return needs
+
+
+def _parameters(hparams: type[HParams]) -> tuple[Parameter, ...]:
+    types = typing.get_type_hints(hparams)
+    defaults = hparams().as_dict()
+    return tuple(
+        Parameter(
+            name=name,
+            type=getattr(types[name], "__name__", str(types[name])),
+            default=format_value(defaults[name]),
+            allowed=_allowed(bounds, types[name]),
+            search=_search(bounds),
+            help=bounds.help,
+        )
+        for name, bounds in hparams.bounds().items()
+    )
+
+
+def _allowed(bounds: Bounds, kind: Any) -> str:
+    if bounds.choices is not None:
+        return ", ".join(map(format_value, bounds.choices))
+    if kind is bool:
+        return "true, false"
+    if bounds.low is not None and bounds.high is not None:
+        return f"{bounds.low:g} … {bounds.high:g}"
+    if bounds.low is not None:
+        return f"≥ {bounds.low:g}"
+    return f"≤ {bounds.high:g}" if bounds.high is not None else "any"
+
+
+def _search(bounds: Bounds) -> str:
+    if bounds.search is None:
+        return ""
+    low, high = bounds.search
+    return f"{low:g} … {high:g}{' log' if bounds.log else ''}"
