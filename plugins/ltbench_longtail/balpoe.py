@@ -28,7 +28,7 @@ class BalPoEHParams(HParams):
 
 
 class BalPoE(Algorithm):
-    """BalPoE (Aimar et al., "Balanced product of calibrated experts", CVPR 2023, eq. 9-12).
+    """BalPoE (Aimar et al., "Balanced product of calibrated experts", CVPR 2023).
 
     Expert e is trained by the cross-entropy on z_e + τ_e·log π[d, c], on mixup images for
     calibration; the loss is the mean over experts and the prediction the mean of their logits, a

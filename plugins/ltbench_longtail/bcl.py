@@ -20,7 +20,7 @@ class BCLHParams(HParams):
 
 
 class BCL(Algorithm):
-    """BCL (Zhu et al., "Balanced contrastive learning for long-tailed", CVPR 2022, eq. 8-10).
+    """BCL (Zhu et al., "Balanced contrastive learning for long-tailed", CVPR 2022).
 
     Total: L_LC + μ·L_BCL (arXiv:2207.09052). L_LC is the cross-entropy on z + log n[d, c]. For the
     projections v of the batch, of unit length, with B_c the images of class c and the class's

@@ -22,7 +22,7 @@ class CBLossHParams(HParams):
 
 
 class CBLoss(Algorithm):
-    """Class-balanced loss (Cui et al., "Effective number of samples", CVPR 2019, eq. 2 and 9).
+    """Class-balanced loss (Cui et al., "Effective number of samples", CVPR 2019).
 
     Cross-entropy weighted by the inverse of the effective number of images
     E_n = (1 − β^n) / (1 − β) of the pair (d, c), scaled to mean 1 over the classes present in

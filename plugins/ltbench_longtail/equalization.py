@@ -26,7 +26,7 @@ class EqualizationHParams(HParams):
 
 
 class Equalization(Algorithm):
-    """Softmax equalization loss (Tan et al., "Equalization loss", CVPR 2020, section 3.4).
+    """Softmax equalization loss (Tan et al., "Equalization loss", CVPR 2020).
 
     −log p_y with p_y = exp z_y / Σ_k w_k·exp z_k and w_k = 1 − β·T_λ(f_k)·(1 − [k = y]), where
     T_λ(f) = [f < λ], f_k is the frequency of class k in the image's domain, and β is 1 with

@@ -17,7 +17,7 @@ class InputMixupHParams(HParams):
 
 
 class InputMixup(Algorithm):
-    """Mixup (Zhang et al., "mixup: beyond empirical risk minimization", ICLR 2018, eq. 1).
+    """Mixup (Zhang et al., "mixup: beyond empirical risk minimization", ICLR 2018).
 
     On images λ·x + (1 − λ)·x' with λ ~ Beta(α, α), one λ a batch, the loss is
     λ·CE(y) + (1 − λ)·CE(y') (arXiv:1710.09412). Partners are images of the same domain, so it works

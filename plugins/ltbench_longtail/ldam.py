@@ -28,7 +28,7 @@ class LDAMHParams(HParams):
 
 
 class LDAM(Algorithm):
-    """LDAM (Cao et al., "Label-distribution-aware margin loss", NeurIPS 2019, eq. 12-14).
+    """LDAM (Cao et al., "Label-distribution-aware margin loss", NeurIPS 2019).
 
     The loss of an image of the pair (d, y) is the cross-entropy on s·(z − Δ), where Δ is 0 but for
     the true class, Δ_y = C / n[d, y]^¼ (arXiv:1906.07413). C makes the margin of the domain's

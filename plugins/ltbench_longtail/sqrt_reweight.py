@@ -6,7 +6,7 @@ from ltbench_longtail.reweight import ReWeight
 
 
 class SqrtReWeight(ReWeight):
-    """Square-root re-weighting (Mahajan et al., ECCV 2018, arXiv:1805.00932, section 2.2).
+    """Square-root re-weighting (Mahajan et al., ECCV 2018, arXiv:1805.00932).
 
     Risk of domain d: Σ w_i·CE_i / Σ w_i over its images, with w = 1 / √n[d, c] scaled to mean 1
     over the classes present in d. The paper draws images with these weights; here they weigh the

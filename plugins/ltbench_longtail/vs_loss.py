@@ -21,7 +21,7 @@ class VSLossHParams(HParams):
 
 
 class VSLoss(Algorithm):
-    """VS-loss (Kini et al., "Label-imbalanced and group-sensitive", NeurIPS 2021, eq. 2).
+    """VS-loss (Kini et al., "Label-imbalanced and group-sensitive", NeurIPS 2021).
 
     Cross-entropy on Δ_c·z_c + ι_c with Δ_c = (n_c / n_max)^γ and ι_c = τ·log π_c
     (arXiv:2103.01550), from the counts of the image's own domain; the defaults are those of the

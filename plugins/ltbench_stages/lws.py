@@ -11,7 +11,7 @@ from ltbench.api import Algorithm, Stage, TrainInfo
 
 
 class LWS(Stage):
-    """Learnable weight scaling (Kang et al., ICLR 2020, arXiv:1910.09217, section 4.4).
+    """Learnable weight scaling (Kang et al., ICLR 2020, arXiv:1910.09217, section 4).
 
     Logits s_c·z_c, where z are the logits of the model chosen before, which is frozen, and the
     scale s of each class is learned from 1 by cross-entropy on class-balanced batches, for as many

@@ -25,7 +25,7 @@ class MiSLASHParams(HParams):
 
 
 class MiSLAS(Stage):
-    """MiSLAS (Zhong et al., "Improving calibration for long-tailed", CVPR 2021, eq. 4-8).
+    """MiSLAS (Zhong et al., "Improving calibration for long-tailed", CVPR 2021).
 
     The first stage trains with mixup (``mislas`` alone stands on ``input-mixup``; any algorithm
     will do). Then the features are frozen, batches are class-balanced, and the loss is the

@@ -21,7 +21,7 @@ class TauNormHParams(HParams):
 
 
 class TauNorm(UntrainedStage):
-    """τ-normalised classifier (Kang et al., ICLR 2020, arXiv:1910.09217, eq. 3).
+    """τ-normalised classifier (Kang et al., ICLR 2020, arXiv:1910.09217, section 4).
 
     Logits w_c·f / ‖w_c‖^τ with the class weights w and features f of the model chosen before,
     without bias. τ is the value among ``points`` equally spaced ones in ``lowest`` … ``highest``

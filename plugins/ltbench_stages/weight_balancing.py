@@ -26,7 +26,7 @@ class WeightBalancingHParams(HParams):
 
 
 class WeightBalancing(Stage):
-    """Weight balancing (Alshammari et al., CVPR 2022, arXiv:2203.14197, sections 3.2-3.3).
+    """Weight balancing (Alshammari et al., CVPR 2022, arXiv:2203.14197).
 
     The features are frozen and the chosen classifier is trained on with the class-balanced loss of
     Cui et al. (weights by the effective number of images of the pair) plus ½·decay·Σ‖w_c‖², for
