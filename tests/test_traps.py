@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import math
 import warnings
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +46,6 @@ from ltbench.testing.conformance import check_same, plan_small, run_small
 from ltbench.training.protocol import SELECTION
 
 Patch = pytest.MonkeyPatch
-Check = Callable[[Path], None]
 
 
 def predictions(y: list[int], guess: list[int], counts: list[list[int]]) -> Predictions:
