@@ -63,14 +63,13 @@ class GroupDRO(WithLoss):
         logits = self.predict(batch.x)
         if self.hparams.groups == "pair":
             group = batch.d * self.train_info.num_classes + batch.y
-            nll = F.cross_entropy(logits, batch.y, reduction="none")
-            sizes = torch.bincount(group, minlength=len(self.log_q))
-            risks = nll.new_zeros(len(self.log_q)).index_add(0, group, nll) / sizes.clamp(min=1)
+            terms = F.cross_entropy(logits, batch.y, reduction="none")
         else:
-            present = batch.per_domain(batch.d)[:, 0]
-            found = self.risks(logits, batch)
-            risks = found.new_zeros(len(self.log_q)).index_copy(0, present, found)
-            sizes = torch.bincount(present, minlength=len(self.log_q))
+            group = batch.per_domain(batch.d)[:, 0]
+            terms = self.risks(logits, batch)
+        nothing = terms.new_zeros(len(self.log_q))
+        sizes = nothing.index_add(0, group, torch.ones_like(terms))
+        risks = nothing.index_add(0, group, terms) / sizes.clamp(min=1)
         with torch.no_grad():
             self.log_q.copy_((self.log_q + self.hparams.eta * risks).log_softmax(0))
         q = self.log_q.masked_fill(sizes == 0, -torch.inf).softmax(0)

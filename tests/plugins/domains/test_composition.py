@@ -19,6 +19,7 @@ from torch.nn import functional as F
 from ltbench.api import Algorithm, HParams, UsageError, hparam
 from ltbench.plugins.manager import get_plugins
 from ltbench.plugins.names import Name, parse_chains, parse_name
+from ltbench.training.plan import Request, plan_runs
 
 FIRST_PARTY = ("ltbench_domains", "ltbench_mdlt", "ltbench_baselines")
 
@@ -190,3 +191,10 @@ def test_most_methods_take_a_loss():
     methods = set(composable())
     assert {"coral", "mmd", "dann", "cdann", "irm", "vrex", "groupdro", "mixup"} <= methods
     assert {"mldg", "mtl", "sagnet", "fish", "sd", "rsc", "eqrm", "urm"} <= methods
+
+
+@pytest.mark.parametrize("algo", ["coral[loss=dann]", "groupdro[groups=pair,loss=bsoftmax]"])
+def test_it_is_refused_when_runs_are_planned(tmp_path, algo):
+    request = Request([algo], ["digits-mini-mlt"], [0], "fp32", tmp_path)
+    with pytest.raises(UsageError, match="makes no sense"):
+        plan_runs(request)
