@@ -59,7 +59,8 @@ def turn_hue(x: Tensor, turns: Tensor | float) -> Tensor:
     chroma = torch.maximum(chroma, b, out=chroma).sub_(lowest)
     hue = (g + b).sub_(r).sub_(lowest).div_(chroma.clamp_min(1e-8)).add_(1)
     hue = hue.copysign_(g - b).add_(turns * 6)
-    tooth = torch.empty_like(hue)
+    tooth = torch.div(hue, 6).round_()
+    hue.sub_(tooth, alpha=6)
     for channel, centre in ((r, 0.0), (g, 2.0), (b, -2.0)):
         torch.sub(hue, centre, out=tooth)
         tooth.abs_().sub_(3).abs_().sub_(1).clamp_(0, 1)

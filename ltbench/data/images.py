@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -27,7 +28,9 @@ class DeviceImages:
 
     def __init__(self, store: ImageStore, device: torch.device) -> None:
         self.device = device
-        self.images = torch.from_numpy(store.images)
+        with warnings.catch_warnings():  # nothing writes to the mapping; gathering copies
+            warnings.filterwarnings("ignore", "The given NumPy array is not writable")
+            self.images = torch.from_numpy(store.images)
         self.sizes = torch.from_numpy(store.sizes).to(device)
         self.y = torch.from_numpy(store.split.y).to(device)
         self.d = torch.from_numpy(store.split.d).to(device)

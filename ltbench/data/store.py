@@ -53,8 +53,8 @@ class ImageStore:
         """Open a finished store."""
         return cls(
             Split.load(folder / "split.npz"),
-            # "c": pages are shared and the file never changes, yet torch sees a writable array.
-            np.load(folder / "images.npy", mmap_mode="c", allow_pickle=False),
+            # Read-only: a writable mapping counts against the memory, however large the file.
+            np.load(folder / "images.npy", mmap_mode="r", allow_pickle=False),
             np.load(folder / "sizes.npy", allow_pickle=False),
         )
 

@@ -1,0 +1,188 @@
+"""Downloads from a server on this machine that can break off, lie, and redirect."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from ltbench.data.fetch import Source, address, fetch
+from ltbench.errors import DataError
+
+CONTENT = bytes(range(256)) * 8192  # 2 MB
+SHA256 = hashlib.sha256(CONTENT).hexdigest()
+
+
+class Server(ThreadingHTTPServer):
+    """Serves ``CONTENT``; ``/cut/N`` breaks off after N bytes as often as ``cuts`` says."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.requests: list[tuple[str, str | None]] = []
+        self.cuts = 0
+        self.tag = '"v1"'
+
+    def url(self, path: str) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}{path}"
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Server
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+    def do_GET(self) -> None:
+        asked = self.headers.get("Range")
+        self.server.requests.append((self.path, asked))
+        if self.path == "/gone":
+            self.send_error(404)
+            return
+        if self.path == "/moved":
+            self.send_response(302)
+            self.send_header("Location", self.server.url("/file"))
+            self.end_headers()
+            return
+        if self.path == "/page":
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html; charset=utf-8")
+            self.end_headers()
+            self.wfile.write(b"<html>quota exceeded</html>")
+            return
+        content = CONTENT[::-1] if self.path == "/other" else CONTENT
+        start = int(asked.removeprefix("bytes=").rstrip("-")) if asked else 0
+        fresh = self.headers.get("If-Range") not in (None, self.server.tag)
+        if self.path == "/plain" or fresh:
+            start = 0
+        if start >= len(content):
+            self.send_response(416)
+            self.send_header("Content-Range", f"bytes */{len(content)}")
+            self.end_headers()
+            return
+        self.send_response(206 if start else 200)
+        self.send_header("Content-Length", str(len(content) - start))
+        if start:
+            self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
+        if self.path != "/plain":
+            self.send_header("ETag", self.server.tag)
+        self.end_headers()
+        end = len(content)
+        if self.path.startswith("/cut/") and self.server.cuts:
+            self.server.cuts -= 1
+            end = start + int(self.path.rpartition("/")[2])
+        self.wfile.write(content[start:end])
+        if end < len(content):
+            self.connection.close()
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with Server() as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+        thread.start()
+        yield server
+        server.shutdown()
+
+
+def source(server: Server, *paths: str, sha256: str = SHA256) -> Source:
+    return Source("data.bin", tuple(server.url(path) for path in paths), sha256=sha256)
+
+
+def silent(_: str) -> None:
+    pass
+
+
+def test_a_file_comes_whole_and_only_once(server: Server, tmp_path: Path) -> None:
+    lines: list[str] = []
+    for _ in range(2):
+        path = fetch(source(server, "/file"), tmp_path / "new", lines.append)
+        assert path.read_bytes() == CONTENT
+    assert len(server.requests) == 1
+    assert lines == ["data.bin: 2.1 MB", "data.bin is there"]
+    assert [p.name for p in path.parent.iterdir()] == ["data.bin"]
+
+
+def test_a_transfer_that_breaks_off_goes_on(server: Server, tmp_path: Path) -> None:
+    server.cuts = 2
+    path = fetch(source(server, "/cut/600000"), tmp_path, silent)
+    assert path.read_bytes() == CONTENT
+    asked = [range_ for _, range_ in server.requests]
+    assert asked[0] is None
+    assert all(range_.startswith("bytes=") for range_ in asked[1:])
+
+
+def test_the_next_command_goes_on(server: Server, tmp_path: Path) -> None:
+    server.cuts = 3
+    with pytest.raises(DataError, match="broke off"):
+        fetch(source(server, "/cut/300000"), tmp_path, silent)
+    done = (tmp_path / "data.bin.part").stat().st_size
+    assert done > 0
+    assert fetch(source(server, "/file"), tmp_path, silent).read_bytes() == CONTENT
+    assert server.requests[-1] == ("/file", f"bytes={done}-")
+
+
+def test_a_file_that_changed_meanwhile_starts_anew(server: Server, tmp_path: Path) -> None:
+    server.cuts = 3
+    unchecked = source(server, "/cut/300000", sha256="")
+    with pytest.raises(DataError):
+        fetch(unchecked, tmp_path, silent)
+    server.tag = '"v2"'
+    assert fetch(unchecked, tmp_path, silent).read_bytes() == CONTENT
+
+
+def test_without_a_checksum_no_other_mirror_goes_on(server: Server, tmp_path: Path) -> None:
+    server.cuts = 3
+    found = fetch(source(server, "/cut/300000", "/file", sha256=""), tmp_path, silent)
+    assert found.read_bytes() == CONTENT
+    assert server.requests[-1] == ("/file", None)
+
+
+def test_a_server_without_ranges(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "data.bin.part").write_bytes(CONTENT[:1000])
+    (tmp_path / "data.bin.part.json").write_text('{"url": "x", "validator": ""}')
+    assert fetch(source(server, "/plain"), tmp_path, silent).read_bytes() == CONTENT
+
+
+def test_all_of_it_was_there_already(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "data.bin.part").write_bytes(CONTENT)
+    (tmp_path / "data.bin.part.json").write_text('{"url": "x", "validator": ""}')
+    assert fetch(source(server, "/file"), tmp_path, silent).read_bytes() == CONTENT
+
+
+def test_mirrors_are_tried_in_turn(server: Server, tmp_path: Path) -> None:
+    lines: list[str] = []
+    dead = Source("data.bin", ("http://127.0.0.1:9/x",)).urls
+    paths = tuple(server.url(p) for p in ("/gone", "/page", "/other", "/moved"))
+    found = fetch(Source("data.bin", dead + paths, sha256=SHA256), tmp_path, lines.append)
+    assert found.read_bytes() == CONTENT
+    causes = "\n".join(lines)
+    for cause in ("broke off", "404", "web page instead of the file", "gave a file that has the"):
+        assert cause in causes
+    assert [p.name for p in tmp_path.iterdir()] == ["data.bin"]
+
+
+def test_when_none_works_the_place_is_named(server: Server, tmp_path: Path) -> None:
+    with pytest.raises(DataError) as error:
+        fetch(source(server, "/gone", "/other"), tmp_path, silent)
+    assert f"put it at {tmp_path / 'data.bin'}" in str(error.value)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_wrong_file_put_by_hand_is_not_taken(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "data.bin").write_bytes(b"something else")
+    with pytest.raises(DataError, match=r"has the sha256 .* instead of .* remove it"):
+        fetch(source(server, "/file"), tmp_path, silent)
+    sized = Source("data.bin", (), size=5)
+    with pytest.raises(DataError, match="has 14 bytes instead of 5"):
+        fetch(sized, tmp_path, silent)
+
+
+def test_addresses() -> None:
+    assert address("gdrive:abc").startswith("https://drive.usercontent.google.com/")
+    for url in ("file:///etc/passwd", "ftp://host/x", "/etc/passwd"):
+        with pytest.raises(DataError, match="neither http, https nor gdrive"):
+            address(url)

@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ltbench.data.image_files import files_fingerprint, is_image, read_image
+from ltbench.errors import DataError
+
+RED = (200, 30, 40)
+
+
+def saved(path: Path, mode: str, colour: object, **options: object) -> Path:
+    Image.new(mode, (12, 9), colour).save(path, **options)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "mode", "colour", "expected"),
+    [
+        ("rgb.png", "RGB", RED, RED),
+        ("grey.png", "L", 77, (77, 77, 77)),
+        ("bilevel.png", "1", 1, (255, 255, 255)),
+        ("alpha.png", "RGBA", (*RED, 0), (255, 255, 255)),
+        ("half.png", "LA", (0, 128), (127, 127, 127)),
+        ("sixteen.png", "I;16", 77 * 256 + 5, (77, 77, 77)),
+        ("sixteen.tif", "I;16", 77 * 256 + 200, (77, 77, 77)),
+        ("white.jpg", "CMYK", (0, 0, 0, 0), (255, 255, 255)),
+        ("black.jpg", "CMYK", (0, 0, 0, 255), (0, 0, 0)),
+        ("cmyk.tif", "CMYK", (0, 0, 0, 0), (255, 255, 255)),
+        ("rgb.bmp", "RGB", RED, RED),
+        ("rgb.ppm", "RGB", RED, RED),
+        ("rgb.webp", "RGB", (0, 0, 0), (0, 0, 0)),
+    ],
+)
+def test_modes(tmp_path: Path, name: str, mode: str, colour: object, expected: tuple) -> None:
+    pixels = read_image(saved(tmp_path / name, mode, colour), 3)
+    assert pixels.shape == (9, 12, 3)
+    assert pixels.dtype == np.uint8
+    assert np.abs(pixels.astype(int) - np.array(expected)).max() <= 1
+
+
+def test_palettes_with_and_without_transparency(tmp_path: Path) -> None:
+    image = Image.new("RGB", (12, 9), RED).quantize(4)
+    image.save(tmp_path / "palette.png")
+    assert tuple(read_image(tmp_path / "palette.png", 3)[0, 0]) == RED
+    image.save(tmp_path / "clear.png", transparency=image.getpixel((0, 0)))
+    assert tuple(read_image(tmp_path / "clear.png", 3)[0, 0]) == (255, 255, 255)
+
+
+def test_an_animation_gives_its_first_frame(tmp_path: Path) -> None:
+    frames = [Image.new("RGB", (12, 9), colour) for colour in (RED, (0, 0, 0), (9, 9, 9))]
+    for name in ("film.gif", "film.png", "film.webp"):
+        options = {"lossless": True} if name.endswith("webp") else {}
+        frames[0].save(tmp_path / name, save_all=True, append_images=frames[1:], **options)
+        assert tuple(read_image(tmp_path / name, 3)[0, 0]) == RED
+
+
+def test_one_pixel(tmp_path: Path) -> None:
+    Image.new("RGB", (1, 1), RED).save(tmp_path / "dot.png")
+    assert read_image(tmp_path / "dot.png", 3).tolist() == [[list(RED)]]
+    assert read_image(tmp_path / "dot.png", 1).shape == (1, 1, 1)
+
+
+def test_the_cameras_orientation_is_applied(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (12, 9), RED).save(tmp_path / "turned.jpg", exif=exif)
+    assert read_image(tmp_path / "turned.jpg", 3).shape == (12, 9, 3)
+
+
+def noisy_jpeg() -> bytes:
+    import io
+
+    pixels = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "JPEG")
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "cause"),
+    [
+        ("empty.jpg", b"", "it is empty"),
+        ("text.jpg", b"this is no image", "it is no image of a known kind"),
+        ("page.png", b"<html>quota exceeded</html>", "it is no image of a known kind"),
+        ("cut.jpg", noisy_jpeg()[:2000], "truncated"),
+        ("cut.png", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0", ""),
+        ("garbage.gif", b"GIF89a" + bytes(range(256)), ""),
+        ("garbage.tif", b"II*\0" + bytes(range(256)), ""),
+        ("garbage.bmp", b"BM" + bytes(60), ""),
+    ],
+)
+def test_broken_files_are_named(tmp_path: Path, name: str, content: bytes, cause: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(DataError) as error:
+        read_image(tmp_path / name, 3)
+    assert str(tmp_path / name) in str(error.value)
+    assert cause in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"gone\.jpg cannot be read: No such file"):
+        read_image(tmp_path / "gone.jpg", 3)
+
+
+def test_a_huge_image_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    saved(tmp_path / "bomb.png", "RGB", RED)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 40)
+    with pytest.raises(DataError, match=r"bomb\.png cannot be read"):
+        read_image(tmp_path / "bomb.png", 3)
+
+
+def test_which_files_are_images() -> None:
+    names = ["a.jpg", "b.JPEG", "c.png", ".hidden.jpg", "notes.txt", "Thumbs.db", "._a.jpg"]
+    assert [name for name in names if is_image(Path(name))] == ["a.jpg", "b.JPEG", "c.png"]
+
+
+def test_the_fingerprint_follows_content_and_time(tmp_path: Path) -> None:
+    saved(tmp_path / "a.png", "RGB", RED)
+    before = files_fingerprint(tmp_path, ["a.png"])
+    assert files_fingerprint(tmp_path, ["a.png"]) == before
+    os.utime(tmp_path / "a.png", (1, 1))
+    touched = files_fingerprint(tmp_path, ["a.png"])
+    assert touched != before
+    with pytest.raises(DataError, match=r"b\.png cannot be read"):
+        files_fingerprint(tmp_path, ["a.png", "b.png"])
