@@ -25,6 +25,12 @@ _SUFFIXES = {**SUFFIXES, ".html": "html"}
     help="A file, or a folder (existing, or ending in /) that gets every format and the rows.",
 )
 @click.option("--reference", default="erm", show_default=True, help="What others are compared to.")
+@click.option(
+    "--resamples",
+    type=click.IntRange(min=0),
+    default=0,
+    help="Also give intervals over so many test sets, drawn from the predictions (say 1000).",
+)
 @selection_options
 def leaderboard(runs: tuple[Path, ...], **options: Any) -> None:
     """Compare what was run, one table for each data set and protocol.
@@ -49,6 +55,7 @@ def leaderboard(runs: tuple[Path, ...], **options: Any) -> None:
         algos=options["algo"],
         datasets=options["dataset"],
         protocols=options["protocol"],
+        resamples=options["resamples"],
     )
     if output is not None and _is_folder(output):
         if format_ is not None:

@@ -45,9 +45,9 @@ output_option = click.option(
 def selection_options(command: Command) -> Command:
     """Add ``--algo``, ``--dataset`` and ``--protocol``."""
     for name, words in (
-        ("--protocol", "Only this protocol, by name or hash; repeatable."),
-        ("--dataset", "Only this data set; repeatable."),
-        ("--algo", "Only this method, by label or algorithm; repeatable."),
+        ("--protocol", "Only these protocols, by name or hash."),
+        ("--dataset", "Only these data sets, comma-separated or repeated."),
+        ("--algo", "Only these methods, comma-separated or repeated."),
     ):
         command = click.option(name, multiple=True, help=words)(command)
     return command

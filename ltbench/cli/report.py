@@ -24,6 +24,13 @@ from ltbench.cli.output import runs_argument, selection_options
 )
 @click.option("--metrics", help="Columns, separated by commas; the first one sorts and ranks.")
 @click.option("--reference", default="erm", show_default=True, help="What others are compared to.")
+@click.option(
+    "--resamples",
+    type=click.IntRange(min=0),
+    default=1000,
+    show_default=True,
+    help="Test sets that the bootstrap over images draws; 0 leaves it out.",
+)
 @click.option("--title", default="Long-tailed image classification", help="Heading of the page.")
 @selection_options
 def report(runs: tuple[Path, ...], **options: Any) -> None:
@@ -47,6 +54,7 @@ def report(runs: tuple[Path, ...], **options: Any) -> None:
         algos=options["algo"],
         datasets=options["dataset"],
         protocols=options["protocol"],
+        resamples=options["resamples"],
     )
     output = options["output"]
     write_report(content, output, title=options["title"], command=_command(folders, options))
@@ -56,8 +64,8 @@ def report(runs: tuple[Path, ...], **options: Any) -> None:
 def _command(folders: tuple[Path, ...], options: dict[str, Any]) -> str:
     """Return the command line that asks for the same page."""
     words = ["ltbench", "report", *map(str, folders)]
-    for name in ("metrics", "reference", "title", "output"):
-        words += [f"--{name}", str(options[name])] if options[name] else []
+    for name in ("metrics", "reference", "resamples", "title", "output"):
+        words += [f"--{name}", str(options[name])] if options[name] is not None else []
     for name in ("algo", "dataset", "protocol"):
         for value in options[name]:
             words += [f"--{name}", value]

@@ -65,8 +65,25 @@ class Row:
 
 
 @dataclass(frozen=True)
+class ImageIntervals:
+    """Intervals over test images; see :func:`ltbench.stats.images.image_bootstrap`.
+
+    Attributes:
+        frame: its result; empty where no run has predictions.
+        problems: what did not fit, in sentences without a full stop.
+    """
+
+    frame: pd.DataFrame
+    resamples: int
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Leaderboard:
-    """One table: runs of one protocol, a row each method, sorted by the first metric."""
+    """One table: runs of one protocol, a row each method, sorted by the first metric.
+
+    ``images`` holds the bootstrap over test images where it was asked for.
+    """
 
     table: Table
     metrics: tuple[Metric, ...]
@@ -74,6 +91,7 @@ class Leaderboard:
     rows: tuple[Row, ...]
     analysis: Analysis
     reference: str | None
+    images: ImageIntervals | None = None
 
     @property
     def primary(self) -> Metric:

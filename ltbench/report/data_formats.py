@@ -85,6 +85,7 @@ def _table(board: Leaderboard) -> dict[str, Any]:
             }
             for metric in board.declared
         },
+        "over_images": board.images.frame.to_dict("records") if board.images else None,
         "notes": footnotes(board),
     }
 

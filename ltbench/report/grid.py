@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from ltbench.report.content import Cell, Comparison, Leaderboard, Row, Summary
-from ltbench.report.metrics import Metric
+from ltbench.report.metrics import Metric, metric
 from ltbench.report.wording import p_value
 
 
@@ -48,6 +48,29 @@ def comparison_grid(board: Leaderboard) -> Grid | None:
         for row in rows
     )
     return Grid(head, body)
+
+
+def images_grid(board: Leaderboard) -> Grid | None:
+    """Return intervals over test images, each with that of the difference from the reference."""
+    if board.images is None or board.images.frame.empty:
+        return None
+    rows = board.images.frame.set_index(["label", "metric"]).to_dict("index")
+    names = [
+        row.label for row in board.rows if (row.label, board.images.frame["metric"][0]) in rows
+    ]
+    metrics = [metric(name) for name in dict.fromkeys(board.images.frame["metric"])]
+    head = ("over images", *("\n".join(m.head) for m in metrics))
+    body = tuple((name, *(_interval(m, rows[name, m.name]) for m in metrics)) for name in names)
+    return Grid(head, body)
+
+
+def _interval(metric: Metric, row: dict[str, float]) -> str:
+    """Return "74.5–78.3 (+15.4 to +21.3)": of the score, and of the difference."""
+    text = f"{metric.number(row['low'])}–{metric.number(row['high'])}"
+    if math.isnan(row["difference"]):
+        return text
+    low, high = (metric.number(row[f"difference_{end}"], sign=True) for end in ("low", "high"))
+    return f"{text} ({low} to {high})"
 
 
 def summary_grid(summary: Summary) -> Grid:

@@ -8,28 +8,37 @@ import numpy as np
 import pandas as pd
 
 from ltbench.errors import DataError
-from ltbench.report.content import Leaderboard
+from ltbench.report.content import ImageIntervals, Leaderboard
 from ltbench.report.metrics import metric
 from ltbench.report.sections import Columns, Section, fixed, section
+from ltbench.report.wording import images_notes
 from ltbench.results.documents import Arrays, read_predictions
 from ltbench.stats.classification import Counts
 from ltbench.stats.images import image_bootstrap
 
 
-def images_section(board: Leaderboard, resamples: int) -> Section:
-    """Return intervals over test images, paired with the reference where the table has it."""
-    title = f"Over test images — {board.table.short}"
+def bootstrap_images(board: Leaderboard, resamples: int) -> ImageIntervals:
+    """Read the predictions of a table's runs and draw its test images anew."""
     predictions, truth, problems = _read(board)
     if truth is None:
-        reason = problems[0] if problems else "no run is done"
-        return section(title, pd.DataFrame(), {}, (f"No bootstrap: {reason}.",))
+        problems = problems[:1] or ["no run is done"]
+        return ImageIntervals(pd.DataFrame(), resamples, tuple(problems))
     frame = image_bootstrap(
         predictions, truth["class"], truth["domain"], board.reference, resamples=resamples
     )
-    shown = frame.copy()
+    return ImageIntervals(frame, resamples, tuple(problems))
+
+
+def images_section(board: Leaderboard, resamples: int) -> Section:
+    """Return intervals over test images, paired with the reference where the table has it."""
+    title = f"Over test images — {board.table.short}"
+    images = bootstrap_images(board, resamples)
+    if images.frame.empty:
+        return section(title, pd.DataFrame(), {}, (f"No bootstrap: {images.problems[0]}.",))
+    shown = images.frame.copy()
     values = ["mean", "low", "high", "difference", "difference_low", "difference_high"]
     shown[values] = 100 * shown[values]
-    shown["metric"] = [metric(name).words for name in frame["metric"]]
+    shown["metric"] = [metric(name).words for name in images.frame["metric"]]
     columns: Columns = {
         "metric": ("metric", str),
         "label": ("method", str),
@@ -40,16 +49,8 @@ def images_section(board: Leaderboard, resamples: int) -> Section:
         "difference_low": ("low", fixed(1, sign=True)),
         "difference_high": ("high", fixed(1, sign=True)),
     }
-    notes = [
-        f"95 % percentile intervals from {resamples:,} test sets drawn from this one within each "
-        "domain and class, the same for every method and seed (so that differences are paired). "
-        "They hold for these trained models: the spread over seeds is not in them, as the test "
-        "set's error is not in ±. They are not corrected for many comparisons. The worst domain's "
-        "score is the least of several noisy ones, so drawn anew it tends to be lower.",
-        *(f"Left out: {problem}." for problem in problems),
-    ]
-    text = section(title, shown, columns, notes)
-    return Section(title, frame, text.grid, text.notes)
+    text = section(title, shown, columns, images_notes(images))
+    return Section(title, images.frame, text.grid, text.notes)
 
 
 def _read(board: Leaderboard) -> tuple[dict[str, list[Counts]], Arrays | None, list[str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from ltbench.errors import UsageError, suggestion
@@ -44,6 +45,7 @@ def load_content(
     algos: Sequence[str] = (),
     datasets: Sequence[str] = (),
     protocols: Sequence[str] = (),
+    resamples: int = 0,
 ) -> Content:
     """Read runs and return their leaderboards, before any format.
 
@@ -54,6 +56,8 @@ def load_content(
         algos: keep these labels, or algorithms with their stages.
         datasets: keep these data sets.
         protocols: keep these protocols, by name or by the first digits of their hash.
+        resamples: test sets drawn for intervals over test images; 0 leaves them out and reads no
+            predictions.
 
     Raises:
         UsageError: there are no runs, or a filter or a metric matches none.
@@ -62,7 +66,13 @@ def load_content(
     chosen = select_runs(everything, algos, datasets, protocols)
     broken = everything.table[everything.table["status"] == "unreadable"]
     unreadable = list(zip(broken["path"], broken["reason"], strict=True))
-    return build(chosen, metrics=metrics, reference=reference, unreadable=unreadable)
+    content = build(chosen, metrics=metrics, reference=reference, unreadable=unreadable)
+    if not resamples:
+        return content
+    from ltbench.report.images import bootstrap_images  # reads large files, only where asked for
+
+    boards = [replace(b, images=bootstrap_images(b, resamples)) for b in content.boards]
+    return replace(content, boards=tuple(boards))
 
 
 def render(

@@ -16,6 +16,7 @@ from ltbench.report.grid import (
     Grid,
     cell_text,
     comparison_grid,
+    images_grid,
     ranks_text,
     results_grid,
     summary_grid,
@@ -139,7 +140,7 @@ def _lead(content: Content) -> str:
 def _board(
     board: Leaderboard, figures: Mapping[str, Sequence[EmbeddedFigure]]
 ) -> dict[str, object]:
-    comparison = comparison_grid(board)
+    comparison, images = comparison_grid(board), images_grid(board)
     return {
         "name": board.table.short,
         "heading": board.table.heading,
@@ -147,6 +148,7 @@ def _board(
         "verdict": verdict(board),
         "results": _results_table(board),
         "comparisons": _comparison_table(board, comparison) if comparison else None,
+        "images": _plain_table(images) if images else None,
         "reference": board.reference,
         "omnibus": [omnibus_sentence(board, metric) for metric in board.declared],
         "notes": footnotes(board),

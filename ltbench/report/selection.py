@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -175,7 +176,8 @@ def _matches(
     if not wanted:
         return within
     matched = pd.Series(False, index=within.index)
-    for name in wanted:
+    # Commas part names, as in `ltbench run`, but not the options within brackets.
+    for name in (part.strip() for text in wanted for part in re.split(r",(?![^\[]*\])", text)):
         hits = pd.Series(False, index=within.index)
         for column in columns:
             hits |= column == name

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from tabulate import tabulate
 
 from ltbench.report.content import Content, Leaderboard
-from ltbench.report.grid import Grid, comparison_grid, results_grid, summary_grid
+from ltbench.report.grid import Grid, comparison_grid, images_grid, results_grid, summary_grid
 from ltbench.report.wording import (
     content_notes,
     footnotes,
@@ -45,6 +45,9 @@ def markdown(content: Content) -> str:
         comparison = comparison_grid(board)
         if comparison:
             parts.append(markdown_grid(comparison))
+        images = images_grid(board)
+        if images:
+            parts.append(markdown_grid(images))
         parts.append("\n".join(f"- <sub>{markdown_text(note)}</sub>" for note in footnotes(board)))
     if content.summary:
         parts.append(f"### Across data sets: ranks on {content.summary.metric.words}")
@@ -68,6 +71,10 @@ def latex(content: Content) -> str:
         if comparison:
             caption = f"{board.table.heading}: differences from {board.reference} in points."
             parts.append(latex_table(comparison, caption))
+        images = images_grid(board)
+        if images:
+            caption = f"{board.table.heading}: intervals over test images (and of differences)."
+            parts.append(latex_table(images, caption))
     if content.summary:
         caption = f"Ranks on {content.summary.metric.words} across data sets."
         parts.append(latex_table(summary_grid(content.summary), caption))
@@ -139,6 +146,9 @@ def _terminal_board(board: Leaderboard) -> str:
     comparison = comparison_grid(board)
     if comparison:
         parts.append(terminal_grid(comparison))
+    images = images_grid(board)
+    if images:
+        parts.append(terminal_grid(images))
     return "\n\n".join([*parts, notes_text(footnotes(board))])
 
 

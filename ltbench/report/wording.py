@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from ltbench.report.content import Content, Leaderboard, Row, Summary
+from ltbench.report.content import Content, ImageIntervals, Leaderboard, Row, Summary
 from ltbench.report.metrics import Metric
 
 
@@ -58,7 +58,7 @@ def footnotes(board: Leaderboard) -> list[str]:
     analysis, notes = board.analysis, []
     notes.append(
         "± covers the spread over seeds alone; a finite test set adds an error of its own, which "
-        "`ltbench stats` bootstraps from the predictions."
+        "`--resamples` and `ltbench stats` bootstrap from the predictions."
     )
     if analysis.ranks:
         notes.append(
@@ -81,7 +81,24 @@ def footnotes(board: Leaderboard) -> list[str]:
             "only where the analysis of variance finds a difference. Differences are in points, "
             "g is Hedges'. No mark means not shown, not equal."
         )
+    if board.images:
+        notes += images_notes(board.images)
     return notes + _gaps(board)
+
+
+def images_notes(images: ImageIntervals) -> list[str]:
+    """Return what intervals over test images hold, and what they leave out."""
+    if images.frame.empty:
+        return [f"No bootstrap over test images: {images.problems[0]}."]
+    return [
+        f"Over test images: 95 % percentile intervals from {images.resamples:,} test sets drawn "
+        "from this one within each domain and class, the same for every method and seed (so that "
+        "differences are paired). They hold for these trained models: the spread over seeds is not "
+        "in them, as the test set's error is not in ±. They are not corrected for many "
+        "comparisons. The worst domain's score is the least of several noisy ones, so drawn anew "
+        "it tends to be lower.",
+        *(f"Left out over test images: {problem}." for problem in images.problems),
+    ]
 
 
 def content_notes(content: Content) -> list[str]:

@@ -248,6 +248,7 @@ def test_filters(tmp_path: Path) -> None:
     start = runs.table["protocol_hash"].iloc[0][:8]
     assert len(select_runs(runs, protocols=[start]).table) >= 1
     assert len(select_runs(runs, ["boda", "erm"]).table) == 3
+    assert len(select_runs(runs, ["boda,erm"]).table) == 3
     with pytest.raises(UsageError, match="did you mean 'boda'"):
         select_runs(runs, ["bodda"])
     with pytest.raises(UsageError, match="matches no run"):
@@ -305,3 +306,22 @@ def test_the_terminal_leaderboard_needs_no_drawing_library() -> None:
 def test_building_twice_says_the_same(runs: Path) -> None:
     frames = load_runs(runs)
     assert FORMATS["json"](build(frames)) == FORMATS["json"](build(frames))
+
+
+def test_intervals_over_test_images_where_asked_for(tmp_path: Path) -> None:
+    for algo, skill in (("erm", 0.4), ("boda", 0.8)):
+        for seed in range(2):
+            write_run(tmp_path, algo=algo, skill=skill, seed=seed)
+    text = render(tmp_path)
+    assert "over images" not in text
+    content = load_content(tmp_path, resamples=100)
+    text = FORMATS["terminal"](content)
+    assert max(map(len, text.splitlines())) <= 118
+    assert re.search(r"boda +\d\d\.\d–\d\d\.\d \(\+\d+\.\d, \+\d+\.\d\)", text)
+    assert "from 100 test sets" in text
+    records = json.loads(FORMATS["json"](content))["tables"][0]["over_images"]
+    assert len(records) == 2 * 4
+    for path in tmp_path.rglob("predictions.npz"):
+        path.unlink()
+    text = FORMATS["markdown"](load_content(tmp_path, resamples=100))
+    assert "No bootstrap over test images: " in text
