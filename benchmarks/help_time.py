@@ -26,6 +26,5 @@ if __name__ == "__main__":
     cpu_seconds("--help")  # the first run writes byte code
     for command in COMMANDS:
         times = [cpu_seconds(*command.split()) for _ in range(REPEATS)]
-        print(
-            f"ltbench {command:14} least {min(times):.3f} s, median {statistics.median(times):.3f} s"
-        )
+        least, median = min(times), statistics.median(times)
+        print(f"ltbench {command:14} least {least:.3f} s, median {median:.3f} s")

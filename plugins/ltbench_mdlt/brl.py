@@ -37,7 +37,8 @@ class BRL(Algorithm):
       the image; its gradient moves u alone;
     * RB: mean over pairs of domains of the distance of the ω-weighted means and covariances of the
       features;
-    * penalty: variance over domains of the balanced risks Σ ω_i·CE_i.
+    * penalty: variance over domains of the balanced errors Σ ω_i·(1 − p_i), p_i being the
+      probability of the true class.
     """
 
     HParams = BRLHParams
@@ -55,17 +56,17 @@ class BRL(Algorithm):
         fixed = weights.detach()
         ce = F.cross_entropy(self.classifier(features), batch.y, reduction="none")
         risk_weights = fixed if self.hparams.bce else torch.full_like(fixed, 1 / fixed.shape[1])
-        risks = (risk_weights * batch.per_domain(ce)).sum(1)
+        errors = (risk_weights * batch.per_domain(-torch.expm1(-ce))).sum(1)
         off = features.new_zeros(())
         parts = {
-            "bce": risks.mean(),
+            "bce": (risk_weights * batch.per_domain(ce)).sum(1).mean(),
             "cb": covariate_balance(batch.per_domain(covariates(batch.x)), weights)
             if self.hparams.cb
             else off,
             "rb": moment_distance(*weighted_moments(batch.per_domain(features), fixed))
             if self.hparams.rb
             else off,
-            "penalty": risks.var(unbiased=False) if self.hparams.penalty else off,
+            "penalty": errors.var(unbiased=False) if self.hparams.penalty else off,
         }
         factors = {
             "bce": 1.0,
