@@ -55,22 +55,20 @@ def images_grid(board: Leaderboard) -> Grid | None:
     if board.images is None or board.images.frame.empty:
         return None
     rows = board.images.frame.set_index(["label", "metric"]).to_dict("index")
-    names = [
-        row.label for row in board.rows if (row.label, board.images.frame["metric"][0]) in rows
-    ]
     metrics = [metric(name) for name in dict.fromkeys(board.images.frame["metric"])]
+    names = [row.label for row in board.rows if (row.label, metrics[0].name) in rows]
     head = ("over images", *("\n".join(m.head) for m in metrics))
     body = tuple((name, *(_interval(m, rows[name, m.name]) for m in metrics)) for name in names)
     return Grid(head, body)
 
 
 def _interval(metric: Metric, row: dict[str, float]) -> str:
-    """Return "74.5–78.3 (+15.4 to +21.3)": of the score, and of the difference."""
+    """Return "74.5–78.3 (+15.4, +21.3)": of the score, and of the difference."""
     text = f"{metric.number(row['low'])}–{metric.number(row['high'])}"
     if math.isnan(row["difference"]):
         return text
     low, high = (metric.number(row[f"difference_{end}"], sign=True) for end in ("low", "high"))
-    return f"{text} ({low} to {high})"
+    return f"{text} ({low}, {high})"
 
 
 def summary_grid(summary: Summary) -> Grid:
@@ -94,7 +92,7 @@ def cell_text(metric: Metric, cell: Cell, row: Row | None) -> str:
     """Return "67.1 ±1.2"; with its own n where some of the method's seeds lack the metric."""
     text = metric.number(cell.mean)
     if not math.isnan(cell.half_width):
-        text += f" ±{metric.number(cell.half_width)}"
+        text += f" ±{metric.spread(cell.half_width)}"
     if row and cell.values and len(cell.values) < row.done:
         text += f" (n={len(cell.values)})"
     return text

@@ -92,6 +92,10 @@ class Metric:
         text = f"{self.scaled(value):{'+' if sign else ''}.{digits}f}"
         return text.replace("-", "−")
 
+    def spread(self, value: float) -> str:
+        """Return a rounded half-width; without decimals from ten points on, which is enough."""
+        return f"{self.scaled(value):.0f}" if self.scaled(value) >= 9.95 else self.number(value)
+
 
 def metric(name: str) -> Metric:
     """Return how the metric of this name is shown."""

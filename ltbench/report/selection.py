@@ -15,6 +15,10 @@ from ltbench.errors import UsageError, suggestion
 from ltbench.results.frame import Runs
 from ltbench.results.record import clean
 
+_NONE = object()
+# Every data set has this option, so its default would only lengthen every name.
+_DEFAULTS = {"data_seed": 0}
+
 
 @dataclass(frozen=True)
 class Table:
@@ -142,12 +146,16 @@ def done(runs: Runs, purpose: str) -> Runs:
 
 def dataset_names(table: pd.DataFrame) -> pd.Series:
     """Return each run's data set with its options, ``cifar100-lt[ratio=50]``."""
+    shown = [
+        {key: value for key, value in options.items() if _DEFAULTS.get(key, _NONE) != value}
+        for options in table["options"]
+    ]
     return pd.Series(
         [
             f"{name}[{','.join(f'{k}={_plain(v)}' for k, v in options.items())}]"
             if options
             else name
-            for name, options in zip(table["dataset"], table["options"], strict=True)
+            for name, options in zip(table["dataset"], shown, strict=True)
         ],
         index=table.index,
         dtype=object,

@@ -100,6 +100,11 @@ def test_a_table_never_mixes_protocols_backbones_or_options(tmp_path: Path) -> N
     assert all(len(table.runs.table) == 1 for table in tables)
     assert len({table.heading for table in tables}) == 4
     assert any(table.dataset == "digits-mini-mlt[ratio=50]" for table in tables)
+    write_run(tmp_path, arrays=False, options={"data_seed": 0})
+    write_run(tmp_path, arrays=False, options={"data_seed": 1})
+    names = {table.dataset for table in split_tables(load_runs(tmp_path))}
+    assert "digits-mini-mlt[data_seed=1]" in names
+    assert "digits-mini-mlt[data_seed=0]" not in names
 
 
 def test_one_seed_prints_no_interval_and_says_what_is_missing(tmp_path: Path) -> None:
@@ -280,6 +285,10 @@ def test_metrics_have_words_units_and_directions() -> None:
     assert metric("accuracy").number(0.12345) == "12.3"
     assert metric("accuracy").number(-0.05, sign=True) == "−5.0"
     assert metric("accuracy").number(math.nan) == "—"
+    assert [metric("accuracy").spread(v) for v in (0.0123, 0.0994, 0.0996, 1.488)] == [
+        "1.2", "9.9", "10", "149"
+    ]  # fmt: skip
+    assert metric("loss").spread(1.25) == "1.250"
     assert [m.name for m in choose_metrics(["loss", "loss"], ["loss"])] == ["loss"]
 
 
