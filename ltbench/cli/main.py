@@ -12,7 +12,7 @@ import click
 from ltbench import __version__
 from ltbench.errors import LtbenchError, suggestion
 
-COMMANDS = ("run", "leaderboard", "stats", "figures", "plugins", "data")
+COMMANDS = ("run", "leaderboard", "stats", "figures", "tables", "report", "plugins", "data")
 INTERRUPTED = 130  # the shell's own code for a program that Ctrl-C ended
 
 
