@@ -1,4 +1,4 @@
-"""CPU seconds of the commands that people type without thinking: ``python benchmarks/help_time.py``.
+"""CPU seconds of the light commands: ``python benchmarks/help_time.py``.
 
 Each command runs as a process of its own, several times; the least and the median are printed.
 """
