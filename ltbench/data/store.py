@@ -158,7 +158,7 @@ def _fit(pixels: NDArray[np.uint8], size: int, channels: int) -> NDArray[np.uint
     if pixels.shape[2] == 1 and channels == 3:
         pixels = pixels.repeat(3, axis=2)
     if pixels.shape[:2] != (size, size):
-        image = Image.fromarray(pixels.squeeze())
+        image = Image.fromarray(pixels if channels == 3 else pixels[..., 0])
         resized = np.asarray(image.resize((size, size), Image.Resampling.BILINEAR))
         pixels = resized.reshape(size, size, channels)
     return pixels.transpose(2, 0, 1)

@@ -85,7 +85,7 @@ class Cifar(Dataset):
 
         def decode(i: int) -> NDArray[np.uint8]:
             _, part, number = str(split.images[i]).split("/")
-            return pixels[part][int(number)]
+            return pixels[part][int(number)].transpose(1, 2, 0)
 
         return decode
 

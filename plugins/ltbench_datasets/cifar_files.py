@@ -36,7 +36,7 @@ class _Unpickler(pickle.Unpickler):
 def read_batches(
     paths: Iterable[Path], labels: str, classes: int
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Return the images (N, 32, 32, 3) and classes (N,) of several files, one after another.
+    """Return the images (N, 3, 32, 32) and classes (N,) of several files, one after another.
 
     Args:
         paths: the pickles.
@@ -47,7 +47,7 @@ def read_batches(
         DataError: a file is missing, broken, asks for code, or does not hold such images.
     """
     images, y = zip(*(_read_batch(path, labels, classes) for path in paths), strict=True)
-    return np.concatenate(images), np.concatenate(y)
+    return images[0] if len(images) == 1 else np.concatenate(images), np.concatenate(y)
 
 
 def _read_batch(
@@ -60,7 +60,7 @@ def _read_batch(
         y = np.asarray(table[labels.encode()])
         if pixels.dtype != np.uint8 or y.dtype.kind not in "iu":
             raise ValueError(f"it holds {pixels.dtype} images and {y.dtype} labels")
-        images = pixels.reshape(len(y), 3, SIDE, SIDE).transpose(0, 2, 3, 1)
+        images = pixels.reshape(len(y), 3, SIDE, SIDE)
         if len(y) and not 0 <= y.min() <= y.max() < classes:
             raise ValueError(f"it holds the class {y.max()} of {classes}")
     except Exception as error:  # a broken pickle raises anything
@@ -68,4 +68,4 @@ def _read_batch(
             f"the CIFAR file {path} cannot be read ({type(error).__name__}: {error}): remove its "
             "folder, then prepare the data set again"
         ) from error
-    return np.ascontiguousarray(images), y.astype(np.int64)
+    return images, y.astype(np.int64)

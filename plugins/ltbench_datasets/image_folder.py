@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ltbench.api import DataError, Dataset, Decode, Facts, HParams, Split, hparam
 from ltbench.data.image_files import files_fingerprint, read_image
-from ltbench.data.splits import hold_out, pair_generator
+from ltbench.data.splits import PROFILES, class_sizes, hold_out, pair_generator
 from ltbench_datasets.folder_layout import Item, read_table, walk
 
 
@@ -26,6 +26,12 @@ class FolderParameters(HParams):
     keep: float = hparam(0.5, low=0.0, high=1.0, help="share of each pair that always trains")
     many: int = hparam(100, low=1, help="pairs with more training images are many-shot")
     few: int = hparam(20, low=0, help="pairs with at most this many are few-shot")
+    profile: str = hparam(
+        "as-is",
+        choices=("as-is", *PROFILES),
+        help="leave out training images until the classes of each domain have this shape",
+    )
+    ratio: float = hparam(100.0, low=1.0, help="largest class over smallest, for a profile")
     data_seed: int = hparam(0, low=0, help="chooses which images train")
 
 
@@ -85,9 +91,11 @@ class ImageFolder(Dataset):
         domains = {name: d for d, name in enumerate(facts.domains)}
         classes = {name: c for c, name in enumerate(facts.classes)}
         parts = self._parts()
+        left_out = self._left_out(parts)
         rows = [
             (item.path, classes[item.label], domains[item.domain], parts[item.path])
             for item in sorted(self._items, key=lambda item: item.path)
+            if item.path not in left_out
         ]
         return Split.from_rows(rows, (len(domains), len(classes)))
 
@@ -136,3 +144,29 @@ class ImageFolder(Dataset):
             generator = pair_generator(rule.data_seed, domain, label)
             parts |= hold_out(paths, val, test, generator, rule.keep)
         return parts
+
+    def _left_out(self, parts: dict[str, str]) -> set[str]:
+        """Return the training images that the profile has no place for.
+
+        In each domain the class with most training images comes first in the profile, then the
+        next. A class that has fewer images than its place asks for keeps them all; one that has
+        any keeps at least one.
+        """
+        rule, left_out = self.hparams, set[str]()
+        if rule.profile == "as-is":
+            return left_out
+        for domain in self.facts.domains:
+            pairs: dict[str, list[str]] = defaultdict(list)
+            for item in self._items:
+                if item.domain == domain and parts[item.path] == "train":
+                    pairs[item.label].append(item.path)
+            if not pairs:
+                continue
+            labels = sorted(pairs, key=lambda label: (-len(pairs[label]), label))
+            sizes = class_sizes(rule.profile, len(pairs[labels[0]]), 1 / rule.ratio, len(labels))
+            for label, size in zip(labels, sizes, strict=True):
+                generator = pair_generator(rule.data_seed, "profile", domain, label)
+                order = generator.permutation(len(pairs[label]))
+                paths = sorted(pairs[label])
+                left_out.update(paths[i] for i in order[max(1, int(size)) :])
+        return left_out
