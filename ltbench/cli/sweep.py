@@ -41,6 +41,7 @@ class Sweep:
     def __init__(self, plan: Plan, out: Path, *, quiet: bool) -> None:
         self.plan, self.out, self.quiet = plan, out, quiet
         self.outcomes: dict[Path, str] = {}
+        self.causes: dict[Path, str] = {}
 
     def describe(self, *, as_json: bool) -> None:
         """Print the runs: which, where, and whether they are done."""
@@ -92,6 +93,7 @@ class Sweep:
             elif event["event"] == "finished":
                 result = event["result"]
                 self.outcomes[job.folder] = result.get("status", "done")
+                self.causes[job.folder] = result.get("error", "")
                 plugins.call("ltbench_run_finished", run=job.spec, result=result)
 
         with display:
@@ -114,10 +116,8 @@ class Sweep:
             return
         for folder, outcome in self.outcomes.items():
             if outcome in ("failed", "diverged"):
-                cause = json.loads(RunFolder(folder).error.read_text())["error"]
-                click.echo(
-                    f"{outcome}: {folders[folder].label} seed {folders[folder].seed}: {cause}"
-                )
+                spec = folders[folder]
+                click.echo(f"{outcome}: {spec.label} seed {spec.seed}: {self.causes[folder]}")
         if leaderboard and any(outcome == "done" for outcome in self.outcomes.values()):
             from ltbench.report.leaderboard import render
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 from collections import deque
@@ -98,7 +99,8 @@ class _Worker:
             "stage": job.spec.algorithm.name,
             "step": None,
         }
-        RunFolder(job.folder).fail(error)
+        with contextlib.suppress(OSError):  # on a full disk the observers still hear of it
+            RunFolder(job.folder).fail(error)
         return error
 
     def close(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import traceback
 from collections.abc import Callable
@@ -65,7 +66,8 @@ def execute(job: Job, report: Report, should_stop: Callable[[], bool]) -> dict[s
         }
         if diverged:  # to go on from here would only diverge again
             shutil.rmtree(folder.latest.parent, ignore_errors=True)
-        folder.fail(failure)
+        with contextlib.suppress(OSError):  # on a full disk the caller still hears of it
+            folder.fail(failure)
         return failure
 
 

@@ -149,3 +149,15 @@ def test_bf16_resumes_to_the_same_bits(make_job, other_precision):
     execute(broken, QUIET[0], stop_after(5))
     execute(broken, *QUIET)
     assert answers(quiet) == answers(broken)
+
+
+def test_a_full_disk_fails_the_run_and_not_the_process(make_job, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    job = make_job()
+    monkeypatch.setattr("ltbench.results.folder.os.fsync", full)
+    failure = execute(job, *QUIET)
+    assert failure["status"] == "failed"
+    assert "No space left on device" in failure["error"]
+    assert not [path for path in job.folder.rglob("*") if path.is_file()]
