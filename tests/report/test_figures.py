@@ -79,6 +79,18 @@ def test_twenty_methods_65_classes_and_one_seed(twenty: Path, tmp_path: Path, ki
                     assert inside.y0 - 2 <= box.y0, text
 
 
+@pytest.mark.parametrize("kind", ["violin", "convergence", "tsne", "distribution"])
+def test_legends_lie_within_the_page(two: Path, kind: str) -> None:
+    with style():
+        figure, _ = KINDS[kind](load_runs(two), Choices())
+        figure.canvas.draw()
+        assert figure.legends
+        for legend in figure.legends:
+            box = legend.get_window_extent()
+            assert figure.bbox.x0 <= box.x0
+            assert box.x1 <= figure.bbox.x1
+
+
 def test_the_same_runs_give_the_same_file(two: Path, tmp_path: Path) -> None:
     for suffix in (".svg", ".pdf", ".png"):
         for name in ("a", "b"):

@@ -55,7 +55,7 @@ def draw_convergence(table: Table, score: str = "macro_f1_average") -> tuple[Fig
     ][::2]
     for axis, name in ((left, "training loss"), (right, f"validation {metric(score).words}, %")):
         axis.set_xlabel("step")
-        axis.set_ylabel(name)
+        axis.set_ylabel(name, fontsize=8)
         for start in _stage_starts(frame):
             axis.axvline(start, color="#888888", ls=":", lw=1)
     figure.legend(

@@ -99,4 +99,4 @@ def tick_step(number: int, room: int) -> int:
 def legend_columns(names: Sequence[str], width: float) -> int:
     """Return how many columns a legend below a figure of this width can have."""
     longest = max((len(shortened(name)) for name in names), default=1)
-    return max(1, int(width / (0.35 + 0.075 * longest)))
+    return max(1, int(width / (0.55 + 0.075 * longest)))
