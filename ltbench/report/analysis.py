@@ -167,9 +167,10 @@ def _pairs(board: Leaderboard, metric: Metric, groups: Groups) -> Section:
         "p": ("calibrated\np", probability),
     }
     notes = (
-        f"Differences in points with 95 % intervals that hold together over all pairs ({len(frame)}); "
-        "g is Hedges'. Both p-values are family-wise over these pairs; Games–Howell's studentized "
-        "range is too liberal at few seeds, so claims rest on the calibrated p.",
+        "Differences in points with 95 % intervals that hold together over all pairs "
+        f"({len(frame)}); g is Hedges'. Both p-values are family-wise over these pairs; "
+        "Games–Howell's studentized range is too liberal at few seeds, so claims rest on the "
+        "calibrated p.",
         "A p above .05 does not show that two methods are equal; read the interval.",
     )
     return section(title, frame, columns, notes)

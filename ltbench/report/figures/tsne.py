@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from sklearn.manifold import TSNE
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from ltbench.errors import DataError, UsageError
 from ltbench.report.figures.style import (
@@ -105,7 +106,9 @@ def _map(folder: Path, label: str, seed: int, facts: dict[str, Any]) -> pd.DataF
     perplexity = min(_PERPLEXITY, (len(values) - 1) / 3)
     embedding = TSNE(perplexity=perplexity, init="pca" if values.shape[1] > 1 else "random",
                      random_state=0)  # fmt: skip
-    places = embedding.fit_transform(values)
+    # One thread gives the same map on every machine, and no quarrel over busy cores.
+    with threadpool_limits(limits=1):
+        places = embedding.fit_transform(values)
     return pd.DataFrame(
         {"label": label, "seed": seed, "image": index,
          "class": np.array(facts["classes"], dtype=object)[classes],
