@@ -1,0 +1,210 @@
+"""``ltbench data`` as a user sees it: what is printed, which code it leaves with."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import tarfile
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+from PIL import Image
+
+from ltbench.cli.data import data
+from ltbench.cli.main import cli
+from ltbench.plugins.facts import Facts, registry_facts
+
+
+@pytest.fixture(autouse=True)
+def _folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LTBENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("LTBENCH_DATA", str(tmp_path / "data"))
+    monkeypatch.chdir(tmp_path)
+
+
+def ltbench(*arguments: str, code: int = 0) -> Result:
+    if "data" not in cli.commands:
+        cli.add_command(data)
+    result = CliRunner().invoke(cli, ["data", *arguments])
+    assert result.exit_code == code, result.output
+    return result
+
+
+@pytest.fixture
+def moths(tmp_path: Path) -> Path:
+    for label in ("moth", "wasp"):
+        for i in range(8):
+            path = tmp_path / "moths" / label / f"{i}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(np.full((20, 20, 3), i * 9, np.uint8)).save(path)
+    return tmp_path / "moths"
+
+
+def test_every_registered_data_set_is_listed() -> None:
+    rows = {row["name"]: row["state"] for row in json.loads(ltbench("list", "--json").stdout)}
+    assert rows["digits-mini-mlt"] == "ready"
+    for name in (
+        "vlcs-mlt", "pacs-mlt", "officehome-mlt", "terrainc-mlt", "domainnet-mlt", "digits-mlt",
+        "cifar10-lt", "cifar100-lt", "imagenet-lt", "image-folder",
+    ):  # fmt: skip
+        assert rows[name] == "not ready"
+    assert "not ready" in ltbench("list").stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "protocols"),
+    [
+        ("pacs-mlt", ["mdlt"]),
+        ("domainnet-mlt", ["mdlt"]),
+        ("cifar100-lt", ["cifar-lt", "cifar-lt-cosine", "thesis"]),
+        ("imagenet-lt", ["imagenet-lt", "mdlt"]),
+        ("digits-mlt", ["mdlt"]),
+    ],
+)
+def test_info_of_what_is_not_there(name: str, protocols: list[str]) -> None:
+    found = json.loads(ltbench("info", name, "--json").stdout)
+    assert list(found["protocols"]) == protocols
+    assert found["missing"]
+    assert found["licence"]
+    assert found["citation"]
+    text = ltbench("info", name).stdout
+    for part in ("not ready", "Expected images", "shots      many >", f"protocol   {protocols[0]}"):
+        assert part in text
+
+
+def test_info_of_what_is_there() -> None:
+    found = json.loads(ltbench("info", "digits-mini-mlt", "--json").stdout)
+    assert found["counts"]["optdigits"] == [244, 250, 500]
+    assert found["pairs"] == {"many": 7, "medium": 9, "few": 12, "zero": 2}
+    assert found["split"].startswith("c49a0a39")
+
+
+def test_prepare_verify_and_cache(moths: Path) -> None:
+    name = f"image-folder[root={moths},size=16,val=1,test=1]"
+    assert "16 images decoded in" in ltbench("prepare", name).stdout
+    assert "no difference" in ltbench("verify", name, "--images").stdout
+    (entry,) = json.loads(ltbench("cache", "list", "--json").stdout)
+    assert (entry["dataset"], entry["finished"]) == ("image-folder", True)
+    assert "1 in" in ltbench("cache", "list").stdout
+    assert "say what to remove" in ltbench("cache", "clear", code=2).output
+    assert "no images of 'moths' are cached" in ltbench("cache", "clear", "moths", code=2).output
+    assert "Removed 1" in ltbench("cache", "clear", "image-folder").stdout
+    assert "0 in" in ltbench("cache", "list").stdout
+
+
+def test_verify_names_broken_images(moths: Path) -> None:
+    (moths / "moth" / "3.png").write_bytes(b"")
+    name = f"image-folder[root={moths}]"
+    found = json.loads(ltbench("verify", name, "--images", "--json", code=1).stdout)
+    (difference,) = found["differences"]
+    assert "3.png cannot be read: it is empty" in difference
+    assert "3.png cannot be read: it is empty" in ltbench("prepare", name, code=2).output
+
+
+def test_plots(moths: Path, tmp_path: Path) -> None:
+    name = f"image-folder[root={moths}]"
+    ltbench("plot", name)
+    assert (tmp_path / "image-folder.png").read_bytes().startswith(b"\x89PNG")
+    assert "<svg" in (tmp_path / "image-folder.svg").read_text()[:500]
+    ltbench("plot", "digits-mini-mlt", "-o", "deep/tail.svg")
+    drawn = (tmp_path / "deep" / "tail.svg").read_text()
+    assert "optdigits" in drawn
+    ltbench("plot", "digits-mini-mlt", "-o", "again.svg")
+    assert (tmp_path / "again.svg").read_text() == drawn
+    assert "does not say a format" in ltbench("plot", name, "-o", "tail.jpg", code=2).output
+
+
+@pytest.mark.parametrize("command", ["info", "prepare", "verify", "plot"])
+def test_wrong_names(command: str) -> None:
+    assert "did you mean 'pacs-mlt'" in ltbench(command, "pacs", code=2).output
+    assert "did you mean 'data_seed'" in ltbench(command, "pacs-mlt[dataseed=1]", code=2).output
+    if command not in ("info", "prepare"):
+        assert "ltbench data prepare pacs-mlt" in ltbench(command, "pacs-mlt", code=2).output
+
+
+@pytest.fixture
+def mirror(tmp_path: Path) -> Iterator[tuple[Path, str]]:
+    """Serve a folder on this machine."""
+    folder = tmp_path / "mirror"
+    folder.mkdir()
+    handler = partial(SimpleHTTPRequestHandler, directory=str(folder))
+    handler.func.log_message = lambda *_: None  # type: ignore[attr-defined]
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        yield folder, f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+
+
+def pacs_archive(path: Path, facts: Facts) -> None:
+    with tarfile.open(path, "w:gz") as tar:
+        for domain in facts.domains:
+            for label in facts.classes[:2]:
+                for i in range(3):
+                    buffer = io.BytesIO()
+                    pixels = np.full((12, 14, 3), len(domain) * i, np.uint8)
+                    Image.fromarray(pixels).save(buffer, "JPEG")
+                    entry = tarfile.TarInfo(f"kfold/{domain}/{label}/{i}.jpg")
+                    entry.size = buffer.tell()
+                    tar.addfile(entry, io.BytesIO(buffer.getvalue()))
+
+
+def test_prepare_downloads_unpacks_arranges_and_verifies(
+    mirror: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import dataclasses
+
+    folder, url = mirror
+    facts = registry_facts("pacs-mlt")
+    pacs_archive(folder / "PACS.zip", facts)
+    rows = [
+        f"{domain},{c},{domain}/{label}/{i}.jpg,{part}"
+        for domain in facts.domains
+        for c, label in enumerate(facts.classes[:2])
+        for i, part in enumerate(("train", "val", "test"))
+    ]
+    (folder / "PACS.csv").write_text("\n".join(["env,label,path,split", *rows]) + "\n")
+    sources = tuple(
+        {
+            **source,
+            "urls": [f"{url}/gone/{source['file']}", f"{url}/{source['file']}"],
+            "sha256": hashlib.sha256((folder / source["file"]).read_bytes()).hexdigest(),
+        }
+        for source in facts.sources
+    )
+    local = dataclasses.replace(facts, sources=sources)
+    monkeypatch.setattr("ltbench.plugins.dataset.registry_facts", lambda name: local)
+    result = ltbench("prepare", "pacs-mlt")
+    assert "24 images decoded" in result.stdout
+    assert "404" in result.stderr
+    assert "Warning: domain 'photo' has 2/2/2" in result.stderr
+    root = tmp_path / "data" / "PACS"
+    assert (root / "PACS.csv").exists()
+    assert len(list(root.glob("*/*/*.jpg"))) == 24
+    assert not (tmp_path / "data" / "PACS.zip").exists()
+    assert not (tmp_path / "data" / "kfold").exists()
+    (root / "photo" / "dog" / "0.jpg").unlink()
+    found = ltbench("verify", "pacs-mlt", code=1).stdout
+    assert "the first that is not there is 'photo/dog/0.jpg'" in found
+
+
+def test_prepare_without_a_network_says_where_to_put_the_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import dataclasses
+
+    def unreachable(name: str) -> Facts:
+        facts = registry_facts(name)
+        gone = tuple({**s, "urls": ["http://127.0.0.1:9/x"]} for s in facts.sources)
+        return dataclasses.replace(facts, sources=gone)
+
+    monkeypatch.setattr("ltbench.plugins.dataset.registry_facts", unreachable)
+    result = ltbench("prepare", "cifar100-lt", code=2)
+    place = tmp_path / "data" / "cifar-100-python.tar.gz"
+    assert f"put it at {place}" in result.output.replace("\n", " ")

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from ltbench.errors import UsageError
+from ltbench.models.catalogue import build_backbone, check_backbone
+from ltbench.models.cifar_resnet import CifarResNet32
+from ltbench.models.named import resnet18, resnet50
+from ltbench.plugins.manager import get_plugins
+
+
+def parameters(model: torch.nn.Module) -> int:
+    return sum(p.numel() for p in model.parameters())
+
+
+def test_resnet32_is_the_literatures() -> None:
+    model = CifarResNet32((3, 32, 32))
+    with_classifier = parameters(model) + 64 * 10 + 10
+    assert with_classifier == 464_154  # He et al., table 6: 0.46 million
+    convolutions = [m for m in model.modules() if isinstance(m, torch.nn.Conv2d)]
+    assert len(convolutions) + 1 == 32
+    assert model(torch.randn(2, 3, 32, 32)).shape == (2, 64)
+    with pytest.raises(UsageError, match="no pretrained weights"):
+        CifarResNet32((3, 32, 32), pretrained=True)
+
+
+def test_option_a_passes_the_input_on() -> None:
+    """With the branch switched off a block is its shortcut: subsampled, padded with zeros."""
+    block = CifarResNet32((3, 32, 32)).blocks[5].eval()
+    torch.nn.init.zeros_(block.bn2.weight)
+    x = torch.rand(1, 16, 8, 8)
+    y = block(x)
+    assert y.shape == (1, 32, 4, 4)
+    assert torch.equal(y[:, 8:24], x[:, :, ::2, ::2])
+    assert y[:, :8].abs().sum() == y[:, 24:].abs().sum() == 0
+
+
+@pytest.mark.parametrize("name", ["digits-cnn", "resnet32", "resnet18", "mobilenetv2_100"])
+def test_backbones_give_the_features_they_promise(name: str) -> None:
+    model = build_backbone(name, (3, 32, 32), pretrained=False)
+    x = torch.randn(2, 3, 32, 32)
+    assert model(x).shape == (2, model.num_features)
+    loss = model(x).square().sum()
+    loss.backward()
+    assert all(p.grad is not None for p in model.parameters())
+
+
+def test_the_fields_backbones_are_registered() -> None:
+    names = set(get_plugins()["backbones"].names())
+    assert names >= {
+        "digits-cnn", "resnet32", "resnet18", "resnet50", "mobilenetv2_100", "resnetv2_50",
+        "vit_base_patch16_224", "convnext_base",
+    }  # fmt: skip
+    # The weights that published MDLT figures start from.
+    assert resnet18.args == ("resnet18.tv_in1k",)
+    assert resnet50.args == ("resnet50.tv_in1k",)
+
+
+def test_any_timm_model_and_its_channels() -> None:
+    model = build_backbone("vit_tiny_patch16_224", (1, 64, 64), pretrained=False)
+    assert model(torch.randn(1, 1, 64, 64)).shape == (1, model.num_features)
+    with pytest.raises(UsageError, match="did you mean 'resnet50'"):
+        check_backbone("resnet5O")
