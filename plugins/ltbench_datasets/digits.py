@@ -120,11 +120,13 @@ class Digits(Dataset):
         return [path for path in found if path is not None]
 
     def _read(self, domain: str, part: str) -> LabelledDigits:
-        return _read_cached(domain, tuple(self._paths(domain, part)))
+        paths = tuple(path.resolve() for path in self._paths(domain, part))
+        return _read_cached(domain, paths, tuple(path.stat().st_mtime_ns for path in paths))
 
 
 @lru_cache(maxsize=6)
-def _read_cached(domain: str, paths: tuple[Path, ...]) -> LabelledDigits:
+def _read_cached(domain: str, paths: tuple[Path, ...], times: tuple[int, ...]) -> LabelledDigits:
+    """Read files once a process; ``times`` are part of the key, so that a new file is read."""
     return read_digits(domain, paths)
 
 
