@@ -17,6 +17,7 @@ from ltbench.data.images import DeviceImages
 from ltbench.data.sampling import Rows
 from ltbench.data.store import ImageStore, open_store
 from ltbench.errors import DivergedError
+from ltbench.evaluation.cost import multiply_adds, parameter_count
 from ltbench.evaluation.evaluator import (
     Evaluator,
     compute_domain_metrics,
@@ -121,13 +122,18 @@ def _train_and_test(
             "total_s": round(at.seconds, 3),
         },
         "environment": environment(job, at.threads),
-        "parameters": sum(p.numel() for p in model.parameters()),
+        "parameters": parameter_count(model),
+        "macs": multiply_adds(model),
         "peak_memory_mb": peak_memory_mb(device),
     }
 
 
 def _train(builder: ModelBuilder, setting: Setting, at: Checkpoint) -> tuple[Algorithm, Best, str]:
     """Train the stages that are left and return the chosen model with the stage's name."""
+    if at.step == 0 and len(builder.names) > 1:
+        builder.upto(
+            len(builder.names) - 1
+        )  # a stage that refuses its base does so before training
     model = builder.upto(at.stage)
     if at.model:
         model.load_state_dict(at.model)

@@ -8,7 +8,6 @@ from torch.optim import Optimizer
 
 from ltbench.api import Backbone, MakeOptimizer, TrainInfo, Training
 from ltbench_domains.composition import WithLoss
-from ltbench_domains.schedule import in_proportion
 
 
 class Annealed(WithLoss):
@@ -21,16 +20,16 @@ class Annealed(WithLoss):
         backbone: gives the features.
         train_info: of the training set.
         hparams: of the method.
-        after: the step of the switch, counted in a training of 5001 steps.
+        after: the step of the switch.
 
     Attributes:
-        switch: the first step of the new objective.
+        switch: the first step of the new objective; a training that ends before it never switches.
         annealed: whether the present step is at or after it.
     """
 
     def __init__(self, backbone: Backbone, train_info: TrainInfo, hparams: Any, after: int) -> None:
         super().__init__(backbone, train_info, hparams)
-        self.switch = in_proportion(after, train_info.steps)
+        self.switch = after
         self.annealed = self.switch == 0
 
     def configure_optimizers(self, make: MakeOptimizer) -> dict[str, Optimizer]:

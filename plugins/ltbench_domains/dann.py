@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import Optimizer
 
-from ltbench.api import Backbone, Batch, MakeOptimizer, TrainInfo, Training, hparam
+from ltbench.api import Backbone, Batch, MakeOptimizer, TrainInfo, hparam
 from ltbench_domains.composition import WithLoss, WithLossHParams
 from ltbench_domains.discriminator import Discriminator
 
@@ -26,8 +26,8 @@ class DANN(WithLoss):
     """Domain-adversarial neural networks (Ganin et al., JMLR 2016, eq. 9, arXiv:1505.07818).
 
     Two players: the discriminator lowers its cross-entropy L_d on the domain of a feature; features
-    and classifier lower R − λ·L_d. As in the MDLT benchmark's code they take turns, ``d_steps``
-    steps of the discriminator for each step of the features.
+    and classifier lower R − λ·L_d. In every step of the training the discriminator takes
+    ``d_steps`` steps and then the features take one.
     """
 
     HParams = DANNHParams
@@ -39,7 +39,6 @@ class DANN(WithLoss):
         self.discriminator: nn.Module = Discriminator(
             self.num_features, train_info.num_domains, self.hparams.width
         )
-        self.turn = 0
 
     def configure_optimizers(self, make: MakeOptimizer) -> dict[str, Optimizer]:
         """Return one optimiser for each player, with the β1 that adversarial training wants."""
@@ -54,18 +53,11 @@ class DANN(WithLoss):
                     group["betas"] = (self.hparams.beta1, 0.9)
         return optimizers
 
-    def before_step(self, step: int, training: Training) -> None:
-        """Say whose turn it is: ``d_steps`` times the discriminator's, then once the features'."""
-        super().before_step(step, training)
-        self.turn = step % (1 + self.hparams.d_steps)
-
     def step(self, batch: Batch) -> dict[str, Tensor]:
-        """Let the player whose turn it is take one step."""
+        """Take the discriminator's steps, then one of the features."""
         features = self.features(batch.x)
-        if self.turn < self.hparams.d_steps:
-            adversarial = self.domain_loss(features.detach(), batch)
-            self.minimize(adversarial, "discriminator")
-            return {"discriminator": adversarial.detach()}
+        for _ in range(self.hparams.d_steps):
+            self.minimize(self.domain_loss(features.detach(), batch), "discriminator")
         risk = self.risks(self.classifier(features), batch).mean()
         adversarial = self.domain_loss(features, batch)
         total = risk - self.hparams.weight * adversarial

@@ -9,6 +9,7 @@ from torch.optim import Optimizer
 from ltbench.api import Backbone, Batch, TrainInfo, hparam
 from ltbench_domains.annealing import Annealed
 from ltbench_domains.composition import WithLossHParams
+from ltbench_domains.schedule import in_proportion
 
 BISECTIONS = 30
 SMALLEST_VARIANCE = 1e-8
@@ -42,7 +43,9 @@ class EQRM(Annealed):
     min_domains = 2
 
     def __init__(self, backbone: Backbone, train_info: TrainInfo, hparams: EQRMHParams) -> None:
-        super().__init__(backbone, train_info, hparams, after=hparams.burn_in)
+        super().__init__(
+            backbone, train_info, hparams, after=in_proportion(hparams.burn_in, train_info.steps)
+        )
 
     def fresh_optimizers(self) -> dict[str, Optimizer]:
         """Return the protocol's optimiser with the learning rate of the quantile."""

@@ -161,3 +161,18 @@ def test_a_full_disk_fails_the_run_and_not_the_process(make_job, monkeypatch):
     assert failure["status"] == "failed"
     assert "No space left on device" in failure["error"]
     assert not [path for path in job.folder.rglob("*") if path.is_file()]
+
+
+def test_a_stage_that_refuses_its_base_does_so_before_training(make_job):
+    job = make_job("mtl+tau-norm")
+    failure = execute(job, *QUIET)
+    assert "linear in its features" in failure["error"]
+    assert failure["step"] == 0
+    assert not RunFolder(job.folder).log.read_text()
+
+
+def test_results_say_what_the_model_costs(make_job):
+    result = execute(make_job(), *QUIET)
+    assert result["parameters"] == 370_435
+    # 3×3 convolutions on 12×12 and, from the second on, 6×6 pixels, then the classifier.
+    assert result["macs"] == 144 * 9 * 3 * 64 + 36 * 9 * (64 + 128 + 128) * 128 + 128 * 3
