@@ -1,4 +1,4 @@
-"""Time and memory of the main job: ``python benchmarks/main_job.py [further options of run]``.
+"""Time and memory of the main job: ``python benchmarks/main_job.py``.
 
 Runs the README's command into a fresh folder and prints wall time, the time to the first finished
 run, the share of the cores that was busy, and the largest memory of all its processes together
@@ -45,7 +45,7 @@ def cpu_seconds(process: psutil.Process) -> float:
 def main() -> None:
     """Run the job and watch it."""
     out = Path(tempfile.mkdtemp(prefix="ltbench-main-job-"))
-    command = [sys.executable, "-m", "ltbench", "run", *COMMAND, "--out", str(out), *sys.argv[1:]]
+    command = [sys.executable, "-m", "ltbench", "run", *COMMAND, "--out", str(out)]
     began = time.monotonic()
     process = psutil.Popen(command)
     peak, busy, first = 0, 0.0, None

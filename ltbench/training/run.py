@@ -131,9 +131,8 @@ def _train_and_test(
 def _train(builder: ModelBuilder, setting: Setting, at: Checkpoint) -> tuple[Algorithm, Best, str]:
     """Train the stages that are left and return the chosen model with the stage's name."""
     if at.step == 0 and len(builder.names) > 1:
-        builder.upto(
-            len(builder.names) - 1
-        )  # a stage that refuses its base does so before training
+        # A stage that cannot stand on this algorithm says so now, not after the training.
+        builder.upto(len(builder.names) - 1)
     model = builder.upto(at.stage)
     if at.model:
         model.load_state_dict(at.model)
@@ -163,6 +162,7 @@ def _test(model: Algorithm, setting: Setting, sets: dict[str, Rows]) -> dict[str
             "domain": found.d.astype(np.int32),
             "prediction": found.prediction.astype(np.int32),
             "confidence": found.confidence.astype(np.float32),
+            "loss": found.nll.astype(np.float32),
         },
     )
     features = evaluator.features(model, rows).features

@@ -173,6 +173,7 @@ def test_a_stage_that_refuses_its_base_does_so_before_training(make_job):
 
 def test_results_say_what_the_model_costs(make_job):
     result = execute(make_job(), *QUIET)
-    assert result["parameters"] == 370_435
+    convolutions = 9 * (3 * 64 + 64 * 128 + 2 * 128 * 128) + 64 + 3 * 128
+    assert result["parameters"] == convolutions + 2 * (64 + 3 * 128) + 128 * 3 + 3
     # 3×3 convolutions on 12×12 and, from the second on, 6×6 pixels, then the classifier.
     assert result["macs"] == 144 * 9 * 3 * 64 + 36 * 9 * (64 + 128 + 128) * 128 + 128 * 3

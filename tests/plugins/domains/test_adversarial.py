@@ -42,7 +42,7 @@ class TestBothPlayers:
         def apply(module, slopes):
             with torch.no_grad():
                 for parameter, slope in zip(module.parameters(), slopes, strict=True):
-                    parameter -= 0.1 * slope
+                    parameter.sub_(0.1 * slope)
 
         start = {k: v.clone() for k, v in model.state_dict().items()}
         model.before_step(0, tiny.training)
