@@ -37,6 +37,7 @@ from ltbench.training.model import ModelBuilder
 from ltbench.training.seeding import derive_seed
 
 FEATURE_IMAGES = 2000
+FLOAT16_MAX = 65504.0
 
 
 def execute(job: Job, report: Report, should_stop: Callable[[], bool]) -> dict[str, Any]:
@@ -193,7 +194,7 @@ def _feature_arrays(features: torch.Tensor, split: Split) -> dict[str, np.ndarra
     generator = np.random.default_rng(derive_seed(0, "features", split.sha256))
     sample = np.sort(generator.permutation(len(rows))[:FEATURE_IMAGES])
     return {
-        "features": values[sample].astype(np.float16),
+        "features": values[sample].clip(-FLOAT16_MAX, FLOAT16_MAX).astype(np.float16),
         "index": sample.astype(np.int32),
         "centroids": means.reshape(*split.shape, -1).astype(np.float32),
     }
