@@ -31,7 +31,7 @@ def ltbench(site: Path, *args: str) -> str:
     done = subprocess.run(
         [sys.executable, "-P", "-m", "ltbench", *args],
         cwd=site.parent,
-        env={**os.environ, "PYTHONPATH": str(site)},
+        env={**os.environ, "PYTHONPATH": str(site), "PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,
         text=True,
         check=True,
