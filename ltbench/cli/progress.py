@@ -1,45 +1,29 @@
-"""Progress of a sweep: live bars in a terminal, plain lines when piped to a file."""
+"""Progress of a sweep, as an observer: bars in a terminal, plain lines when piped to a file."""
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
-from ltbench.training.job import Job
+from ltbench import hookimpl
+from ltbench.training.spec import RunSpec
 
 LINE_SECONDS = 20.0
 
 
-class Display:
-    """Shows nothing; the base of the displays that do."""
+class Count:
+    """How many runs of a sweep there are, how many are done, and how long the rest will take."""
 
     def __init__(self, runs: int, done: int) -> None:
         self.runs, self.done, self.already = runs, done, done
         self.began = time.monotonic()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """End the display."""
-
-    def show(self, job: Job, event: Mapping[str, Any]) -> None:
-        """Take one event of a run."""
-        if event["event"] == "finished":
-            self.done += 1
 
     def eta(self) -> str:
         """Return the time left, judged by the runs finished so far."""
@@ -50,32 +34,41 @@ class Display:
         return f"{int(left) // 60}:{int(left) % 60:02d}"
 
 
-class Lines(Display):
-    """One line when a run starts or ends, and one now and then in between."""
+class Lines:
+    """One line when a run ends, and one now and then in between."""
 
-    def __init__(self, runs: int, done: int) -> None:
-        super().__init__(runs, done)
+    def __init__(self) -> None:
+        self.count = Count(0, 0)
         self.last = 0.0
+
+    @hookimpl
+    def ltbench_sweep_started(self, runs: Sequence[RunSpec], done: int) -> None:
+        """Say how much is done already."""
+        self.count = Count(len(runs), done)
         if done:
-            click.echo(f"{done} of {runs} runs are done already", err=True)
+            click.echo(f"{done} of {len(runs)} runs are done already", err=True)
 
-    def show(self, job: Job, event: Mapping[str, Any]) -> None:
-        """Print what is worth a line."""
-        super().show(job, event)
+    @hookimpl
+    def ltbench_run_evaluated(self, run: RunSpec, record: Mapping[str, Any]) -> None:
+        """Say how a run stands, now and then."""
         now = time.monotonic()
-        if event["event"] == "finished":
-            text = f"[{self.done}/{self.runs}] {_name(job)}: {_outcome(event['result'])}"
-            click.echo(f"{text}, {self.eta()} left", err=True)
-        elif event["event"] == "evaluated" and now - self.last > LINE_SECONDS:
+        if now - self.last > LINE_SECONDS:
             self.last = now
-            click.echo(f"        {_name(job)}: {_standing(job, event)}", err=True)
+            click.echo(f"        {_name(run)}: {_standing(run, record)}", err=True)
+
+    @hookimpl
+    def ltbench_run_finished(self, run: RunSpec, result: Mapping[str, Any]) -> None:
+        """Say how a run ended."""
+        self.count.done += 1
+        text = f"[{self.count.done}/{self.count.runs}] {_name(run)}: {_outcome(result)}"
+        click.echo(f"{text}, {self.count.eta()} left", err=True)
 
 
-class Bars(Display):
+class Bars:
     """A bar for the sweep and one for every run in progress."""
 
-    def __init__(self, runs: int, done: int) -> None:
-        super().__init__(runs, done)
+    def __init__(self) -> None:
+        self.count = Count(0, 0)
         self.progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -83,64 +76,63 @@ class Bars(Display):
             TextColumn("{task.fields[note]}"),
             console=Console(stderr=True),
         )
-        self.all = self.progress.add_task("All runs", total=runs, completed=done, note="")
         self.tasks: dict[Path, TaskID] = {}
-        self.notes: dict[Path, str] = {}
 
-    def __enter__(self) -> Self:
+    @hookimpl
+    def ltbench_sweep_started(self, runs: Sequence[RunSpec], done: int) -> None:
+        """Show the sweep's bar."""
+        self.count = Count(len(runs), done)
+        self.all = self.progress.add_task("All runs", total=len(runs), completed=done, note="")
         self.progress.start()
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    @hookimpl
+    def ltbench_run_started(self, run: RunSpec, folder: Path) -> None:
+        """Show a run's bar."""
+        self.tasks[folder] = self.progress.add_task(_name(run), total=run.protocol.steps, note="")
+
+    @hookimpl
+    def ltbench_run_progressed(self, folder: Path, step: int) -> None:
+        """Move a run's bar."""
+        self.progress.update(self.tasks[folder], completed=step)
+
+    @hookimpl
+    def ltbench_run_evaluated(self, run: RunSpec, folder: Path, record: Mapping[str, Any]) -> None:
+        """Show how a run stands."""
+        note = _standing(run, record)
+        self.progress.update(self.tasks[folder], completed=record["step"], note=note)
+
+    @hookimpl
+    def ltbench_run_finished(self, run: RunSpec, folder: Path, result: Mapping[str, Any]) -> None:
+        """Replace a run's bar by a line of how it ended."""
+        self.count.done += 1
+        self.progress.remove_task(self.tasks.pop(folder))
+        note = f"{self.count.eta()} left"
+        self.progress.update(self.all, completed=self.count.done, note=note)
+        line = f"{_name(run)}: {_outcome(result)}"
+        self.progress.console.print(line, highlight=False, markup=False)
+
+    @hookimpl
+    def ltbench_sweep_finished(self) -> None:
         """Leave the terminal as it was."""
         self.progress.stop()
 
-    def show(self, job: Job, event: Mapping[str, Any]) -> None:
-        """Move the bars."""
-        super().show(job, event)
-        if event["event"] == "started":
-            steps = job.spec.protocol.steps
-            self.tasks[job.folder] = self.progress.add_task(_name(job), total=steps, note="")
-        elif event["event"] == "finished":
-            self.progress.remove_task(self.tasks.pop(job.folder))
-            note = f"{self.eta()} left"
-            self.progress.update(self.all, completed=self.done, note=note)
-            outcome = _outcome(event["result"])
-            self.progress.console.print(f"{_name(job)}: {outcome}", highlight=False, markup=False)
-        else:
-            task = self.tasks[job.folder]
-            self.progress.update(task, completed=event["step"])
-            if event["event"] == "evaluated":
-                self.progress.update(task, note=_standing(job, event))
 
-
-def make_display(runs: int, done: int, *, quiet: bool) -> Display:
-    """Return the display that fits: none, bars in a terminal, or lines.
-
-    Args:
-        runs: runs of the sweep.
-        done: runs that are done already.
-        quiet: show nothing.
-    """
+def make_display(*, quiet: bool) -> object:
+    """Return the observer that fits: one that shows nothing, bars in a terminal, or lines."""
     if quiet:
-        return Display(runs, done)
-    return Bars(runs, done) if sys.stderr.isatty() else Lines(runs, done)
+        return object()
+    return Bars() if sys.stderr.isatty() else Lines()
 
 
-def _name(job: Job) -> str:
-    return f"{job.spec.label} on {job.spec.dataset.name} seed {job.spec.seed}"
+def _name(run: RunSpec) -> str:
+    return f"{run.label} on {run.dataset.name} seed {run.seed}"
 
 
-def _standing(job: Job, event: Mapping[str, Any]) -> str:
-    metric = job.spec.protocol.selection_metric
-    value = event["val"].get(metric)
+def _standing(run: RunSpec, record: Mapping[str, Any]) -> str:
+    metric = run.protocol.selection_metric
+    value = record["val"].get(metric)
     score = "" if value is None else f", val {metric} {value:.3f}"
-    return f"{event['stage']} step {event['step']}{score}"
+    return f"{record['stage']} step {record['step']}{score}"
 
 
 def _outcome(result: Mapping[str, Any]) -> str:

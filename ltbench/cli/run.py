@@ -11,6 +11,8 @@ from ltbench import hookimpl
 from ltbench.errors import UsageError
 
 if TYPE_CHECKING:
+    from ltbench.executors.base import Executor, Slots
+    from ltbench.plugins.hparams import HParams
     from ltbench.training.job import Job
     from ltbench.training.plan import Plan, Request
 
@@ -71,7 +73,13 @@ if TYPE_CHECKING:
 @click.option(
     "--jobs", type=click.IntRange(min=1), help="Runs at a time.  [default: one a core or GPU]"
 )
-@click.option("--executor", default="local", show_default=True, help="Where runs are carried out.")
+@click.option(
+    "--executor",
+    default="local",
+    show_default=True,
+    metavar="NAME",
+    help="Where runs are carried out; settings as in name[key=value,…].",
+)
 @click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
@@ -103,61 +111,60 @@ def run(**options: Any) -> None:
           --backbone mobilenetv2_100
     """
     from ltbench.cli.sweep import Sweep
+    from ltbench.executors.machine import make_slots
     from ltbench.training.plan import plan_runs
 
-    request, device = _request(options)
+    kind, settings = _executor(options["executor"])
+    device = kind.choose_device(options["device"], settings)
+    request = _request(options, device)
     plan = plan_runs(request)
-    executor = _executor(options, device, plan)
     sweep = Sweep(plan, options["out"], quiet=options["quiet"] or options["as_json"])
     if options["dry_run"]:
         sweep.describe(as_json=options["as_json"])
         return
     sweep.prepare(request)
-    failed = sweep.run(executor, _jobs(options, request, plan))
+    slots = make_slots(device, options["jobs"], len(plan.specs))
+    failed = sweep.run(kind(slots, settings), _jobs(options, request, plan, slots))
     sweep.conclude(as_json=options["as_json"], leaderboard=not options["no_leaderboard"])
     if failed:
         raise SystemExit(1)
 
 
-def _request(options: dict[str, Any]) -> tuple[Request, str]:
-    """Turn the options into a request, and choose the device."""
+def _executor(text: str) -> tuple[type[Executor], HParams]:
+    """Return the executor of ``name[key=value,…]`` and its settings."""
+    from ltbench.plugins.manager import get_plugins
+    from ltbench.plugins.names import parse_name
+
+    name = parse_name(text)
+    kind: type[Executor] = get_plugins()["executors"].get(name.name).load()
+    return kind, kind.HParams.from_options(name.options, name.name)
+
+
+def _request(options: dict[str, Any], device: str) -> Request:
     from ltbench.data.locations import data_folder
-    from ltbench.executors.machine import choose_device, choose_precision
+    from ltbench.executors.machine import choose_precision
     from ltbench.training.plan import Request
 
-    device = choose_device(options["device"])
     named = {"steps": "steps", "batch_size": "batch_per_domain", "lr": "lr", "select": "select"}
-    overrides = {key: options[o] for o, key in named.items() if options[o] is not None}
-    request = Request(
+    return Request(
         algos=options["algos"],
         datasets=options["datasets"],
         seeds=parse_seeds(options["seeds"]),
         precision=choose_precision(options["precision"], device),
         data_dir=data_folder(options["data_dir"]),
-        overrides=overrides,
+        overrides={key: options[o] for o, key in named.items() if options[o] is not None},
         protocol=options["protocol"],
         backbone=options["backbone"],
         pretrained=options["pretrained"],
         weights=options["weights"],
     )
-    return request, device
 
 
-def _executor(options: dict[str, Any], device: str, plan: Plan) -> Any:
-    from ltbench.executors.machine import make_slots
-    from ltbench.plugins.manager import get_plugins
-
-    entry = get_plugins()["executors"].get(options["executor"])
-    return entry.load()(make_slots(device, options["jobs"], len(plan.specs)))
-
-
-def _jobs(options: dict[str, Any], request: Request, plan: Plan) -> list[Job]:
+def _jobs(options: dict[str, Any], request: Request, plan: Plan, slots: Slots) -> list[Job]:
     from ltbench.data.store import store_folder
-    from ltbench.executors.machine import choose_device, cores, make_slots
+    from ltbench.executors.machine import cores
     from ltbench.training.job import Job
 
-    device = choose_device(options["device"])
-    slots = make_slots(device, options["jobs"], len(plan.specs))
     threads = max(1, cores() // len(slots.devices))
     out = options["out"].resolve()
     stores = {split.sha256: store_folder(dataset, split) for dataset, split in plan.datasets}
@@ -166,7 +173,7 @@ def _jobs(options: dict[str, Any], request: Request, plan: Plan) -> list[Job]:
             spec,
             spec.folder(out),
             request.data_dir,
-            device,
+            slots.devices[0],
             threads,
             request.weights,
             stores[spec.split],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from ltbench.cli.progress import make_display
 from ltbench.data.store import is_cached, open_store
 from ltbench.errors import LtbenchError, UsageError
 from ltbench.executors.base import Executor, Stopped
+from ltbench.executors.observation import Observation
 from ltbench.plugins.manager import get_plugins
 from ltbench.results.folder import RunFolder
 from ltbench.training.job import Job
@@ -40,8 +41,12 @@ class Sweep:
 
     def __init__(self, plan: Plan, out: Path, *, quiet: bool) -> None:
         self.plan, self.out, self.quiet = plan, out, quiet
-        self.outcomes: dict[Path, str] = {}
-        self.causes: dict[Path, str] = {}
+        self.observation = Observation(get_plugins())
+
+    @property
+    def outcomes(self) -> dict[Path, str]:
+        """How each run ended, by folder."""
+        return self.observation.outcomes
 
     def describe(self, *, as_json: bool) -> None:
         """Print the runs: which, where, and whether they are done."""
@@ -79,32 +84,21 @@ class Sweep:
             SweepStopped: the user pressed Ctrl-C.
         """
         open_jobs = [job for job in jobs if not RunFolder(job.folder).done]
-        self.outcomes = {job.folder: "done" for job in jobs}
-        display = make_display(len(jobs), len(jobs) - len(open_jobs), quiet=self.quiet)
+        self.outcomes.update({job.folder: "done" for job in jobs})
         plugins = get_plugins()
-
-        def observe(job: Job, event: Mapping[str, Any]) -> None:
-            display.show(job, event)
-            if event["event"] == "started":
-                plugins.call("ltbench_run_started", run=job.spec)
-            elif event["event"] == "evaluated":
-                record = {k: v for k, v in event.items() if k != "event"}
-                plugins.call("ltbench_run_evaluated", run=job.spec, record=record)
-            elif event["event"] == "finished":
-                result = event["result"]
-                self.outcomes[job.folder] = result.get("status", "done")
-                self.causes[job.folder] = result.get("error", "")
-                plugins.call("ltbench_run_finished", run=job.spec, result=result)
-
-        with display:
+        with plugins.observing("progress", make_display(quiet=self.quiet)):
+            done = len(jobs) - len(open_jobs)
+            plugins.call("ltbench_sweep_started", runs=[job.spec for job in jobs], done=done)
             try:
                 if open_jobs:
-                    executor.run(open_jobs, observe)
+                    executor.run(open_jobs, self.observation)
             except Stopped:
                 done = sum(RunFolder(job.folder).done for job in jobs)
                 raise SweepStopped(
                     f"stopped with {done} of {len(jobs)} runs done; type the same command to go on"
                 ) from None
+            finally:
+                plugins.call("ltbench_sweep_finished")
         return sum(outcome in ("failed", "diverged") for outcome in self.outcomes.values())
 
     def conclude(self, *, as_json: bool, leaderboard: bool) -> None:
@@ -117,7 +111,9 @@ class Sweep:
         for folder, outcome in self.outcomes.items():
             if outcome in ("failed", "diverged"):
                 spec = folders[folder]
-                click.echo(f"{outcome}: {spec.label} seed {spec.seed}: {self.causes[folder]}")
+                click.echo(
+                    f"{outcome}: {spec.label} seed {spec.seed}: {self.observation.causes[folder]}"
+                )
         if leaderboard and any(outcome == "done" for outcome in self.outcomes.values()):
             from ltbench.report.leaderboard import render
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
+from ltbench.plugins import hparams as parameters
 from ltbench.training.job import Job
 
 Observe = Callable[[Job, Mapping[str, Any]], None]
@@ -32,10 +33,34 @@ class Slots:
 
 
 class Executor:
-    """Carries out jobs and reports what happens to them."""
+    """Carries out jobs and reports what happens to them.
 
-    def __init__(self, slots: Slots) -> None:
-        self.slots = slots
+    Args:
+        slots: how runs share this machine.
+        hparams: the executor's settings, typed as ``name[key=value,…]``.
+    """
+
+    HParams: ClassVar[type[parameters.HParams]] = parameters.HParams
+
+    def __init__(self, slots: Slots, hparams: parameters.HParams) -> None:
+        self.slots, self.hparams = slots, hparams
+
+    @classmethod
+    def choose_device(cls, asked: str, hparams: parameters.HParams) -> str:
+        """Return the device that runs compute on: ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
+
+        An executor that computes elsewhere answers for the machines it reaches.
+
+        Args:
+            asked: what the user typed after ``--device``; ``auto`` where nothing.
+            hparams: the executor's settings.
+
+        Raises:
+            UsageError: it is not a device, or there is none such.
+        """
+        from ltbench.executors.machine import choose_device
+
+        return choose_device(asked)
 
     def run(self, jobs: Sequence[Job], observe: Observe) -> None:
         """Carry out the jobs; a job that fails is recorded in its folder and stops no other.

@@ -7,7 +7,8 @@ started the sweep, never inside a training step.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pluggy
@@ -63,15 +64,30 @@ def ltbench_commands(cli: click.Group) -> None:
 
 
 @hookspec
-def ltbench_run_started(run: RunSpec) -> None:
-    """Observe that a run starts (or resumes)."""
+def ltbench_sweep_started(runs: Sequence[RunSpec], done: int) -> None:
+    """Observe that a sweep starts; ``done`` of its runs have their results already."""
 
 
 @hookspec
-def ltbench_run_evaluated(run: RunSpec, record: Mapping[str, Any]) -> None:
+def ltbench_run_started(run: RunSpec, folder: Path) -> None:
+    """Observe that a run starts (or resumes); ``folder`` is the run's own."""
+
+
+@hookspec
+def ltbench_run_progressed(run: RunSpec, folder: Path, stage: str, step: int) -> None:
+    """Observe that a run has done ``step`` steps of ``stage``; about twice a second."""
+
+
+@hookspec
+def ltbench_run_evaluated(run: RunSpec, folder: Path, record: Mapping[str, Any]) -> None:
     """Observe an evaluation; ``record`` is the line of ``log.jsonl``."""
 
 
 @hookspec
-def ltbench_run_finished(run: RunSpec, result: Mapping[str, Any]) -> None:
+def ltbench_run_finished(run: RunSpec, folder: Path, result: Mapping[str, Any]) -> None:
     """Observe the end of a run; ``result`` is ``result.json``, or ``error.json`` on failure."""
+
+
+@hookspec
+def ltbench_sweep_finished() -> None:
+    """Observe that a sweep ends, stopped by the user or not."""

@@ -7,6 +7,7 @@ Environment variables:
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import os
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ from typing import Any
 
 import pluggy
 
+import ltbench
 from ltbench.errors import PluginError
 from ltbench.plugins import hookspecs
 from ltbench.plugins.registry import Entry, Registry
@@ -94,6 +96,16 @@ class Plugins:
                 implementation.function(**accepted)
             except Exception as error:
                 self.report(implementation.plugin_name, error)
+
+    @contextlib.contextmanager
+    def observing(self, name: str, observer: object) -> Iterator[None]:
+        """Have ``observer``'s hooks called too, for as long as the context lasts."""
+        self.hooks.register(observer, name=name)
+        self._sources[name] = ("ltbench", ltbench.__version__)
+        try:
+            yield
+        finally:
+            self.hooks.unregister(name=name)
 
     def problems(self) -> list[str]:
         """Return one sentence per broken plugin and per ambiguous name."""
