@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
 
 import pytest
 
 THIRD_PARTY = str(Path(__file__).parent / "thirdparty")
+
+# A shell has its background jobs ignore Ctrl-C, and they pass that on to what they start; the tests
+# of Ctrl-C shall find it working wherever the suite itself was started.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # For this process and for those that the tests start.
 sys.path.insert(0, THIRD_PARTY)
