@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ltbench.plugins.dataset import Dataset, Decode
     from ltbench.plugins.facts import Facts
     from ltbench.plugins.hparams import HParams, hparam
+    from ltbench.plugins.observer import Observer
     from ltbench.plugins.predictions import Predictions
     from ltbench.plugins.split import PARTS, Split
     from ltbench.plugins.stage import Stage
@@ -35,6 +36,7 @@ _HOMES = {
     "ltbench.plugins.dataset": ("Dataset", "Decode"),
     "ltbench.plugins.facts": ("Facts",),
     "ltbench.plugins.hparams": ("HParams", "hparam"),
+    "ltbench.plugins.observer": ("Observer",),
     "ltbench.plugins.predictions": ("Predictions",),
     "ltbench.plugins.split": ("PARTS", "Split"),
     "ltbench.plugins.stage": ("Stage",),
@@ -44,8 +46,8 @@ _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 __all__ = [  # noqa: RUF022
     "DataError", "DivergedError", "LtbenchError", "PluginError", "UsageError", "Algorithm",
     "FeaturePass", "Losses", "MakeOptimizer", "Training", "Backbone", "Batch", "TrainInfo",
-    "Dataset", "Decode", "Facts", "HParams", "hparam", "Predictions", "PARTS", "Split", "Stage",
-    "hookimpl",
+    "Dataset", "Decode", "Facts", "HParams", "hparam", "Observer", "Predictions", "PARTS", "Split",
+    "Stage", "hookimpl",
 ]  # fmt: skip
 
 

@@ -22,6 +22,7 @@ TITLES = {
     "backbones": "Backbones (and every model of timm)",
     "metrics": "Metrics",
     "executors": "Executors",
+    "observers": "Observers (run --observer NAME)",
 }
 
 

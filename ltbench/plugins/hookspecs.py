@@ -59,6 +59,11 @@ def ltbench_executors(register: Register) -> None:
 
 
 @hookspec
+def ltbench_observers(register: Register) -> None:
+    """Register observers for ``--observer NAME`` (subclasses of :class:`ltbench.api.Observer`)."""
+
+
+@hookspec
 def ltbench_commands(cli: click.Group) -> None:
     """Add commands to the ``ltbench`` command line."""
 

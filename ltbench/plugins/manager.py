@@ -18,7 +18,7 @@ from typing import Any
 
 import pluggy
 
-import ltbench
+from ltbench import __version__
 from ltbench.errors import PluginError
 from ltbench.plugins import hookspecs
 from ltbench.plugins.registry import Entry, Registry
@@ -32,6 +32,7 @@ KINDS = {
     "backbones": "backbone",
     "metrics": "metric",
     "executors": "executor",
+    "observers": "observer",
 }
 
 
@@ -98,10 +99,19 @@ class Plugins:
                 self.report(implementation.plugin_name, error)
 
     @contextlib.contextmanager
-    def observing(self, name: str, observer: object) -> Iterator[None]:
-        """Have ``observer``'s hooks called too, for as long as the context lasts."""
+    def observing(
+        self, name: str, observer: object, distribution: str = "ltbench", version: str = __version__
+    ) -> Iterator[None]:
+        """Have ``observer``'s hooks called too, for as long as the context lasts.
+
+        Args:
+            name: to report it under; no other plugin's.
+            observer: an object with hook implementations.
+            distribution: that it comes from.
+            version: of that distribution.
+        """
         self.hooks.register(observer, name=name)
-        self._sources[name] = ("ltbench", ltbench.__version__)
+        self._sources[name] = (distribution, version)
         try:
             yield
         finally:

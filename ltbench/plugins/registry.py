@@ -15,7 +15,8 @@ class Entry:
     """One registered name and where it comes from.
 
     Attributes:
-        kind: ``algorithm``, ``stage``, ``data set``, ``backbone``, ``metric`` or ``executor``.
+        kind: ``algorithm``, ``stage``, ``data set``, ``backbone``, ``metric``,
+            ``executor`` or ``observer``.
         name: what a user types.
         target: ``"module:attribute"``, or the object itself.
         summary: one line.
