@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ltbench.errors import UsageError, suggestion
+from ltbench.plugins.split import PARTS
 
 PROFILES = ("exp", "step", "balanced", "exp-inverse", "step-inverse")
 
@@ -42,15 +43,25 @@ def hold_out(
     Returns:
         ``train``, ``val`` or ``test`` by name.
     """
-    ordered = np.array(sorted(names), dtype=np.str_)
-    shuffled = ordered[generator.permutation(len(ordered))]
-    quota = val + test
-    held = min(len(ordered) - int(np.ceil(keep * len(ordered))), quota)
+    ordered = sorted(names)
+    parts = held_out(len(ordered), val, test, generator, keep)
+    return {name: PARTS[part] for name, part in zip(ordered, parts.tolist(), strict=True)}
+
+
+def held_out(
+    count: int, val: int, test: int, generator: np.random.Generator, keep: float = 0.0
+) -> NDArray[np.int64]:
+    """Return the parts of ``count`` images in sorted order, as indices into ``PARTS``.
+
+    The rule is that of :func:`hold_out`.
+    """
+    order, quota = generator.permutation(count), val + test
+    held = min(count - int(np.ceil(keep * count)), quota)
     in_val = held * val // quota if quota else 0
-    return {
-        str(name): "val" if i < in_val else "test" if i < held else "train"
-        for i, name in enumerate(shuffled)
-    }
+    parts = np.full(count, PARTS.index("train"), dtype=np.int64)
+    parts[order[:in_val]] = PARTS.index("val")
+    parts[order[in_val:held]] = PARTS.index("test")
+    return parts
 
 
 def exponential_profile(largest: int, ratio: float, classes: int) -> NDArray[np.int64]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
@@ -13,8 +14,14 @@ from numpy.typing import NDArray
 
 from ltbench.api import DataError, Dataset, Decode, Facts, HParams, Split, UsageError, hparam
 from ltbench.data.fetch import Source, wrong_content
-from ltbench.data.image_files import files_fingerprint, is_image, read_image
-from ltbench.data.splits import hold_out, pair_generator
+from ltbench.data.image_files import (
+    FolderImages,
+    files_fingerprint,
+    folder_images,
+    read_image,
+    stamps_fingerprint,
+)
+from ltbench.data.splits import held_out, pair_generator
 from ltbench_datasets.official_split import find_official, read_official
 from ltbench_datasets.sources import fetch_sources, where_to_put
 
@@ -89,20 +96,7 @@ class DomainFolders(Dataset):
 
     def split(self) -> Split:
         """Return the official table where its file is there, else one by the rule."""
-        if self.official is not None:
-            return read_official(self.official, self.facts)
-        parts: dict[str, str] = {}
-        pairs: dict[str, tuple[int, int]] = {}
-        rule = self.facts.details["split"]
-        for (domain, label), names in sorted(self._images.items()):
-            generator = pair_generator(self.hparams.data_seed, domain, label)
-            parts |= hold_out(names, rule["val"], rule["test"], generator)
-            place = self.facts.domains.index(domain), self.facts.classes.index(label)
-            pairs |= dict.fromkeys(names, place)
-        rows = [(n, pairs[n][1], pairs[n][0], parts[n]) for n in sorted(parts)]
-        if not rows:
-            raise DataError(f"{self.root} holds no image of the classes of {self.name}")
-        return Split.from_rows(rows, (len(self.facts.domains), len(self.facts.classes)))
+        return read_official(self.official, self.facts) if self.official else self._by_rule
 
     def decoder(self, split: Split) -> Decode:
         """Return the function that reads image ``i`` from its file."""
@@ -115,23 +109,45 @@ class DomainFolders(Dataset):
 
     def fingerprint(self, split: Split) -> str:
         """Return text that changes with any file's size or time."""
-        return files_fingerprint(self.root, self._files(split))
+        if split is not self.__dict__.get("_by_rule"):
+            return files_fingerprint(self.root, self._files(split))
+        # The listing that made the split has seen every file already.
+        stamps = (found.stamps.tolist() for found in self._images.values())
+        rows = zip(self._files(split), itertools.chain.from_iterable(stamps), strict=True)
+        return stamps_fingerprint((name, size, time) for name, (size, time) in rows)
 
     def verify(self, split: Split) -> list[str]:
         """Compare counts, the official file's checksum, and the tree with the table."""
         return [*super().verify(split), *self._official_differences(), *self._strays(split)]
 
     @cached_property
-    def _images(self) -> dict[tuple[str, str], list[str]]:
-        """The images of every domain and class that is there, named as in official files."""
-        found: dict[tuple[str, str], list[str]] = {}
-        left_out = self._left_out
-        for domain in self.facts.domains:
-            classes = self._class_folders.get(_plain(domain), {})
-            for label in self.facts.classes:
-                if folder := classes.get(_plain(label)):
-                    names = (f"{domain}/{label}/{p.name}" for p in folder.iterdir() if is_image(p))
-                    found[domain, label] = [name for name in names if name not in left_out]
+    def _by_rule(self) -> Split:
+        """The table that the quota rule makes, sorted by image."""
+        rule, seed = self.facts.details["split"], self.hparams.data_seed
+        images, columns = list[str](), [np.zeros((3, 0), np.int64)]
+        for (domain, label), found in self._images.items():
+            images += [f"{domain}/{label}/{name}" for name in found.names]
+            generator, count = pair_generator(seed, domain, label), len(found.names)
+            parts = held_out(count, rule["val"], rule["test"], generator)
+            place = self.facts.classes.index(label), self.facts.domains.index(domain)
+            columns.append(np.vstack([np.tile(np.array([place]).T, count), parts]))
+        if not images:
+            raise DataError(f"{self.root} holds no image of the classes of {self.name}")
+        shape = (len(self.facts.domains), len(self.facts.classes))
+        y, d, part = np.hstack(columns)
+        return Split(np.array(images), y, d, part, shape)
+
+    @cached_property
+    def _images(self) -> dict[tuple[str, str], FolderImages]:
+        """The images of every domain and class that is there, sorted by their official names."""
+        found: dict[tuple[str, str], FolderImages] = {}
+        pairs = itertools.product(self.facts.domains, self.facts.classes)
+        for domain, label in sorted(pairs, key=lambda pair: f"{pair[0]}/{pair[1]}/"):
+            folder = self._class_folders.get(_plain(domain), {}).get(_plain(label))
+            if folder:
+                found[domain, label] = _without(
+                    folder_images(folder), self._left_out.get((domain, label), set())
+                )
         return found
 
     @cached_property
@@ -140,11 +156,16 @@ class DomainFolders(Dataset):
         return {domain: _subfolders(folder) for domain, folder in domains.items()}
 
     @cached_property
-    def _left_out(self) -> set[str]:
+    def _left_out(self) -> dict[tuple[str, str], set[str]]:
         """The images of the published list that the benchmark leaves out, where it is there."""
         name = self.facts.details["layout"].get("leave_out")
         path = find_official(self.root, name) if name else None
-        return set(path.read_text(encoding="utf-8").split()) if path else set()
+        found: dict[tuple[str, str], set[str]] = defaultdict(set)
+        for line in path.read_text(encoding="utf-8").splitlines() if path else ():
+            *pair, image = line.strip().split("/")
+            if len(pair) == 2:
+                found[pair[0], pair[1]].add(image)
+        return found
 
     def _files(self, split: Split) -> list[str]:
         """Return the paths below the root, with the folders spelled as they are there."""
@@ -175,7 +196,9 @@ class DomainFolders(Dataset):
 
     def _strays(self, split: Split) -> list[str]:
         """Return sentences on images that only the table or only the tree has."""
-        there = {name for names in self._images.values() for name in names}
+        there = {
+            f"{d}/{c}/{name}" for (d, c), found in self._images.items() for name in found.names
+        }
         listed = set(split.images.tolist())
         lines = [_summary("is not there", listed - there), _summary("is extra", there - listed)]
         known = {_plain(name) for name in self.facts.classes}
@@ -187,6 +210,14 @@ class DomainFolders(Dataset):
                     if name not in known
                 ]
         return [line for line in lines if line]
+
+
+def _without(images: FolderImages, names: set[str]) -> FolderImages:
+    """Return the images of a folder except those of some names."""
+    if not names:
+        return images
+    keep = [i for i, name in enumerate(images.names) if name not in names]
+    return FolderImages([images.names[i] for i in keep], images.stamps[keep])
 
 
 def _summary(what: str, names: set[str]) -> str:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import os
+import unicodedata
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from ltbench.api import DataError
 from ltbench.data.image_files import is_image
@@ -23,8 +25,7 @@ ONE_DOMAIN = "images"
 COLUMNS = ("path", "label", "domain", "split")
 
 
-@dataclass(frozen=True)
-class Item:
+class Item(NamedTuple):
     """An image with what its place says of it.
 
     Attributes:
@@ -41,31 +42,29 @@ class Item:
 
 
 def walk(root: Path) -> list[Item]:
-    """Return the images of ``root/[part/][domain/]class/*``, sorted by path.
+    """Return the images of ``root/[part/][domain/]class/*``, sorted by folder and name.
 
     The folders directly below ``root`` are parts where all of them are named so.
 
     Raises:
         DataError: images lie at different depths, so that classes and domains cannot be told.
     """
-    paths = sorted(path.relative_to(root) for path in _images(root))
-    tops = {path.parts[0].lower() for path in paths if len(path.parts) > 1}
+    folders = sorted(_folders(root))
+    tops = {folder[0].lower() for folder, _ in folders if folder}
     skip = 1 if len(tops) > 1 and tops <= PARTS.keys() else 0
-    depths = {len(path.parts) - skip: path for path in paths}
-    if len(depths) > 1 or (depths and not depths.keys() <= {2, 3}):
-        examples = " and ".join(f"'{path.as_posix()}'" for path in depths.values())
+    depths = {len(folder) - skip: "/".join((*folder, names[0])) for folder, names in folders}
+    if len(depths) > 1 or not depths.keys() <= {1, 2}:
+        examples = " and ".join(f"'{path}'" for path in depths.values())
         raise DataError(
             f"{root} is neither root/class/* nor root/domain/class/*: it holds {examples}"
         )
-    return [
-        Item(
-            path=path.as_posix(),
-            label=path.parts[-2],
-            domain=path.parts[-3] if len(path.parts) - skip == 3 else ONE_DOMAIN,
-            part=PARTS[path.parts[0].lower()] if skip else "",
-        )
-        for path in paths
-    ]
+    items = []
+    for folder, names in folders:
+        place, label = "/".join(folder), _composed(folder[-1])
+        domain = _composed(folder[-2]) if len(folder) - skip == 2 else ONE_DOMAIN
+        part = PARTS[folder[0].lower()] if skip else ""
+        items += [Item(f"{place}/{name}", label, domain, part) for name in names]
+    return items
 
 
 def read_table(table: Path) -> list[Item]:
@@ -99,17 +98,37 @@ def _row(table: Path, line: int, row: dict[str, str]) -> Item:
         raise DataError(f"{table}, line {line}: split is '{part}'; use train, val or test")
     if path.is_absolute() or ".." in path.parts:
         raise DataError(f"{table}, line {line}: '{path}' does not lie below the CSV's folder")
-    return Item(
-        path.as_posix(), values["label"], values["domain"] or ONE_DOMAIN, PARTS.get(part, "")
-    )
+    label, domain = _composed(values["label"]), _composed(values["domain"] or ONE_DOMAIN)
+    return Item(path.as_posix(), label, domain, PARTS.get(part, ""))
 
 
-def _images(folder: Path) -> Iterator[Path]:
-    """Yield the image files below ``folder``, passing over hidden files and folders."""
-    for child in folder.iterdir():
-        if child.name.startswith("."):
-            continue
-        if child.is_dir():
-            yield from _images(child)
-        elif is_image(child):
-            yield child
+def _composed(name: str) -> str:
+    """Return a name with its accents as one system writes them; others write them apart."""
+    return unicodedata.normalize("NFC", name)
+
+
+def _folders(root: Path) -> Iterator[tuple[tuple[str, ...], list[str]]]:
+    """Yield every folder that holds images, as names below ``root``, with its sorted images.
+
+    What is hidden is passed over.
+    """
+    waiting: list[tuple[tuple[str, ...], tuple[os.stat_result, ...]]] = [((), (root.stat(),))]
+    while waiting:
+        folder, above = waiting.pop()
+        names = []
+        try:
+            with os.scandir(root.joinpath(*folder)) as entries:
+                for entry in entries:
+                    if entry.name.startswith("."):
+                        continue
+                    if not entry.is_dir():
+                        names.append(entry.name)
+                        continue
+                    status = entry.stat()
+                    # A link to a folder above it would never end.
+                    if not any(os.path.samestat(status, other) for other in above):
+                        waiting.append(((*folder, entry.name), (*above, status)))
+        except OSError as error:
+            raise DataError(f"{error.filename or root} cannot be read: {error.strerror}") from error
+        if images := sorted(filter(is_image, names)):
+            yield folder, images

@@ -109,7 +109,14 @@ class ImageFolder(Dataset):
 
     def fingerprint(self, split: Split) -> str:
         """Return text that changes with any file's size or time."""
-        return files_fingerprint(self.base, split.images)
+        # Half a million files take seconds, and a run asks more than once.
+        if split.sha256 not in self._fingerprints:
+            self._fingerprints[split.sha256] = files_fingerprint(self.base, split.images)
+        return self._fingerprints[split.sha256]
+
+    @cached_property
+    def _fingerprints(self) -> dict[str, str]:
+        return {}
 
     @cached_property
     def _items(self) -> list[Item]:

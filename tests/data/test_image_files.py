@@ -7,7 +7,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ltbench.data.image_files import files_fingerprint, is_image, read_image
+from ltbench.data.image_files import (
+    files_fingerprint,
+    folder_images,
+    is_image,
+    read_image,
+    stamps_fingerprint,
+)
 from ltbench.errors import DataError
 
 RED = (200, 30, 40)
@@ -118,6 +124,25 @@ def test_a_huge_image_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def test_which_files_are_images() -> None:
     names = ["a.jpg", "b.JPEG", "c.png", ".hidden.jpg", "notes.txt", "Thumbs.db", "._a.jpg"]
     assert [name for name in names if is_image(Path(name))] == ["a.jpg", "b.JPEG", "c.png"]
+    assert [name for name in names if is_image(name)] == ["a.jpg", "b.JPEG", "c.png"]
+    assert not is_image("jpg")
+
+
+def test_the_images_of_a_folder(tmp_path: Path) -> None:
+    for name in ("b.jpg", "a.PNG", ".hidden.jpg", "notes.txt"):
+        saved(tmp_path / "new.png", "RGB", RED)
+        (tmp_path / "new.png").rename(tmp_path / name)
+    (tmp_path / "folder.jpg").mkdir()
+    found = folder_images(tmp_path)
+    assert found.names == ["a.PNG", "b.jpg"]
+    stamped = [(n, *row) for n, row in zip(found.names, found.stamps.tolist(), strict=True)]
+    assert stamps_fingerprint(stamped) == files_fingerprint(tmp_path, found.names)
+    assert folder_images(tmp_path / "folder.jpg").stamps.shape == (0, 2)
+    with pytest.raises(DataError, match="gone cannot be read: No such file"):
+        folder_images(tmp_path / "gone")
+    (tmp_path / "c.jpg").symlink_to("gone.jpg")
+    with pytest.raises(DataError, match=r"c\.jpg cannot be read: No such file"):
+        folder_images(tmp_path)
 
 
 def test_the_fingerprint_follows_content_and_time(tmp_path: Path) -> None:

@@ -66,6 +66,63 @@ def test_an_index_of_half_a_million_images(tmp_path: Path, capsys) -> None:
     assert not found["torch"]
 
 
+PLANT = textwrap.dedent("""
+    import os, sys
+    from pathlib import Path
+    from ltbench.plugins.facts import registry_facts
+
+    facts, planted = registry_facts("domainnet-mlt"), 0
+    for domain, counts in facts.counts.items():
+        share, more = divmod(sum(counts), len(facts.classes))
+        for c, label in enumerate(facts.classes):
+            folder = Path(sys.argv[1], "domain_net", domain, label)
+            folder.mkdir(parents=True)
+            for i in range(share + (c < more)):
+                os.close(os.open(f"{folder}/{domain}_{c + 1:03}_{i + 1:06}.jpg", os.O_CREAT))
+                planted += 1
+    print(planted)
+""")
+
+OPEN_NAME = textwrap.dedent("""
+    import json, re, sys, time
+    from pathlib import Path
+    from ltbench.data.catalogue import open_dataset
+    from ltbench.data.store import store_folder
+    from ltbench.plugins.names import parse_name
+
+    began, cpu = time.monotonic(), time.process_time()
+    dataset, split = open_dataset(parse_name(sys.argv[1]), Path(sys.argv[2]))
+    store_folder(dataset, split)
+    status = Path("/proc/self/status").read_text()
+    print(json.dumps({
+        "seconds": time.monotonic() - began, "cpu": time.process_time() - cpu,
+        "megabytes": int(re.search("VmHWM: +(\\d+)", status.replace("\\t", " "))[1]) / 1024,
+        "images": len(split), "torch": "torch" in sys.modules,
+    }))
+""")
+
+
+@pytest.mark.slow
+def test_half_a_million_files_open_by_name(tmp_path: Path, capsys) -> None:
+    """As many empty files as DomainNet has images: every one is listed and looked at once."""
+    command = [sys.executable, "-c"]
+    planted = subprocess.run([*command, PLANT, str(tmp_path)], capture_output=True, check=True)
+    assert int(planted.stdout) == IMAGES
+    for name in ("domainnet-mlt", f"image-folder[root={tmp_path}/domain_net]"):
+        done = subprocess.run(
+            [*command, OPEN_NAME, name, str(tmp_path)], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        found = json.loads(done.stdout)
+        with capsys.disabled():
+            print(f" [{name.partition('[')[0]} {found['seconds']:.1f} s, ", end="")
+            print(f"{found['cpu']:.1f} s of processor, {found['megabytes']:.0f} MB]", end="")
+        assert found["images"] == IMAGES
+        assert found["cpu"] < 12
+        assert found["megabytes"] < 500
+        assert not found["torch"]
+
+
 COMMANDS = textwrap.dedent("""
     import sys
     from ltbench.cli.main import main

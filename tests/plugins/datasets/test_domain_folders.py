@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 from collections.abc import Callable
@@ -110,6 +111,23 @@ def test_the_official_file_wins_and_missing_images_are_named(
     assert "the first that is not there is 'photo/dog/1.jpg'" in " ".join(dataset.verify(split))
     with pytest.raises(DataError, match=r"photo/dog/1\.jpg cannot be read"):
         dataset.fingerprint(split)
+
+
+def test_each_file_is_looked_at_once(
+    data_dir: Path, write_image: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant("officehome-mlt", data_dir / "OfficeHome", write_image, {"Real World": "RealWorld"})
+    dataset = create_dataset(Name("officehome-mlt"), data_dir)
+    looked, stat = [], os.stat
+    monkeypatch.setattr(os, "stat", lambda path, **more: looked.append(path) or stat(path, **more))
+    split = dataset.split()
+    found = [dataset.fingerprint(split), dataset.fingerprint(dataset.split())]
+    assert len([path for path in looked if str(path).endswith(".jpg")]) == len(split) == 60
+    monkeypatch.undo()
+    # Whether the listing or the table gives the files, the decoded images are the same.
+    copy = dataclasses.replace(split)
+    assert found == [dataset.fingerprint(copy)] * 2
+    assert split.images.tolist() == sorted(split.images)
 
 
 def test_stray_folders_and_files_are_no_domains_or_classes(
