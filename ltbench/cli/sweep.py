@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,6 +20,8 @@ from ltbench.executors.base import Executor, Stopped
 from ltbench.executors.observation import Observation
 from ltbench.plugins.manager import get_plugins
 from ltbench.results.folder import RunFolder
+from ltbench.sweeps.record import PlannedRun, write_record
+from ltbench.sweeps.steps import total_steps
 from ltbench.training.job import Job
 from ltbench.training.plan import Plan, Request
 from ltbench.training.spec import RunSpec
@@ -83,6 +86,7 @@ class Sweep:
         Raises:
             SweepStopped: the user pressed Ctrl-C.
         """
+        self._record(len(executor.slots.devices))
         open_jobs = [job for job in jobs if not RunFolder(job.folder).done]
         self.outcomes.update({job.folder: "done" for job in jobs})
         plugins = get_plugins()
@@ -100,6 +104,24 @@ class Sweep:
             finally:
                 plugins.call("ltbench_sweep_finished")
         return sum(outcome in ("failed", "diverged") for outcome in self.outcomes.values())
+
+    def _record(self, slots: int) -> None:
+        """Leave word of what this command sets out to do; the runs go on without it too."""
+        runs = [
+            PlannedRun(
+                str(spec.folder(Path())),
+                spec.label,
+                spec.dataset.name,
+                spec.algo,
+                spec.seed,
+                total_steps(spec),
+            )
+            for spec in self.plan.specs
+        ]
+        try:
+            write_record(self.out, ["ltbench", *sys.argv[1:]], runs, slots)
+        except OSError as error:
+            click.echo(f"Warning: no record of this sweep: {error}", err=True)
 
     def conclude(self, *, as_json: bool, leaderboard: bool) -> None:
         """Print what came of the runs, the table, and what to type next."""
@@ -120,7 +142,7 @@ class Sweep:
             names = sorted({spec.dataset.name for spec in self.plan.specs})
             click.echo(render(self.out, datasets=names))
         click.echo(f"The runs lie in {self.out}/. Next:")
-        click.echo(f"  ltbench leaderboard {self.out} --format markdown -o leaderboard.md")
+        click.echo(f"  ltbench leaderboard {self.out} -o leaderboard.md")
 
 
 def check_writable(out: Path) -> None:

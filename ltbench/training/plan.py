@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -69,18 +69,44 @@ def plan_runs(request: Request) -> Plan:
     """
     chains = [chain for text in request.algos for chain in parse_chains(text)]
     names = [name for text in request.datasets for name in parse_names(text)]
-    opened = [(name, *open_dataset(name, request.data_dir)) for name in names]
+    settings = [_open(request, name) for name in names]
     specs: dict[tuple[str, str, int], RunSpec] = {}
-    for (_, dataset, split), chain, seed in itertools.product(opened, chains, request.seeds):
-        spec = _spec(request, dataset, split, _on_algorithm(chain), seed)
-        specs.setdefault((spec.dataset.name, spec.hash, seed), spec)
-    return Plan(tuple(specs.values()), tuple((dataset, split) for _, dataset, split in opened))
+    for setting, chain in itertools.product(settings, chains):
+        first = _spec(request, setting, _on_algorithm(chain), request.seeds[0])
+        for seed in request.seeds:
+            specs.setdefault((first.dataset.name, first.hash, seed), replace(first, seed=seed))
+    return Plan(tuple(specs.values()), tuple((s.dataset, s.split) for s in settings))
 
 
-def _spec(
-    request: Request, dataset: Dataset, split: Split, chain: list[Name], seed: int
-) -> RunSpec:
+@dataclass(frozen=True)
+class _Setting:
+    """What all runs on one data set share, found once however many they are."""
+
+    dataset: Dataset
+    split: Split
+    facts: Facts
+    component: Component
+    protocol: Protocol
+    backbone: BackboneSpec
+    data: dict[str, Any]
+    trained: int  # domains with training images
+
+
+def _open(request: Request, name: Name) -> _Setting:
+    dataset, split = open_dataset(name, request.data_dir)
     facts = dataset.facts
+    return _Setting(
+        dataset,
+        split,
+        facts,
+        Component(dataset.name, dataset.hparams.as_dict()),
+        *_protocol(request, facts, split),
+        describe(facts, split),
+        int((split.counts("train").sum(axis=1) > 0).sum()),
+    )
+
+
+def _spec(request: Request, setting: _Setting, chain: list[Name], seed: int) -> RunSpec:
     plugins = get_plugins()
     first = plugins["algorithms"].get(chain[0].name)
     rest = [plugins["stages"].get(name.name) for name in chain[1:]]
@@ -88,8 +114,7 @@ def _spec(
         entry.load().HParams.from_options(name.options, name.name)
         for entry, name in zip([first, *rest], chain, strict=True)
     ]
-    _check_domains(first, facts, split)
-    protocol, backbone = _protocol(request, facts, split)
+    _check_domains(first, setting)
     components = [
         Component(name.name, hparams.as_dict())
         for name, hparams in zip(chain, resolved, strict=True)
@@ -97,15 +122,15 @@ def _spec(
     return RunSpec(
         algorithm=components[0],
         stages=tuple(components[1:]),
-        dataset=Component(dataset.name, dataset.hparams.as_dict()),
-        split=split.sha256,
-        protocol=protocol,
-        backbone=backbone,
+        dataset=setting.component,
+        split=setting.split.sha256,
+        protocol=setting.protocol,
+        backbone=setting.backbone,
         precision=request.precision,
         seed=seed,
         label="+".join(_label(n.name, h) for n, h in zip(chain, resolved, strict=True)),
-        plugins=_versions([first, *rest, plugins["datasets"].get(dataset.name)]),
-        data=describe(facts, split),
+        plugins=_versions([first, *rest, plugins["datasets"].get(setting.dataset.name)]),
+        data=setting.data,
     )
 
 
@@ -132,13 +157,12 @@ def _on_algorithm(chain: list[Name]) -> list[Name]:
     return [Name(base), *chain]
 
 
-def _check_domains(entry: Entry, facts: Facts, split: Split) -> None:
-    there = int((split.counts("train").sum(axis=1) > 0).sum())
+def _check_domains(entry: Entry, setting: _Setting) -> None:
     needed = entry.load().min_domains
-    if there < needed:
+    if setting.trained < needed:
         raise UsageError(
             f"'{entry.name}' needs at least {needed} domains with training images and "
-            f"'{facts.name}' has {there}: choose another algorithm or data set"
+            f"'{setting.facts.name}' has {setting.trained}: choose another algorithm or data set"
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
@@ -93,7 +94,7 @@ class RunSpec:
         }
         return {**identity, "plugins": self.plugins} if self.plugins else identity
 
-    @property
+    @cached_property
     def hash(self) -> str:
         """Twelve hexadecimal digits of the identity's SHA-256."""
         return canonical_hash(self.identity())

@@ -65,7 +65,18 @@ def test_it_trains_every_run_and_prints_the_table(finished):
     assert "[6/6]" in stderr, "progress is readable when piped"
     assert "bsoftmax" in stdout
     assert "boda+crt" in stdout
-    assert f"ltbench leaderboard {out}" in stdout
+    assert f"ltbench leaderboard {out} -o leaderboard.md" in stdout
+
+
+def test_the_sweep_leaves_a_record_of_all_its_runs(finished):
+    record = json.loads(next((finished[0] / ".sweeps").glob("*.json")).read_text())
+    runs = {run["folder"]: run for run in record["runs"]}
+    assert runs.keys() == results(finished[0]).keys()
+    assert {run["label"]: run["steps"] for run in runs.values()} == {
+        "erm": 12, "bsoftmax": 12, "boda+crt": 24,
+    }  # fmt: skip
+    assert "run" in record["command"]
+    assert record["slots"] == 1
 
 
 def test_the_result_has_the_names_that_tables_use(finished):
