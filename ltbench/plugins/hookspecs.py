@@ -3,6 +3,11 @@
 Registration hooks receive ``register(name, target, summary=…)``, where ``target`` is a lazy
 ``"module:Class"`` string or the class itself. Observer hooks are called in the process that
 started the sweep, never inside a training step.
+
+An implementation may leave out arguments that it does not need. A plugin module may say which
+version of these specifications it was built for, ``__ltbench_hooks__ = 1``; with another one it is
+refused with a sentence that names both. :data:`VERSION` grows when a hook is removed or loses or
+renames an argument; new hooks and new arguments leave it as it is.
 """
 
 from __future__ import annotations
@@ -17,6 +22,9 @@ if TYPE_CHECKING:
     import click
 
     from ltbench.training.spec import RunSpec
+
+VERSION = 1
+"""Version of the hook specifications."""
 
 hookspec = pluggy.HookspecMarker("ltbench")
 

@@ -3,6 +3,7 @@
 Environment variables:
     ``LTBENCH_PLUGINS``: comma list of entry-point or distribution names; only those load.
     ``LTBENCH_PLUGINS_STRICT``: ``1`` makes a broken plugin or a collision fatal.
+    ``LTBENCH_PLUGIN_PATH``: single files that are plugins; see :mod:`ltbench.plugins.files`.
 """
 
 from __future__ import annotations
@@ -14,16 +15,21 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import Distribution, EntryPoint, entry_points
+from pathlib import Path
 from typing import Any
 
 import pluggy
 
 from ltbench import __version__
-from ltbench.errors import PluginError
+from ltbench.errors import LtbenchError, PluginError
 from ltbench.plugins import hookspecs
+from ltbench.plugins.files import content_hash, load_plugin_file, plugin_files
 from ltbench.plugins.registry import Entry, Registry
+from ltbench.plugins.versions import check_statement, register_checked
 
 GROUP = "ltbench"
+# A plugin that wants to end the program at its import is broken like any other.
+FAILURES = (Exception, SystemExit)
 CORE = "core"  # the entry point without which nothing runs; LTBENCH_PLUGINS never excludes it
 KINDS = {
     "algorithms": "algorithm",
@@ -58,6 +64,7 @@ class Plugins:
         self.registries = {kinds: Registry(kind) for kinds, kind in KINDS.items()}
         self.broken: list[BrokenPlugin] = []
         self._sources: dict[str, tuple[str, str]] = {}
+        self._said: set[str] = set()
 
     def __getitem__(self, kinds: str) -> Registry:
         return self.registries[kinds]
@@ -70,12 +77,13 @@ class Plugins:
         self._sources[name] = (distribution, version)
         entries: list[tuple[str, Entry]] = []
         try:
-            self.hooks.register(module, name=name)
+            check_statement(module, distribution)
+            register_checked(self.hooks, module, name)
             for kinds, kind in KINDS.items():
                 register = _collector(entries, kinds, kind, distribution, version)
                 for implementation in self._implementations(f"ltbench_{kinds}", name):
                     implementation(register=register)
-        except Exception as error:
+        except FAILURES as error:
             self.report(name, error)
             if self.hooks.has_plugin(name):
                 self.hooks.unregister(name=name)
@@ -83,10 +91,21 @@ class Plugins:
         for kinds, entry in entries:
             self.registries[kinds].add(entry)
 
-    def report(self, plugin: str, error: BaseException) -> None:
-        """Record that ``plugin`` raised ``error``."""
-        cause = f"{type(error).__name__}: {error}"
+    def fail(self, name: str, distribution: str, version: str, error: BaseException) -> None:
+        """Record a plugin that could not even be imported."""
+        self._sources[name] = (distribution, version)
+        self.report(name, error)
+
+    def report(self, plugin: str, error: BaseException, hook: str = "") -> None:
+        """Record that ``plugin`` raised ``error``; only the first time for each plugin.
+
+        An observer that cannot do its work fails at every step of every run.
+        """
+        if any(broken.plugin == plugin for broken in self.broken):
+            return
+        cause = str(error) if isinstance(error, LtbenchError) else _described(error)
         distribution, version = self._sources.get(plugin, ("unknown", "?"))
+        cause = f"{cause} (in {hook})" if hook else cause
         self.broken.append(BrokenPlugin(plugin, distribution, version, cause))
 
     def call(self, hook: str, **arguments: Any) -> None:
@@ -95,8 +114,8 @@ class Plugins:
             accepted = {k: v for k, v in arguments.items() if k in implementation.argnames}
             try:
                 implementation.function(**accepted)
-            except Exception as error:
-                self.report(implementation.plugin_name, error)
+            except FAILURES as error:
+                self.report(implementation.plugin_name, error, hook)
 
     @contextlib.contextmanager
     def observing(
@@ -104,23 +123,35 @@ class Plugins:
     ) -> Iterator[None]:
         """Have ``observer``'s hooks called too, for as long as the context lasts.
 
+        One whose hooks do not fit is reported and does not watch.
+
         Args:
             name: to report it under; no other plugin's.
             observer: an object with hook implementations.
             distribution: that it comes from.
             version: of that distribution.
         """
-        self.hooks.register(observer, name=name)
         self._sources[name] = (distribution, version)
+        try:
+            register_checked(self.hooks, observer, name)
+        except FAILURES as error:
+            self.report(name, error)
         try:
             yield
         finally:
-            self.hooks.unregister(name=name)
+            if self.hooks.has_plugin(name):
+                self.hooks.unregister(name=name)
 
     def problems(self) -> list[str]:
         """Return one sentence per broken plugin and per ambiguous name."""
         collisions = [c for registry in self.registries.values() for c in registry.collisions()]
         return [str(broken) for broken in self.broken] + collisions
+
+    def new_problems(self) -> list[str]:
+        """Return those of :meth:`problems` that this method has not returned before."""
+        new = [problem for problem in self.problems() if problem not in self._said]
+        self._said.update(new)
+        return new
 
     def _implementations(self, hook: str, plugin: str) -> Iterator[Callable[..., None]]:
         for implementation in getattr(self.hooks.hook, hook).get_hookimpls():
@@ -143,11 +174,12 @@ def discover() -> Plugins:
             continue
         try:
             module = entry_point.load()
-        except Exception as error:
-            plugins._sources[entry_point.name] = (owner, version)
-            plugins.report(entry_point.name, error)
+        except FAILURES as error:
+            plugins.fail(_free_name(plugins, entry_point.name, owner), owner, version, error)
             continue
         plugins.add(_free_name(plugins, entry_point.name, owner), module, owner, version)
+    for path in plugin_files():
+        _add_file(plugins, path)
     if os.environ.get("LTBENCH_PLUGINS_STRICT") == "1" and (problems := plugins.problems()):
         raise PluginError(problems[0])
     return plugins
@@ -165,8 +197,26 @@ def _entry_points() -> Iterator[tuple[Distribution, EntryPoint]]:
     return iter(sorted(found, key=lambda pair: (pair[0].name, pair[1].name)))
 
 
+def _add_file(plugins: Plugins, path: Path) -> None:
+    """Take in a plugin that is a file; its distribution is its name and its version its content."""
+    name, version = path.stem, "?"
+    if name in plugins._sources:
+        name = str(path)
+    try:
+        version = content_hash(path)
+        module = load_plugin_file(path)
+    except FAILURES as error:
+        plugins.fail(name, path.name, version, error)
+        return
+    plugins.add(name, module, path.name, version)
+
+
 def _free_name(plugins: Plugins, name: str, owner: str) -> str:
-    return f"{owner}:{name}" if plugins.hooks.has_plugin(name) else name
+    return f"{owner}:{name}" if name in plugins._sources else name
+
+
+def _described(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"
 
 
 def _collector(

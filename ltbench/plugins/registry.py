@@ -20,8 +20,8 @@ class Entry:
         name: what a user types.
         target: ``"module:attribute"``, or the object itself.
         summary: one line.
-        distribution: name of the installed distribution that registered it.
-        version: that distribution's version.
+        distribution: name of the installed distribution, or of the file, that registered it.
+        version: that distribution's version, or the hash of the file's content.
     """
 
     kind: str
@@ -42,7 +42,7 @@ class Entry:
         module, _, attribute = self.target.partition(":")
         try:
             return getattr(importlib.import_module(module), attribute)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise PluginError(
                 f"{self.kind} '{self.name}' of {self.distribution} {self.version} cannot be "
                 f"loaded from {self.target}: {type(error).__name__}: {error}"

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any, ClassVar, Self
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ltbench.plugins.algorithm import Algorithm
+from ltbench.plugins.backbone import Backbone
 from ltbench.plugins.batch import TrainInfo
 
 
@@ -28,9 +29,19 @@ class Stage(Algorithm):
 
     def __init__(self, base: Algorithm, train_info: TrainInfo, hparams: Any) -> None:
         super().__init__(base.backbone, train_info, hparams)
+        # The backbone is the base's; as a module of both it would stand twice in every checkpoint.
+        del self._modules["backbone"]
         self.base = base
+        self.register_load_state_dict_pre_hook(  # type: ignore[no-untyped-call]
+            _drop_second_backbone
+        )
         self.precision = base.precision
         self.base.requires_grad_(not self.frozen)
+
+    @property
+    def backbone(self) -> Backbone:  # type: ignore[override]
+        """The backbone of ``base``."""
+        return self.base.backbone
 
     @classmethod
     def steps(cls, steps: int, hparams: Any) -> int:
@@ -48,3 +59,9 @@ class Stage(Algorithm):
         if self.frozen:
             self.base.eval()
         return self
+
+
+def _drop_second_backbone(module: nn.Module, state: dict[str, Any], prefix: str, *_: Any) -> None:
+    """Take checkpoints in which a stage named the backbone a second time."""
+    for key in [key for key in state if key.startswith(f"{prefix}backbone.")]:
+        del state[key]
