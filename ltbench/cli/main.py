@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 import traceback
+from pathlib import Path
 from typing import Any
 
 import click
@@ -12,7 +13,17 @@ import click
 from ltbench import __version__
 from ltbench.errors import LtbenchError, suggestion
 
-COMMANDS = ("run", "leaderboard", "stats", "figures", "tables", "report", "plugins", "data")
+COMMANDS = (
+    "run",
+    "leaderboard",
+    "stats",
+    "figures",
+    "tables",
+    "report",
+    "plugins",
+    "data",
+    "status",
+)
 INTERRUPTED = 130  # the shell's own code for a program that Ctrl-C ended
 
 
@@ -46,12 +57,22 @@ class _Group(click.Group):
             kind = type(error).__name__
             click.echo(f"Error: {kind}: {error} (ltbench --debug shows where)", err=True)
             sys.exit(1)
+        finally:
+            _warn_of_plugins()
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="ltbench")
 @click.option("--debug", is_flag=True, envvar="LTBENCH_DEBUG", help="Show tracebacks of errors.")
-def cli(debug: bool) -> None:
+@click.option(
+    "--plugin",
+    "plugins",
+    multiple=True,
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Load a Python file as a plugin; repeatable. LTBENCH_PLUGIN_PATH does the same.",
+)
+def cli(debug: bool, plugins: tuple[Path, ...]) -> None:
     """Compare training methods for long-tailed and multi-domain image classification.
 
     \b
@@ -59,21 +80,34 @@ def cli(debug: bool) -> None:
       ltbench run --algo erm,boda --dataset digits-mini-mlt --seeds 5
       ltbench leaderboard
       ltbench plugins list
+      ltbench --plugin my_idea.py run --algo erm,my-idea --dataset digits-mini-mlt
     """
 
 
 def main() -> None:
     """Run the command line."""
+    from ltbench.plugins.files import add_plugin_files
     from ltbench.plugins.manager import get_plugins
 
     for command in COMMANDS:
         importlib.import_module(f"ltbench.cli.{command}").ltbench_commands(cli)
+    # Plugins bring commands, so that --plugin must be read before the command line as a whole is;
+    # what is wrong with it is said then.
+    early = cli.make_context("ltbench", sys.argv[1:], resilient_parsing=True)
+    add_plugin_files(early.params.get("plugins") or ())
     try:
         plugins = get_plugins()
     except LtbenchError as error:
         click.echo(f"Error: {error}", err=True)
         sys.exit(error.exit_code)
     plugins.call("ltbench_commands", cli=cli)
-    for problem in plugins.problems():
-        click.echo(f"Warning: {problem}", err=True)
+    _warn_of_plugins()
     cli()
+
+
+def _warn_of_plugins() -> None:
+    """Say once what is wrong with plugins: before a command, and after it what came up in it."""
+    from ltbench.plugins.manager import get_plugins
+
+    for problem in get_plugins().new_problems():
+        click.echo(f"Warning: {problem}", err=True)

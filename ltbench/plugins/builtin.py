@@ -49,3 +49,8 @@ def ltbench_executors(register: Register) -> None:
         "ltbench.executors.local:LocalExecutor",
         summary="Worker processes on this machine that stay up from run to run",
     )
+    register(
+        "slurm",
+        "ltbench.executors.slurm:SlurmExecutor",
+        summary="Job arrays on a SLURM cluster, requeued with their checkpoints",
+    )

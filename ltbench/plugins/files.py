@@ -59,9 +59,12 @@ def content_hash(path: Path) -> str:
 
     Only files beside it that are imported relatively (``from .helper import …``) count, and what
     those import in turn; without any it is the SHA-256 of the file itself.
+
+    Raises:
+        OSError: the file cannot be read.
     """
-    files: dict[str, bytes] = {}
-    waiting = [path]
+    files = {path.name: path.read_bytes()}
+    waiting = list(_beside(path, files[path.name]))
     while waiting:
         file = waiting.pop()
         name = file.relative_to(path.parent).as_posix()

@@ -37,6 +37,8 @@ class Bounds:
         search: the interval a search draws from, uniformly or (``log``) log-uniformly.
         log: whether the search is on the logarithm.
         help: one line for ``ltbench plugins info``.
+        names: the registry (``algorithms``, say) of the plugin that the value names, if any; a
+            run's identity then holds the version of that plugin too.
     """
 
     low: float | None = None
@@ -45,6 +47,7 @@ class Bounds:
     search: tuple[float, float] | None = None
     log: bool = False
     help: str = ""
+    names: str | None = None
 
 
 def hparam(
@@ -56,6 +59,7 @@ def hparam(
     search: tuple[float, float] | None = None,
     log: bool = False,
     help: str = "",
+    names: str | None = None,
 ) -> Any:
     """Declare a hyper-parameter of an :class:`HParams` class.
 
@@ -67,10 +71,11 @@ def hparam(
         search: interval that tuning draws from; ``(low, high)`` where both are given.
         log: draw on a logarithmic scale.
         help: one line of explanation.
+        names: the registry of the plugin that the value names, ``algorithms`` for example.
     """
     if search is None and low is not None and high is not None:
         search = (low, high)
-    bounds = Bounds(low, high, tuple(choices) if choices else None, search, log, help)
+    bounds = Bounds(low, high, tuple(choices) if choices else None, search, log, help, names)
     return dataclasses.field(default=default, metadata={"bounds": bounds})
 
 
@@ -150,6 +155,10 @@ def _convert(value: Any, wanted: Any, where: str) -> Any:
 
 
 def _check(value: Any, bounds: Bounds, where: str) -> None:
+    if isinstance(value, tuple):
+        for item in value:
+            _check(item, bounds, where)
+        return
     if bounds.choices is not None and value not in bounds.choices:
         known = ", ".join(map(format_value, bounds.choices))
         raise UsageError(f"{where} is not possible: choose one of {known}")

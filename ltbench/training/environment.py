@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 import ltbench
+from ltbench.plugins.manager import get_plugins
 from ltbench.training.job import Job
 
 LIBRARIES = ("torch", "torchvision", "timm", "numpy", "scipy", "scikit-learn", "pillow", "mlxtend")
@@ -32,6 +33,7 @@ def environment(job: Job, threads: int) -> dict[str, Any]:
         "distributions": {
             "ltbench": ltbench.__version__,
             **{name: version(name) for name in LIBRARIES},
+            **{entry.distribution: entry.version for entry in get_plugins()["metrics"]},
             **job.spec.plugins,
         },
     }

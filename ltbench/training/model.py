@@ -17,6 +17,7 @@ from ltbench.plugins.split import Split
 from ltbench.plugins.stage import Stage
 from ltbench.training.seeding import seed_torch
 from ltbench.training.spec import RunSpec
+from ltbench.training.used import check_used
 
 
 class ModelBuilder:
@@ -28,6 +29,9 @@ class ModelBuilder:
         split: of the data set.
         device: where the model lives.
         weights: local checkpoint for the backbone, if any.
+
+    Raises:
+        PluginError: a plugin is here in another version than the run was planned with.
     """
 
     def __init__(
@@ -38,6 +42,7 @@ class ModelBuilder:
         device: torch.device,
         weights: Path | None = None,
     ) -> None:
+        check_used(spec)
         self.spec, self.device, self.weights = spec, device, weights
         self.info = TrainInfo(
             counts=torch.from_numpy(split.counts("train")),

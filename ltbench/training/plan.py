@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ltbench.data.catalogue import open_dataset
-from ltbench.errors import DataError, UsageError
+from ltbench.errors import DataError, PluginError, UsageError
 from ltbench.models.catalogue import check_backbone
 from ltbench.models.weights import file_sha256
 from ltbench.plugins.dataset import Dataset
@@ -21,6 +21,7 @@ from ltbench.plugins.registry import Entry
 from ltbench.plugins.split import Split
 from ltbench.training.protocol import Protocol, epochs_to_steps, protocol_settings
 from ltbench.training.spec import BackboneSpec, Component, RunSpec
+from ltbench.training.used import used_plugins
 
 
 @dataclass(frozen=True)
@@ -54,10 +55,17 @@ class Request:
 
 @dataclass(frozen=True)
 class Plan:
-    """The runs of a sweep and the data sets that they use, ready."""
+    """The runs of a sweep and the data sets that they use, ready.
+
+    Attributes:
+        specs: the runs.
+        datasets: what they use.
+        left_out: one sentence per plugin that cannot be imported, whose runs are not in ``specs``.
+    """
 
     specs: tuple[RunSpec, ...]
     datasets: tuple[tuple[Dataset, Split], ...]
+    left_out: tuple[str, ...] = ()
 
 
 def plan_runs(request: Request) -> Plan:
@@ -66,16 +74,24 @@ def plan_runs(request: Request) -> Plan:
     Raises:
         UsageError: a name, value, file or combination is not possible.
         DataError: a data set is missing or broken.
+        PluginError: no algorithm that was asked for can be imported.
     """
     chains = [chain for text in request.algos for chain in parse_chains(text)]
     names = [name for text in request.datasets for name in parse_names(text)]
     settings = [_open(request, name) for name in names]
     specs: dict[tuple[str, str, int], RunSpec] = {}
+    broken: dict[str, PluginError] = {}
     for setting, chain in itertools.product(settings, chains):
-        first = _spec(request, setting, _on_algorithm(chain), request.seeds[0])
+        try:
+            first = _spec(request, setting, _on_algorithm(chain), request.seeds[0])
+        except PluginError as error:  # spoils its own runs alone
+            broken.setdefault(str(error), error)
+            continue
         for seed in request.seeds:
             specs.setdefault((first.dataset.name, first.hash, seed), replace(first, seed=seed))
-    return Plan(tuple(specs.values()), tuple((s.dataset, s.split) for s in settings))
+    if broken and not specs:
+        raise next(iter(broken.values()))
+    return Plan(tuple(specs.values()), tuple((s.dataset, s.split) for s in settings), tuple(broken))
 
 
 @dataclass(frozen=True)
@@ -129,7 +145,14 @@ def _spec(request: Request, setting: _Setting, chain: list[Name], seed: int) -> 
         precision=request.precision,
         seed=seed,
         label="+".join(_label(n.name, h) for n, h in zip(chain, resolved, strict=True)),
-        plugins=_versions([first, *rest, plugins["datasets"].get(setting.dataset.name)]),
+        plugins=used_plugins(
+            [
+                ("algorithms", components[0]),
+                *(("stages", stage) for stage in components[1:]),
+                ("datasets", setting.component),
+            ],
+            setting.backbone.name,
+        ),
         data=setting.data,
     )
 
@@ -187,8 +210,3 @@ def _protocol(request: Request, facts: Facts, split: Split) -> tuple[Protocol, B
 
 def _label(name: str, hparams: HParams) -> str:
     return str(Name(name, hparams.changed()))
-
-
-def _versions(entries: Sequence[Entry]) -> dict[str, str]:
-    """Return the versions of the distributions, other than ltbench itself, behind ``entries``."""
-    return {e.distribution: e.version for e in entries if e.distribution != "ltbench"}

@@ -49,7 +49,8 @@ class RunSpec:
         protocol: the training settings.
         backbone: the network.
         precision: ``fp32`` or ``bf16``.
-        plugins: versions of the distributions, other than ltbench, whose plugins the run uses.
+        plugins: versions of the distributions, other than ltbench, whose plugins the run uses;
+            for a plugin that is a file its name and the hash of its content.
         seed: the run's seed.
         label: the algorithm as a row of a table names it.
         data: title, names, shot thresholds and counts of the data set, for reports.

@@ -40,7 +40,9 @@ class WithLossHParams(HParams):
     """Hyper-parameters of every method that aligns domains."""
 
     loss: str = hparam(
-        PLAIN, help="classification loss: any algorithm that is a loss on logits, with its options"
+        PLAIN,
+        names="algorithms",
+        help="classification loss: any algorithm that is a loss on logits, with its options",
     )
 
     @classmethod
