@@ -1,8 +1,8 @@
-"""Progress of a sweep, as an observer: bars in a terminal, plain lines when piped to a file."""
+"""Progress of a sweep, as two observers: bars in a terminal, plain lines when piped to a file."""
 
 from __future__ import annotations
 
-import sys
+import math
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,9 +13,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
 from ltbench import hookimpl
+from ltbench.plugins.hparams import HParams, hparam
+from ltbench.plugins.observer import Observer
 from ltbench.training.spec import RunSpec
-
-LINE_SECONDS = 20.0
 
 
 class Count:
@@ -34,12 +34,21 @@ class Count:
         return f"{int(left) // 60}:{int(left) % 60:02d}"
 
 
-class Lines:
+class LinesHParams(HParams):
+    """How often there is a line."""
+
+    every: float = hparam(20.0, low=0.0, high=86400.0, help="seconds between lines on validation")
+
+
+class Lines(Observer):
     """One line when a run ends, and one now and then in between."""
 
-    def __init__(self) -> None:
+    HParams = LinesHParams
+
+    def __init__(self, hparams: LinesHParams) -> None:
+        super().__init__(hparams)
         self.count = Count(0, 0)
-        self.last = 0.0
+        self.last = -math.inf
 
     @hookimpl
     def ltbench_sweep_started(self, runs: Sequence[RunSpec], done: int) -> None:
@@ -52,7 +61,7 @@ class Lines:
     def ltbench_run_evaluated(self, run: RunSpec, record: Mapping[str, Any]) -> None:
         """Say how a run stands, now and then."""
         now = time.monotonic()
-        if now - self.last > LINE_SECONDS:
+        if now - self.last > self.hparams.every:
             self.last = now
             click.echo(f"        {_name(run)}: {_standing(run, record)}", err=True)
 
@@ -64,10 +73,11 @@ class Lines:
         click.echo(f"{text}, {self.count.eta()} left", err=True)
 
 
-class Bars:
+class Bars(Observer):
     """A bar for the sweep and one for every run in progress."""
 
-    def __init__(self) -> None:
+    def __init__(self, hparams: HParams) -> None:
+        super().__init__(hparams)
         self.count = Count(0, 0)
         self.progress = Progress(
             TextColumn("{task.description}"),
@@ -88,24 +98,25 @@ class Bars:
     @hookimpl
     def ltbench_run_started(self, run: RunSpec, folder: Path) -> None:
         """Show a run's bar."""
-        self.tasks[folder] = self.progress.add_task(_name(run), total=run.protocol.steps, note="")
+        self._bar(run, folder)
 
     @hookimpl
-    def ltbench_run_progressed(self, folder: Path, step: int) -> None:
+    def ltbench_run_progressed(self, run: RunSpec, folder: Path, step: int) -> None:
         """Move a run's bar."""
-        self.progress.update(self.tasks[folder], completed=step)
+        self.progress.update(self._bar(run, folder), completed=step)
 
     @hookimpl
     def ltbench_run_evaluated(self, run: RunSpec, folder: Path, record: Mapping[str, Any]) -> None:
         """Show how a run stands."""
         note = _standing(run, record)
-        self.progress.update(self.tasks[folder], completed=record["step"], note=note)
+        self.progress.update(self._bar(run, folder), completed=record["step"], note=note)
 
     @hookimpl
     def ltbench_run_finished(self, run: RunSpec, folder: Path, result: Mapping[str, Any]) -> None:
         """Replace a run's bar by a line of how it ended."""
         self.count.done += 1
-        self.progress.remove_task(self.tasks.pop(folder))
+        self.progress.remove_task(self._bar(run, folder))
+        del self.tasks[folder]
         note = f"{self.count.eta()} left"
         self.progress.update(self.all, completed=self.count.done, note=note)
         line = f"{_name(run)}: {_outcome(result)}"
@@ -116,12 +127,12 @@ class Bars:
         """Leave the terminal as it was."""
         self.progress.stop()
 
-
-def make_display(*, quiet: bool) -> object:
-    """Return the observer that fits: one that shows nothing, bars in a terminal, or lines."""
-    if quiet:
-        return object()
-    return Bars() if sys.stderr.isatty() else Lines()
+    def _bar(self, run: RunSpec, folder: Path) -> TaskID:
+        """Return a run's bar; an executor may tell of a run without having said that it started."""
+        if folder not in self.tasks:
+            total = run.protocol.steps
+            self.tasks[folder] = self.progress.add_task(_name(run), total=total, note="")
+        return self.tasks[folder]
 
 
 def _name(run: RunSpec) -> str:

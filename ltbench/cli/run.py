@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from ltbench import hookimpl
+from ltbench.cli.observers import observer_option
 from ltbench.cli.run_options import PROTOCOL, WHAT, WHERE, parse_seeds, with_options
 
 
@@ -21,6 +22,7 @@ from ltbench.cli.run_options import PROTOCOL, WHAT, WHERE, parse_seeds, with_opt
 )
 @with_options(PROTOCOL)
 @with_options(WHERE)
+@observer_option
 @click.option("--dry-run", is_flag=True, help="Print the runs and stop.")
 @click.option("--no-leaderboard", is_flag=True, help="Do not print the table at the end.")
 @click.option("--quiet", "-q", is_flag=True, help="No progress.")
@@ -40,13 +42,17 @@ def run(**options: Any) -> None:
           --backbone mobilenetv2_100
     """
     from ltbench.cli.launch import Launch
+    from ltbench.cli.observers import choose_watchers
     from ltbench.cli.sweep import Sweep
+    from ltbench.plugins.manager import get_plugins
     from ltbench.training.plan import plan_runs
 
+    quiet = options["quiet"] or options["as_json"]
+    watchers = choose_watchers(get_plugins(), options["observers"], quiet=quiet)
     launch = Launch(options)
     request = launch.request(options["algos"], options["datasets"], parse_seeds(options["seeds"]))
     plan = plan_runs(request)
-    sweep = Sweep(plan, options["out"], quiet=options["quiet"] or options["as_json"])
+    sweep = Sweep(plan, options["out"], quiet=quiet, watchers=watchers)
     if options["dry_run"]:
         sweep.describe(as_json=options["as_json"])
         return

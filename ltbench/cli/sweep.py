@@ -13,7 +13,7 @@ from typing import Any
 import click
 import rich.progress
 
-from ltbench.cli.progress import make_display
+from ltbench.cli.observers import Watcher, choose_watchers, watching
 from ltbench.data.store import is_cached, open_store
 from ltbench.errors import LtbenchError, UsageError
 from ltbench.executors.base import Executor, Stopped
@@ -40,10 +40,16 @@ class Sweep:
         plan: the runs and their data sets.
         out: the folder of the runs.
         quiet: show no progress.
+        watchers: who is told what happens; by default a display of progress, unless quiet.
     """
 
-    def __init__(self, plan: Plan, out: Path, *, quiet: bool) -> None:
+    def __init__(
+        self, plan: Plan, out: Path, *, quiet: bool, watchers: Sequence[Watcher] | None = None
+    ) -> None:
         self.plan, self.out, self.quiet = plan, out, quiet
+        if watchers is None:
+            watchers = choose_watchers(get_plugins(), (), quiet=quiet)
+        self.watchers = watchers
         self.observation = Observation(get_plugins())
 
     @property
@@ -90,9 +96,9 @@ class Sweep:
         open_jobs = [job for job in jobs if not RunFolder(job.folder).done]
         self.outcomes.update({job.folder: "done" for job in jobs})
         plugins = get_plugins()
-        with plugins.observing("progress", make_display(quiet=self.quiet)):
-            done = len(jobs) - len(open_jobs)
-            plugins.call("ltbench_sweep_started", runs=[job.spec for job in jobs], done=done)
+        with watching(plugins, self.watchers):
+            done, specs = len(jobs) - len(open_jobs), [job.spec for job in jobs]
+            plugins.call("ltbench_sweep_started", runs=specs, done=done, out=self.out.resolve())
             try:
                 if open_jobs:
                     executor.run(open_jobs, self.observation)

@@ -1,4 +1,4 @@
-"""What the core itself brings: metrics, the digits CNN and the local executor."""
+"""What the core itself brings: metrics, backbones, the local executor and progress displays."""
 
 from __future__ import annotations
 
@@ -39,6 +39,14 @@ def ltbench_backbones(register: Register) -> None:
         ("convnext_base", "ConvNeXt, base"),
     ):
         register(name, f"ltbench.models.named:{name}", summary=summary)
+
+
+@hookimpl
+def ltbench_observers(register: Register) -> None:
+    """Register the displays of progress."""
+    progress = "ltbench.cli.progress"
+    register("bars", f"{progress}:Bars", summary="Progress in a terminal, a bar for every run")
+    register("lines", f"{progress}:Lines", summary="Progress as lines, for files and pipes")
 
 
 @hookimpl

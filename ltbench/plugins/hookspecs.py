@@ -77,8 +77,11 @@ def ltbench_commands(cli: click.Group) -> None:
 
 
 @hookspec
-def ltbench_sweep_started(runs: Sequence[RunSpec], done: int) -> None:
-    """Observe that a sweep starts; ``done`` of its runs have their results already."""
+def ltbench_sweep_started(runs: Sequence[RunSpec], done: int, out: Path) -> None:
+    """Observe that a sweep starts; ``done`` of its runs have their results already.
+
+    ``out`` is the folder of the runs; ``run.folder(out)`` is a run's own.
+    """
 
 
 @hookspec
