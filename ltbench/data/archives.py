@@ -27,10 +27,13 @@ BROKEN = (
 )
 
 
-def unpack(archive: Path, folder: Path) -> None:
+def unpack(archive: Path, folder: Path) -> list[str]:
     """Unpack a tar (plain or compressed) or zip archive into ``folder``, all of it or nothing.
 
     Files that are there already are replaced.
+
+    Returns:
+        What the archive gave, relative to ``folder``: its files and folders, and those in them.
 
     Raises:
         DataError: the archive is broken, or an entry leads out of the folder, is a link or a
@@ -44,8 +47,27 @@ def unpack(archive: Path, folder: Path) -> None:
                 _unzip(archive, Path(place))
             else:
                 _untar(archive, Path(place))
+            found = [path for pattern in ("*", "*/*") for path in Path(place).glob(pattern)]
+            names = sorted(path.relative_to(place).as_posix() for path in found)
             for path in sorted(Path(place).iterdir()):
-                _move_into(path, folder / path.name)
+                move_into(path, folder / path.name)
+    return names
+
+
+def move_into(path: Path, target: Path) -> None:
+    """Move a file or folder to where it may be already: folders merge, files are replaced.
+
+    Raises:
+        DataError: a folder lies where a file should.
+    """
+    if path.is_dir() and target.is_dir():
+        for child in sorted(path.iterdir()):
+            move_into(child, target / child.name)
+        path.rmdir()
+        return
+    if target.is_dir():
+        raise DataError(f"{target} is a folder where a file should be: remove it first")
+    path.replace(target)
 
 
 def _untar(archive: Path, place: Path) -> None:
@@ -90,17 +112,6 @@ def _check_room(archive: Path, place: Path, sizes: Iterable[int]) -> None:
             f"{archive} needs {needed / 1e9:.1f} GB in {place.parent} and {free / 1e9:.1f} GB are "
             "free: free some space, or choose another folder with --data-dir"
         )
-
-
-def _move_into(path: Path, target: Path) -> None:
-    """Move a file or folder, merging folders that are there."""
-    if path.is_dir() and target.is_dir():
-        for child in sorted(path.iterdir()):
-            _move_into(child, target / child.name)
-        return
-    if target.is_dir():
-        raise DataError(f"{target} is a folder where the archive has a file: remove it first")
-    path.replace(target)
 
 
 @contextlib.contextmanager

@@ -29,7 +29,8 @@ class Source:
 
     Attributes:
         file: its name.
-        urls: where it lies; ``gdrive:ID`` is a file of Google Drive.
+        urls: where it lies; ``gdrive:ID`` is a file of Google Drive, old ones of which need
+            ``gdrive:ID&resourcekey=KEY``.
         sha256, md5: checksums, empty where unknown.
         size: bytes, 0 where unknown.
     """

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from ltbench.api import DataError
+from ltbench.api import DataError, UsageError
 from ltbench_datasets.domain_folders import DomainFolders
 
 
@@ -26,20 +28,39 @@ class TerraIncognita(DomainFolders):
         images = self.data_dir / self.facts.details["layout"]["images"]
         if not images.is_dir():
             raise DataError(f"the archives did not give the folder {images}")
-        count = 0
-        for location, animal, file in _sightings(_annotations(self.data_dir)):
-            domain = f"location_{location}"
-            source = images / Path(file).name
-            if domain not in self.facts.domains or animal not in self.facts.classes:
-                continue
-            if not source.exists():
-                continue
-            target = self.root / domain / animal / source.name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            if not target.exists():
-                os.link(source, target)
-                count += 1
+        # The folders of the locations appear when all is in them: a killed command leaves none.
+        stage, count = self.root / ".arranging", 0
+        with _writable(self.root):
+            shutil.rmtree(stage, ignore_errors=True)
+            for location, animal, file in _sightings(_annotations(self.data_dir)):
+                domain, source = f"location_{location}", images / Path(file).name
+                wanted = domain in self.facts.domains and animal in self.facts.classes
+                target = stage / domain / animal / source.name
+                if wanted and source.exists() and not target.exists():
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    _link(source, target)
+                    count += 1
+            for folder in sorted(stage.glob("*")):
+                if not (self.root / folder.name).exists():
+                    folder.rename(self.root / folder.name)
+            shutil.rmtree(stage, ignore_errors=True)
         report(f"{count} images arranged in {self.root}")
+
+
+def _link(source: Path, target: Path) -> None:
+    """Give a file a second name, or copy it where the file system knows no such thing."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
+@contextlib.contextmanager
+def _writable(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise UsageError(f"{folder} cannot be written: {error.strerror or error}") from error
 
 
 def _annotations(folder: Path) -> Iterator[dict[str, Any]]:

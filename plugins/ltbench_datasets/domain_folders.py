@@ -80,16 +80,19 @@ class DomainFolders(Dataset):
         )
 
     def prepare(self, report: Callable[[str], None]) -> None:
-        """Download the archives and the official split file, and arrange the images."""
-        official = self.facts.details["layout"].get("official")
+        """Download the archives, the split file and the list of duplicates; arrange the images."""
+        layout = self.facts.details["layout"]
+        lists = [layout[key] for key in ("official", "leave_out") if key in layout]
         if self.missing() is not None:
-            images = [s for s in self.facts.sources if s["file"] != official]
+            images = [s for s in self.facts.sources if s["file"] not in lists]
             fetch_sources(images, self.data_dir, report)
-            self.__dict__.pop("root", None)
+            self._look_again()
             self.arrange(report)
-            self.__dict__.pop("root", None)
-        if self.missing() is None and self.official is None:
-            self._fetch_official(report)
+            self._look_again()
+        if self.missing() is None:
+            for file in lists:
+                self._fetch_list(file, report)
+            self._look_again()
 
     def arrange(self, report: Callable[[str], None]) -> None:
         """Bring what the archives hold into domain and class folders; most hold them so."""
@@ -178,14 +181,20 @@ class DomainFolders(Dataset):
         names = (image.rpartition("/") for image in split.images.tolist())
         return [f"{spelled[pair]}/{file}" for pair, _, file in names]
 
-    def _fetch_official(self, report: Callable[[str], None]) -> None:
-        wanted = self.facts.details["layout"].get("official")
-        entries = [s for s in self.facts.sources if s["file"] == wanted]
+    def _fetch_list(self, file: str, report: Callable[[str], None]) -> None:
+        """Fetch a list that decides on the split; the data set can be used without it."""
+        entries = [s for s in self.facts.sources if s["file"] == file]
+        if find_official(self.root, file) is not None:
+            return
         try:
             fetch_sources(entries, self.root, report)
         except UsageError as error:
-            report(f"{error}; until then the documented rule makes the split")
-        self.__dict__.pop("official", None)
+            report(f"{error}; until then the split is made without it")
+
+    def _look_again(self) -> None:
+        """Forget what has been seen of the folders."""
+        for name in ("root", "official", "_by_rule", "_images", "_class_folders", "_left_out"):
+            self.__dict__.pop(name, None)
 
     def _official_differences(self) -> list[str]:
         if self.official is None:

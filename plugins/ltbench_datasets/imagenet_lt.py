@@ -12,13 +12,15 @@ from numpy.typing import NDArray
 
 from ltbench.api import PARTS, DataError, Dataset, Decode, Facts, Split
 from ltbench.data.image_files import files_fingerprint, read_image
+from ltbench_datasets.sources import fetch_sources
 
 
 class ImageNetLT(Dataset):
     """Long-tailed ImageNet: lists ``path label`` for training, validation and test.
 
-    The lists lie in the folder of ImageNet's ``train`` and ``val`` folders, or beside it. The
-    validation images of ImageNet, which are the test set here, may lie flat or in class folders.
+    The lists lie in the folder of ImageNet's ``train`` and ``val`` folders, beside it, or in the
+    folder of the data sets. The validation images of ImageNet, which are the test set here, may
+    lie flat or in class folders.
     """
 
     @cached_property
@@ -42,24 +44,29 @@ class ImageNetLT(Dataset):
         return there[0] if there else candidates[0]
 
     def missing(self) -> str | None:
-        """Say that the images or the lists are not there; neither can be downloaded freely."""
+        """Say that the images, which nobody may pass on, or the lists are not there."""
         folder = self.root
         lists = [super(ImageNetLT, self).facts.details["layout"][part] for part in PARTS]
         if not (folder / "train").is_dir():
             return (
                 f"imagenet-lt is not on this machine: get ImageNet (ILSVRC 2012) at image-net.org, "
                 f"and put its training images at {folder}/train/<synset>/ and its validation "
-                f"images at {folder}/val/"
+                f"images at {folder}/val/, then type 'ltbench data prepare imagenet-lt'"
             )
         if self._lists is None:
             return (
-                f"the lists of imagenet-lt are not there: put {', '.join(lists)} of Liu et al. "
-                f"(OpenLongTailRecognition) into {folder}"
+                f"the lists of imagenet-lt are not there: type 'ltbench data prepare imagenet-lt', "
+                f"or put {', '.join(lists)} of Liu et al. (CVPR 2019) by hand into {folder}"
             )
         return None
 
     def prepare(self, report: Callable[[str], None]) -> None:
-        """Say what has to be done by hand."""
+        """Download the lists; the images have to be put there by hand, or it says where."""
+        if (self.root / "train").is_dir() and self._lists is None:
+            # Not beside the images, which often lie where nobody may write.
+            fetch_sources(self.facts.sources, self.data_dir, report)
+            for name in ("_lists", "facts"):
+                self.__dict__.pop(name, None)
         if cause := self.missing():
             raise DataError(cause)
 
@@ -90,7 +97,7 @@ class ImageNetLT(Dataset):
     @cached_property
     def _lists(self) -> dict[str, Path] | None:
         names = super().facts.details["layout"]
-        places = (self.root, self.root.parent, self.root / "ImageNet_LT")
+        places = (self.root, self.root.parent, self.root / "ImageNet_LT", self.data_dir)
         found = {
             part: next((p / names[part] for p in places if (p / names[part]).is_file()), None)
             for part in PARTS

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ltbench.api import DataError, Facts
-from ltbench.data.archives import unpack
+from ltbench.api import Facts, UsageError
+from ltbench.data.archives import move_into, unpack
 from ltbench.data.fetch import Source, fetch
 
 
@@ -28,19 +29,33 @@ def fetch_sources(
         folder = data_dir / entry.get("folder", "")
         target = entry.get("unpack")
         content = folder / target if isinstance(target, str) else folder
-        done = content / f".{entry['file']}.unpacked"
-        if target and done.exists():
+        # Beside the content lies a note of what the archive gave. It holds only as long as all of
+        # that is there: who removes a broken file is told to fetch it anew.
+        note = content / f".{entry['file']}.unpacked"
+        if target and _is_unpacked(note):
             report(f"{entry['file']} is unpacked in {content}")
             continue
         path = fetch(Source.from_facts(entry), folder, report)
         if not target:
             continue
         report(f"Unpacking {path}")
-        unpack(path, content)
-        for old, new in entry.get("rename", {}).items():
-            _rename(content / old, content / new)
-        done.touch()
-        path.unlink()
+        names = unpack(path, content)
+        try:
+            for old, new in entry.get("rename", {}).items():
+                if (content / old).exists():
+                    move_into(content / old, content / new)
+                names = [re.sub(f"^{re.escape(old)}(?=/|$)", new, name) for name in names]
+            note.write_text("\n".join(names), encoding="utf-8")
+            path.unlink()
+        except OSError as error:
+            raise UsageError(f"{content} cannot be written: {error.strerror or error}") from error
+
+
+def _is_unpacked(note: Path) -> bool:
+    if not note.is_file():
+        return False
+    names = note.read_text(encoding="utf-8").splitlines()
+    return all((note.parent / name).exists() for name in names)
 
 
 def where_to_put(facts: Facts, place: Path, name: str) -> str:
@@ -49,11 +64,3 @@ def where_to_put(facts: Facts, place: Path, name: str) -> str:
         f"{facts.name} is not on this machine: type 'ltbench data prepare {name}', or put the "
         f"images by hand in {place}"
     )
-
-
-def _rename(old: Path, new: Path) -> None:
-    if not old.exists():
-        return
-    if new.exists():
-        raise DataError(f"{old} should become {new}, which is there already: remove one of them")
-    old.rename(new)

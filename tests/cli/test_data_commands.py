@@ -2,14 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import io
 import json
-import tarfile
-import threading
-from collections.abc import Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -127,71 +120,6 @@ def test_wrong_names(command: str) -> None:
     assert "did you mean 'data_seed'" in ltbench(command, "pacs-mlt[dataseed=1]", code=2).output
     if command not in ("info", "prepare"):
         assert "ltbench data prepare pacs-mlt" in ltbench(command, "pacs-mlt", code=2).output
-
-
-@pytest.fixture
-def mirror(tmp_path: Path) -> Iterator[tuple[Path, str]]:
-    """Serve a folder on this machine."""
-    folder = tmp_path / "mirror"
-    folder.mkdir()
-    handler = partial(SimpleHTTPRequestHandler, directory=str(folder))
-    handler.func.log_message = lambda *_: None  # type: ignore[attr-defined]
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-        yield folder, f"http://127.0.0.1:{server.server_address[1]}"
-        server.shutdown()
-
-
-def pacs_archive(path: Path, facts: Facts) -> None:
-    with tarfile.open(path, "w:gz") as tar:
-        for domain in facts.domains:
-            for label in facts.classes[:2]:
-                for i in range(3):
-                    buffer = io.BytesIO()
-                    pixels = np.full((12, 14, 3), len(domain) * i, np.uint8)
-                    Image.fromarray(pixels).save(buffer, "JPEG")
-                    entry = tarfile.TarInfo(f"kfold/{domain}/{label}/{i}.jpg")
-                    entry.size = buffer.tell()
-                    tar.addfile(entry, io.BytesIO(buffer.getvalue()))
-
-
-def test_prepare_downloads_unpacks_arranges_and_verifies(
-    mirror: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import dataclasses
-
-    folder, url = mirror
-    facts = registry_facts("pacs-mlt")
-    pacs_archive(folder / "PACS.zip", facts)
-    rows = [
-        f"{domain},{c},{domain}/{label}/{i}.jpg,{part}"
-        for domain in facts.domains
-        for c, label in enumerate(facts.classes[:2])
-        for i, part in enumerate(("train", "val", "test"))
-    ]
-    (folder / "PACS.csv").write_text("\n".join(["env,label,path,split", *rows]) + "\n")
-    sources = tuple(
-        {
-            **source,
-            "urls": [f"{url}/gone/{source['file']}", f"{url}/{source['file']}"],
-            "sha256": hashlib.sha256((folder / source["file"]).read_bytes()).hexdigest(),
-        }
-        for source in facts.sources
-    )
-    local = dataclasses.replace(facts, sources=sources)
-    monkeypatch.setattr("ltbench.plugins.dataset.registry_facts", lambda name: local)
-    result = ltbench("prepare", "pacs-mlt")
-    assert "24 images decoded" in result.stdout
-    assert "404" in result.stderr
-    assert "Warning: domain 'photo' has 2/2/2" in result.stderr
-    root = tmp_path / "data" / "PACS"
-    assert (root / "PACS.csv").exists()
-    assert len(list(root.glob("*/*/*.jpg"))) == 24
-    assert not (tmp_path / "data" / "PACS.zip").exists()
-    assert not (tmp_path / "data" / "kfold").exists()
-    (root / "photo" / "dog" / "0.jpg").unlink()
-    found = ltbench("verify", "pacs-mlt", code=1).stdout
-    assert "the first that is not there is 'photo/dog/0.jpg'" in found
 
 
 def test_prepare_without_a_network_says_where_to_put_the_files(

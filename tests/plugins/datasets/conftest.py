@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
 import json
-from collections.abc import Callable
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner, Result
 from PIL import Image
 
-from ltbench.api import Dataset, Split
+from ltbench.api import Dataset, Facts, Split
+from ltbench.cli.data import data
+from ltbench.cli.main import cli
 from ltbench.data.catalogue import open_dataset
 from ltbench.data.store import open_store
+from ltbench.plugins.facts import registry_facts
 from ltbench.plugins.names import parse_name
 
 Tree = Callable[..., None]
+
+# For the writers that the tests of this folder share.
+sys.path.insert(0, str(Path(__file__).parent))
 
 
 @pytest.fixture(autouse=True)
@@ -43,6 +57,78 @@ def write_image() -> Callable[[Path], None]:
         Image.fromarray(pixels).save(path)
 
     return write
+
+
+@dataclass
+class Mirror:
+    """A folder that is served on this machine, in place of the addresses in the registry.
+
+    Attributes:
+        folder: the files to serve.
+        url: its address.
+        asked: the paths that were asked for, in order.
+        patch: undoes itself after the test.
+    """
+
+    folder: Path
+    url: str
+    asked: list[str]
+    patch: pytest.MonkeyPatch
+
+    def stand_for(self, name: str, **changes: Any) -> Facts:
+        """Let the sources of a data set point here, with the checksums of what lies here.
+
+        Each file has a first mirror that does not have it. ``changes`` replace other facts: fewer
+        images have other counts.
+        """
+        facts = registry_facts(name)
+        local = dataclasses.replace(facts, sources=tuple(map(self._local, facts.sources)))
+        local = dataclasses.replace(local, **changes)
+        self.patch.setattr("ltbench.plugins.dataset.registry_facts", lambda _: local)
+        return local
+
+    def _local(self, source: dict[str, Any]) -> dict[str, Any]:
+        file = source["file"]
+        urls = [f"{self.url}/gone/{file}", f"{self.url}/{file}"]
+        path = self.folder / file
+        content = path.read_bytes() if path.exists() else b""
+        sums = {"sha256", "md5"} & source.keys()
+        return {**source, "urls": urls, **{k: hashlib.new(k, content).hexdigest() for k in sums}}
+
+
+@pytest.fixture
+def mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mirror]:
+    """Serve a folder on this machine."""
+    folder, asked = tmp_path / "mirror", []
+    folder.mkdir()
+
+    class Handler(SimpleHTTPRequestHandler):
+        def log_request(self, *_: object) -> None:
+            asked.append(self.path)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    handler = partial(Handler, directory=str(folder))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        yield Mirror(folder, f"http://127.0.0.1:{server.server_address[1]}", asked, monkeypatch)
+        server.shutdown()
+
+
+@pytest.fixture
+def ltbench() -> Callable[..., Result]:
+    """Type ``ltbench data …`` and check the code it leaves with."""
+
+    def typed(*arguments: str, code: int = 0) -> Result:
+        if "data" not in cli.commands:
+            cli.add_command(data)
+        result = CliRunner().invoke(cli, ["data", *arguments])
+        assert result.exit_code == code, result.output
+        assert code or not result.exception, result.exception
+        return result
+
+    return typed
 
 
 @pytest.fixture

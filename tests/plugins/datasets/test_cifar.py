@@ -8,28 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from ltbench_datasets.cifar_files import read_batches
+from published import batch, python2_pickle, write_batch
 
 from ltbench.data.catalogue import create_dataset, open_dataset
 from ltbench.errors import DataError
 from ltbench.plugins.names import parse_name
-
-
-def write_batch(path: Path, per_class: int, classes: int, labels: bytes, protocol: int = 4) -> None:
-    """Write a pickle as published: rows of 3072 bytes, channel by channel, and lists of labels.
-
-    The first bytes of an image are its number, so that it can be told again.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    y = np.random.default_rng(0).permutation(np.repeat(np.arange(classes), per_class))
-    pixels = np.zeros((len(y), 3072), dtype=np.uint8)
-    pixels[:, 0], pixels[:, 1], pixels[:, 2000] = np.arange(len(y)) // 256, np.arange(len(y)), y
-    table = {
-        b"batch_label": b"training batch",
-        labels: y.tolist(),
-        b"data": pixels,
-        b"filenames": [b"x.png"] * len(y),
-    }
-    path.write_bytes(pickle.dumps(table, protocol=protocol))
 
 
 @pytest.fixture(scope="module")
@@ -174,6 +157,15 @@ def test_every_age_of_pickle_reads_alike(protocol: int, tmp_path: Path) -> None:
     images, y = read_batches([tmp_path / "batch"] * 2, "labels", 10)
     assert images.shape == (40, 3, 32, 32)
     assert (images[:, 1, 976 // 32, 976 % 32] == y).all()
+
+
+def test_pickles_of_python_2_read_alike(tmp_path: Path) -> None:
+    table = batch(2, 10, b"labels")
+    (tmp_path / "batch").write_bytes(python2_pickle(table))
+    assert b"numpy.core.multiarray\n_reconstruct" in (tmp_path / "batch").read_bytes()
+    images, y = read_batches([tmp_path / "batch"], "labels", 10)
+    assert (images.reshape(20, 3072) == table[b"data"]).all()
+    assert y.tolist() == table[b"labels"]
 
 
 def test_too_much_is_asked_for(cifar100: Path, data_dir: Path) -> None:

@@ -2,60 +2,17 @@ from __future__ import annotations
 
 import dataclasses
 import gzip
-import struct
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from scipy.io import savemat
+from published import write_mnist, write_mnist_m, write_svhn
 
 from ltbench.data.catalogue import create_dataset, open_dataset
 from ltbench.errors import DataError, UsageError
 from ltbench.plugins.facts import Facts, registry_facts
 from ltbench.plugins.names import Name, parse_name
-
-TRAIN, TEST = 1850, 810  # of each class, enough for the published counts
-
-
-def digits(per_class: int, seed: int) -> np.ndarray:
-    return np.random.default_rng(seed).permutation(np.repeat(np.arange(10), per_class))
-
-
-def idx(path: Path, array: np.ndarray) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    head = struct.pack(">BBBB", 0, 0, 8, array.ndim) + struct.pack(f">{array.ndim}i", *array.shape)
-    content = head + array.astype(np.uint8).tobytes()
-    path.write_bytes(gzip.compress(content, 1) if path.suffix == ".gz" else content)
-
-
-def write_mnist(folder: Path, suffix: str = ".gz") -> None:
-    for part, n, seed in (("train", TRAIN, 0), ("t10k", TEST, 1)):
-        y = digits(n, seed)
-        idx(folder / f"{part}-labels-idx1-ubyte{suffix}", y)
-        images = np.zeros((len(y), 28, 28), np.uint8) + y[:, None, None].astype(np.uint8)
-        idx(folder / f"{part}-images-idx3-ubyte{suffix}", images)
-
-
-def write_mnist_m(folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    for part, n in (("train", TRAIN), ("test", TEST)):
-        y = torch.from_numpy(digits(n, 2))
-        images = (
-            torch.zeros(len(y), 28, 28, 3, dtype=torch.uint8)
-            + y.to(torch.uint8)[:, None, None, None]
-        )
-        torch.save((images, y), folder / f"mnist_m_{part}.pt")
-
-
-def write_svhn(folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    for part, n in (("train", TRAIN), ("test", TEST)):
-        y = digits(n, 3)
-        images = np.zeros((32, 32, 3, len(y)), np.uint8) + y.astype(np.uint8)
-        labels = np.where(y == 0, 10, y).astype(np.uint8)[:, None]
-        savemat(folder / f"{part}_32x32.mat", {"X": images, "y": labels})
 
 
 @pytest.fixture(scope="module")

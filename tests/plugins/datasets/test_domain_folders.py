@@ -1,13 +1,13 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from published import camera_traps, plant
 
 from ltbench.data.catalogue import create_dataset, open_dataset
 from ltbench.errors import DataError
@@ -27,17 +27,6 @@ ELSEWHERE = {
     "terrainc-mlt": ("TerraIncognita", {}),
     "domainnet-mlt": ("DomainNet", {}),
 }
-
-
-def plant(
-    name: str, root: Path, write_image: Callable, folders: dict[str, str], images: int = 5
-) -> None:
-    """Write a few images of the first classes of every domain."""
-    facts = registry_facts(name)
-    for domain in facts.domains:
-        for label in facts.classes[:3]:
-            for i in range(images):
-                write_image(root / folders.get(domain, domain) / label / f"{i}.jpg")
 
 
 @pytest.mark.parametrize("name", LAYOUTS)
@@ -168,26 +157,6 @@ def test_duplicates_of_domainnet_are_left_out(data_dir: Path, write_image: Calla
     }
 
 
-def camera_traps(data_dir: Path, write_image: Callable) -> None:
-    """Write what the two archives of Caltech Camera Traps unpack to."""
-    animals = ["bird", "dog", "empty", "car"]
-    images, annotations = [], []
-    for i in range(64):
-        name = f"58{i:03d}e94-23d2-11e8-a6a3-ec086b02610b.jpg"
-        write_image(data_dir / "eccv_18_all_images_sm" / name)
-        place = (38, 43, 46, 100, 7)[i % 5]
-        images.append({"id": name[:-4], "file_name": name, "location": place})
-        annotations.append({"id": i, "image_id": name[:-4], "category_id": 30 + i % 4})
-    table = {
-        "images": images,
-        "annotations": annotations,
-        "categories": [{"id": 30 + c, "name": animal} for c, animal in enumerate(animals)],
-    }
-    folder = data_dir / "eccv_18_annotation_files"
-    folder.mkdir()
-    (folder / "train_annotations.json").write_text(json.dumps(table))
-
-
 def test_camera_traps_are_arranged_by_location_and_animal(
     data_dir: Path, write_image: Callable
 ) -> None:
@@ -204,6 +173,44 @@ def test_camera_traps_are_arranged_by_location_and_animal(
     # Linked, not copied: the images take no second place on the disk.
     one = next(data_dir.glob("terra_incognita/*/*/*.jpg"))
     assert os.stat(one).st_nlink == 2
+
+
+def test_camera_traps_where_files_have_one_name_only(
+    data_dir: Path, write_image: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = camera_traps(data_dir, write_image)
+
+    def no_links(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", no_links)
+    dataset = create_dataset(Name("terrainc-mlt"), data_dir)
+    dataset.arrange(print)
+    root = data_dir / "terra_incognita"
+    assert sorted(str(p.relative_to(root)) for p in root.rglob("*.jpg")) == sorted(wanted)
+
+
+def test_camera_traps_arranged_by_halves_do_not_pass_for_all(
+    data_dir: Path, write_image: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = camera_traps(data_dir, write_image)
+    link, done = os.link, []
+
+    def killed_at_20(*paths: object) -> None:
+        if len(done) == 20:
+            raise KeyboardInterrupt
+        done.append(link(*paths))
+
+    monkeypatch.setattr(os, "link", killed_at_20)
+    with pytest.raises(KeyboardInterrupt):
+        create_dataset(Name("terrainc-mlt"), data_dir).arrange(print)
+    monkeypatch.undo()
+    dataset = create_dataset(Name("terrainc-mlt"), data_dir)
+    assert dataset.missing() is not None
+    dataset.arrange(print)
+    root = data_dir / "terra_incognita"
+    assert sorted(str(p.relative_to(root)) for p in root.rglob("*.jpg")) == sorted(wanted)
+    assert not (root / ".arranging").exists()
 
 
 def test_camera_traps_annotations_that_are_broken(data_dir: Path, write_image: Callable) -> None:
