@@ -23,6 +23,7 @@ COMMANDS = (
     "plugins",
     "data",
     "status",
+    "show",
 )
 INTERRUPTED = 130  # the shell's own code for a program that Ctrl-C ended
 

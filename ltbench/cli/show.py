@@ -1,0 +1,97 @@
+"""``ltbench show``: one run, what was asked, how it went and what came out."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ltbench import hookimpl
+
+if TYPE_CHECKING:
+    from ltbench.cli.run_page import Documents
+    from ltbench.results.states import RunState
+
+
+@click.command()
+@click.argument("run")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("runs"),
+    show_default=True,
+    help="Folder of the runs, where RUN is a hash or a label.",
+)
+@click.option("--seed", type=int, help="The run's seed, where RUN is there with several.")
+@click.option("--dataset", metavar="NAME", help="Its data set, where RUN is there on several.")
+@click.option("--traceback", is_flag=True, help="Print the traceback of its failure and stop.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object with everything.")
+def show(run: str, traceback: bool, as_json: bool, **which: Any) -> None:
+    """Show one run: what was asked, its curves, its result and what it took.
+
+    RUN is the run's folder, the first digits of its hash, or its label.
+
+    \b
+    Examples:
+      ltbench show runs/digits-mini-mlt/erm/0f3c9a41d2e7/seed-0
+      ltbench show 0f3c --seed 0
+      ltbench show 'boda[weight=0.5]+crt' --seed 2 --dataset pacs-mlt
+      ltbench show erm --seed 0 --json | jq .result.test
+    """
+    from ltbench.cli.run_page import as_text
+    from ltbench.results.find import find_run
+    from ltbench.results.states import read_states
+
+    folder = find_run(run, which["out"], seed=which["seed"], dataset=which["dataset"])
+    documents = _read(folder)
+    if traceback:
+        click.echo(_printable(str(documents.error.get("traceback") or "There is no traceback.")))
+        return
+    state = read_states(folder).runs[0]
+    if as_json:
+        click.echo(json.dumps(_document(state, documents), allow_nan=False))
+    else:
+        click.echo(as_text(state, documents, str(folder)))
+
+
+def _read(folder: Path) -> Documents:
+    """Read a run's files; one that cannot be read costs its own part of the page."""
+    from ltbench.cli.run_page import Documents
+    from ltbench.results.documents import read_json, read_log
+    from ltbench.results.record import UnreadableRun
+
+    found: dict[str, dict[str, Any]] = {}
+    broken = []
+    for name in ("spec", "result", "error"):
+        try:
+            found[name] = read_json(folder / f"{name}.json") or {}
+        except UnreadableRun as problem:
+            found[name] = {}
+            broken.append(_printable(str(problem)))
+    return Documents(**found, log=list(read_log(folder)), broken=broken)
+
+
+def _document(state: RunState, documents: Documents) -> dict[str, Any]:
+    return {
+        "folder": state.path,
+        "state": state.state,
+        "holder": str(state.holder) if state.holder else None,
+        "spec": documents.spec,
+        "result": documents.result or None,
+        "error": documents.error or None,
+        "log": documents.log,
+        "unreadable": documents.broken,
+    }
+
+
+def _printable(text: str) -> str:
+    """Return a text of several lines without control characters."""
+    return "".join(c if c.isprintable() or c == "\n" else " " for c in text)
+
+
+@hookimpl
+def ltbench_commands(cli: click.Group) -> None:
+    """Add ``show`` to the command line."""
+    cli.add_command(show)

@@ -1,0 +1,89 @@
+"""Who trains a run right now, as one look from outside can tell; nothing is taken or changed."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from ltbench.results.claim import STALE_S, WATCH, find_owner
+from ltbench.results.record import clean
+
+SILENT_S = 5 * STALE_S
+"""After so long without a sign an owner that cannot be seen from here counts as gone. It is longer
+than what a process waits that takes over, as that one watches and this is one look by the clock."""
+_STARTED_AFTER = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """The process that trains a run.
+
+    Attributes:
+        host: its machine.
+        pid: its number there, 0 where it is not known.
+        here: whether it is on this machine and was seen at work.
+        silent: seconds since its last sign of life, by the file system's clock.
+    """
+
+    host: str
+    pid: int
+    here: bool
+    silent: float
+
+    def __str__(self) -> str:
+        if self.here:
+            return f"process {self.pid}"
+        sign = f"last sign {self.silent:.0f} s ago"
+        return f"process {self.pid} on {self.host}, {sign}" if self.pid else sign
+
+
+def find_holder(folder: Path) -> Holder | None:
+    """Return who trains a run, or ``None`` where nobody does any more or ever did."""
+    try:
+        owner = find_owner(folder)
+        if owner is None or WATCH.sees_gone(owner):
+            return None
+        # Its modification time is a count of signs; the file system dates every one itself.
+        silent = time.time() - os.stat(folder / owner.name).st_ctime
+    except OSError:
+        return None
+    process = owner.process
+    here = process is not None and process.is_gone() is False
+    if not here and silent > SILENT_S:
+        return None
+    name, pid = (clean(process.host), process.pid) if process else ("", 0)
+    return Holder(name, pid, here, max(0.0, silent))
+
+
+def is_at_work(host: str, pid: int, started: float) -> bool | None:
+    """Return whether a command still runs; ``None`` where it cannot be seen from here.
+
+    Args:
+        host: its machine.
+        pid: its number there.
+        started: when it wrote its record, in seconds since 1970.
+    """
+    if host != platform.node():
+        return None
+    if pid <= 0:
+        return False
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        pass  # it is there, and another user's
+    except OSError:
+        return False
+    import psutil
+
+    try:
+        process = psutil.Process(pid)
+        # A process that began after the record has got a number that was free again.
+        began_before = process.create_time() < started + _STARTED_AFTER
+        return began_before and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+    except psutil.Error:
+        return True
