@@ -24,6 +24,7 @@ COMMANDS = (
     "data",
     "status",
     "show",
+    "clean",
 )
 INTERRUPTED = 130  # the shell's own code for a program that Ctrl-C ended
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ltbench.cli.chart import SYMBOLS, Curve, draw
-from ltbench.cli.duration import duration
+from ltbench.cli.words import duration
 from ltbench.results.record import clean, numbers
 from ltbench.results.states import RunState
 
@@ -167,10 +167,10 @@ def _results(result: Mapping[str, Any]) -> list[str]:
         cells = [f"{values[name]:.3f}" if name in values else "·" for name in names]
         rows.append([part, *cells])
     selection = _mapping(result, "selection")
-    value = numbers(selection).get("value")
+    best = numbers(selection).get("value")
     chosen = (
         f"Chosen: {_text(selection.get('stage'))} step {_text(selection.get('step'))}, by "
-        f"{_text(selection.get('metric'))}" + ("" if value is None else f" = {value:.4g}")
+        f"{_text(selection.get('metric'))}" + ("" if best is None else f" = {best:.4g}")
     )
     return [*_fitted(rows), "", chosen]
 

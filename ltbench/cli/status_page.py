@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
@@ -10,8 +9,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ltbench.cli.duration import duration
+from ltbench.cli.words import duration, shown
 from ltbench.results.forecast import rate, seconds_left
+from ltbench.results.record import clean
 from ltbench.results.states import STATES, Overview, RunState
 from ltbench.results.sweeps import SweepRecord
 
@@ -244,4 +244,4 @@ def _name(run: RunState) -> str:
 
 
 def _path(run: RunState) -> str:
-    return os.path.relpath(run.path)
+    return clean(shown(run.path))
