@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ltbench.cli.chart import SYMBOLS, Curve, draw
-from ltbench.cli.words import duration
+from ltbench.cli.duration import duration
 from ltbench.results.record import clean, numbers
 from ltbench.results.states import RunState
 

@@ -9,7 +9,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ltbench.cli.words import duration, shown
+from ltbench.cli.duration import duration
+from ltbench.cli.short_path import short_path
 from ltbench.results.forecast import rate, seconds_left
 from ltbench.results.record import clean
 from ltbench.results.states import STATES, Overview, RunState
@@ -244,4 +245,4 @@ def _name(run: RunState) -> str:
 
 
 def _path(run: RunState) -> str:
-    return clean(shown(run.path))
+    return clean(short_path(run.path))

@@ -1,9 +1,8 @@
-"""Times and paths as people read them."""
+"""Times as people say them."""
 
 from __future__ import annotations
 
 import itertools
-import os
 
 _UNITS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
 
@@ -16,9 +15,3 @@ def duration(seconds: float) -> str:
             count, rest = left // size, left % size // part
             return f"{count} {unit} {rest} {smaller}" if rest and size > 60 else f"{count} {unit}"
     return f"{left} s"
-
-
-def shown(path: str | os.PathLike[str]) -> str:
-    """Return a path from the working folder where it lies in it, else as it is."""
-    relative = os.path.relpath(path)
-    return os.fspath(path) if relative.startswith("..") else relative

@@ -1,0 +1,11 @@
+"""Paths as people read them."""
+
+from __future__ import annotations
+
+import os
+
+
+def short_path(path: str | os.PathLike[str]) -> str:
+    """Return a path from the working folder where it lies in it, else as it is."""
+    relative = os.path.relpath(path)
+    return os.fspath(path) if relative.startswith("..") else relative
