@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from ltbench.data.locations import data_folder
@@ -64,10 +65,20 @@ class Launch:
         """Return the executor."""
         return self._kind(slots, self._settings)
 
-    def jobs(self, request: Request, plan: Plan, slots: Slots) -> list[Job]:
-        """Return a job for each run of the plan; their folders are below ``--out``."""
+    def jobs(
+        self, request: Request, plan: Plan, slots: Slots, out: Path, costs: Sequence[float]
+    ) -> list[Job]:
+        """Return a job for each run of the plan.
+
+        Args:
+            request: what was asked for.
+            plan: the runs.
+            slots: how they share the machine.
+            out: the folder of the runs.
+            costs: how long each takes; the longest go first.
+        """
         threads = max(1, cores() // len(slots.devices))
-        out = self.options["out"].resolve()
+        out = out.resolve()
         stores = {split.sha256: store_folder(dataset, split) for dataset, split in plan.datasets}
         return [
             Job(
@@ -79,5 +90,5 @@ class Launch:
                 request.weights,
                 stores[spec.split],
             )
-            for spec in plan.specs
+            for spec, _ in zip(plan.specs, costs, strict=True)
         ]

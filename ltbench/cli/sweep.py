@@ -13,6 +13,7 @@ from typing import Any
 import click
 import rich.progress
 
+from ltbench.cli.duration import duration
 from ltbench.cli.observers import Watcher, choose_watchers, watching
 from ltbench.data.store import is_cached, open_store
 from ltbench.errors import LtbenchError, UsageError
@@ -20,6 +21,7 @@ from ltbench.executors.base import Executor, Stopped
 from ltbench.executors.observation import Observation
 from ltbench.plugins.manager import get_plugins
 from ltbench.results.folder import RunFolder
+from ltbench.sweeps.estimate import Estimator, wall_seconds
 from ltbench.sweeps.record import PlannedRun, write_record
 from ltbench.sweeps.steps import total_steps
 from ltbench.training.job import Job
@@ -41,12 +43,20 @@ class Sweep:
         out: the folder of the runs.
         quiet: show no progress.
         watchers: who is told what happens; by default a display of progress, unless quiet.
+        estimator: tells how long runs will take; by default nothing is known.
     """
 
     def __init__(
-        self, plan: Plan, out: Path, *, quiet: bool, watchers: Sequence[Watcher] | None = None
+        self,
+        plan: Plan,
+        out: Path,
+        *,
+        quiet: bool,
+        watchers: Sequence[Watcher] | None = None,
+        estimator: Estimator | None = None,
     ) -> None:
         self.plan, self.out, self.quiet = plan, out, quiet
+        self.estimator = estimator or Estimator([], "")
         if watchers is None:
             watchers = choose_watchers(get_plugins(), (), quiet=quiet)
         self.watchers = watchers
@@ -57,18 +67,32 @@ class Sweep:
         """How each run ended, by folder."""
         return self.observation.outcomes
 
-    def describe(self, *, as_json: bool) -> None:
-        """Print the runs: which, where, and whether they are done."""
+    def describe(self, *, slots: int, as_json: bool) -> None:
+        """Print the runs: which, where, whether they are done, and how long the others will take.
+
+        Args:
+            slots: runs at a time.
+            as_json: print one JSON array instead.
+        """
         rows = [(spec, spec.folder(self.out)) for spec in self.plan.specs]
+        states = [_state(folder) for _, folder in rows]
+        seconds = [self.estimator.seconds(spec) for spec, _ in rows]
         if as_json:
-            click.echo(json.dumps([_summary(s, f, _state(f)) for s, f in rows], indent=1))
+            runs = [
+                {**_summary(spec, folder, state), "estimate_s": None if state == "done" else s}
+                for (spec, folder), state, s in zip(rows, states, seconds, strict=True)
+            ]
+            click.echo(json.dumps(runs, indent=1))
             return
-        for spec, folder in rows:
+        for (spec, folder), state, s in zip(rows, states, seconds, strict=True):
+            time = "" if state == "done" else f"about {duration(s)}" if s else "time unknown"
             click.echo(
-                f"{_state(folder):8} {spec.label} on {spec.dataset.name} seed {spec.seed}  {folder}"
+                f"{state:8} {time:14} {spec.label} on {spec.dataset.name} seed {spec.seed}  "
+                f"{folder}"
             )
-        done = sum(RunFolder(folder).done for _, folder in rows)
-        click.echo(f"{len(rows)} runs, {done} of them done")
+        left = [s for s, state in zip(seconds, states, strict=True) if state != "done"]
+        done = len(rows) - len(left)
+        click.echo(f"{len(rows)} runs, {done} of them done{time_left(left, slots)}")
 
     def prepare(self, request: Request) -> None:
         """Check the output folder and get images and weights ready before any run starts.
@@ -121,6 +145,7 @@ class Sweep:
                 spec.algo,
                 spec.seed,
                 total_steps(spec),
+                self.estimator.seconds(spec),
             )
             for spec in self.plan.specs
         ]
@@ -149,6 +174,20 @@ class Sweep:
             click.echo(render(self.out, datasets=names))
         click.echo(f"The runs lie in {self.out}/. Next:")
         click.echo(f"  ltbench leaderboard {self.out} -o leaderboard.md")
+
+
+def time_left(estimates: Sequence[float | None], slots: int) -> str:
+    """Return in words how long runs will take together, ready to follow a count of them."""
+    known = [seconds for seconds in estimates if seconds is not None]
+    if not estimates:
+        return ""
+    if not known:
+        return "; there is no run to judge by how long they will take"
+    at_a_time = f"{slots} at a time" if slots > 1 else "one after the other"
+    text = f"; about {duration(wall_seconds(known, slots))} {at_a_time}"
+    if len(known) < len(estimates):
+        text += f", without {len(estimates) - len(known)} for which there is no run to judge by"
+    return text
 
 
 def check_writable(out: Path) -> None:

@@ -1,0 +1,115 @@
+"""A sweep file: the options of ``ltbench run`` in TOML, with grids, distributions and ablations.
+
+::
+
+    algo = ["erm", "boda+crt", "brl"]
+    dataset = "digits-mini-mlt"
+    seeds = 5
+
+    [hparams.brl]
+    alpha = {low = 1e-3, high = 1, log = true, draws = 8}
+
+Its keys are the options of the command, which win over it; see ``docs/sweeps.md``.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ltbench.errors import UsageError, suggestion
+
+TABLES = ("hparams", "ablation")
+DRAWS = ("draws", "draw-seed")
+
+
+@dataclass(frozen=True)
+class SweepFile:
+    """What stands in a sweep file.
+
+    Attributes:
+        options: values of the command's options, by name without dashes before it.
+        hparams: for each algorithm or stage, its hyper-parameters: a value, a list, or a table that
+            describes a distribution.
+        ablation: for each algorithm or stage, the components to switch, or ``True`` for all.
+        draws: values drawn from a distribution that does not say how many.
+        draw_seed: seeds the draws.
+    """
+
+    path: Path
+    text: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    hparams: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    ablation: Mapping[str, Any] = field(default_factory=dict)
+    draws: int | None = None
+    draw_seed: int = 0
+
+    def where(self, key: str) -> str:
+        """Return the file and, where it can be told, the line on which ``key`` is set."""
+        name = rf"[\"']?{re.escape(key)}[\"']?"
+        pattern = re.compile(rf"^\s*(?:{name}\s*[.=]|\[(?:\w+\.)?{name}\s*[.\]])")
+        numbers = [i for i, line in enumerate(self.text.splitlines(), 1) if pattern.match(line)]
+        return f"{self.path}, line {numbers[0]}" if numbers else str(self.path)
+
+
+def read_sweep_file(path: Path, options: Iterable[str]) -> SweepFile:
+    """Read and check a sweep file.
+
+    Args:
+        path: the file.
+        options: names of the options that may stand in it, as typed without the dashes before.
+
+    Raises:
+        UsageError: it cannot be read, is not TOML, or holds what is unknown; the message names the
+            file and the line.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        document = tomllib.loads(text)
+    except FileNotFoundError:
+        raise UsageError(
+            f"there is no sweep file '{path}': name a TOML file, or what to run with --algo and "
+            "--dataset"
+        ) from None
+    except OSError as error:
+        raise UsageError(f"sweep file {path} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise UsageError(f"sweep file {path} is not TOML: {error}") from error
+    where = SweepFile(path, text).where
+    known = {*options, *TABLES, *DRAWS}
+    given = {}
+    for key, value in document.items():
+        name = key.replace("_", "-")
+        if name not in known:
+            raise UsageError(f"{where(key)}: there is no option '{key}'{suggestion(name, known)}")
+        if name in given:
+            raise UsageError(f"{where(key)}: '{name}' stands twice, with '-' and with '_'")
+        given[name] = value
+    for name in TABLES:
+        if not isinstance(given.setdefault(name, {}), dict):
+            raise UsageError(f"{where(name)}: '{name}' is a table, [{_HEAD[name]}] above its keys")
+    for name, table in given["hparams"].items():
+        if not isinstance(table, dict):
+            raise UsageError(f"{where(name)}: 'hparams.{name}' is a table, [hparams.{name}]")
+    return SweepFile(
+        path,
+        text,
+        {key: value for key, value in given.items() if key not in (*TABLES, *DRAWS)},
+        given["hparams"],
+        given["ablation"],
+        _whole(given.get("draws"), 1, f"{where('draws')}: draws"),
+        _whole(given.get("draw-seed"), 0, f"{where('draw-seed')}: draw-seed") or 0,
+    )
+
+
+_HEAD = {"hparams": "hparams.NAME", "ablation": "ablation"}
+
+
+def _whole(value: Any, least: int, where: str) -> int | None:
+    if value is None or (isinstance(value, int) and not isinstance(value, bool) and value >= least):
+        return value
+    raise UsageError(f"{where} = {value!r} is not a whole number from {least}")
