@@ -42,7 +42,7 @@ def choose_device(asked: str) -> str:
     return asked
 
 
-def make_slots(device: str, jobs: int | None, runs: int) -> Slots:
+def make_slots(device: str, jobs: int | None, runs: int, per_device: int | None = None) -> Slots:
     """Return the slots: one per GPU, or one per core that has the memory for a worker.
 
     Args:
@@ -50,16 +50,19 @@ def make_slots(device: str, jobs: int | None, runs: int) -> Slots:
         jobs: how many runs at a time, or ``None`` for the default.
         runs: runs of the whole sweep, the finished ones included, so that the same command always
             shares the machine in the same way.
+        per_device: how many runs share a device, or ``None`` for the default; all CPU cores are
+            one device.
     """
     if device == "cuda":
         devices = [f"cuda:{index}" for index in range(torch.cuda.device_count())]
-        count = jobs or len(devices)
+        count = len(devices)
     elif device == "cpu":
         devices = ["cpu"]
         memory = psutil.virtual_memory().total // WORKER_BYTES
-        count = jobs or max(1, min(cores(), int(memory)))
+        count = max(1, min(cores(), int(memory)))
     else:
-        devices, count = [device], jobs or 1
+        devices, count = [device], 1
+    count = jobs or (len(devices) * per_device if per_device else count)
     return Slots(tuple(devices[i % len(devices)] for i in range(min(count, max(1, runs)))))
 
 

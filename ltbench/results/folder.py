@@ -10,19 +10,26 @@ import io
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ltbench.results.claim import is_claim_file
+
 
 class RunFolder:
-    """The files of one run below ``path``."""
+    """The files of one run below ``path``.
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    Args:
+        path: the folder.
+        guard: called before anything is written; raises where the run is not this process's.
+    """
+
+    def __init__(self, path: Path, guard: Callable[[], None] = lambda: None) -> None:
+        self.path, self.guard = path, guard
         self.spec = path / "spec.json"
         self.log = path / "log.jsonl"
         self.result = path / "result.json"
@@ -38,35 +45,72 @@ class RunFolder:
         return self.result.exists()
 
     def start(self, spec: Mapping[str, Any]) -> None:
-        """Create the folder with its specification."""
+        """Create the folder with its specification, and remove what a killed writer left."""
+        self.guard()
         self.latest.parent.mkdir(parents=True, exist_ok=True)
-        write_json(self.spec, spec)
+        _remove_drafts(self.path)
+        _remove_drafts(self.latest.parent)
+        content = _json(spec)
+        if not self.spec.exists() or self.spec.read_bytes() != content:
+            write_bytes(self.spec, content)
 
     def append_log(self, record: Mapping[str, Any]) -> None:
         """Append one line to ``log.jsonl``."""
+        self.guard()
         with self.log.open("a", encoding="utf-8") as file:
             file.write(json.dumps(record, allow_nan=False) + "\n")
+            # The checkpoint that counts this line is on the disk after it, never before.
+            file.flush()
+            os.fsync(file.fileno())
 
-    def cut_log(self, lines: int) -> None:
-        """Keep the first ``lines`` lines of ``log.jsonl``, those that a checkpoint covers."""
-        kept = self.log.read_bytes().splitlines(keepends=True)[:lines] if self.log.exists() else []
-        write_bytes(self.log, b"".join(kept))
+    def cut_log(self, lines: int) -> bool:
+        """Keep the first ``lines`` lines of ``log.jsonl``, those that a checkpoint covers.
+
+        Returns:
+            Whether they are all there and whole; if not, the log is as it was.
+        """
+        self.guard()
+        there = self.log.read_bytes() if self.log.exists() else b""
+        kept = there.splitlines(keepends=True)[:lines]
+        if len(kept) < lines or not all(map(_is_record, kept)):
+            return False
+        if b"".join(kept) != there:
+            write_bytes(self.log, b"".join(kept))
+        self.log.touch()
+        return True
 
     def finish(self, result: Mapping[str, Any]) -> None:
         """Write ``result.json``, which makes the run done, and drop what only a resume needs."""
+        self.guard()
         self.error.unlink(missing_ok=True)
         write_json(self.result, result)
         self.latest.unlink(missing_ok=True)
 
     def fail(self, error: Mapping[str, Any]) -> None:
         """Write ``error.json``."""
+        self.guard()
         self.path.mkdir(parents=True, exist_ok=True)
         write_json(self.error, error)
+
+    def tidy(self) -> None:
+        """Remove from a done run what processes that were killed at the very end left behind.
+
+        Nobody works on a done run, and a claim on one is given up as soon as its owner looks, so
+        all claims and temporary files are litter.
+        """
+        with contextlib.suppress(OSError):
+            for name in os.listdir(self.path):
+                if is_claim_file(name):
+                    (self.path / name).unlink(missing_ok=True)
+            self.latest.unlink(missing_ok=True)
+            self.error.unlink(missing_ok=True)
+            _remove_drafts(self.path)
+            _remove_drafts(self.latest.parent)
 
 
 def write_json(path: Path, value: Any) -> None:
     """Write JSON so that the file is there whole or not at all."""
-    write_bytes(path, (json.dumps(value, indent=1, allow_nan=False) + "\n").encode())
+    write_bytes(path, _json(value))
 
 
 def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
@@ -93,3 +137,21 @@ def write_bytes(path: Path, content: bytes) -> None:
         with contextlib.suppress(OSError):
             os.unlink(name)
         raise
+
+
+def _json(value: Any) -> bytes:
+    return (json.dumps(value, indent=1, allow_nan=False) + "\n").encode()
+
+
+def _is_record(line: bytes) -> bool:
+    try:
+        return line.endswith(b"\n") and isinstance(json.loads(line), dict)
+    except ValueError:
+        return False
+
+
+def _remove_drafts(folder: Path) -> None:
+    """Remove temporary files; a claim's too, which whoever is about to claim writes again."""
+    for name in os.listdir(folder) if folder.is_dir() else ():
+        if name.startswith(".") and name.endswith(".tmp"):
+            (folder / name).unlink(missing_ok=True)

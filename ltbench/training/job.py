@@ -10,7 +10,7 @@ from ltbench.training.spec import RunSpec
 
 @dataclass(frozen=True)
 class Job:
-    """One run to carry out on this machine.
+    """One run to carry out, here or wherever an executor sends it; it can be pickled.
 
     Attributes:
         spec: what to run.
@@ -20,6 +20,12 @@ class Job:
         threads: CPU threads to compute with.
         weights: local checkpoint for the backbone, if any.
         store: folder of the decoded images; where it is not there they are decoded anew.
+        cost: how long the run will take, in seconds or in any unit that all jobs share; executors
+            begin with the longest.
+        timeout: seconds after which the run stops at a checkpoint and counts as failed; each
+            attempt has as many.
+        gone: token of another process's claim on the run that the executor has watched and found
+            abandoned, so that the run is taken over at once.
     """
 
     spec: RunSpec
@@ -29,3 +35,6 @@ class Job:
     threads: int = 1
     weights: Path | None = None
     store: Path | None = None
+    cost: float = 0.0
+    timeout: float | None = None
+    gone: str | None = None

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import shutil
+import time
 import traceback
 from collections.abc import Callable
 from functools import lru_cache
@@ -25,9 +27,11 @@ from ltbench.evaluation.evaluator import (
 )
 from ltbench.evaluation.metrics import confusion_matrix
 from ltbench.plugins.algorithm import Algorithm
+from ltbench.plugins.blame import blamed
 from ltbench.plugins.dataset import Dataset
 from ltbench.plugins.manager import get_plugins
 from ltbench.plugins.split import Split
+from ltbench.results.claim import Claim, ClaimLost, Owner, acquire, find_owner
 from ltbench.results.folder import RunFolder, write_arrays
 from ltbench.training.checkpoint import Best, Checkpoint, load_checkpoint, save_checkpoint
 from ltbench.training.environment import environment, peak_memory_mb
@@ -43,34 +47,124 @@ FLOAT16_MAX = 65504.0
 def execute(job: Job, report: Report, should_stop: Callable[[], bool]) -> dict[str, Any]:
     """Carry out one run and return the content of its ``result.json`` or ``error.json``.
 
-    A run that fails or diverges is recorded in its folder, not raised. An interrupted run returns
-    ``{"status": "interrupted"}`` and goes on from its checkpoint the next time.
+    This is all that a process needs to call, on whichever machine sees the run's folder. It claims
+    the run first, so that nobody else works on it, and gives it up at the end. A run that fails,
+    diverges or takes longer than its time is recorded in its folder, not raised. Otherwise nothing
+    of it ends here, and the returned ``status`` says why:
+
+    - ``interrupted``: ``should_stop`` said so. The run goes on from its checkpoint the next time.
+    - ``claimed``: another process works on it, or took it over while this one was asleep; ``owner``
+      says which. See :class:`ltbench.executors.waiting.Waiting`.
+
+    Args:
+        job: the run.
+        report: takes ``{"event": "started"}`` once the run is claimed, and what happens from then.
+        should_stop: asked after every step.
     """
     folder = RunFolder(job.folder)
+    try:
+        if folder.done:
+            return _finished_before(folder)
+        job.folder.mkdir(parents=True, exist_ok=True)
+        claim = acquire(job.folder, job.gone)
+    except OSError as error:
+        return _failure(job, Checkpoint(), error)  # nothing can be written, a claim least of all
+    if isinstance(claim, Owner):
+        return claimed(claim)
+    with claim:
+        if folder.done:  # by whoever had the claim before
+            return _finished_before(folder)
+        report({"event": "started"})
+        try:
+            return _carry_out(job, claim, report, should_stop)
+        except ClaimLost:
+            return claimed(find_owner(job.folder))
+
+
+def claimed(owner: Owner | None) -> dict[str, Any]:
+    """Return the outcome of a run that another process has."""
+    return {"status": "claimed", "owner": str(owner or "another process")}
+
+
+def _finished_before(folder: RunFolder) -> dict[str, Any]:
+    folder.tidy()
+    result: dict[str, Any] = json.loads(folder.result.read_text(encoding="utf-8"))
+    return result
+
+
+def _carry_out(
+    job: Job, claim: Claim, report: Report, should_stop: Callable[[], bool]
+) -> dict[str, Any]:
+    folder = RunFolder(job.folder, claim.check)
+    stop = _Stop(should_stop, claim, job.timeout)
     at = Checkpoint(threads=job.threads)
     try:
         folder.start(job.spec.as_dict())
-        at = load_checkpoint(folder.latest) or at
-        result = _train_and_test(job, folder, at, report, should_stop)
+        at = _resume(folder, job)
+        result = _train_and_test(job, folder, at, report, stop)
+        claim.confirm()
         folder.finish(result)
         return result
-    except Interrupted:
-        return {"status": "interrupted"}
+    except ClaimLost:
+        raise
     except Exception as error:
-        diverged = isinstance(error, DivergedError)
-        names = [job.spec.algorithm.name, *(stage.name for stage in job.spec.stages)]
-        failure = {
-            "status": "diverged" if diverged else "failed",
-            "error": str(error) if diverged else f"{type(error).__name__}: {error}",
-            "traceback": traceback.format_exc(),
-            "stage": names[at.stage],
-            "step": at.step,
-        }
-        if diverged:  # to go on from here would only diverge again
+        if isinstance(error, Interrupted) and not stop.timed_out:
+            return {"status": "interrupted"}
+        claim.confirm()
+        failure = _failure(job, at, error)
+        if failure["status"] == "diverged":  # to go on from here would only diverge again
             shutil.rmtree(folder.latest.parent, ignore_errors=True)
         with contextlib.suppress(OSError):  # on a full disk the caller still hears of it
             folder.fail(failure)
         return failure
+
+
+class _Stop:
+    """Says after every step whether to go on, and ends a run that is no longer this process's."""
+
+    def __init__(self, asked: Callable[[], bool], claim: Claim, timeout: float | None) -> None:
+        self.asked, self.claim = asked, claim
+        self.deadline = None if timeout is None else time.monotonic() + timeout
+        self.timed_out = False
+
+    def __call__(self) -> bool:
+        self.claim.check()
+        if self.asked():
+            return True
+        self.timed_out = self.deadline is not None and time.monotonic() > self.deadline
+        return self.timed_out
+
+
+def _resume(folder: RunFolder, job: Job) -> Checkpoint:
+    """Return the newest checkpoint, or a fresh one where there is none that fits its log."""
+    at = load_checkpoint(folder.latest)
+    if at is not None and folder.cut_log(at.log_lines):
+        return at
+    folder.cut_log(0)
+    return Checkpoint(threads=job.threads)
+
+
+def _failure(job: Job, at: Checkpoint, error: Exception) -> dict[str, Any]:
+    names = [job.spec.algorithm.name, *(stage.name for stage in job.spec.stages)]
+    match error:
+        case DivergedError():
+            status, sentence = "diverged", str(error)
+        case Interrupted():
+            status = "failed"
+            sentence = (
+                f"stopped after {job.timeout:g} s, its --timeout, at step {at.step} of "
+                f"{names[at.stage]}; the same command goes on from there"
+            )
+        case _:
+            status = "failed"
+            sentence = f"{type(error).__name__}: {error}{blamed(error, get_plugins())}"
+    return {
+        "status": status,
+        "error": sentence,
+        "traceback": "".join(traceback.format_exception(error)),
+        "stage": names[at.stage],
+        "step": at.step,
+    }
 
 
 def _train_and_test(
@@ -86,7 +180,6 @@ def _train_and_test(
     )
     if split.sha256 != spec.split:
         raise RuntimeError(f"the images of {dataset.name} changed after the run was planned")
-    folder.cut_log(at.log_lines)
     facts = spec.protocol.sized(dataset.facts)
     evaluator = Evaluator(images, facts, split.counts("train"), _evaluation_batch(job, split))
     setting = Setting(
@@ -102,6 +195,7 @@ def _train_and_test(
     )
     builder = ModelBuilder(spec, facts, split, device, job.weights)
     model, best, name = _train(builder, setting, at)
+    folder.guard()
     save_checkpoint(folder.best, best)
     tested = _test(model, setting, dataset.test_sets(split))
     return {
@@ -156,6 +250,7 @@ def _test(model: Algorithm, setting: Setting, sets: dict[str, Rows]) -> dict[str
     split, evaluator, domains = setting.split, setting.evaluator, setting.facts.domains
     rows = split.rows("test")
     found = evaluator.predictions(model, rows)
+    setting.folder.guard()
     write_arrays(
         setting.folder.predictions,
         {

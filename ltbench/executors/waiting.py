@@ -1,0 +1,87 @@
+"""Jobs that another command works on: put aside, watched, taken over if that command is gone."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from ltbench.results.claim import WATCH, Owner, find_owner
+from ltbench.results.documents import read_json
+from ltbench.results.folder import RunFolder
+from ltbench.training.job import Job
+
+POLL_S = 1.0
+"""Seconds between two looks."""
+
+Stamp = tuple[int, int] | None
+
+
+@dataclass(frozen=True)
+class _Waiting:
+    job: Job
+    error: Stamp  # of the error.json that was there before
+    owner: Owner
+
+
+class Waiting:
+    """The jobs that other commands have. All executors use it in the same way.
+
+    Before a job is handed to a process, :meth:`look` says what there is to do with it; every
+    :data:`POLL_S` seconds, :meth:`poll` says what came of those put aside.
+    """
+
+    def __init__(self) -> None:
+        self._jobs: dict[Path, _Waiting] = {}
+
+    def __len__(self) -> int:
+        return len(self._jobs)
+
+    def look(self, job: Job) -> Job | Mapping[str, Any] | None:
+        """Return the job if it can be carried out now, its result if another command did.
+
+        Otherwise another command works on it: it is put aside, and ``None`` returned. A job that
+        came back as ``claimed`` is looked at again by the same call.
+        """
+        # The claim first: whoever gives it up has written the result before.
+        owner = find_owner(job.folder)
+        if owner is not None and not WATCH.sees_gone(owner):
+            error = _stamp(RunFolder(job.folder).error)
+            self._jobs.setdefault(job.folder, _Waiting(job, error, owner))
+            return None
+        folder = RunFolder(job.folder)
+        before = self._jobs.pop(job.folder, None)
+        if folder.done:
+            folder.tidy()
+            return read_json(folder.result) or {}
+        if before is not None and _stamp(folder.error) not in (None, before.error):
+            return read_json(folder.error) or {}  # it failed over there; once is enough
+        return replace(job, gone=owner.token if owner else None)
+
+    def poll(self) -> Iterator[tuple[Job, Job | Mapping[str, Any]]]:
+        """Yield the jobs that need no more waiting, with what :meth:`look` says of them."""
+        for waiting in list(self._jobs.values()):
+            found = self.look(waiting.job)
+            if found is not None:
+                yield waiting.job, found
+
+    def clear(self) -> None:
+        """Wait for nothing any more."""
+        self._jobs.clear()
+
+    def describe(self) -> str:
+        """Say who works on how many runs, in one sentence."""
+        owners = Counter(str(waiting.owner) for waiting in self._jobs.values())
+        runs = "1 run" if len(self) == 1 else f"{len(self)} runs"
+        who = ", ".join(f"{owner} ({n})" if n > 1 else owner for owner, n in owners.items())
+        return f"waiting for {runs} that another command works on: {who}"
+
+
+def _stamp(path: Path) -> Stamp:
+    try:
+        state = path.stat()
+    except OSError:
+        return None
+    return state.st_mtime_ns, state.st_ino
