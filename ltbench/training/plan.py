@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -68,8 +68,16 @@ class Plan:
     left_out: tuple[str, ...] = ()
 
 
-def plan_runs(request: Request) -> Plan:
+Settle = Callable[[RunSpec, Sequence[Name]], RunSpec]
+"""Takes a run with the names that were typed for it, and returns the run to be made instead."""
+
+
+def plan_runs(request: Request, settle: Settle = lambda spec, _: spec) -> Plan:
     """Resolve a request: seeds are the inner loop's, algorithms the outer's.
+
+    Args:
+        request: what was asked for.
+        settle: given each run of the first seed before its seeds are multiplied.
 
     Raises:
         UsageError: a name, value, file or combination is not possible.
@@ -83,7 +91,8 @@ def plan_runs(request: Request) -> Plan:
     broken: dict[str, PluginError] = {}
     for setting, chain in itertools.product(settings, chains):
         try:
-            first = _spec(request, setting, _on_algorithm(chain), request.seeds[0])
+            whole = _on_algorithm(chain)
+            first = settle(_spec(request, setting, whole, request.seeds[0]), whole)
         except PluginError as error:  # spoils its own runs alone
             broken.setdefault(str(error), error)
             continue
@@ -123,37 +132,49 @@ def _open(request: Request, name: Name) -> _Setting:
 
 
 def _spec(request: Request, setting: _Setting, chain: list[Name], seed: int) -> RunSpec:
-    plugins = get_plugins()
-    first = plugins["algorithms"].get(chain[0].name)
-    rest = [plugins["stages"].get(name.name) for name in chain[1:]]
-    resolved = [
-        entry.load().HParams.from_options(name.options, name.name)
-        for entry, name in zip([first, *rest], chain, strict=True)
-    ]
-    _check_domains(first, setting)
-    components = [
-        Component(name.name, hparams.as_dict())
-        for name, hparams in zip(chain, resolved, strict=True)
-    ]
-    return RunSpec(
-        algorithm=components[0],
-        stages=tuple(components[1:]),
+    _check_domains(get_plugins()["algorithms"].get(chain[0].name), setting)
+    blank = RunSpec(
+        algorithm=Component(chain[0].name),
+        stages=(),
         dataset=setting.component,
         split=setting.split.sha256,
         protocol=setting.protocol,
         backbone=setting.backbone,
         precision=request.precision,
         seed=seed,
-        label="+".join(_label(n.name, h) for n, h in zip(chain, resolved, strict=True)),
-        plugins=used_plugins(
-            [
-                ("algorithms", components[0]),
-                *(("stages", stage) for stage in components[1:]),
-                ("datasets", setting.component),
-            ],
-            setting.backbone.name,
-        ),
+        label="",
         data=setting.data,
+    )
+    return with_algorithm(blank, chain)
+
+
+def with_algorithm(spec: RunSpec, chain: Sequence[Name]) -> RunSpec:
+    """Return the run of another algorithm, or of other hyper-parameters, in the same setting.
+
+    Args:
+        spec: the run.
+        chain: the algorithm and its stages, with the options that differ from their defaults.
+
+    Raises:
+        UsageError: a name or an option is not possible.
+    """
+    plugins = get_plugins()
+    kinds = ["algorithms", *("stages" for _ in chain[1:])]
+    resolved: list[HParams] = [
+        plugins[kind].get(name.name).load().HParams.from_options(name.options, name.name)
+        for kind, name in zip(kinds, chain, strict=True)
+    ]
+    components = [
+        Component(name.name, hparams.as_dict())
+        for name, hparams in zip(chain, resolved, strict=True)
+    ]
+    used = [*zip(kinds, components, strict=True), ("datasets", spec.dataset)]
+    return replace(
+        spec,
+        algorithm=components[0],
+        stages=tuple(components[1:]),
+        label="+".join(_label(n.name, h) for n, h in zip(chain, resolved, strict=True)),
+        plugins=used_plugins(used, spec.backbone.name),
     )
 
 

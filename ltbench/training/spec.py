@@ -54,6 +54,8 @@ class RunSpec:
         seed: the run's seed.
         label: the algorithm as a row of a table names it.
         data: title, names, shot thresholds and counts of the data set, for reports.
+        tuned: how its hyper-parameters were searched for, if they were: ``search``, ``trials``,
+            ``seed`` and ``metric``. A score that was tuned for is not one that was not.
     """
 
     algorithm: Component
@@ -67,6 +69,7 @@ class RunSpec:
     label: str
     plugins: dict[str, str] = field(default_factory=dict)
     data: dict[str, Any] = field(default_factory=dict)
+    tuned: dict[str, Any] | None = None
 
     @property
     def algo(self) -> str:
@@ -93,7 +96,8 @@ class RunSpec:
             "stages": [vars(stage) for stage in self.stages],
             **self.setting(),
         }
-        return {**identity, "plugins": self.plugins} if self.plugins else identity
+        further = {"plugins": self.plugins, "tuned": self.tuned}
+        return identity | {key: value for key, value in further.items() if value}
 
     @cached_property
     def hash(self) -> str:
@@ -135,6 +139,7 @@ class RunSpec:
             backbone=BackboneSpec(**identity["backbone"]),
             precision=identity["precision"],
             plugins=identity.get("plugins", {}),
+            tuned=identity.get("tuned"),
             seed=spec["seed"],
             label=spec["label"],
             data=spec["data"],
