@@ -8,11 +8,12 @@ from typing import Any
 
 from ltbench.data.locations import data_folder
 from ltbench.data.store import store_folder
+from ltbench.errors import UsageError
 from ltbench.executors.base import Executor, Slots
 from ltbench.executors.machine import choose_precision, cores, make_slots
 from ltbench.plugins.hparams import HParams
 from ltbench.plugins.manager import get_plugins
-from ltbench.plugins.names import parse_name
+from ltbench.plugins.names import Name, parse_name
 from ltbench.training.job import Job
 from ltbench.training.plan import Plan, Request
 
@@ -33,7 +34,7 @@ class Launch:
             UsageError: there is no such executor or device, or its settings are not possible.
         """
         self.options = options
-        name = parse_name(options["executor"])
+        name = _executor_name(options["executor"], options.get("ray_address"))
         self._kind: type[Executor] = get_plugins()["executors"].get(name.name).load()
         self._settings: HParams = self._kind.HParams.from_options(name.options, name.name)
         self.device = self._kind.choose_device(options["device"], self._settings)
@@ -59,7 +60,7 @@ class Launch:
 
     def slots(self, runs: int) -> Slots:
         """Return how ``runs`` runs share the machine."""
-        return make_slots(self.device, self.options["jobs"], runs)
+        return make_slots(self.device, self.options["jobs"], runs, self.options["jobs_per_device"])
 
     def executor(self, slots: Slots) -> Executor:
         """Return the executor."""
@@ -89,6 +90,17 @@ class Launch:
                 threads,
                 request.weights,
                 stores[spec.split],
+                cost=cost,
+                timeout=self.options["timeout"],
             )
-            for spec, _ in zip(plan.specs, costs, strict=True)
+            for spec, cost in zip(plan.specs, costs, strict=True)
         ]
+
+
+def _executor_name(executor: str, ray_address: str | None) -> Name:
+    name = parse_name(executor)
+    if ray_address is None:
+        return name
+    if name.name not in ("local", "ray"):
+        raise UsageError(f"--ray-address has no meaning for --executor {name.name}: leave it out")
+    return Name("ray", {**name.options, "address": ray_address})

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from ltbench.cli.time_option import Seconds
 from ltbench.errors import UsageError
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -70,11 +71,27 @@ WHERE = (
         "--jobs", type=click.IntRange(min=1), help="Runs at a time.  [default: one a core or GPU]"
     ),
     click.option(
+        "--jobs-per-device",
+        type=click.IntRange(min=1),
+        help="Runs that share a GPU, for small models; all CPU cores are one device.",
+    ),
+    click.option(
+        "--timeout",
+        type=Seconds(),
+        metavar="TIME",
+        help="Stop a run after so long, at a checkpoint, and count it as failed: 90, 10m, 2h.",
+    ),
+    click.option(
         "--executor",
         default="local",
         show_default=True,
         metavar="NAME",
-        help="Where runs are carried out; settings as in name[key=value,…].",
+        help="Where runs are carried out: local, ray[gpus=0.5], slurm[partition=gpu,gpus=1].",
+    ),
+    click.option(
+        "--ray-address",
+        metavar="HOST:PORT",
+        help="Carry the runs out on this Ray cluster; short for --executor ray[address=…].",
     ),
     click.option(
         "--out",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import signal
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -117,7 +118,13 @@ class Sweep:
             SweepStopped: the user pressed Ctrl-C.
         """
         self._record(len(executor.slots.devices))
-        open_jobs = [job for job in jobs if not RunFolder(job.folder).done]
+        open_jobs = []
+        for job in jobs:
+            folder = RunFolder(job.folder)
+            if folder.done:
+                folder.tidy()  # of what a command that was killed at the very end left there
+            else:
+                open_jobs.append(job)
         self.outcomes.update({job.folder: "done" for job in jobs})
         plugins = get_plugins()
         with watching(plugins, self.watchers):
@@ -127,6 +134,8 @@ class Sweep:
                 if open_jobs:
                     executor.run(open_jobs, self.observation)
             except Stopped:
+                # Ctrl-C once more, out of impatience, shall not cost the sentence below.
+                signal.signal(signal.SIGINT, signal.SIG_IGN)
                 done = sum(RunFolder(job.folder).done for job in jobs)
                 raise SweepStopped(
                     f"stopped with {done} of {len(jobs)} runs done; type the same command to go on"
