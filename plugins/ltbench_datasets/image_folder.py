@@ -41,7 +41,7 @@ class ImageFolder(Dataset):
     Folders called train, val (valid, validation) and test directly below ``root`` are parts, not
     domains. What has no part of its own is split by the quota rule of
     :func:`ltbench.data.splits.hold_out`. Only folders that hold images count: hidden ones, empty
-    ones and stray files are passed over.
+    ones and stray files are passed over. Source: whoever took the images.
     """
 
     HParams = FolderParameters
