@@ -23,6 +23,7 @@ COMMANDS = (
     "plugins",
     "data",
     "status",
+    "retry",
     "show",
     "clean",
 )
