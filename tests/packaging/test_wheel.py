@@ -54,6 +54,6 @@ def test_nothing_is_called_plain_plugins(site):
     tops = {path.name for path in site.iterdir() if not path.name.endswith(".dist-info")}
     assert tops == {
         "ltbench", "datasets_registry", "ltbench_baselines", "ltbench_longtail",
-        "ltbench_domains", "ltbench_mdlt", "ltbench_stages", "ltbench_datasets",
+        "ltbench_domains", "ltbench_mdlt", "ltbench_stages", "ltbench_datasets", "ltbench_observers",
     }  # fmt: skip
     assert not list(site.rglob("*.pyc"))

@@ -1,0 +1,1 @@
+"""Observers: where a sweep's numbers go besides the runs' own folders."""

@@ -1,0 +1,124 @@
+"""An object in a process of its own, whose calls nobody waits for.
+
+What talks to a network may take for ever, ask for a lock, or leave threads that keep a program from
+ending; none of that may hold up a sweep.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import queue
+import signal
+import threading
+import time
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from typing import Any, Protocol
+
+from ltbench.errors import LtbenchError
+
+
+class Closable(Protocol):
+    """What can live apart: it is closed when all calls are done."""
+
+    def close(self) -> None:
+        """Finish what is open."""
+
+
+class ApartError(LtbenchError):
+    """A call failed in the other process; the message is the error's."""
+
+
+class Apart:
+    """Makes calls of one object in another process, in their order.
+
+    Args:
+        make: builds the object; it goes to the other process, so it is a module's function.
+    """
+
+    def __init__(self, make: Callable[[], Closable]) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._pipe, theirs = context.Pipe()
+        self._process = context.Process(target=_serve, args=(theirs, make), daemon=True)
+        self._process.start()
+        theirs.close()
+
+    def call(self, method: str, *arguments: Any) -> None:
+        """Have a method called.
+
+        Raises:
+            ApartError: a call before this one failed; this one is made all the same.
+            OSError: the process is gone.
+        """
+        self._pipe.send((method, arguments))
+        self._raise_failure(0)
+
+    def close(self, seconds: float) -> bool:
+        """Wait until all calls are done and the process ends; false where that takes longer.
+
+        Ctrl-C ends the waiting.
+
+        Raises:
+            ApartError: a call failed.
+        """
+        try:
+            self._pipe.send(None)
+            return self._wait(seconds)
+        except BrokenPipeError as error:
+            raise ApartError("its process died") from error
+        except KeyboardInterrupt:
+            return False
+        finally:
+            self._process.kill()
+            self._process.join()
+            self._pipe.close()
+
+    def _wait(self, seconds: float) -> bool:
+        until = time.monotonic() + seconds
+        try:
+            while (left := until - time.monotonic()) > 0:
+                self._raise_failure(left)
+        except (EOFError, ConnectionResetError):
+            return True
+        return False
+
+    def _raise_failure(self, seconds: float) -> None:
+        if self._pipe.poll(seconds):
+            raise ApartError(self._pipe.recv())
+
+
+def _serve(pipe: Connection, make: Callable[[], Closable]) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which says what ends
+    calls: queue.SimpleQueue[tuple[str, tuple[Any, ...]] | None] = queue.SimpleQueue()
+    # Read at once whatever the object does, for a full pipe would make the parent wait.
+    threading.Thread(target=_read, args=(pipe, calls), daemon=True).start()
+    thing: Closable | None = None
+    while (call := calls.get()) is not None:
+        method, arguments = call
+        try:
+            thing = thing or make()
+            getattr(thing, method)(*arguments)
+        except Exception as error:
+            _say(pipe, error)
+    try:
+        if thing is not None:
+            thing.close()
+    except Exception as error:
+        _say(pipe, error)
+
+
+def _read(pipe: Connection, calls: queue.SimpleQueue[Any]) -> None:
+    call = ()
+    while call is not None:
+        try:
+            call = pipe.recv()
+        except (EOFError, OSError):  # the parent is gone
+            call = None
+        calls.put(call)
+
+
+def _say(pipe: Connection, error: Exception) -> None:
+    try:
+        pipe.send(f"{type(error).__name__}: {error}")
+    except OSError:
+        return  # nobody is there to hear it
