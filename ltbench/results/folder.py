@@ -45,8 +45,13 @@ class RunFolder:
         return self.result.exists()
 
     def start(self, spec: Mapping[str, Any]) -> None:
-        """Create the folder with its specification, and remove what a killed writer left."""
+        """Create the folder with its specification, and remove what earlier attempts left.
+
+        Their error goes too: a run that is tried again has not failed, and if it is killed now, it
+        was broken off.
+        """
         self.guard()
+        self.error.unlink(missing_ok=True)
         self.latest.parent.mkdir(parents=True, exist_ok=True)
         _remove_drafts(self.path)
         _remove_drafts(self.latest.parent)
