@@ -15,6 +15,7 @@ from ltbench.errors import LtbenchError, suggestion
 
 COMMANDS = (
     "run",
+    "tune",
     "leaderboard",
     "stats",
     "figures",

@@ -9,7 +9,7 @@ import click
 
 from ltbench import hookimpl
 from ltbench.cli.observers import observer_option
-from ltbench.cli.run_options import PROTOCOL, WHAT, WHERE, parse_seeds, with_options
+from ltbench.cli.run_options import PROTOCOL, WHAT, WHERE, parse_seeds, setting_words, with_options
 from ltbench.cli.sweep_argument import has_own, load_file
 
 
@@ -29,6 +29,13 @@ from ltbench.cli.sweep_argument import has_own, load_file
     show_default=True,
     metavar="N|LIST",
     help="How many seeds (5 is 0…4), or which (0,3,7).",
+)
+@click.option(
+    "--hparams",
+    type=click.Choice(["default", "best"]),
+    default="default",
+    show_default=True,
+    help="Hyper-parameters that are not typed: the defaults, or the best that tuning found.",
 )
 @with_options(PROTOCOL)
 @with_options(WHERE)
@@ -54,6 +61,7 @@ def run(ctx: click.Context, /, **options: Any) -> None:
       ltbench run --algo 'brl[alpha=[1e-3,1e-2]]' --dataset digits-mini-mlt --dry-run
       ltbench run --algo bsoftmax --dataset 'image-folder[root=/data/moths]' \\
           --backbone mobilenetv2_100
+      ltbench run --algo boda --dataset digits-mini-mlt --hparams best --seeds 5
       ltbench run sweep.toml --seeds 1 --dry-run
     """
     from ltbench.cli.launch import Launch
@@ -71,8 +79,13 @@ def run(ctx: click.Context, /, **options: Any) -> None:
         from ltbench.sweeps.expand import expand_algos
 
         algos = expand_algos(algos, options["file"], own=has_own(ctx, "algos"))
+    settle = {}
+    if options["hparams"] == "best":
+        from ltbench.cli.tuning import best_settings
+
+        settle["settle"] = best_settings(options["out"], setting_words(ctx), quiet=quiet)
     request = launch.request(algos, options["datasets"], parse_seeds(options["seeds"]))
-    plan = plan_runs(request)
+    plan = plan_runs(request, **settle)
     for sentence in plan.left_out:
         click.echo(f"left out: {sentence}", err=True)
     out, slots = options["out"], launch.slots(len(plan.specs))

@@ -81,7 +81,7 @@ def read_sweep_file(path: Path, options: Iterable[str]) -> SweepFile:
         raise UsageError(f"sweep file {path} is not TOML: {error}") from error
     where = SweepFile(path, text).where
     known = {*options, *TABLES, *DRAWS}
-    given = {}
+    given: dict[str, Any] = {}
     for key, value in document.items():
         name = key.replace("_", "-")
         if name not in known:
@@ -89,21 +89,17 @@ def read_sweep_file(path: Path, options: Iterable[str]) -> SweepFile:
         if name in given:
             raise UsageError(f"{where(key)}: '{name}' stands twice, with '-' and with '_'")
         given[name] = value
-    for name in TABLES:
-        if not isinstance(given.setdefault(name, {}), dict):
+    best = {"hparams": given.pop("hparams")} if isinstance(given.get("hparams"), str) else {}
+    tables = {name: given.pop(name, {}) for name in TABLES}
+    for name, table in tables.items():
+        if not isinstance(table, dict):
             raise UsageError(f"{where(name)}: '{name}' is a table, [{_HEAD[name]}] above its keys")
-    for name, table in given["hparams"].items():
+    for name, table in tables["hparams"].items():
         if not isinstance(table, dict):
             raise UsageError(f"{where(name)}: 'hparams.{name}' is a table, [hparams.{name}]")
-    return SweepFile(
-        path,
-        text,
-        {key: value for key, value in given.items() if key not in (*TABLES, *DRAWS)},
-        given["hparams"],
-        given["ablation"],
-        _whole(given.get("draws"), 1, f"{where('draws')}: draws"),
-        _whole(given.get("draw-seed"), 0, f"{where('draw-seed')}: draw-seed") or 0,
-    )
+    draws = _whole(given.pop("draws", None), 1, f"{where('draws')}: draws")
+    seed = _whole(given.pop("draw-seed", 0), 0, f"{where('draw-seed')}: draw-seed") or 0
+    return SweepFile(path, text, given | best, **tables, draws=draws, draw_seed=seed)
 
 
 _HEAD = {"hparams": "hparams.NAME", "ablation": "ablation"}

@@ -1,0 +1,250 @@
+"""Studies: what tuning tried, what it scored on validation, and the best of it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from ltbench.plugins.names import Name
+from ltbench.results.documents import read_json
+from ltbench.results.folder import RunFolder, write_json
+from ltbench.results.record import UnreadableRun
+from ltbench.sweeps.search import Point, Space
+from ltbench.training.plan import with_algorithm
+from ltbench.training.spec import RunSpec, canonical_hash
+
+STUDIES = ".studies"
+FORMAT = 1
+Status = Literal["waiting", "done", "failed", "diverged"]
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is tuned: an algorithm with its stages, in one setting.
+
+    Attributes:
+        spec: the run with the defaults, and what was typed.
+        chain: the algorithm and its stages with the options that were typed, which stay fixed.
+    """
+
+    spec: RunSpec
+    chain: tuple[Name, ...]
+
+    @property
+    def algo(self) -> str:
+        """The algorithm as typed."""
+        return "+".join(map(str, self.chain))
+
+    @property
+    def fixed(self) -> dict[str, Any]:
+        """The hyper-parameters that were typed, as the run has them."""
+        components = (self.spec.algorithm, *self.spec.stages)
+        return {
+            f"{name.name}.{key}": component.hparams[key]
+            for name, component in zip(self.chain, components, strict=True)
+            for key in name.options
+        }
+
+    def asked(self) -> dict[str, Any]:
+        """Return what the answer depends on, besides the search and its budget."""
+        return {
+            "algorithm": [name.name for name in self.chain],
+            "fixed": self.fixed,
+            "plugins": self.spec.plugins,
+            **self.spec.setting(),
+        }
+
+    @property
+    def hash(self) -> str:
+        """Twelve hexadecimal digits that stand for the question."""
+        return canonical_hash(self.asked())
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One setting of the hyper-parameters.
+
+    Attributes:
+        point: what differs from the defaults.
+        label: as a row of a table would name it.
+        folder: its run, below the folder of tuning.
+        value: its validation score, once it is done.
+    """
+
+    number: int
+    point: Point
+    label: str
+    folder: str
+    status: Status = "waiting"
+    value: float | None = None
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How hyper-parameters are searched for.
+
+    Attributes:
+        search: ``random`` or ``bayes``.
+        trials: settings that are tried.
+        seed: of the search, and of the trials' runs.
+    """
+
+    search: str = "random"
+    trials: int = 16
+    seed: int = 0
+
+
+@dataclass
+class Study:
+    """A question, its budget, and the trials so far.
+
+    Attributes:
+        batch: trials that a Bayesian search proposes at a time.
+    """
+
+    question: Question
+    budget: Budget
+    root: Path
+    batch: int = 1
+    trials: list[Trial] = field(default_factory=list)
+
+    @property
+    def path(self) -> Path:
+        """The study's file."""
+        name = f"{self.budget.search}-{self.budget.trials}-seed-{self.budget.seed}.json"
+        return self.root / STUDIES / self.question.hash / name
+
+    @property
+    def open(self) -> list[Trial]:
+        """The trials that have no outcome yet."""
+        return [trial for trial in self.trials if trial.status == "waiting"]
+
+    @property
+    def best(self) -> Trial | None:
+        """The trial with the highest validation score, the first of equals; ``None`` of none."""
+        scored = [trial for trial in self.trials if trial.value is not None]
+        return max(scored, key=lambda t: (t.value, -t.number), default=None)
+
+    @property
+    def complete(self) -> bool:
+        """Whether every trial of the budget has its outcome."""
+        return len(self.trials) == self.budget.trials and not self.open
+
+    def spec(self, trial: Trial) -> RunSpec:
+        """Return the run of a trial."""
+        return with_algorithm(self.question.spec, self._space().at(trial.point))
+
+    def propose(self) -> list[Trial]:
+        """Return the trials to be carried out next, none when the study is complete.
+
+        Raises:
+            UsageError: the search needs a package that is not installed.
+        """
+        if not self.open and len(self.trials) < self.budget.trials:
+            space, first = self._space(), len(self.trials)
+            left = range(first, self.budget.trials)
+            if self.budget.search == "random":
+                points = [space.random_point(self.budget.seed, number) for number in left]
+            else:
+                seen = [(trial.point, trial.value) for trial in self.trials]
+                startup = min(10, max(4, self.budget.trials // 3))
+                numbers = left[: self.batch]
+                points = space.bayes_points(self.budget.seed, numbers, seen, startup)
+            self.trials += [self._trial(first + i, point) for i, point in enumerate(points)]
+        return self.open
+
+    def collect(self, *, failures: bool) -> None:
+        """Take in what came of the trials' runs, by their score on validation alone.
+
+        Args:
+            failures: count runs that failed; otherwise they are tried once more.
+        """
+        self.trials = [
+            _outcome(trial, self.root, self.metric, failures)
+            if trial.status == "waiting"
+            else trial
+            for trial in self.trials
+        ]
+
+    @property
+    def metric(self) -> str:
+        """The validation metric that is maximised."""
+        return self.question.spec.protocol.selection_metric
+
+    def tuned(self) -> dict[str, Any]:
+        """Return the part of a run's identity that tells how it was tuned."""
+        budget = {**asdict(self.budget), "metric": self.question.spec.protocol.select}
+        return {**budget, "fixed": self.question.fixed} if self.question.fixed else budget
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the content of the study's file."""
+        best = self.best
+        return {
+            "format": FORMAT,
+            "question": self.question.hash,
+            "algo": self.question.algo,
+            "asked": self.question.asked(),
+            **asdict(self.budget),
+            "metric": self.metric,
+            "batch": self.batch,
+            "results": [asdict(trial) for trial in self.trials],
+            "best": None if best is None else best.number,
+        }
+
+    def save(self) -> None:
+        """Write the study's file."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        write_json(self.path, self.as_dict())
+
+    def _space(self) -> Space:
+        return Space(self.question.chain)
+
+    def _trial(self, number: int, point: Point) -> Trial:
+        trial = Trial(number, point, "", "")
+        spec = self.spec(trial)
+        return replace(trial, label=spec.label, folder=str(spec.folder(Path())))
+
+
+def tuned_spec(study: Study) -> RunSpec:
+    """Return the run with the best hyper-parameters of a study, marked as tuned."""
+    assert study.best is not None
+    spec = study.spec(study.best)
+    return replace(
+        spec, label=f"{spec.label} ({describe_budget(study.tuned())})", tuned=study.tuned()
+    )
+
+
+def describe_budget(tuned: dict[str, Any]) -> str:
+    """Return a budget in a few words, different ones for different budgets.
+
+    No comma stands in it, because commas part the names of algorithms.
+    """
+    kind = "" if tuned["search"] == "random" else f"{tuned['search']} "
+    text = f"tuned: {tuned['trials']} {kind}trials"
+    if tuned["seed"]:
+        text += f" at seed {tuned['seed']}"
+    fixed = " ".join(key.rpartition(".")[2] for key in tuned.get("fixed", {}))
+    return f"{text}; fixed {fixed}" if fixed else text
+
+
+def _outcome(trial: Trial, root: Path, metric: str, failures: bool) -> Trial:
+    folder = RunFolder(root / trial.folder)
+    try:
+        result = read_json(folder.result)
+        if result is not None:
+            selection = result["selection"]
+            value = float(selection["value"])
+            usable = selection["metric"] == metric and math.isfinite(value)
+            return replace(trial, status="done", value=value) if usable else _lost(trial)
+        error = read_json(folder.error) if failures else None
+    except (UnreadableRun, KeyError, TypeError, ValueError):
+        return _lost(trial)
+    if error is None:
+        return trial
+    return replace(trial, status="diverged") if error.get("status") == "diverged" else _lost(trial)
+
+
+def _lost(trial: Trial) -> Trial:
+    return replace(trial, status="failed")
