@@ -54,7 +54,7 @@ def make_slots(device: str, jobs: int | None, runs: int, per_device: int | None 
             one device.
     """
     if device == "cuda":
-        devices = [f"cuda:{index}" for index in range(torch.cuda.device_count())]
+        devices = [f"cuda:{index}" for index in range(torch.cuda.device_count())] or ["cuda"]
         count = len(devices)
     elif device == "cpu":
         devices = ["cpu"]
@@ -71,6 +71,11 @@ def choose_precision(asked: str, device: str) -> str:
     if asked != "auto":
         return asked
     if device.startswith("cuda"):
+        if not torch.cuda.is_available():  # the GPUs are those of a cluster
+            raise UsageError(
+                "--precision auto cannot ask GPUs that are elsewhere: type --precision bf16 "
+                "(NVIDIA Ampere or newer) or --precision fp32"
+            )
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
     return "bf16" if device == "cpu" and _cpu_has_bf16() else "fp32"
 

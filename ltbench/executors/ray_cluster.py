@@ -1,0 +1,102 @@
+"""A Ray cluster: how to join it, what it has room for, what its nodes see."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import ltbench
+from ltbench.errors import UsageError
+
+LOOK_SECONDS = 120.0
+
+
+def connect(address: str) -> None:
+    """Join the cluster, or start one on this machine.
+
+    Raises:
+        UsageError: nothing answers at the address.
+    """
+    import ray
+
+    address = address or os.environ.get("RAY_ADDRESS", "")
+    ours = {key: value for key, value in os.environ.items() if key.startswith("LTBENCH_")}
+    try:
+        ray.init(
+            address=address or "local",
+            runtime_env={"env_vars": ours},
+            include_dashboard=None if address else False,
+            log_to_driver=False,
+            logging_level="ERROR",
+        )
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        raise UsageError(
+            f"--ray-address {address}: no Ray cluster answers there ({error}); start one with "
+            "'ray start --head', or leave the address out"
+        ) from error
+
+
+def room(cpus: float, gpus: float, memory: float) -> int:
+    """Return how many tasks to have in the cluster at a time: what fits, and a few that wait.
+
+    Raises:
+        UsageError: no node is large enough for a single run.
+    """
+    import ray
+
+    needed = {"CPU": cpus, "GPU": gpus, "memory": memory * 1e9}
+    needed = {key: value for key, value in needed.items() if value}
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    fits = [int(min(node.get(key, 0) / value for key, value in needed.items())) for node in nodes]
+    if not any(fits):
+        wanted = f"{cpus:g} cores, {gpus:g} GPUs and {memory:g} GB"
+        raise UsageError(
+            f"--executor ray: none of the cluster's {len(nodes)} nodes has {wanted} for a run; ask "
+            "for less, as in 'ray[cpus=1]'"
+        )
+    return sum(fits) + 2
+
+
+def nodes_see(out: Path) -> bool:
+    """Return whether every node sees the folder of the runs.
+
+    Raises:
+        UsageError: a node has another version of ltbench, or none.
+    """
+    import ray
+    from ray.exceptions import RayError
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    from ltbench.executors.ray_task import look_around
+
+    with tempfile.NamedTemporaryFile(prefix=".ray-", dir=out) as marker:
+        answers = []
+        for node in ray.nodes():
+            if node["Alive"]:
+                there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+                answers.append(look_around.options(scheduling_strategy=there).remote(marker.name))
+        try:
+            seen = ray.get(answers, timeout=LOOK_SECONDS)
+        except RayError as error:
+            cause = str(error).strip().splitlines()[-1]
+            raise UsageError(
+                f"--executor ray: a node cannot run ltbench ({cause}); install it on every node"
+            ) from error
+    versions = {version for version, _ in seen}
+    if versions != {ltbench.__version__}:
+        there = ", ".join(sorted(versions))
+        raise UsageError(
+            f"--executor ray: the nodes have ltbench {there} and this command is "
+            f"{ltbench.__version__}; install the same version everywhere"
+        )
+    return all(visible for _, visible in seen)
+
+
+def this_node() -> Any:
+    """Return a scheduling strategy that keeps an actor where the command runs."""
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    return NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)

@@ -1,0 +1,8 @@
+"""The cluster that the tests of SLURM start is a module beside them."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))

@@ -1,0 +1,139 @@
+"""The Ray executor on a real cluster of two nodes, on one machine."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ray = pytest.importorskip("ray", reason="the extra 'ray' is not installed")
+
+from ray.cluster_utils import Cluster  # noqa: E402
+
+BASE = ("--dataset", "tiny-mlt", "--precision", "fp32", "--no-leaderboard")
+SLOW = ("--algo", "misbehave[how=slow]", "--protocol", "long", "--steps", "60", "--seeds", "4")
+
+
+@contextlib.contextmanager
+def two_nodes():
+    cluster = Cluster(
+        initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False}
+    )
+    try:
+        yield cluster, cluster.add_node(num_cpus=1)
+    finally:
+        cluster.shutdown()
+
+
+def start(out, *args, executor=()):
+    command = [sys.executable, "-m", "ltbench", "run", *args, *BASE, "--out", str(out), *executor]
+    return subprocess.Popen(
+        command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=os.environ
+    )
+
+
+def finish(process):
+    out, _ = process.communicate(timeout=400)
+    return process.returncode, out
+
+
+def results(out):
+    found = {}
+    for path in sorted(Path(out).rglob("result.json")):
+        result = json.loads(path.read_text())
+        log = [json.loads(line) for line in (path.parent / "log.jsonl").read_text().splitlines()]
+        for record in log:
+            record.pop("seconds")
+        kept = {key: result[key] for key in ("test", "val", "confusion", "selection")}
+        found[str(path.parent.relative_to(out))] = {**kept, "log": log}
+    return found
+
+
+def wait_for(condition, seconds=200):
+    end = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.2)
+    return found
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    out = tmp_path_factory.mktemp("here")
+    code, text = finish(start(out, *SLOW, executor=("--jobs", "2")))
+    assert code == 0, text
+    return results(out)
+
+
+def test_the_loss_of_a_node_costs_no_run(uninterrupted, tmp_path):
+    with two_nodes() as (cluster, second):
+        executor = ("--executor", "ray", "--ray-address", cluster.address)
+        sweep = start(tmp_path, *SLOW, executor=executor)
+        wait_for(lambda: len(list(tmp_path.rglob("latest.pt"))) > 1)  # one on each node
+        cluster.remove_node(second, allow_graceful=False)
+        code, text = finish(sweep)
+    assert code == 0, text
+    assert results(tmp_path) == uninterrupted
+    assert not [path for path in tmp_path.rglob("*") if path.name.startswith(("claim", ".ray"))]
+
+
+@pytest.mark.skipif(
+    os.geteuid() != 0 or shutil.which("unshare") is None, reason="needs root and unshare(1)"
+)
+def test_results_come_home_from_a_node_that_does_not_see_the_folder(tmp_path):
+    out = tmp_path / "runs"
+    out.mkdir()
+    with two_nodes() as (cluster, second):
+        cluster.remove_node(second, allow_graceful=False)
+        node = start_in_own_file_system(out, cluster.address)
+        try:
+            wait_for(lambda: len(cluster_nodes(cluster.address)) > 1)
+            args = ("--algo", "erm,misbehave[how=raise]", "--seeds", "3")
+            executor = ("--executor", f"ray[address={cluster.address}]")
+            code, text = finish(start(out, *args, executor=executor))
+        finally:
+            node.terminate()
+            node.wait(60)
+    assert code == 1, text  # three runs fail, as they are told
+    assert len(results(out)) == 3
+    assert len(list(out.rglob("error.json"))) == 3
+    assert len(list(out.rglob("best.pt"))) == 3
+    code, text = finish(start(tmp_path / "here", "--algo", "erm", "--seeds", "3"))
+    assert results(out) == results(tmp_path / "here")
+
+
+def start_in_own_file_system(hidden, address):
+    """Start a node for which the folder is another, empty one."""
+    ray_command = f"{sys.executable} -m ray.scripts.scripts start --address={address} --num-cpus=1"
+    mounted = f"mount -t tmpfs none '{hidden}' && exec {ray_command} --block"
+    return subprocess.Popen(
+        ["unshare", "--mount", "sh", "-c", mounted],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+
+def cluster_nodes(address):
+    code = (
+        f"import ray; ray.init({address!r}, log_to_driver=False, logging_level='ERROR');"
+        "print(sum(node['Alive'] for node in ray.nodes()))"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    return range(int(answer.stdout.split()[-1]))
+
+
+def test_a_cluster_that_is_not_there_is_named(tmp_path):
+    code, text = finish(
+        start(tmp_path, "--algo", "erm", executor=("--executor", "ray[address=127.0.0.1:1]"))
+    )
+    assert code == 2, text
+    assert "no Ray cluster answers there" in text
