@@ -59,7 +59,7 @@ def show(run: str, traceback: bool, as_json: bool, **which: Any) -> None:
 def _read(folder: Path) -> Documents:
     """Read a run's files; one that cannot be read costs its own part of the page."""
     from ltbench.cli.run_page import Documents
-    from ltbench.results.documents import read_json, read_log
+    from ltbench.results.json_files import read_json, read_log
     from ltbench.results.record import UnreadableRun
 
     found: dict[str, dict[str, Any]] = {}

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,38 +12,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ltbench.errors import DataError
+from ltbench.results.json_files import read_json, read_log
 from ltbench.results.record import UnreadableRun
 
-_LARGEST_JSON = 256 * 2**20
 _LARGEST_ARRAYS = 4 * 2**30
 
 _BAD_ARCHIVE = (
     OSError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error
 )  # fmt: skip
 Arrays = dict[str, NDArray[Any]]
-
-
-def read_json(path: Path) -> dict[str, Any] | None:
-    """Return the object in a JSON file, or ``None`` where there is no such file.
-
-    Raises:
-        UnreadableRun: the file is not a JSON object, too large, or cannot be opened.
-    """
-    try:
-        if path.stat().st_size > _LARGEST_JSON:
-            raise UnreadableRun(f"{path.name} is larger than {_LARGEST_JSON // 2**20} MB")
-        document = json.loads(path.read_text(encoding="utf-8"), parse_constant=lambda _: None)
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise UnreadableRun(f"{path.name} cannot be opened: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        if isinstance(error, UnreadableRun):
-            raise
-        raise UnreadableRun(f"{path.name} is not JSON: {error}") from error
-    if not isinstance(document, dict):
-        raise UnreadableRun(f"{path.name} does not hold a JSON object")
-    return document
+__all__ = [
+    "Arrays", "read_arrays", "read_confusion", "read_data_facts", "read_features", "read_json",
+    "read_log", "read_predictions",
+]  # fmt: skip
 
 
 def read_arrays(path: Path, shapes: Mapping[str, int]) -> Arrays:
@@ -154,18 +134,3 @@ def read_confusion(folder: Path, domains: list[str], classes: int) -> NDArray[np
     if matrices.shape != (len(domains), classes, classes) or (matrices < 0).any():
         raise DataError(f"{path}: the matrices of 'confusion' are not {classes} × {classes}")
     return matrices
-
-
-def read_log(folder: Path) -> Iterator[dict[str, Any]]:
-    """Yield the lines of ``log.jsonl`` that are JSON objects; a torn last line is passed over."""
-    try:
-        with (folder / "log.jsonl").open(encoding="utf-8", errors="replace") as lines:
-            for line in lines:
-                try:
-                    entry = json.loads(line, parse_constant=lambda _: None)
-                except (ValueError, RecursionError):
-                    continue
-                if isinstance(entry, dict):
-                    yield entry
-    except OSError:
-        return

@@ -16,27 +16,37 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ltbench.results.documents import read_json
+from ltbench.results.brief import from_brief, to_brief
+from ltbench.results.json_files import read_json
 from ltbench.results.record import RunRecord, UnreadableRun, parse_record, unreadable
 
 INDEX_NAME = ".index.sqlite"
-_SCHEMA = 1
+_SCHEMA = 2
 _DEEPEST = 8
 _FILES = ("spec.json", "result.json", "error.json")
+_Row = tuple[str, str, str, str]
 
 
-def read_runs(root: Path) -> list[RunRecord]:
-    """Return every run below ``root`` (or ``root`` itself), in the order of their paths."""
+def read_runs(root: Path, *, brief: bool = False) -> list[RunRecord]:
+    """Return every run below ``root`` (or ``root`` itself), in the order of their paths.
+
+    Args:
+        root: the folder.
+        brief: do without what :mod:`ltbench.results.brief` leaves out, which takes a third of the
+            time; records that are read anew are whole all the same.
+    """
     found = {os.path.normpath(path): stamp for path, stamp in _find_runs(str(root), 0)}
-    kept, gone = _load(root, found) if (root / INDEX_NAME).is_file() else ({}, 0)
+    kept, gone = _load(root, found, brief) if (root / INDEX_NAME).is_file() else ({}, 0)
     records: list[RunRecord] = []
-    fresh: list[tuple[str, str, str]] = []
+    fresh: list[_Row] = []
     for path in sorted(found):
-        documents = kept.get(path)
-        if documents is None:
+        record = kept.get(path)
+        if record is None:
             documents = _read_documents(Path(path))
-            fresh.append((os.path.relpath(path, root), found[path], json.dumps(documents)))
-        records.append(_record(path, documents))
+            record = _record(path, documents)
+            row = os.path.relpath(path, root), found[path], to_brief(record), json.dumps(documents)
+            fresh.append(row)
+        records.append(record)
     if not (root / "spec.json").is_file() and (fresh or gone):
         _store(root, fresh, {os.path.relpath(path, root) for path in found})
     return records
@@ -89,9 +99,9 @@ def _record(path: str, documents: dict[str, Any]) -> RunRecord:
         return unreadable(path, str(problem))
 
 
-def _load(root: Path, found: dict[str, str]) -> tuple[dict[str, dict[str, Any]], int]:
-    """Return the documents of runs whose files are as they were, and how many runs are gone."""
-    kept: dict[str, dict[str, Any]] = {}
+def _load(root: Path, found: dict[str, str], brief: bool) -> tuple[dict[str, RunRecord], int]:
+    """Return the records of runs whose files are as they were, and how many runs are gone."""
+    kept: dict[str, RunRecord] = {}
     gone = 0
     # Read-only, so that a folder on read-only media serves as well.
     address = f"{(root / INDEX_NAME).absolute().as_uri()}?mode=ro"
@@ -101,19 +111,21 @@ def _load(root: Path, found: dict[str, str]) -> tuple[dict[str, dict[str, Any]],
     ):
         if database.execute("PRAGMA user_version").fetchone() != (_SCHEMA,):
             return {}, 0
-        for relative, stamp, text in database.execute("SELECT path, stamp, documents FROM runs"):
+        column = "brief" if brief else "documents"
+        for relative, stamp, text in database.execute(f"SELECT path, stamp, {column} FROM runs"):
             path = os.path.normpath(os.path.join(root, str(relative)))
             gone += path not in found
             if found.get(path) != stamp:
                 continue
             with contextlib.suppress(ValueError, TypeError, RecursionError):
-                documents = json.loads(text)
-                if isinstance(documents, dict):
-                    kept[path] = documents
+                if brief:
+                    kept[path] = from_brief(path, text)
+                elif isinstance(documents := json.loads(text), dict):
+                    kept[path] = _record(path, documents)
     return kept, gone
 
 
-def _store(root: Path, fresh: list[tuple[str, str, str]], present: set[str]) -> None:
+def _store(root: Path, fresh: list[_Row], present: set[str]) -> None:
     """Write what was read anew and forget runs that are gone; failing to do so costs only time."""
     try:
         _write(root / INDEX_NAME, fresh, present)
@@ -126,15 +138,15 @@ def _store(root: Path, fresh: list[tuple[str, str, str]], present: set[str]) -> 
         return
 
 
-def _write(path: Path, fresh: list[tuple[str, str, str]], present: set[str]) -> None:
+def _write(path: Path, fresh: list[_Row], present: set[str]) -> None:
     with contextlib.closing(sqlite3.connect(path, timeout=5)) as database, database:
         database.execute("BEGIN IMMEDIATE")
         if database.execute("PRAGMA user_version").fetchone() != (_SCHEMA,):
             database.execute("DROP TABLE IF EXISTS runs")
             database.execute(
-                "CREATE TABLE runs (path TEXT PRIMARY KEY, stamp TEXT, documents TEXT)"
+                "CREATE TABLE runs (path TEXT PRIMARY KEY, stamp TEXT, brief TEXT, documents TEXT)"
             )
             database.execute(f"PRAGMA user_version = {_SCHEMA}")
         gone = {row[0] for row in database.execute("SELECT path FROM runs")} - present
         database.executemany("DELETE FROM runs WHERE path = ?", ((name,) for name in gone))
-        database.executemany("INSERT OR REPLACE INTO runs VALUES (?, ?, ?)", fresh)
+        database.executemany("INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?)", fresh)

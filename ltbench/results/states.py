@@ -103,7 +103,7 @@ def read_states(root: Path) -> Overview:
     """Return how every run below ``root`` stands, those included that have no folder yet."""
     top = Path(os.path.abspath(root))
     sweeps = read_sweeps(top)
-    records = {record.path: record for record in read_runs(top)}
+    records = {record.path: record for record in read_runs(top, brief=True)}
     holders = _holders(records.values(), sweeps)
     active = [sweep for sweep in sweeps if _is_active(sweep, holders)]
     plans = _plans(sweeps, active)

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ltbench.results.documents import read_json
+from ltbench.results.json_files import read_json
 from ltbench.results.record import UnreadableRun, clean, numbers
 
 SWEEPS = ".sweeps"
