@@ -42,7 +42,7 @@ from ltbench.testing import (
     random_batch,
     train_info,
 )
-from ltbench.testing.conformance import check_same, plan_small, run_small
+from ltbench.testing.small_run import check_same, plan_small, run_small
 from ltbench.training.protocol import SELECTION
 
 Patch = pytest.MonkeyPatch

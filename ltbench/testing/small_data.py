@@ -7,6 +7,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from ltbench import __version__
 from ltbench.plugins.dataset import Dataset, Decode
 from ltbench.plugins.facts import Facts
 from ltbench.plugins.hparams import HParams, hparam
@@ -87,9 +88,14 @@ def register_small_data() -> None:
     """Make the data set ``small-mlt`` and the backbone ``small-cnn`` known to this process."""
     plugins = get_plugins()
     entries = {
-        "datasets": Entry("data set", NAME, SmallDataset, "", "ltbench", ""),
+        "datasets": Entry("data set", NAME, SmallDataset, "Random images", "ltbench", __version__),
         "backbones": Entry(
-            "backbone", BACKBONE, "ltbench.testing.small_model:SmallBackbone", "", "ltbench", ""
+            "backbone",
+            BACKBONE,
+            "ltbench.testing.small_model:SmallBackbone",
+            "One convolution",
+            "ltbench",
+            __version__,
         ),
     }
     for kinds, entry in entries.items():

@@ -1,90 +1,59 @@
-"""Every registered algorithm and stage, third parties' included, passes the conformance kit."""
+"""Every registered plugin, third parties' included, passes the conformance kit."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
-import torch
-from torch import Tensor
 
-from ltbench.api import Algorithm, Batch
-from ltbench.plugins.manager import get_plugins
-from ltbench.plugins.registry import Entry
-from ltbench.testing import check_conformance
+from ltbench.errors import PluginError, UsageError
+from ltbench.plugins.manager import KINDS, Plugins, get_plugins
+from ltbench.testing import check_conformance, find_points, find_subjects
 
 FAILS_ON_PURPOSE = {"misbehave"}  # of the third party that the other tests install
-KINDS = ("algorithms", "stages")
+TAKES_MINUTES = {
+    "convnext_base", "vit_base_patch16_224", "resnet50", "resnetv2_50", "mobilenetv2_100",
+    "resnet18",
+}  # fmt: skip
 NAMES = sorted({n for kinds in KINDS for n in get_plugins()[kinds].names()} - FAILS_ON_PURPOSE)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in TAKES_MINUTES])
 def test_conforms(name: str, tmp_path: Path) -> None:
     check_conformance(name, tmp_path)
 
 
-@pytest.fixture(autouse=True)
-def _fresh_registries() -> Iterator[None]:
-    yield
-    get_plugins.cache_clear()
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(TAKES_MINUTES))
+def test_large_networks_conform(name: str, tmp_path: Path) -> None:
+    check_conformance(name, tmp_path)
 
 
-class ForgetsItsSteps(Algorithm):
-    """Counts steps in an attribute that no checkpoint holds."""
-
-    done = 0
-
-    def loss(self, batch: Batch) -> Tensor:
-        self.done += 1
-        return super().loss(batch) * self.done
+def test_hyper_parameters_can_be_given(tmp_path: Path) -> None:
+    check_conformance("coral[loss=ldam[s=10]]", tmp_path)
 
 
-class DrawsUnseeded(Algorithm):
-    """Takes randomness from a generator of its own."""
-
-    own = np.random.default_rng()
-
-    def loss(self, batch: Batch) -> Tensor:
-        return super().loss(batch) * float(self.own.uniform(0.5, 2))
-
-
-class NeedsEveryClass(Algorithm):
-    """Takes the logarithm of how often each class is in the batch."""
-
-    def loss(self, batch: Batch) -> Tensor:
-        inside = torch.bincount(batch.y, minlength=self.train_info.num_classes)
-        return super().loss(batch) * inside.log().sum()
+@pytest.mark.parametrize("kind", KINDS.values())
+def test_points_have_names_of_their_own_and_sentences(kind: str) -> None:
+    names = [point.name for point in find_points(kind)]
+    assert len(set(names)) == len(names) > 5
+    for point in find_points(kind):
+        assert point.sentence[0].isupper()
+        assert not point.sentence.endswith(".")
 
 
-class LooksAtNeighbours(Algorithm):
-    """Centres the logits over the images asked about together."""
-
-    def predict(self, x: Tensor) -> Tensor:
-        logits = super().predict(x)
-        return logits - logits.mean(0)
+def test_a_package_stands_for_all_that_it_registers() -> None:
+    entries = {entry.name for entry, _ in find_subjects("tiny_mlt")}
+    assert entries == {"tiny-mlt", "misbehave"}
 
 
-class StandsStill(Algorithm):
-    """Computes losses and changes nothing."""
-
-    def minimize(self, loss: Tensor, optimizer: str = "main") -> None:
-        pass
+def test_an_unknown_name_suggests_the_nearest() -> None:
+    with pytest.raises(UsageError, match="called 'fokal'; did you mean 'focal'"):
+        find_subjects("fokal")
 
 
-@pytest.mark.parametrize(
-    ("broken", "says"),
-    [
-        (ForgetsItsSteps, "broken off twice and resumed, differs"),
-        (DrawsUnseeded, "broken off twice and resumed, differs"),
-        (NeedsEveryClass, "on a batch of a single class: the loss 'total' is"),
-        (LooksAtNeighbours, "depends on the others in its batch"),
-        (StandsStill, "no parameter moves"),
-    ],
-)
-def test_finds_what_is_broken(broken: type[Algorithm], says: str, tmp_path: Path) -> None:
-    name = broken.__name__.lower()
-    get_plugins()["algorithms"].add(Entry("algorithm", name, broken, "Broken", "ltbench", ""))
-    with pytest.raises(AssertionError, match=says):
-        check_conformance(name, tmp_path)
+def test_a_package_that_is_broken_says_why() -> None:
+    plugins = Plugins()
+    plugins.fail("mine", "my-package", "1", ImportError("no module"))
+    with pytest.raises(PluginError, match="my-package 1 failed: ImportError: no module"):
+        find_subjects("my_package", plugins)

@@ -1,4 +1,4 @@
-"""``ltbench plugins``: what is installed."""
+"""``ltbench plugins info``: what one plugin says of itself."""
 
 from __future__ import annotations
 
@@ -9,64 +9,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ltbench import hookimpl
-from ltbench.plugins.manager import KINDS, get_plugins
+from ltbench.plugins.manager import get_plugins
 
 if TYPE_CHECKING:
     from ltbench.plugins.description import Description, Parameter
 
-TITLES = {
-    "algorithms": "Algorithms",
-    "stages": "Stages (ALGORITHM+STAGE)",
-    "datasets": "Data sets",
-    "backbones": "Backbones (and every model of timm)",
-    "metrics": "Metrics",
-    "executors": "Executors",
-    "observers": "Observers (run --observer NAME)",
-}
 
-
-@click.group()
-def plugins() -> None:
-    """Show the algorithms, data sets and other plugins that are installed.
-
-    \b
-    Examples:
-      ltbench plugins list
-      ltbench plugins info boda
-    """
-
-
-@plugins.command("list")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def list_plugins(as_json: bool) -> None:
-    """List every plugin with its summary and the distribution that it comes from.
-
-    \b
-    Examples:
-      ltbench plugins list
-      ltbench plugins list --json
-    """
-    registries = get_plugins().registries
-    if as_json:
-        fields = ("name", "summary", "distribution", "version")
-        listing = {
-            kinds: [
-                {field: getattr(entry, field) for field in fields} for entry in registries[kinds]
-            ]
-            for kinds in KINDS
-        }
-        click.echo(json.dumps(listing, indent=1, ensure_ascii=False))
-        return
-    width = max((len(entry.name) for kinds in KINDS for entry in registries[kinds]), default=0)
-    for kinds in KINDS:
-        click.echo(click.style(TITLES[kinds], bold=True))
-        for entry in registries[kinds]:
-            source = click.style(f"({entry.distribution} {entry.version})", dim=True)
-            click.echo(f"  {entry.name:{width}}  {entry.summary} {source}")
-
-
-@plugins.command("info")
+@click.command("info")
 @click.argument("name")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON list.")
 def info(name: str, as_json: bool) -> None:
@@ -114,9 +63,3 @@ def _parameter_table(parameters: Sequence[Parameter]) -> str:
         for row, text in zip(rows, helps, strict=True)
     ]
     return "\n".join([click.style(lines[0], bold=True), *lines[1:]])
-
-
-@hookimpl
-def ltbench_commands(cli: click.Group) -> None:
-    """Add the commands."""
-    cli.add_command(plugins)

@@ -1,0 +1,1 @@
+"""The points of the conformance kit, one file for each kind of plugin."""

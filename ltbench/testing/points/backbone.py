@@ -1,0 +1,89 @@
+"""What every backbone does."""
+
+from __future__ import annotations
+
+import torch
+
+from ltbench.plugins.backbone import Backbone
+from ltbench.testing.point import Points, Subject
+
+POINTS = Points()
+KIND = "backbone"
+SIZES = (32, 64, 224)  # a network may need a larger image than the smallest
+IMAGES = 3
+
+
+@POINTS.add("features", "It maps images to as many features as it says", KIND)
+def check_features(subject: Subject) -> None:
+    """Check the number and the shape of the features, and that they are finite."""
+    backbone, x = _built(subject)
+    name, number = subject.entry.name, getattr(backbone, "num_features", None)
+    assert isinstance(number, int), f"backbone '{name}' does not say its num_features"
+    with torch.no_grad():
+        features = backbone.eval()(x)
+    shape = tuple(features.shape)
+    assert shape == (len(x), number), f"backbone '{name}' gives {shape}, not {(len(x), number)}"
+    assert bool(features.isfinite().all()), f"backbone '{name}': some features are not finite"
+
+
+@POINTS.add("module", "It is a module whose parameters get a gradient", KIND)
+def check_gradient(subject: Subject) -> None:
+    """Check that features can be differentiated."""
+    backbone, x = _built(subject)
+    name = subject.entry.name
+    assert isinstance(backbone, torch.nn.Module), f"backbone '{name}' is no torch module"
+    backbone.train()(x).square().sum().backward()
+    moved = [p for p in backbone.parameters() if p.grad is not None and bool(p.grad.any())]
+    assert moved, f"backbone '{name}': no parameter gets a gradient"
+
+
+@POINTS.add("neighbours", "The features of an image do not depend on those beside it", KIND)
+def check_neighbours(subject: Subject) -> None:
+    """Check images together against each alone, in evaluation mode."""
+    backbone, x = _built(subject)
+    backbone.eval()
+    with torch.no_grad():
+        together, alone = backbone(x), torch.cat([backbone(image[None]) for image in x])
+    assert torch.allclose(together, alone, rtol=1e-3, atol=1e-4), (
+        f"backbone '{subject.entry.name}': the features of an image depend on the others"
+    )
+
+
+@POINTS.add("weights", "Its initial weights are those of the seed", KIND)
+def check_weights(subject: Subject) -> None:
+    """Check that one seed gives one network and two seeds two."""
+    _, x = _built(subject)
+    states = []
+    for seed in (0, 0, 1):
+        torch.manual_seed(seed)
+        states.append(subject.entry.load()(tuple(x.shape[1:]), False).state_dict())
+    one, again, other = states
+    name = subject.entry.name
+    assert all(one[key].equal(again[key]) for key in one), (
+        f"backbone '{name}': the same seed gives other weights"
+    )
+    assert any(not one[key].equal(other[key]) for key in one), (
+        f"backbone '{name}': another seed gives the same weights"
+    )
+
+
+def _built(subject: Subject) -> tuple[Backbone, torch.Tensor]:
+    """Return the backbone for the smallest images that it takes, with a few of them."""
+
+    def find() -> tuple[Backbone, torch.Tensor]:
+        for size in SIZES:
+            torch.manual_seed(0)
+            shape = (3, size, size)
+            x = torch.randn(IMAGES, *shape)
+            try:
+                backbone = subject.entry.load()(shape, False)
+                with torch.no_grad():
+                    backbone.eval()(x)
+            except Exception:
+                if size == SIZES[-1]:
+                    raise
+                continue
+            return backbone, x
+        raise AssertionError("unreachable: the last size either builds or raises")
+
+    return subject.once("built", find)

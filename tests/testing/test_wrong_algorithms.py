@@ -1,0 +1,257 @@
+"""Each point about algorithms and stages finds an algorithm that is wrong in that way."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from ltbench.api import Algorithm, Batch, HParams, Stage, hparam
+
+
+class Right(Algorithm):
+    """Nothing is wrong (Source: these tests)."""
+
+
+class ForgetsItsSteps(Algorithm):
+    """Counts steps in an attribute that no checkpoint holds (2026)."""
+
+    done = 0
+
+    def loss(self, batch: Batch) -> Tensor:
+        self.done += 1
+        return super().loss(batch) * self.done
+
+
+class DrawsUnseeded(Algorithm):
+    """Takes randomness from a generator of its own (2026)."""
+
+    own = np.random.default_rng()
+
+    def loss(self, batch: Batch) -> Tensor:
+        return super().loss(batch) * float(self.own.uniform(0.5, 2))
+
+
+class DrawsFromNumPy(Algorithm):
+    """Takes randomness from NumPy's global generator (2026)."""
+
+    def loss(self, batch: Batch) -> Tensor:
+        return super().loss(batch) * np.random.uniform(0.5, 2)
+
+
+class DrawsFromPython(Algorithm):
+    """Takes randomness from Python's global generator when it is built (2026)."""
+
+    def __init__(self, *args):
+        super().__init__(*args)
+        self.factor = random.uniform(0.5, 2)
+
+
+class SeedsTorch(Algorithm):
+    """Makes every run the same (2026)."""
+
+    def __init__(self, *args):
+        super().__init__(*args)
+        torch.manual_seed(0)
+        self.head = torch.nn.Linear(self.num_features, 3)
+
+
+class SeedsTorchInAStep(Algorithm):
+    """Makes every step the same (2026)."""
+
+    def loss(self, batch: Batch) -> Tensor:
+        torch.manual_seed(0)
+        return super().loss(batch)
+
+
+class AlwaysTheSameWeights(Algorithm):
+    """Starts from nothing, whatever the seed (2026)."""
+
+    def __init__(self, *args):
+        super().__init__(*args)
+        for parameter in self.parameters():
+            torch.nn.init.constant_(parameter, 0.01)
+
+
+class ChangesTorch(Algorithm):
+    """Has everybody compute in double precision (2026)."""
+
+    def loss(self, batch: Batch) -> Tensor:
+        torch.set_default_dtype(torch.float64)
+        return super().loss(batch)
+
+
+class Infinite(Algorithm):
+    """Divides by what may be nothing (2026)."""
+
+    def loss(self, batch: Batch) -> Tensor:
+        return super().loss(batch) / (batch.y.float().mean() * 0)
+
+
+class InfiniteGradient(Algorithm):
+    """Takes a root whose slope at zero is infinite (2026)."""
+
+    def loss(self, batch: Batch) -> Tensor:
+        logits = self.predict(batch.x)
+        return super().loss(batch) + (logits - logits).sum().sqrt()
+
+
+class NoGradient(Algorithm):
+    """Counts mistakes (2026)."""
+
+    def loss(self, batch: Batch) -> Tensor:
+        return (self.predict(batch.x).argmax(1) != batch.y).float().mean()
+
+
+class OneLossAnImage(Algorithm):
+    """Forgets to take the mean (2026)."""
+
+    def loss(self, batch: Batch) -> Tensor:
+        return torch.nn.functional.cross_entropy(self.predict(batch.x), batch.y, reduction="none")
+
+
+class NeedsEveryClass(Algorithm):
+    """Takes the logarithm of how often each class is in the batch (2026)."""
+
+    def loss(self, batch: Batch) -> Tensor:
+        inside = torch.bincount(batch.y, minlength=self.train_info.num_classes)
+        return super().loss(batch) * inside.log().sum()
+
+
+class LooksAtNeighbours(Algorithm):
+    """Centres the logits over the images asked about together (2026)."""
+
+    def predict(self, x: Tensor) -> Tensor:
+        logits = super().predict(x)
+        return logits - logits.mean(0)
+
+
+class OneLogitTooMany(Algorithm):
+    """Has a class for none of the others (2026)."""
+
+    def __init__(self, *args):
+        super().__init__(*args)
+        self.classifier = torch.nn.Linear(self.num_features, self.train_info.num_classes + 1)
+
+
+class OtherFeatures(Algorithm):
+    """Has fewer features than it says (2026)."""
+
+    def features(self, x: Tensor) -> Tensor:
+        return super().features(x)[:, :3]
+
+    def predict(self, x: Tensor) -> Tensor:
+        return self.classifier(super().features(x))
+
+
+class StandsStill(Algorithm):
+    """Computes losses and changes nothing (2026)."""
+
+    def minimize(self, loss: Tensor, optimizer: str = "main") -> None:
+        pass
+
+
+class Diverges(Algorithm):
+    """Comes to the end of the numbers in its third step (2026)."""
+
+    def before_step(self, step, training):
+        self.now = step
+
+    def loss(self, batch: Batch) -> Tensor:
+        return super().loss(batch) * (float("nan") if self.now == 3 else 1)
+
+
+class Unbounded(Algorithm):
+    """Has a hyper-parameter without bounds (2026)."""
+
+    class HParams(HParams):
+        """One may be anything."""
+
+        fine: float = hparam(1.0, low=0.0)
+        gamma: float = hparam(1.0)
+
+
+class SearchesOutside(Algorithm):
+    """Has tuning try what it refuses (2026)."""
+
+    class HParams(HParams):
+        """Wrong ends."""
+
+        gamma: float = hparam(1.0, low=0.5, search=(0.1, 2.0))
+
+
+class NoSource(Algorithm):
+    """Says nothing of where it is from."""
+
+
+class NoDocstring(Algorithm):
+    pass
+
+
+class MovesItsBase(Stage):
+    """Trains what it holds fixed (2026)."""
+
+    default_base = "erm"
+
+    def step(self, batch):
+        with torch.no_grad():
+            next(self.base.parameters()).add_(1)
+        return super().step(batch)
+
+
+class NoAlgorithm:
+    """Is something else (2026)."""
+
+
+@pytest.mark.parametrize(
+    ("broken", "point", "says"),
+    [
+        (ForgetsItsSteps, "resume", "broken off twice and resumed, differs"),
+        (DrawsUnseeded, "repeat", "a second time with the same seed, differs"),
+        (DrawsFromNumPy, "randomness", "NumPy's global generator"),
+        (DrawsFromPython, "randomness", "Python's global generator"),
+        (SeedsTorch, "randomness", "seeds torch's global generator when it is built"),
+        (SeedsTorchInAStep, "randomness", "seeds torch's global generator in a step"),
+        (AlwaysTheSameWeights, "initial-weights", "start from the same weights"),
+        (ChangesTorch, "settings", "torch's default dtype from torch.float32 to torch.float64"),
+        (Infinite, "loss", "the loss 'total' is inf"),
+        (InfiniteGradient, "loss", "is not finite"),
+        (NoGradient, "loss", "not differentiable"),
+        (OneLossAnImage, "loss", "the loss 'total' has the shape"),
+        (NeedsEveryClass, "single-class", "on a batch of a single class: the loss 'total' is"),
+        (LooksAtNeighbours, "neighbours", "depends on the others in its batch"),
+        (OneLogitTooMany, "shapes", "predict returns (12, 6) instead of (12, 5)"),
+        (OtherFeatures, "shapes", "features returns (12, 3) instead of (12, 32)"),
+        (StandsStill, "moves", "no parameter moves"),
+        (Diverges, "run", "diverged"),
+        (Unbounded, "bounds", "'gamma' has no bound"),
+        (SearchesOutside, "search", "the search range of 'gamma' leaves its bounds"),
+        (NoSource, "source", "names no source"),
+        (NoDocstring, "docstring", "has no docstring"),
+        (NoAlgorithm, "base", "is no subclass of Algorithm"),
+    ],
+)
+def test_the_kit_finds_it(ask, broken: type, point: str, says: str) -> None:
+    result = ask("algorithms", broken, point)[point]
+    assert result.status == "failed"
+    assert says in result.cause
+
+
+def test_a_stage_that_moves_what_it_holds_fixed_is_found(ask) -> None:
+    result = ask("stages", MovesItsBase)["moves"]
+    assert result.status == "failed"
+    assert "of the frozen model moves" in result.cause
+
+
+def test_nothing_is_found_where_nothing_is_wrong(ask) -> None:
+    failed = [r.cause for r in ask("algorithms", Right).values() if r.status == "failed"]
+    assert not failed
+
+
+def test_one_that_cannot_be_imported_is_asked_no_more(ask) -> None:
+    results = ask("algorithms", "nowhere.to.be.found:Mine")
+    assert list(results) == ["import"]
+    assert "cannot be loaded" in results["import"].cause
