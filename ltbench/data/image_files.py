@@ -15,15 +15,32 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ltbench.errors import DataError
 
-SUFFIXES = frozenset({"jpg", "jpeg", "png", "bmp", "gif", "ppm", "pgm", "tif", "tiff", "webp"})
+SUFFIXES = frozenset(
+    {
+        *("jpg", "jpeg", "jpe", "jfif", "png", "bmp", "gif", "tif", "tiff", "webp"),
+        *("ppm", "pgm", "pbm", "pnm"),
+    }
+)
+# What cameras and telephones write as well, and nothing here can read.
+OTHER_PHOTOS = frozenset(
+    {
+        *("heic", "heif", "avif", "jxl", "jp2", "psd", "svg"),
+        *("dng", "cr2", "cr3", "nef", "arw", "orf", "rw2", "raf"),
+    }
+)
 
 SLAB = 1 << 14
 
 
+def suffix_of(name: str) -> str:
+    """Return what follows the last dot of a file's name, in small letters; of hidden files ''."""
+    stem, _, suffix = name.rpartition(".")
+    return suffix.lower() if stem[:1] not in ("", ".") else ""
+
+
 def is_image(path: Path | str) -> bool:
     """Return whether a file's name says that it is an image, hidden files excepted."""
-    stem, _, suffix = os.path.basename(path).rpartition(".")
-    return suffix.lower() in SUFFIXES and stem[:1] not in ("", ".")
+    return suffix_of(os.path.basename(path)) in SUFFIXES
 
 
 @dataclass(frozen=True)
@@ -45,18 +62,34 @@ def folder_images(folder: Path) -> FolderImages:
     Half a million are listed so in about three seconds, two thirds of them the file system's.
 
     Raises:
-        DataError: the folder or a file in it cannot be read.
+        DataError: the folder or a file in it cannot be read, or a name is no text.
     """
     names, stamps, place = [], [], f"{folder}{os.sep}"
     try:
-        for name in sorted(filter(is_image, os.listdir(folder))):
+        for name in sorted(n for n in os.listdir(folder) if suffix_of(n) in SUFFIXES):
             status = os.stat(place + name)
             if not stat.S_ISDIR(status.st_mode):
                 names.append(name)
                 stamps.append((status.st_size, status.st_mtime_ns))
     except OSError as error:
         raise DataError(f"{error.filename} cannot be read: {error.strerror}") from error
+    check_names(folder, names)
     return FolderImages(names, np.array(stamps, dtype=np.int64).reshape(-1, 2))
+
+
+def check_names(folder: Path, names: Iterable[str]) -> None:
+    """Refuse file names that are no text, which old systems leave behind.
+
+    Raises:
+        DataError: there is such a name.
+    """
+    for name in names:
+        try:
+            name.encode()
+        except UnicodeEncodeError:
+            raise DataError(
+                f"the name {name!a} in {folder} is no text in UTF-8: rename it"
+            ) from None
 
 
 def read_image(path: Path, channels: int) -> NDArray[np.uint8]:

@@ -108,7 +108,13 @@ def _build(folder: Path, dataset: Dataset, split: Split, progress: Progress | No
         size, channels = stored_size(dataset), dataset.facts.channels
         images = _allocate(building / "images.npy", (len(split), channels, size, size))
         sizes = np.zeros((len(split), 2), dtype=np.int32)
-        _decode_all(dataset.decoder(split), images, sizes, progress)
+        try:
+            _decode_all(dataset.decoder(split), images, sizes, progress)
+        except DataError as error:
+            # One is named here, whichever a thread came upon first.
+            raise DataError(
+                f"{error} ('ltbench data verify NAME --images' lists all such)"
+            ) from error
         images.flush()
         np.save(building / "sizes.npy", sizes)
         split.save(building / "split.npz")

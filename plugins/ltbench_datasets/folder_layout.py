@@ -5,12 +5,13 @@ from __future__ import annotations
 import csv
 import os
 import unicodedata
-from collections.abc import Iterator
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from ltbench.api import DataError
-from ltbench.data.image_files import is_image
+from ltbench.data.image_files import OTHER_PHOTOS, check_names, is_image, suffix_of
 
 PARTS = {
     "train": "train",
@@ -22,6 +23,8 @@ PARTS = {
     "testing": "test",
 }
 ONE_DOMAIN = "images"
+Folder = tuple[tuple[str, ...], list[str]]
+"""A folder as names below the root, and the names of its images."""
 COLUMNS = ("path", "label", "domain", "split")
 
 
@@ -52,11 +55,13 @@ def walk(root: Path) -> list[Item]:
     folders = sorted(_folders(root))
     tops = {folder[0].lower() for folder, _ in folders if folder}
     skip = 1 if len(tops) > 1 and tops <= PARTS.keys() else 0
-    depths = {len(folder) - skip: "/".join((*folder, names[0])) for folder, names in folders}
+    depths = Counter[int]()
+    for folder, names in folders:
+        depths[len(folder) - skip] += len(names)
     if len(depths) > 1 or not depths.keys() <= {1, 2}:
-        examples = " and ".join(f"'{path}'" for path in depths.values())
         raise DataError(
-            f"{root} is neither root/class/* nor root/domain/class/*: it holds {examples}"
+            f"{root} is neither root/class/* nor root/domain/class/*: "
+            f"{_other_layout(root, folders, depths.most_common(1)[0][0] + skip)}"
         )
     items = []
     for folder, names in folders:
@@ -67,21 +72,65 @@ def walk(root: Path) -> list[Item]:
     return items
 
 
+def _other_layout(root: Path, folders: Sequence[Folder], usual: int) -> str:
+    """Say how the images lie instead, most of them ``usual`` folders deep, and what to do."""
+    here = next("/".join((*folder, names[0])) for folder, names in folders if len(folder) == usual)
+    strays = [
+        "/".join((*folder, name))
+        for folder, names in folders
+        for name in names
+        if len(folder) != usual
+    ]
+    if strays:
+        verb = "lies" if len(strays) == 1 else "lie"
+        return (
+            f"{len(strays)} of its images {verb} at another depth ('{strays[0]}') than the others "
+            f"('{here}'); move them, or name the images in a CSV path,label"
+        )
+    if usual == 0:
+        return (
+            f"its images lie in no folder of a class ('{here}'); sort them into such folders, or "
+            "name them in a CSV path,label"
+        )
+    shared = os.path.commonpath(["/".join(folder[:-1]) for folder, _ in folders])
+    advice = f"try root={root / shared}" if shared else "give a folder further down as root"
+    return f"its images lie deeper ('{here}'); {advice}"
+
+
+def other_photos(root: Path) -> list[str]:
+    """Return one sentence per kind of photograph below ``root`` that cannot be read."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for folder, folders, names in os.walk(root, followlinks=False):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in names:
+            if suffix_of(name) in OTHER_PHOTOS:
+                found[suffix_of(name)].append(os.path.join(folder, name))
+    return [
+        f"{len(paths)} files end in .{suffix}, which cannot be read, and are passed over "
+        f"({min(paths)}): convert them to JPEG or PNG"
+        for suffix, paths in sorted(found.items())
+    ]
+
+
 def read_table(table: Path) -> list[Item]:
     """Return the images that a CSV ``path,label[,domain][,split]`` names, sorted by path.
 
     Raises:
-        DataError: a column is missing or unknown, a cell is empty, a part is unknown, an image
-            stands twice, or a path leads out of the CSV's folder.
+        DataError: it is no CSV in UTF-8, a column is missing or unknown, a cell is empty, a part
+            is unknown, an image stands twice, or a path leads out of the CSV's folder.
     """
-    with table.open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file)
-        found = reader.fieldnames or []
-        if not {"path", "label"} <= set(found) <= set(COLUMNS):
-            raise DataError(
-                f"{table} must begin with path,label[,domain][,split], not {','.join(found)}"
-            )
-        rows = [_row(table, reader.line_num, row) for row in reader]
+    try:
+        with table.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            found = reader.fieldnames or []
+            if not {"path", "label"} <= set(found) <= set(COLUMNS):
+                raise DataError(
+                    f"{table} must begin with path,label[,domain][,split], not {','.join(found)}"
+                )
+            rows = [_row(table, reader.line_num, row) for row in reader]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        cause = getattr(error, "strerror", None) or error
+        raise DataError(f"{table} cannot be read as a CSV in UTF-8: {cause}") from error
     items = {item.path: item for item in rows}
     if len(items) < len(rows):
         raise DataError(f"{table} names {len(rows) - len(items)} images twice")
@@ -107,16 +156,17 @@ def _composed(name: str) -> str:
     return unicodedata.normalize("NFC", name)
 
 
-def _folders(root: Path) -> Iterator[tuple[tuple[str, ...], list[str]]]:
+def _folders(root: Path) -> Iterator[Folder]:
     """Yield every folder that holds images, as names below ``root``, with its sorted images.
 
     What is hidden is passed over.
     """
-    waiting: list[tuple[tuple[str, ...], tuple[os.stat_result, ...]]] = [((), (root.stat(),))]
+    waiting: list[tuple[tuple[str, ...], tuple[os.stat_result, ...]]] = [((), ())]
     while waiting:
         folder, above = waiting.pop()
         names = []
         try:
+            above = (*above, root.joinpath(*folder).stat())
             with os.scandir(root.joinpath(*folder)) as entries:
                 for entry in entries:
                     if entry.name.startswith("."):
@@ -124,11 +174,11 @@ def _folders(root: Path) -> Iterator[tuple[tuple[str, ...], list[str]]]:
                     if not entry.is_dir():
                         names.append(entry.name)
                         continue
-                    status = entry.stat()
                     # A link to a folder above it would never end.
-                    if not any(os.path.samestat(status, other) for other in above):
-                        waiting.append(((*folder, entry.name), (*above, status)))
+                    if not any(os.path.samestat(entry.stat(), other) for other in above):
+                        waiting.append(((*folder, entry.name), above))
         except OSError as error:
             raise DataError(f"{error.filename or root} cannot be read: {error.strerror}") from error
         if images := sorted(filter(is_image, names)):
+            check_names(root.joinpath(*folder), (*folder, *images))
             yield folder, images

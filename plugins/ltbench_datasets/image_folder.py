@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ltbench.api import DataError, Dataset, Decode, Facts, HParams, Split, hparam
 from ltbench.data.image_files import files_fingerprint, read_image
 from ltbench.data.splits import PROFILES, class_sizes, hold_out, pair_generator
-from ltbench_datasets.folder_layout import Item, read_table, walk
+from ltbench_datasets.folder_layout import Item, other_photos, read_table, walk
 
 
 class FolderParameters(HParams):
@@ -54,7 +54,7 @@ class ImageFolder(Dataset):
     @cached_property
     def base(self) -> Path:
         """The folder that image names are relative to."""
-        return self.root.parent if self.root.suffix == ".csv" else self.root
+        return self.root.parent if self._is_table else self.root
 
     def missing(self) -> str | None:
         """Say that ``root`` is not given or not there."""
@@ -64,8 +64,13 @@ class ImageFolder(Dataset):
             return f"image-folder needs its folder: {command}"
         if not self.root.exists():
             return (
-                f"there is no folder {self.root}: put images there as root/class/* or "
+                f"there is no folder {self.root.absolute()}: put images there as root/class/* or "
                 f"root/domain/class/*, then type {command}"
+            )
+        if not self.root.is_dir() and not self._is_table:
+            return (
+                f"{self.root} is neither a folder nor a .csv: give the folder that holds the "
+                "images, unpacked, or a CSV path,label[,domain][,split]"
             )
         return None
 
@@ -118,13 +123,28 @@ class ImageFolder(Dataset):
     def _fingerprints(self) -> dict[str, str]:
         return {}
 
+    def verify(self, split: Split) -> list[str]:
+        """List photographs that are passed over because nothing here reads their kind."""
+        return [] if self._is_table else other_photos(self.root)
+
+    @property
+    def _is_table(self) -> bool:
+        return self.root.suffix.lower() == ".csv"
+
     @cached_property
     def _items(self) -> list[Item]:
-        items = read_table(self.root) if self.root.suffix == ".csv" else walk(self.root)
+        items = read_table(self.root) if self._is_table else walk(self.root)
+        labels = {item.label for item in items}
         if not items:
-            raise DataError(f"there are no images below {self.root}: put them in root/class/*")
-        if len({item.label for item in items}) < 2:
-            raise DataError(f"{self.root} holds a single class: put images in root/class/*")
+            others = "" if self._is_table else "".join(f"; {s}" for s in other_photos(self.root))
+            raise DataError(
+                f"there are no images below {self.root}: put them in root/class/*{others}"
+            )
+        if len(labels) < 2:
+            raise DataError(
+                f"{self.root} holds a single class, '{labels.pop()}': put images of two or more in "
+                "root/class/*"
+            )
         return items
 
     def _parts(self) -> dict[str, str]:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -78,14 +80,100 @@ def test_uneven_depths_are_refused(tmp_path: Path, write_image: Callable) -> Non
         folder(tmp_path).split()
 
 
+@pytest.mark.parametrize(
+    ("places", "message"),
+    [
+        ([""], r"lie in no folder of a class \('0\.jpg'\); sort them into such folders, or name"),
+        (
+            ["a", "b", "c/d"],
+            r"6 of its images lie at another depth \('c/d/0\.jpg'\) than",
+        ),
+        (["x/y/z/a", "x/y/z/b"], r"lie deeper \('x/y/z/a/0\.jpg'\); try root=\S+/x/y/z$"),
+        (["v/x/y/a", "w/x/y/b"], "give a folder further down as root"),
+    ],
+)
+def test_other_layouts_are_told_what_to_do(
+    places: list[str], message: str, tmp_path: Path, write_image: Callable
+) -> None:
+    plant(write_image, tmp_path, *places)
+    with pytest.raises(DataError, match=message):
+        folder(tmp_path).split()
+
+
 def test_single_class_and_empty_folders(tmp_path: Path, write_image: Callable) -> None:
     with pytest.raises(DataError, match="no images below"):
         folder(tmp_path).split()
     plant(write_image, tmp_path, "moth")
-    with pytest.raises(DataError, match="single class"):
+    with pytest.raises(DataError, match="single class, 'moth': put images of two or more"):
         folder(tmp_path).split()
     assert "needs its folder" in (create_dataset(Name("image-folder"), tmp_path).missing() or "")
     assert "there is no folder" in (folder(tmp_path / "gone").missing() or "")
+    (tmp_path / "moths.zip").write_bytes(b"PK")
+    said = folder(tmp_path / "moths.zip").missing() or ""
+    assert "moths.zip is neither a folder nor a .csv: give the folder" in said
+
+
+def test_names_of_all_sorts(tmp_path: Path, train: Callable, write_image: Callable) -> None:
+    root = tmp_path / "My Photos (2024)"
+    classes = ["Großer Eisvogel", "蛾", "C, d=e [x]", "🦋"]
+    for name in classes:
+        for i in range(6):
+            write_image(root / name / f"IMG {i:04}.JPG")
+            write_image(root / name / f"IMG {i:04}.jfif")
+    (root / "empty class").mkdir()
+    (root / ".DS_Store").write_bytes(b"x")
+    (root / "desktop.ini").write_bytes(b"x")
+    dataset = folder(root)
+    assert sorted(dataset.facts.classes) == sorted(classes)
+    assert dataset.split().counts("train").tolist() == [[6] * 4]
+    result = train(f"image-folder[root={root},size=32]", "bsoftmax")
+    assert len(result["confusion"]["images"]) == 4
+
+
+def test_accents_of_two_systems_are_one_class(tmp_path: Path, write_image: Callable) -> None:
+    plant(write_image, tmp_path, "day/caf\u00e9", "night/cafe\u0301", "day/b", "night/b")
+    dataset = folder(tmp_path)
+    assert dataset.facts.classes == ("b", "caf\u00e9")
+    split = dataset.split()
+    assert split.counts("train").tolist() == [[3, 3], [3, 3]]
+    assert dataset.decoder(split)(len(split) - 1).shape == (24, 30, 3)
+
+
+def test_names_that_are_no_text_are_refused(tmp_path: Path, write_image: Callable) -> None:
+    plant(write_image, tmp_path, "a", "b")
+    os.rename(tmp_path / "a" / "0.jpg", os.fsencode(tmp_path / "a") + b"/\xe9t\xe9.jpg")
+    with pytest.raises(DataError, match=r"name '\\udce9t\\udce9\.jpg' in .* is no text in UTF-8"):
+        folder(tmp_path).split()
+
+
+def test_a_link_to_the_folder_above_ends(tmp_path: Path, write_image: Callable) -> None:
+    plant(write_image, tmp_path / "moths", "a", "b")
+    before = folder(tmp_path / "moths").split()
+    (tmp_path / "moths" / "a" / "up").symlink_to("..")
+    assert folder(tmp_path / "moths").split().sha256 == before.sha256
+    # Links to other places are followed.
+    (tmp_path / "links").mkdir()
+    for name in "ab":
+        (tmp_path / "links" / name).symlink_to(tmp_path / "moths" / name)
+    (tmp_path / "moths" / "a" / "up").unlink()
+    assert folder(tmp_path / "links").split().sha256 == before.sha256
+
+
+def test_photographs_that_nothing_here_reads_are_told(
+    tmp_path: Path, write_image: Callable
+) -> None:
+    plant(write_image, tmp_path, "a", "b")
+    dataset = folder(tmp_path)
+    assert dataset.verify(dataset.split()) == []
+    for i in range(3):
+        (tmp_path / "a" / f"IMG_{i}.HEIC").write_bytes(b"x")
+    (line,) = dataset.verify(dataset.split())
+    assert "3 files end in .heic, which cannot be read, and are passed over" in line
+    shutil.rmtree(tmp_path / "b")
+    for i in range(6):
+        (tmp_path / "a" / f"{i}.jpg").unlink()
+    with pytest.raises(DataError, match=r"there are no images below .*; 3 files end in \.heic"):
+        folder(tmp_path).split()
 
 
 def test_the_order_of_the_file_system_does_not_matter(
@@ -99,7 +187,7 @@ def test_the_order_of_the_file_system_does_not_matter(
 
 
 def write_table(path: Path, *lines: str) -> Path:
-    path.write_text("\n".join(lines) + "\n")
+    path.write_bytes(("\n".join(lines) + "\n").encode(errors="surrogatepass"))
     return path
 
 
@@ -126,6 +214,7 @@ def test_a_table(tmp_path: Path, write_image: Callable) -> None:
     [
         (["file,label", "a.jpg,x"], "must begin with path,label"),
         (["path,label,weather", "a.jpg,x,y"], "must begin with path,label"),
+        (["path,label", "a.jpg,\ud800"], "cannot be read as a CSV in UTF-8"),
         (["path,label", "a.jpg,"], "line 2: path and label must not be empty"),
         (["path,label,split", "a.jpg,x,holdout"], "line 2: split is 'holdout'"),
         (["path,label", "../a.jpg,x"], "does not lie below"),
