@@ -58,7 +58,7 @@ class Waiting:
             return read_json(folder.result) or {}
         if before is not None and _stamp(folder.error) not in (None, before.error):
             return read_json(folder.error) or {}  # it failed over there; once is enough
-        return replace(job, gone=owner.token if owner else None)
+        return replace(job, gone=owner.key if owner else None)
 
     def poll(self) -> Iterator[tuple[Job, Job | Mapping[str, Any]]]:
         """Yield the jobs that need no more waiting, with what :meth:`look` says of them."""

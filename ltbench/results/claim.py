@@ -7,7 +7,8 @@ from an owner that is gone links ``claim.after-<token of that owner>``, so the o
 the chain, and two that take over at once want the same name. To release a claim its owner first
 seals it: it links its own file as its own successor, which fails if somebody took over meanwhile,
 and then unlinks the head, which frees the run, and the rest. A sealed claim whose owner died before
-it unlinked the head is taken over as any other, by ``claim.after-<token>-released``.
+it unlinked the head is taken over as any other, by ``claim.after-<token>-released``. After every
+link the chain is read again from its head, as it may have been released since the look before.
 
 An owner on this machine is gone when its process is. One elsewhere shows that it is there by
 changing its file's time every :data:`BEAT_S` seconds; an observer that sees no change for
@@ -62,9 +63,14 @@ class Owner:
     stamp: tuple[int, int]
 
     @property
+    def key(self) -> str:
+        """What is watched: the claim, or its release, which has all its time anew."""
+        return f"{self.token}-released" if self.released else self.token
+
+    @property
     def successor(self) -> str:
         """The name of the claim that takes over from this one."""
-        return f"{HEAD}.after-{self.token}" + ("-released" if self.released else "")
+        return f"{HEAD}.after-{self.key}"
 
     def __str__(self) -> str:
         if self.process is None:
@@ -81,12 +87,13 @@ class Watch:
     def sees_gone(self, owner: Owner) -> bool:
         """Return whether an owner is gone, judged by its process or by how long it was silent."""
         gone = owner.process.is_gone() if owner.process else None
-        if gone is not None:
+        if gone or (gone is False and not owner.released):
             return gone
+        # It cannot be seen from here, or it lives and could not end its release.
         now = seconds()
-        stamp, since = self.seen.setdefault(owner.token, (owner.stamp, now))
+        stamp, since = self.seen.setdefault(owner.key, (owner.stamp, now))
         if stamp != owner.stamp:
-            self.seen[owner.token] = owner.stamp, now
+            self.seen[owner.key] = owner.stamp, now
             return False
         return now - since > STALE_S
 
@@ -112,23 +119,22 @@ def acquire(folder: Path, gone: str | None = None, watch: Watch = WATCH) -> Clai
 
     Args:
         folder: the run's, which is there.
-        gone: token of an owner that somebody else has watched and found gone.
+        gone: :attr:`Owner.key` of an owner that somebody else has watched and found gone.
         watch: what was seen so far.
 
     Raises:
         OSError: the disk is full or the folder is not writable; no claim is left.
     """
-    token = uuid.uuid4().hex
-    process = Process.current()
     # The time is for people who look; nothing is computed from it.
-    content = json.dumps({"token": token, **asdict(process), "written": time.time()}).encode()
+    about = {**asdict(Process.current()), "written": time.time()}
     while True:
         litter = set(_claim_files(folder))
         chain = _chain(folder)
-        if chain and chain[-1].token != gone and not watch.sees_gone(chain[-1]):
+        if chain and chain[-1].key != gone and not watch.sees_gone(chain[-1]):
             return chain[-1]
         name = chain[-1].successor if chain else HEAD
-        if not _place(folder, name, token, content):
+        token = uuid.uuid4().hex  # every attempt has its own: one that failed may yet be seen
+        if not _place(folder, name, token, json.dumps({"token": token, **about}).encode()):
             time.sleep(0.01)  # somebody was faster; look again at who it is
             continue
         claim = Claim(folder, name, token, [*(owner.name for owner in chain), name])
@@ -141,8 +147,10 @@ def acquire(folder: Path, gone: str | None = None, watch: Watch = WATCH) -> Clai
         except BaseException:
             claim.release()
             raise
-        # The chain was released between our look and our link.
-        _remove(folder, [name])
+        # The chain was released between our look and our link, so that ours hangs in the air; or
+        # we were asleep since, and it is a link of somebody's chain that must not be broken.
+        if name != HEAD and token not in [owner.token for owner in _chain(folder)]:
+            _remove(folder, [name])
 
 
 class Claim:
@@ -198,23 +206,32 @@ class Claim:
         if self.lost:
             return
         with contextlib.suppress(OSError):
-            if self._seal():
+            began = seconds()
+            # After a long sleep the seal may have been taken over, and the head be another's.
+            if self._seal() and seconds() - began < STALE_S / 2:
                 # The head goes first: this is the step that frees the run.
                 _remove(self.folder, [*self.names, self.successor])
 
     def _seal(self) -> bool:
+        """Become one's own successor; return whether that ends the chain."""
         own, sealed = self.folder / self.name, self.folder / self.successor
         try:
             os.link(own, sealed)
         except FileExistsError:
-            return _token(sealed) == self.token
+            return _token(sealed) == self.token  # if ours, a server was asked twice
         except FileNotFoundError:
             return False
         except OSError as error:
-            if error.errno in _NO_LINKS:
-                return _create(sealed, own.read_bytes())
-            return self.holds()  # the disk is full, so nobody can take over from a live owner
-        return True
+            if error.errno not in _NO_LINKS:
+                return self.holds()  # the disk is full, so nobody can take over from a live owner
+            if not _create(sealed, own.read_bytes()):
+                return False
+        owner = find_owner(self.folder)
+        if owner is not None and owner.token == self.token and owner.released:
+            return True
+        # We were asleep: the chain was taken over and released, and the head is another's now.
+        _remove(self.folder, [self.successor])
+        return False
 
     def _beat(self) -> None:
         while not self._ended.wait(BEAT_S):

@@ -18,9 +18,8 @@ from pathlib import Path
 from ltbench.results.claim import Owner, acquire, find_owner, is_claim_file
 from ltbench.results.holders import find_holder
 from ltbench.results.states import Overview, RunState
-from ltbench.results.sweeps import SWEEPS
+from ltbench.results.sweeps import SWEEPS, TUNING
 
-TUNING = ".tuning"
 _DRAFT_AGE = 3600.0
 
 
@@ -155,7 +154,7 @@ class _Inside:
 
     def __call__(self) -> None:
         owner = find_owner(self.folder)
-        gone = owner.token if owner and find_holder(self.folder) is None else None
+        gone = owner.key if owner and find_holder(self.folder) is None else None
         claim = acquire(self.folder, gone)
         if isinstance(claim, Owner):
             raise StillHeld(str(claim))

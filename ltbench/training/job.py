@@ -24,7 +24,7 @@ class Job:
             begin with the longest.
         timeout: seconds after which the run stops at a checkpoint and counts as failed; each
             attempt has as many.
-        gone: token of another process's claim on the run that the executor has watched and found
+        gone: key of another process's claim on the run that the executor has watched and found
             abandoned, so that the run is taken over at once.
     """
 
