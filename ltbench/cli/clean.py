@@ -33,7 +33,7 @@ _MOST_LINES = 10
 )
 @click.option("--done", is_flag=True, help="Remove runs that are done, too.")
 @click.option("--checkpoints", is_flag=True, help="Remove the checkpoints of runs that are done.")
-@click.option("--tuning", is_flag=True, help="Remove the runs that tuning made.")
+@click.option("--tuning", is_flag=True, help="Remove what tuning made: its runs and studies.")
 @click.option("--plans", is_flag=True, help="Forget runs that wait with no command at work.")
 @click.option("--algo", multiple=True, help="Only these methods, comma-separated or repeated.")
 @click.option("--dataset", multiple=True, help="Only these data sets, comma-separated or repeated.")
@@ -82,9 +82,10 @@ def _find(root: Path, options: dict[str, Any]) -> list[Litter]:
     from ltbench.results import cleaning
     from ltbench.results.pick import parse_states, pick
     from ltbench.results.states import STATES, read_states
+    from ltbench.results.sweeps import TUNING
 
     overview = read_states(root)
-    tuning = root / cleaning.TUNING
+    tuning = root / TUNING
     has_tuning = options["tuning"] and tuning.is_dir()
     if not (overview.runs or overview.sweeps or has_tuning):
         raise UsageError(f"'{root}' holds no runs, so nothing in it is touched")

@@ -70,7 +70,7 @@ class _Guess:
         by_hash: dict[str, list[float]] = defaultdict(list)
         for run in runs:
             if run.state == "done" and run.seconds > 0:
-                by_hash[run.hash].append(run.seconds)
+                by_hash[run.hash[:12]].append(run.seconds)
         self.by_hash = {key: statistics.median(values) for key, values in by_hash.items()}
         # A run that was never begun has no hash yet, but its folder's name is the hash.
         self.any = statistics.median(self.by_hash.values()) if self.by_hash else None

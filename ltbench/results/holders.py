@@ -48,10 +48,10 @@ def find_holder(folder: Path) -> Holder | None:
             return None
         # Its modification time is a count of signs; the file system dates every one itself.
         silent = time.time() - os.stat(folder / owner.name).st_ctime
-    except OSError:
-        return None
+        here = owner.process is not None and owner.process.is_gone() is False
+    except (OSError, OverflowError, ValueError):
+        return None  # nonsense, or gone while we looked
     process = owner.process
-    here = process is not None and process.is_gone() is False
     if not here and silent > SILENT_S:
         return None
     name, pid = (clean(process.host), process.pid) if process else ("", 0)
@@ -74,7 +74,7 @@ def is_at_work(host: str, pid: int, started: float) -> bool | None:
         os.kill(pid, 0)
     except PermissionError:
         pass  # it is there, and another user's
-    except OSError:
+    except (OSError, OverflowError):
         return False
     import psutil
 

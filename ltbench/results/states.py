@@ -12,7 +12,7 @@ from typing import Literal
 from ltbench.results.holders import Holder, find_holder, is_at_work
 from ltbench.results.index import read_runs
 from ltbench.results.record import RunRecord, clean, numbers
-from ltbench.results.sweeps import Planned, SweepRecord, read_sweeps
+from ltbench.results.sweeps import TUNING, Planned, SweepRecord, read_sweeps
 
 State = Literal["done", "running", "waiting", "broken-off", "failed", "diverged", "unreadable"]
 STATES: tuple[State, ...] = (
@@ -117,16 +117,26 @@ def read_states(root: Path) -> Overview:
 
 
 def read_overview(roots: Iterable[Path]) -> Overview:
-    """Return how the runs below several folders stand; a folder within another counts once."""
+    """Return how the runs below several folders stand; a folder within another counts once.
+
+    The runs that tuning makes are among them for as long as it is at work.
+    """
     runs: dict[str, RunState] = {}
     sweeps: dict[Path, SweepRecord] = {}
     active: dict[Path, SweepRecord] = {}
-    for root in roots:
-        part = read_states(root)
+    for part in (part for root in roots for part in _parts(root)):
         runs.update((run.path, run) for run in part.runs)
         sweeps.update((sweep.path, sweep) for sweep in part.sweeps)
         active.update((sweep.path, sweep) for sweep in part.active)
     return Overview(list(runs.values()), list(sweeps.values()), list(active.values()))
+
+
+def _parts(root: Path) -> Iterable[Overview]:
+    yield read_states(root)
+    if (root / TUNING).is_dir():
+        tuning = read_states(root / TUNING)
+        if tuning.active or any(run.state == "running" for run in tuning.runs):
+            yield tuning
 
 
 def _holders(records: Iterable[RunRecord], sweeps: Iterable[SweepRecord]) -> dict[str, Holder]:

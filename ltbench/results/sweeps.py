@@ -17,6 +17,8 @@ from ltbench.results.json_files import read_json
 from ltbench.results.record import UnreadableRun, clean, numbers
 
 SWEEPS = ".sweeps"
+TUNING = ".tuning"
+"""Folder, below that of the runs, of the runs that tuning makes."""
 FORMAT = 1
 _LONGEST_WORD = 2000
 _LEVELS_ABOVE = 5  # from a seed's folder to the folder of all runs
