@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import pandas as pd
 
@@ -50,6 +51,7 @@ class Row:
     Attributes:
         done: seeds with a result; ``started`` counts those that failed or diverged too.
         ranks: lowest and highest rank it could hold on the primary metric, where testable.
+        tuned: how its hyper-parameters were searched for; empty where they were not.
     """
 
     label: str
@@ -62,6 +64,19 @@ class Row:
     ranks: tuple[int, int] | None
     letters: str
     comparisons: dict[str, Comparison]
+    tuned: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def method(self) -> str:
+        """The label without the words for the tuning budget."""
+        return self.label.partition(" (tuned: ")[0]
+
+    @property
+    def settings(self) -> str:
+        """Where its hyper-parameters come from: "default", "set by hand" or "tuned: 16 trials"."""
+        if self.tuned:
+            return self.label.removeprefix(self.method).strip(" ()") or "tuned"
+        return "set by hand" if "[" in self.label else "default"
 
 
 @dataclass(frozen=True)
@@ -92,6 +107,11 @@ class Leaderboard:
     analysis: Analysis
     reference: str | None
     images: ImageIntervals | None = None
+
+    @property
+    def tuned(self) -> bool:
+        """Whether hyper-parameters of any row were searched for."""
+        return any(row.tuned for row in self.rows)
 
     @property
     def primary(self) -> Metric:
@@ -175,7 +195,7 @@ def _board(table: Table, metrics: tuple[Metric, ...], reference: str) -> Leaderb
         for key, line in analysis.summary.to_dict("index").items()
     }
     rows = [
-        _row(label, group["status"], metrics, analysis, scored)
+        _row(label, group, metrics, analysis, scored)
         for label, group in table.runs.table.groupby("label", sort=False)
     ]
     sign = 1 if primary.smaller_is_better else -1
@@ -191,12 +211,12 @@ def _sort_key(value: float, label: str) -> tuple[bool, float, str]:
 
 def _row(
     label: str,
-    statuses: pd.Series,
+    runs: pd.DataFrame,
     metrics: tuple[Metric, ...],
     analysis: Analysis,
     scored: Mapping[tuple[str, str], Cell],
 ) -> Row:
-    number = statuses.value_counts().to_dict()
+    number = runs["status"].value_counts().to_dict()
     cells = {metric.name: scored.get((label, metric.name), Cell()) for metric in metrics}
     done, diverged, failed = (number.get(s, 0) for s in ("done", "diverged", "failed"))
     return Row(
@@ -210,6 +230,7 @@ def _row(
         analysis.ranks.get(label),
         analysis.letters.get(label, ""),
         _comparisons(label, analysis.comparisons),
+        runs["tuned"].iloc[0],
     )
 
 

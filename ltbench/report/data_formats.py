@@ -76,7 +76,7 @@ def _table(board: Leaderboard) -> dict[str, Any]:
         "reference": board.reference,
         "metrics": [metric.name for metric in board.metrics],
         "declared": [metric.name for metric in board.declared],
-        "rows": [asdict(row) for row in board.rows],
+        "rows": [{**asdict(row), "settings": row.settings} for row in board.rows],
         "omnibus": {
             metric.name: {
                 **asdict(board.analysis.omnibus[metric.name]),
@@ -97,6 +97,8 @@ def _flat(board: Leaderboard, row: Row) -> dict[str, object]:
         "protocol": board.table.protocol,
         "protocol_hash": board.table.protocol_hash,
         "method": row.label,
+        "settings": "tuned" if row.tuned else row.settings,
+        **{f"tuned_{name}": row.tuned.get(name, "") for name in ("search", "trials", "seed")},
         "seeds_done": row.done,
         "seeds_run": row.started,
         "rank_low": low,

@@ -22,14 +22,20 @@ class Grid:
     body: tuple[tuple[str, ...], ...]
 
 
-def results_grid(board: Leaderboard) -> Grid:
-    """Return the main table: method, seeds, possible ranks with letters, and the metrics."""
+def results_grid(board: Leaderboard, *, narrow: bool = False) -> Grid:
+    """Return the main table: method, seeds, possible ranks with letters, and the metrics.
+
+    Where hyper-parameters of some method were searched for, a column says of each where they come
+    from; a ``narrow`` table has those words below the name of a method that was tuned.
+    """
     ranked = any(row.ranks for row in board.rows)
-    head = ["method", "k/N", *(["rank"] if ranked else [])]
+    told = board.tuned and not narrow
+    head = ["method", *(["settings"] if told else []), "k/N", *(["rank"] if ranked else [])]
     head += ["\n".join(metric.head) for metric in board.metrics]
     body = []
     for row in board.rows:
-        line = [row.label, f"{row.done}/{row.started}"]
+        line = [row.method, row.settings] if told else [row.label]
+        line.append(f"{row.done}/{row.started}")
         if ranked:
             line.append(f"{ranks_text(row.ranks)} {row.letters}".strip())
         line += [cell_text(m, row.cells[m.name], row) for m in board.metrics]

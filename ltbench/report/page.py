@@ -22,7 +22,7 @@ from ltbench.report.grid import (
     summary_grid,
 )
 from ltbench.report.metrics import Metric
-from ltbench.report.provenance import environments, run_command, total_time
+from ltbench.report.provenance import environments, run_commands, total_time
 from ltbench.report.verdict import verdict
 from ltbench.report.wording import (
     content_notes,
@@ -109,7 +109,7 @@ def page(
         boards=[_board(board, figures) for board in content.boards],
         across=across,
         notes=content_notes(content),
-        commands=[*(run_command(board) for board in content.boards), *commands],
+        commands=[*(c for board in content.boards for c in run_commands(board)), *commands],
         environment=_environment_table(content),
     )
 
@@ -161,14 +161,16 @@ def _results_table(board: Leaderboard) -> PageTable:
     ranked = "rank" in grid.head
     body = []
     for row in board.rows:
-        line = [PageCell(row.label), PageCell(f"{row.done}/{row.started}", str(row.done))]
+        line = [PageCell(row.method if board.tuned else row.label)]
+        line += [PageCell(row.settings, row.settings)] if board.tuned else []
+        line.append(PageCell(f"{row.done}/{row.started}", str(row.done)))
         if ranked:
             place = str(row.ranks[0] + row.ranks[1] / 1000) if row.ranks else ""
             line.append(PageCell(f"{ranks_text(row.ranks)} {row.letters}".strip(), place))
         line += [_score(metric, row.cells[metric.name], row) for metric in board.metrics]
         body.append(line)
     direction = "ascending" if board.primary.smaller_is_better else "descending"
-    return PageTable(_heads(grid), body, 3 if ranked else 2, direction)
+    return PageTable(_heads(grid), body, 2 + ranked + board.tuned, direction)
 
 
 def _score(metric: Metric, cell: Cell, row: Row) -> PageCell:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import shlex
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
+
+import pandas as pd
 
 from ltbench.report.content import Content, Leaderboard
 from ltbench.results.record import clean
@@ -26,22 +29,55 @@ def environments(content: Content) -> list[dict[str, str]]:
     ]
 
 
-def run_command(board: Leaderboard) -> str:
-    """Return the command that makes the runs of a table, as far as their identity tells it.
+def run_commands(board: Leaderboard) -> list[str]:
+    """Return the commands that make the runs of a table, as far as their identity tells them.
 
-    Settings that the command does not name are the protocol's, whose values the runs' ``spec.json``
+    Settings that a command does not name are the protocol's, whose values the runs' ``spec.json``
     holds.
     """
-    runs = board.table.runs.table
-    first = runs.iloc[0]
-    seeds = sorted(set(runs["seed"]))
-    counted = seeds == list(range(len(seeds)))
+    commands = [run_command(board)] if any(not row.tuned for row in board.rows) else []
+    tuned = board.table.runs.table.drop_duplicates("label")
+    for _, run in tuned[tuned["tuned"].astype(bool)].iterrows():
+        budget = run["tuned"]
+        algo = ["--algo", _typed(run)]
+        words = ["ltbench", "tune", *algo, *_setting(board)]
+        for option in ("trials", "search", "seed"):
+            words += [f"--{option}", _text(budget.get(option))]
+        best = ["ltbench", "run", "--hparams", "best", *algo, *_setting(board), *_seeds(board)]
+        commands += [shlex.join(words), shlex.join(best)]
+    return commands
+
+
+def run_command(board: Leaderboard) -> str:
+    """Return the command that makes the runs of a table that were not tuned."""
     words = ["ltbench", "run"]
     for row in board.rows:
-        words += ["--algo", row.label]
-    words += ["--dataset", board.table.dataset]
-    words += ["--seeds", str(len(seeds)) if counted else ",".join(map(str, seeds))]
-    words += ["--backbone", first["backbone"]]
+        words += [] if row.tuned else ["--algo", row.label]
+    return shlex.join([*words, *_setting(board, _seeds(board))])
+
+
+def _seeds(board: Leaderboard) -> list[str]:
+    seeds = sorted(set(board.table.runs.table["seed"]))
+    if seeds == list(range(len(seeds))):
+        return ["--seeds", str(len(seeds))]
+    return ["--seeds", ",".join(map(str, seeds)) + ("," if len(seeds) == 1 else "")]
+
+
+def _typed(run: pd.Series) -> str:
+    """Return the algorithm of a tuned run with the hyper-parameters that were fixed meanwhile."""
+    fixed = run["tuned"].get("fixed")
+    pairs = fixed.items() if isinstance(fixed, dict) else ()
+    parts = []
+    for name in (run["algorithm"], *run["stages"]):
+        own = [(key.rpartition("."), value) for key, value in pairs]
+        typed = ",".join(f"{key}={_text(value)}" for (owner, _, key), value in own if owner == name)
+        parts.append(f"{name}[{typed}]" if typed else name)
+    return "+".join(parts)
+
+
+def _setting(board: Leaderboard, seeds: Sequence[str] = ()) -> list[str]:
+    first = board.table.runs.table.iloc[0]
+    words = ["--dataset", board.table.dataset, *seeds, "--backbone", first["backbone"]]
     words += ["--pretrained"] if first["pretrained"] else []
     protocol: dict[str, Any] = first["protocol"]
     for option, name in (
@@ -52,8 +88,7 @@ def run_command(board: Leaderboard) -> str:
     ):
         if name in protocol:
             words += [option, _text(protocol[name])]
-    words += ["--precision", first["precision"]] if first["precision"] else []
-    return shlex.join(words)
+    return words + (["--precision", first["precision"]] if first["precision"] else [])
 
 
 def total_time(content: Content) -> str:

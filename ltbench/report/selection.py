@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from ltbench.results.frame import Runs
 from ltbench.results.record import clean
 
 _NONE = object()
+_TUNED = r" \(tuned: [^)]*\)$"
 # Every data set has this option, so its default would only lengthen every name.
 _DEFAULTS = {"data_seed": 0}
 
@@ -86,7 +87,7 @@ def select_runs(
             f"None of the {len(table)} run folders found can be read; the first, "
             f"{table['path'].iloc[0]}, says: {table['reason'].iloc[0]}."
         )
-    base = table["label"].str.replace(r"\[[^\]]*\]", "", regex=True)
+    base = table["label"].str.replace(rf"\[[^\]]*\]|{_TUNED}", "", regex=True)
     names = table["protocol"].map(lambda protocol: str(protocol.get("name", "")))
     chosen &= _matches("--algo", algos, (table["label"], base), chosen)
     chosen &= _matches("--dataset", datasets, (table["dataset"], dataset_names(table)), chosen)
@@ -111,6 +112,16 @@ def split_tables(runs: Runs) -> list[Table]:
             )
         )
     return sorted(tables, key=lambda table: (table.dataset, table.setting, table.protocol_hash))
+
+
+def without_tuned(table: Table) -> Table:
+    """Return the table without its tuned runs, unless it has no others.
+
+    Where hyper-parameters are compared one by one, a tuned run repeats a value that was run as such
+    and would count twice.
+    """
+    chosen = ~table.runs.table["tuned"].astype(bool).to_numpy()
+    return replace(table, runs=table.runs.where(chosen)) if chosen.any() else table
 
 
 def only_table(runs: Runs, purpose: str) -> Table:

@@ -140,7 +140,7 @@ def tex(text: str) -> str:
 def _terminal_board(board: Leaderboard) -> str:
     parts = [
         underlined(board.table.heading) + "\n" + _wrapped(subtitle(board)),
-        terminal_grid(results_grid(board)),
+        terminal_grid(results_grid(board, narrow=True)),
         "\n".join(_wrapped(sentence) for sentence in _sentences(board)),
     ]
     comparison = comparison_grid(board)

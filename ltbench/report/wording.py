@@ -7,6 +7,14 @@ import math
 from ltbench.report.content import Content, ImageIntervals, Leaderboard, Row, Summary
 from ltbench.report.metrics import Metric
 
+TUNED = (
+    "tuned: the hyper-parameters in brackets, or the defaults, scored best on validation images "
+    "among as many trials as are named, at one seed (`ltbench tune`); test images had no part in "
+    "it. In other rows what stands in brackets was set by hand, and all else is the method's "
+    "default. A tuned row had a budget that the others had not, so a difference is not one of "
+    "method alone."
+)
+
 
 def p_value(p: float) -> str:
     """Return "p = .012", "p < .001", or "p —" where there is none."""
@@ -60,6 +68,8 @@ def footnotes(board: Leaderboard) -> list[str]:
         "± covers the spread over seeds alone; a finite test set adds an error of its own, which "
         "`--resamples` and `ltbench stats` bootstrap from the predictions."
     )
+    if board.tuned:
+        notes.append(TUNED)
     if analysis.ranks:
         notes.append(
             f"rank: the ranks a method could hold on {board.primary.words}, counting only "

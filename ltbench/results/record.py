@@ -30,6 +30,8 @@ class RunRecord:
         path: the run's folder.
         status: ``done`` where ``result.json`` exists, else ``failed`` or ``diverged`` (with
             ``reason``), ``unfinished``, or ``unreadable`` (with ``reason``).
+        tuned: how its hyper-parameters were searched for (``search``, ``trials``, ``seed``,
+            ``metric``, ``fixed``); empty where they were not.
         test: the chosen model's test metrics; accuracies and F1 in 0…1; without what is missing.
     """
 
@@ -50,6 +52,7 @@ class RunRecord:
     pretrained: bool = False
     precision: str = ""
     title: str = ""
+    tuned: dict[str, Any] = field(default_factory=dict)
     test: dict[str, float] = field(default_factory=dict)
     environment: dict[str, Any] = field(default_factory=dict)
     seconds: float = math.nan
@@ -105,6 +108,7 @@ def parse_record(
         "pretrained": backbone.get("pretrained") is True,
         "precision": clean(str(identity.get("precision", ""))),
         "title": clean(str(data.get("title", ""))) if isinstance(data, dict) else "",
+        "tuned": _budget(identity.get("tuned")),
     }
     if result is not None:
         return RunRecord(status="done", **common, **_outcome(spec, result))
@@ -156,6 +160,15 @@ def _outcome(spec: Mapping[str, Any], result: Mapping[str, Any]) -> dict[str, An
         "parameters": sizes.get("parameters", math.nan),
         "peak_memory_mb": sizes.get("peak_memory_mb", math.nan),
     }
+
+
+def _budget(tuned: object) -> dict[str, Any]:
+    if not isinstance(tuned, dict):
+        return {}
+    words = {name: clean(str(tuned.get(name, ""))) for name in ("search", "metric")}
+    fixed = tuned.get("fixed")
+    counts = {name: int(value) for name, value in numbers(tuned).items()}
+    return words | counts | {"fixed": dict(fixed) if isinstance(fixed, dict) else {}}
 
 
 def _mapping(document: Mapping[str, Any], key: str, file: str) -> Mapping[str, Any]:

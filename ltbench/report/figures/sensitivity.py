@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 
 from ltbench.errors import UsageError
 from ltbench.report.figures.style import MARKERS, color, new_figure, shortened
-from ltbench.report.selection import Table, done
+from ltbench.report.selection import Table, done, without_tuned
 
 _BASES = (("macro_f1", "macro-F1, %"), ("accuracy", "accuracy, %"))
 
@@ -63,7 +63,7 @@ def sweeps(table: Table, parameter: str | None = None) -> pd.DataFrame:
     Raises:
         UsageError: as :func:`draw_sensitivity`.
     """
-    runs = done(table.runs, "a sensitivity curve")
+    runs = done(without_tuned(table).runs, "a sensitivity curve")
     algorithms = sorted(
         {
             "+".join((a, *s))

@@ -15,7 +15,7 @@ from ltbench.report.content import Cell
 from ltbench.report.grid import cell_text
 from ltbench.report.metrics import Metric, metric
 from ltbench.report.sections import Columns, Section, section
-from ltbench.report.selection import Table
+from ltbench.report.selection import Table, without_tuned
 from ltbench.stats.intervals import half_width
 
 METRICS = ("macro_f1_average", "macro_f1_worst", "accuracy_average", "accuracy_worst")
@@ -36,6 +36,7 @@ def ablation(
     Raises:
         UsageError: the runs are of several algorithms, or the components are unknown or too many.
     """
+    table = without_tuned(table)
     runs = table.runs.table
     name = _only_algorithm(table)
     hparams: list[dict[str, Any]] = list(runs["hparams"])
