@@ -78,8 +78,11 @@ class Dataset:
         raise NotImplementedError
 
     def fingerprint(self, split: Split) -> str:
-        """Return text that changes whenever the pixels behind ``split`` do (file times, say)."""
-        return ""
+        """Return text that changes whenever the pixels behind ``split`` do (file times, say).
+
+        By default the data set's parameters: what one of them draws is decoded anew with another.
+        """
+        return repr(sorted(self.hparams.as_dict().items()))
 
     def test_sets(self, split: Split) -> dict[str, NDArray[np.int64]]:
         """Return further test sets: rows of ``split``, all of its test part, by name.

@@ -50,6 +50,11 @@ class Facts:
     counts: dict[str, tuple[int, ...]] = field(default_factory=dict)
     details: dict[str, Any] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        for name in ("mean", "std"):  # one number a channel, also where they are the defaults
+            if getattr(self, name) == _PLAIN:
+                object.__setattr__(self, name, _PLAIN[: self.channels])
+
     @classmethod
     def from_toml(cls, path: Path) -> Facts:
         """Read the facts from a TOML file whose name is the data set's.

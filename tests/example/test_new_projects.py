@@ -9,7 +9,10 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from fresh_environment import FreshEnvironment  # noqa: E402
+from fresh_environment import FreshEnvironment
+
+
+pytestmark = pytest.mark.example
 
 
 @pytest.mark.parametrize("kind", ["algorithm", "dataset", "stage", "metric"])

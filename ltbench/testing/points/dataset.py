@@ -43,6 +43,10 @@ def check_facts(subject: Subject) -> None:
         twice = [one for one, number in Counter(names).items() if number > 1]
         assert not twice, f"{name}: '{twice[0]}' stands twice among its {what}"
     assert facts.channels in (1, 3), f"{name}: images have 1 or 3 channels, not {facts.channels}"
+    for what, numbers in (("mean", facts.mean), ("std", facts.std)):
+        assert len(numbers) == facts.channels, (
+            f"{name}: {what} has {len(numbers)} numbers for {facts.channels} channels"
+        )
     assert facts.size > 0, f"{name}: images have a size, not {facts.size}"
     assert 0 <= facts.few <= facts.many, (
         f"{name}: few-shot ends at {facts.few} images and many-shot begins after {facts.many}"

@@ -1,0 +1,1 @@
+"""A complete plugin project for ltbench, to read and to copy."""
