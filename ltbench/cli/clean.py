@@ -12,7 +12,7 @@ import click
 
 from ltbench import hookimpl
 from ltbench.cli.output import runs_argument
-from ltbench.cli.short_path import short_path
+from ltbench.cli.short_path import shown_path
 from ltbench.errors import LtbenchError, UsageError
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def _listing(found: Sequence[Litter], *, everything: bool) -> str:
         plural = what if len(same) == 1 else f"{what}s"
         lines.append(f"{len(same):,} {plural.replace('-', ' ')}, {_megabytes(same)}")
         shown = same if everything else same[:_MOST_LINES]
-        lines += [f"  {short_path(litter.path)}  {_megabytes([litter])}" for litter in shown]
+        lines += [f"  {shown_path(litter.path)}  {_megabytes([litter])}" for litter in shown]
         if len(shown) < len(same):
             lines.append(f"  and {len(same) - len(shown):,} more (--dry-run lists them)")
     return "\n".join([*lines, f"In all {_megabytes(found)}."])
@@ -164,7 +164,7 @@ def _report(
         click.echo(json.dumps({"found": rows}))
         return
     for litter, reason in kept:
-        click.echo(f"Not removed: {short_path(litter.path)}: {reason}", err=True)
+        click.echo(f"Not removed: {shown_path(litter.path)}: {reason}", err=True)
     if found and not options["dry_run"]:
         stays = {id(litter) for litter, _ in kept}
         gone = [litter for litter in found if id(litter) not in stays]

@@ -41,6 +41,7 @@ def show(run: str, traceback: bool, as_json: bool, **which: Any) -> None:
       ltbench show erm --seed 0 --json | jq .result.test
     """
     from ltbench.cli.run_page import as_text
+    from ltbench.cli.short_path import shown_path
     from ltbench.results.find import find_run
     from ltbench.results.states import read_states
 
@@ -53,7 +54,7 @@ def show(run: str, traceback: bool, as_json: bool, **which: Any) -> None:
     if as_json:
         click.echo(json.dumps(_document(state, documents), allow_nan=False))
     else:
-        click.echo(as_text(state, documents, str(folder)))
+        click.echo(as_text(state, documents, shown_path(folder)))
 
 
 def _read(folder: Path) -> Documents:

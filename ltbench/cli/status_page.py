@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from ltbench.cli.duration import duration
-from ltbench.cli.short_path import short_path
+from ltbench.cli.short_path import shown_path
 from ltbench.results.forecast import rate, seconds_left
-from ltbench.results.record import clean
 from ltbench.results.states import STATES, Overview, RunState
 from ltbench.results.sweeps import SweepRecord
 
@@ -245,4 +244,4 @@ def _name(run: RunState) -> str:
 
 
 def _path(run: RunState) -> str:
-    return clean(short_path(run.path))
+    return shown_path(run.path)
