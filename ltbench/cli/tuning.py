@@ -19,7 +19,7 @@ from ltbench.plugins.manager import get_plugins
 from ltbench.plugins.names import Name
 from ltbench.sweeps.estimate import TUNING, read_estimator
 from ltbench.sweeps.search import Space
-from ltbench.sweeps.studies import Budget, Question, Study, describe_budget, tuned_spec
+from ltbench.sweeps.studies import Budget, Question, Study, Trial, describe_budget, tuned_spec
 from ltbench.sweeps.study_files import find_study, open_study
 from ltbench.training.plan import Plan, Settle, plan_runs
 from ltbench.training.spec import RunSpec
@@ -54,7 +54,7 @@ class Tuning:
             questions.setdefault(question.hash, question)
             return spec
 
-        self.datasets = plan_runs(self.request, ask).datasets
+        self.plan = plan_runs(self.request, ask)
         budget = Budget(options["search"], options["trials"], options["seed"])
         self.slots = launch.slots(budget.trials)
         self.studies = [
@@ -66,7 +66,7 @@ class Tuning:
     def describe(self, study: Study, *, as_json: bool) -> None:
         """Print the runs of the trials that come next."""
         study.collect(failures=False)
-        plan = self._plan(study)
+        plan = self._plan(study, study.propose())
         self._sweep(plan).describe(slots=len(self.slots.devices), as_json=as_json)
         later = study.budget.trials - len(study.trials)
         if later and not as_json:
@@ -78,22 +78,21 @@ class Tuning:
         Raises:
             SweepStopped: the user pressed Ctrl-C.
         """
-        study.collect(failures=False)
-        while study.propose():
-            plan = self._plan(study)
-            sweep = self._sweep(plan)
-            sweep.prepare(self.request)
-            study.save()
+
+        def run(trials: Sequence[Trial]) -> None:
+            plan = self._plan(study, trials)
             costs = self.estimator.costs(plan.specs)
             root = self.out / TUNING
             jobs = self.launch.jobs(self.request, plan, self.slots, root, costs)
-            sweep.run(self.launch.executor(self.slots), jobs)
-            study.collect(failures=True)
-            study.save()
+            self._sweep(plan).run(self.launch.executor(self.slots), jobs)
 
-    def _plan(self, study: Study) -> Plan:
-        specs = {trial.folder: study.spec(trial) for trial in study.propose()}
-        return Plan(tuple(specs.values()), self.datasets)
+        self._sweep(self.plan).prepare(self.request)
+        study.carry_out(run)
+
+    def _plan(self, study: Study, trials: Sequence[Trial]) -> Plan:
+        # Two trials with the same hyper-parameters are one run.
+        specs = {trial.folder: study.spec(trial) for trial in trials}
+        return Plan(tuple(specs.values()), self.plan.datasets)
 
     def _sweep(self, plan: Plan) -> Sweep:
         return Sweep(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -135,6 +136,19 @@ class Study:
     def spec(self, trial: Trial) -> RunSpec:
         """Return the run of a trial."""
         return with_algorithm(self.question.spec, self._space().at(trial.point))
+
+    def carry_out(self, run: Callable[[Sequence[Trial]], None]) -> None:
+        """Have all trials that are left run, and keep what came of them.
+
+        Args:
+            run: carries out some trials, each in its folder.
+        """
+        self.collect(failures=False)
+        while trials := self.propose():
+            self.save()
+            run(trials)
+            self.collect(failures=True)
+        self.save()
 
     def propose(self) -> list[Trial]:
         """Return the trials to be carried out next, none when the study is complete.
