@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,7 +53,7 @@ def show(run: str, traceback: bool, as_json: bool, **which: Any) -> None:
         return
     state = read_states(folder).runs[0]
     if as_json:
-        click.echo(json.dumps(_document(state, documents), allow_nan=False))
+        click.echo(json.dumps(_finite(_document(state, documents)), allow_nan=False))
     else:
         click.echo(as_text(state, documents, shown_path(folder)))
 
@@ -85,6 +86,18 @@ def _document(state: RunState, documents: Documents) -> dict[str, Any]:
         "log": documents.log,
         "unreadable": documents.broken,
     }
+
+
+def _finite(value: Any) -> Any:
+    """Return a document in which numbers too large for a float are missing, as JSON has none."""
+    match value:
+        case float():
+            return value if math.isfinite(value) else None
+        case dict():
+            return {key: _finite(item) for key, item in value.items()}
+        case list():
+            return [_finite(item) for item in value]
+    return value
 
 
 def _printable(text: str) -> str:
