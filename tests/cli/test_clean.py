@@ -1,0 +1,281 @@
+"""``ltbench clean``."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from synthetic_runs import write_run
+
+from ltbench.cli.clean import clean
+from ltbench.errors import LtbenchError, UsageError
+from ltbench.results import cleaning
+from ltbench.results.states import read_states
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "results"))
+from standing import abandon, holder, plan
+
+DEAD = 2**22 + 5
+
+
+def call(*arguments: object, answer: str = "") -> Result:
+    words = list(map(str, arguments))
+    result = CliRunner().invoke(clean, words, input=answer, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result
+
+
+def left(root: Path) -> dict[str, str]:
+    return {f"{run.algo} {run.seed}": run.state for run in read_states(root).runs}
+
+
+def files(root: Path) -> set[str]:
+    return {str(path.relative_to(root)) for path in root.rglob("*") if path.name[0] != "."}
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Path:
+    root = tmp_path / "runs"
+    write_run(root, arrays=False)
+    write_run(root, algo="boda", seed=0, error="failed")
+    write_run(root, algo="boda", seed=1, error="diverged")
+    begun = write_run(root, algo="brl", finished=False)
+    (begun / "checkpoint").mkdir()
+    (begun / "checkpoint" / "latest.pt").write_bytes(bytes(2_500_000))
+    abandon(begun)
+    return root
+
+
+def test_it_lists_asks_and_removes_what_did_not_end_well(runs):
+    result = call(runs, answer="y\n")
+    assert "1 failed run, 0.0 MB" in result.stdout
+    assert "1 broken off run, 2.5 MB" in result.stdout
+    assert "In all 2.5 MB." in result.stdout
+    assert "Remove it? [y/N]" in result.stdout
+    assert "Removed 3, 2.5 MB." in result.stdout
+    assert left(runs) == {"erm 0": "done"}
+    assert not list(runs.rglob("boda*")), "empty folders go too"
+
+
+@pytest.mark.parametrize("answer", ["n\n", "\n"])
+def test_without_a_yes_nothing_is_removed(runs, answer):
+    before = files(runs)
+    assert "Nothing was removed." in call(runs, answer=answer).stdout
+    assert files(runs) == before
+    result = CliRunner().invoke(clean, [str(runs)], input="")
+    assert result.exit_code == 1
+    assert files(runs) == before
+
+
+def test_a_dry_run_removes_nothing(runs):
+    before = files(runs)
+    assert "Removed" not in call(runs, "--dry-run", "--yes").stdout
+    assert files(runs) == before
+
+
+def test_filters_leave_the_rest(runs):
+    call(runs, "--status", "diverged", "--yes")
+    assert left(runs) == {"erm 0": "done", "boda 0": "failed", "brl 0": "broken-off"}
+    call(runs, "--algo", "brl", "--yes")
+    assert left(runs) == {"erm 0": "done", "boda 0": "failed"}
+    with pytest.raises(UsageError, match="--dataset nowhere"):
+        call(runs, "--dataset", "nowhere")
+    with pytest.raises(UsageError, match="'done' is none of"):
+        call(runs, "--status", "done")
+
+
+def test_done_runs_go_only_when_told(runs):
+    call(runs, "--yes")
+    assert left(runs) == {"erm 0": "done"}
+    call(runs, "--done", "--yes")
+    assert left(runs) == {}
+
+
+def test_checkpoints_of_done_runs_go_only_when_told(runs):
+    best = next(runs.rglob("erm/*/seed-0")) / "checkpoint" / "best.pt"
+    best.parent.mkdir()
+    best.write_bytes(bytes(1_000_000))
+    call(runs, "--yes")
+    assert best.exists()
+    assert "1 checkpoint, 1.0 MB" in call(runs, "--checkpoints", "--yes").stdout
+    assert not best.parent.exists()
+    assert left(runs) == {"erm 0": "done"}
+
+
+def test_temporary_files_and_stale_claims_go(runs):
+    done = next(runs.rglob("erm/*/seed-0"))
+    (done / ".predictions.npz.x1y2.tmp").write_bytes(b"half")
+    (done / "checkpoint").mkdir()
+    (done / "checkpoint" / ".best.pt.x1y2.tmp").write_bytes(b"half")
+    abandon(done)
+    before = files(done)
+    result = call(runs, "--yes")
+    assert "1 temporary file" in result.stdout
+    assert "1 stale claim" in result.stdout
+    assert not list(done.rglob(".*.tmp"))
+    assert files(done) == before - {"claim"}
+
+
+def test_a_running_run_is_not_touched(runs):
+    folder = next(runs.rglob("boda/*/seed-0"))
+    process = holder(folder)
+    try:
+        before = files(folder)
+        call(runs, "--done", "--checkpoints", "--yes")
+        assert files(folder) == before
+        assert left(runs) == {"boda 0": "running"}
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_a_run_that_starts_after_the_look_is_not_touched(runs, monkeypatch):
+    folder = next(runs.rglob("boda/*/seed-0"))
+    started = []
+    find = cleaning.find_drafts
+
+    def find_and_start(root):
+        started.append(holder(folder))
+        return find(root)
+
+    monkeypatch.setattr(cleaning, "find_drafts", find_and_start)
+    with pytest.raises(LtbenchError, match="1 of 3 could not be removed"):
+        call(runs, "--yes")
+    started[0].kill()
+    started[0].wait()
+    assert left(runs) == {"erm 0": "done", "boda 0": "failed"}
+
+
+def test_a_run_that_was_done_meanwhile_stays(runs, monkeypatch):
+    folder = next(runs.rglob("boda/*/seed-0"))
+    find = cleaning.find_drafts
+
+    def find_and_finish(root):
+        done = next(runs.rglob("erm/*/seed-0")) / "result.json"
+        (folder / "result.json").write_bytes(done.read_bytes())
+        return find(root)
+
+    monkeypatch.setattr(cleaning, "find_drafts", find_and_finish)
+    with pytest.raises(LtbenchError, match="1 of 3 could not be removed"):
+        call(runs, "--yes")
+    assert (folder / "result.json").exists()
+    assert (folder / "spec.json").exists()
+
+
+def test_links_are_not_followed(runs, tmp_path):
+    treasure = tmp_path / "treasure"
+    elsewhere = write_run(treasure, algo="boda", error="failed")
+    (treasure / "gold").write_text("gold")
+    failed = next(runs.rglob("boda/*/seed-0"))
+    (failed / "link").symlink_to(treasure, target_is_directory=True)
+    (failed / "checkpoint").symlink_to(treasure, target_is_directory=True)
+    (runs / "linked").symlink_to(treasure, target_is_directory=True)
+    other = failed.with_name("seed-7")
+    other.symlink_to(elsewhere, target_is_directory=True)
+    done = next(runs.rglob("erm/*/seed-0"))
+    (done / "checkpoint").symlink_to(treasure, target_is_directory=True)
+    (done / ".x.tmp").symlink_to(treasure / "gold")
+    before = files(treasure)
+    call(runs, "--checkpoints", "--yes")
+    assert (done / "checkpoint").is_symlink()
+    call(runs, "--done", "--yes")
+    assert files(treasure) == before
+    assert not failed.exists()
+
+
+def test_what_is_no_run_is_not_touched(runs, tmp_path):
+    foreign = runs / "jasmine"
+    foreign.mkdir()
+    (foreign / "spec.json").write_text("{}")
+    moved = runs / "mine"
+    next(runs.rglob("boda/*/seed-0")).rename(moved)  # a run by content, but not by name
+    call(runs, "--done", "--yes")
+    assert files(runs) == {"jasmine", "jasmine/spec.json", "mine", "mine/spec.json",
+                           "mine/log.jsonl", "mine/error.json"}  # fmt: skip
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    (empty / "notes.txt").write_text("mine")
+    with pytest.raises(UsageError, match="holds no runs"):
+        call(empty, "--done", "--yes")
+    with pytest.raises(UsageError, match="there is no folder"):
+        call(tmp_path / "nowhere")
+
+
+def test_one_run_can_be_named(runs):
+    call(next(runs.rglob("boda/*/seed-0")), "--yes")
+    assert left(runs) == {"erm 0": "done", "boda 1": "diverged", "brl 0": "broken-off"}
+
+
+def test_what_is_removed_is_not_said_to_wait(runs):
+    begun = next(runs.rglob("brl/*/seed-0"))
+    name = str(begun.relative_to(runs))
+    record = plan(runs, [name], pid=DEAD, host=platform.node())
+    call(runs, "--yes")
+    assert not record.exists()
+    assert left(runs) == {"erm 0": "done"}
+
+
+def test_what_was_not_begun_is_forgotten_only_when_told(runs):
+    record = plan(runs, ["d/erm/abc/seed-0"], pid=DEAD, host=platform.node())
+    call(runs, "--yes")
+    assert record.exists()
+    call(runs, "--plans", "--yes")
+    assert not record.exists()
+    alive = plan(runs, ["d/erm/abc/seed-0"], pid=os.getpid(), host=platform.node())
+    call(runs, "--plans", "--yes")
+    assert alive.exists()
+
+
+def test_tuning_goes_only_when_told_and_not_while_at_work(runs):
+    trial = write_run(runs / ".tuning", algo="brl", arrays=False)
+    begun = write_run(runs / ".tuning", algo="brl", seed=1, finished=False)
+    call(runs, "--done", "--yes")
+    assert trial.exists()
+    process = holder(begun)
+    try:
+        call(runs, "--tuning", "--yes")
+        assert trial.exists()
+    finally:
+        process.kill()
+        process.wait()
+    assert "1 tuning folder" in call(runs, "--tuning", "--yes").stdout
+    assert not (runs / ".tuning").exists()
+
+
+def test_json_says_what_became_of_everything(runs):
+    with pytest.raises(UsageError, match="--json cannot ask"):
+        call(runs, "--json")
+    planned = json.loads(call(runs, "--json", "--dry-run").stdout)["found"]
+    assert {entry["removed"] for entry in planned} == {False}
+    found = json.loads(call(runs, "--json", "--yes").stdout)["found"]
+    assert {entry["detail"] for entry in found} == {"failed", "diverged", "broken-off"}
+    assert {entry["removed"] for entry in found} == {True}
+
+
+def test_two_at_once_leave_nothing_behind(runs):
+    for seed in range(20):
+        write_run(runs, algo="many", seed=seed, error="failed")
+    problems: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            clean.main([str(runs), "--yes"], standalone_mode=False)
+        except LtbenchError:
+            pass  # the other one had it first
+        except BaseException as problem:
+            problems.append(problem)
+
+    threads = [threading.Thread(target=work) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert problems == []
+    call(runs, "--yes")
+    assert left(runs) == {"erm 0": "done"}
