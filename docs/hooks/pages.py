@@ -1,0 +1,50 @@
+"""Adds to the pages in ``docs/`` those that lie or come from elsewhere.
+
+The reference is rendered from the program; the README is the first page; the changelog and the
+leaderboards are shown as they are.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import reference
+
+ROOT = Path(__file__).parents[2]
+
+FRONT = {"docs/": "", "CHANGELOG.md": "changelog.md"}
+LEADERBOARD = {"../docs/": "../"}
+
+
+def on_files(files: Any, config: Any) -> Any:
+    """Add the generated pages; MkDocs calls this."""
+    from mkdocs.structure.files import File
+
+    for path, content in generated().items():
+        files.append(File.generated(config, path, content=content))
+    return files
+
+
+def generated() -> dict[str, str | bytes]:
+    """Return what is added to the site, by path."""
+    pages: dict[str, str | bytes] = {
+        f"reference/{path}": text for path, text in reference.pages().items()
+    }
+    pages["index.md"] = relink((ROOT / "README.md").read_text(encoding="utf-8"), FRONT)
+    pages["changelog.md"] = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    for path in sorted((ROOT / "leaderboards").rglob("*")):
+        if path.is_file():
+            content: str | bytes = path.read_bytes()
+            if path.suffix == ".md":
+                content = relink(path.read_text(encoding="utf-8"), LEADERBOARD)
+            pages[str(path.relative_to(ROOT))] = content
+    return pages
+
+
+def relink(text: str, places: dict[str, str]) -> str:
+    """Return Markdown whose links begin differently."""
+    for old, new in places.items():
+        text = re.sub(rf"\]\({re.escape(old)}", f"]({new}", text)
+    return text

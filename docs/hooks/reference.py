@@ -1,0 +1,347 @@
+"""The reference, rendered from the program: nothing of it is written by hand or committed."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import click
+import numpy as np
+from docstrings import as_markdown, constants, first_line, inline, source_of
+
+from ltbench import api
+from ltbench.cli import main as program
+from ltbench.plugins import hookspecs
+from ltbench.plugins.description import Description, describe_entry
+from ltbench.plugins.facts import Facts
+from ltbench.plugins.manager import KINDS, get_plugins
+from ltbench.plugins.predictions import Predictions
+from ltbench.plugins.registry import Entry
+
+OWN = "ltbench"  # what other distributions register stays out, wherever the pages are built
+TITLES = {
+    "algorithms": "Algorithms",
+    "stages": "Stages",
+    "datasets": "Data sets",
+    "backbones": "Backbones",
+    "metrics": "Metrics",
+    "executors": "Executors",
+    "observers": "Observers",
+}
+TUTORIALS = {"algorithms": "algorithm", "stages": "stage", "datasets": "dataset",
+             "backbones": "backbone", "metrics": "metric", "executors": "executor",
+             "observers": "observer"}  # fmt: skip
+OPENINGS = {
+    "algorithms": "Names for `--algo`. What each shares and where it deviates from its paper: "
+    "[long-tail](../algorithms/longtail.md), [domain](../algorithms/domains.md) and "
+    "[MDLT](../algorithms/mdlt.md) algorithms.",
+    "stages": "Names after a plus, `--algo boda+crt`; more on [stages](../algorithms/stages.md).",
+    "datasets": "Names for `--dataset`; more on [data](../data.md).",
+    "backbones": "Names for `--backbone`. Any other model of timm is known by timm's own name.",
+    "metrics": "Every metric is computed at every evaluation, and for `--metrics` a column is "
+    "named by one of the names that the metric gives.",
+    "executors": "Names for `--executor`.",
+    "observers": "Names for `--observer`.",
+}
+
+
+def pages() -> dict[str, str]:
+    """Return the Markdown of every page of the reference, by its path below ``reference/``."""
+    kinds = {f"{kinds}.md": _kind_page(kinds) for kinds in KINDS}
+    return {
+        **kinds,
+        "metrics.md": _metrics_page(),
+        "commands.md": _commands_page(),
+        "hooks.md": _hooks_page(),
+        "api.md": _api_page(),
+    }
+
+
+def commands() -> click.Group:
+    """Return the whole command line, as ``ltbench`` itself builds it."""
+    for name in program.COMMANDS:
+        importlib.import_module(f"ltbench.cli.{name}").ltbench_commands(program.cli)
+    return program.cli
+
+
+def entries(kinds: str) -> list[Entry]:
+    """Return what the project itself registers as one kind."""
+    return [entry for entry in get_plugins()[kinds] if entry.distribution == OWN]
+
+
+def _kind_page(kinds: str) -> str:
+    listed = entries(kinds)
+    parts = [f"# {TITLES.get(kinds, kinds.capitalize())}", OPENINGS.get(kinds, "")]
+    if kinds in TUTORIALS:
+        parts.append(f"To add one: [tutorial](../tutorials/{TUTORIALS[kinds]}.md).")
+    rows = [[f"[`{e.name}`](#{_anchor(e.name)})", e.summary] for e in listed]
+    parts.append(_table(["name", "what"], rows))
+    describe = _dataset if kinds == "datasets" else _description
+    parts += [describe(entry) for entry in listed]
+    return "\n\n".join(filter(None, parts)) + "\n"
+
+
+def _description(entry: Entry) -> str:
+    found = describe_entry(entry)
+    parts = [_heading(found.name), f"*{found.summary}*", as_markdown(found.text)]
+    if found.needs:
+        parts.append(f"Needs: {', '.join(found.needs)}.")
+    parts.append(_parameters(found))
+    return "\n\n".join(filter(None, parts))
+
+
+def _dataset(entry: Entry) -> str:
+    found = describe_entry(entry)
+    parts = [_heading(found.name), f"*{found.summary}*", as_markdown(found.text)]
+    facts = _facts(entry)
+    if facts is not None:
+        names = ", ".join(facts.domains)
+        if len(facts.domains) > 1:
+            parts.append(f"{len(facts.domains)} domains ({names}), {len(facts.classes)} classes.")
+        elif facts.classes:
+            parts.append(f"{len(facts.classes)} classes, one domain.")
+        parts.append(
+            f"Many-shot: more than {facts.many} training images; few-shot: at most {facts.few}."
+        )
+        rows = [
+            [f"`{name}`", str(p.get("backbone", "")), _amount(p), f"{p.get('lr', ''):g}"]
+            for name, p in facts.protocols.items()
+        ]
+        parts.append(_table(["protocol", "backbone", "training", "learning rate"], rows))
+        if facts.licence:
+            parts.append(f"Licence: {facts.licence}.")
+    parts.append(_parameters(found))
+    return "\n\n".join(filter(None, parts))
+
+
+def _facts(entry: Entry) -> Facts | None:
+    from ltbench.plugins.facts import registry_facts
+
+    try:
+        return registry_facts(entry.name)
+    except Exception:  # a data set whose facts are not in the registry, but in the user's folder
+        return None
+
+
+def _amount(protocol: dict[str, Any]) -> str:
+    for unit in ("steps", "epochs"):
+        if unit in protocol:
+            return f"{protocol[unit]} {unit}"
+    return ""
+
+
+def _parameters(found: Description) -> str:
+    rows = [
+        [f"`{p.name}`", f"`{p.default}`", p.allowed, p.search or "–", inline(p.help)]
+        for p in found.parameters
+    ]
+    return _table(["parameter", "default", "allowed", "search", "what"], rows)
+
+
+def _metrics_page() -> str:
+    rows, parts = [], []
+    for entry in entries("metrics"):
+        function = entry.load()
+        names = ", ".join(f"`{name}`" for name in function(_some_predictions()))
+        rows.append([f"[`{entry.name}`](#{_anchor(entry.name)})", entry.summary, names])
+        parts += [_heading(entry.name), as_markdown(function.__doc__), f"Gives {names}."]
+    opening = [
+        "# Metrics",
+        OPENINGS["metrics"],
+        "To add one: [tutorial](../tutorials/metric.md). *Average* and *worst* are the mean and "
+        "the minimum over domains; a value is missing, never 0, where there are no images for it.",
+        _table(["name", "what", "gives"], rows),
+    ]
+    return "\n\n".join(opening + parts) + "\n"
+
+
+def _some_predictions() -> Predictions:
+    """Return answers on a few images, to ask a metric for the names that it gives."""
+    y = np.arange(8) % 2
+    return Predictions(
+        y=y, d=np.arange(8) // 4, prediction=y, confidence=np.full(8, 0.9), nll=np.full(8, 0.1),
+        counts=np.array([[3, 1], [0, 2]]), many=2, few=1,
+    )  # fmt: skip
+
+
+def _commands_page() -> str:
+    group = commands()
+    return "\n\n".join(
+        [
+            "# Commands",
+            "The same text as `--help` prints. Exit codes: 0 done, 1 some run failed, 2 wrong "
+            "usage, 130 stopped by Ctrl-C.",
+            *_command(group, click.Context(group, info_name="ltbench"), 2),
+        ]
+    )
+
+
+def _command(command: click.Command, context: click.Context, level: int) -> Iterator[str]:
+    yield f"{'#' * min(level, 4)} {context.command_path}"
+    text, _, examples = inspect.cleandoc(command.help or "").partition("\b\nExamples:\n")
+    if not examples:
+        text, _, examples = inspect.cleandoc(command.help or "").partition("Examples:\n")
+    usage = " ".join([context.command_path, *command.collect_usage_pieces(context)])
+    yield f"```text\n{usage}\n```"
+    yield from _help_paragraphs(text)
+    if examples.strip():
+        yield f"```bash\n{inspect.cleandoc(' ' * 2 + examples.strip())}\n```"
+    rows = [
+        [f"`{names}`", inline(what).replace("|", "\\|")]
+        for parameter in command.get_params(context)
+        if (record := parameter.get_help_record(context)) is not None
+        for names, what in [record]
+    ]
+    yield _table(["option", "what"], rows)
+    if isinstance(command, click.Group):
+        for name in command.list_commands(context):
+            sub = command.get_command(context, name)
+            if sub is not None and not sub.hidden:
+                inner = click.Context(sub, info_name=name, parent=context)
+                yield from _command(
+                    sub, inner, level + 1 if level > 2 else 2 + bool(context.parent)
+                )
+
+
+def _help_paragraphs(text: str) -> Iterator[str]:
+    for paragraph in text.strip().split("\n\n"):
+        if paragraph.startswith("\b\n"):
+            yield f"```text\n{paragraph[2:]}\n```"
+        elif paragraph:
+            yield inline(paragraph)
+
+
+def _hooks_page() -> str:
+    registering, commanding, observing = [], [], []
+    for name, hook in hooks().items():
+        parameters = list(inspect.signature(hook).parameters)
+        if "register" in parameters:
+            registering.append(name)
+        elif "cli" in parameters:
+            commanding.append(name)
+        else:
+            observing.append(name)
+    parts = [
+        "# Hooks",
+        "A plugin is a module (or any object) with functions of these names, marked with "
+        "`ltbench.hookimpl`. A function may leave out arguments that it does not need.",
+        as_markdown(_after_first(hookspecs.__doc__)),
+        "## Registering",
+        '`register(name, target, summary=…)` adds one thing; `target` is `"module:attribute"`, '
+        "imported when it is first used, or the object itself.",
+        *(_hook(name) for name in registering),
+        "## Commands",
+        *(_hook(name) for name in commanding),
+        "## Observing",
+        "How to watch a sweep: [tutorial](../tutorials/observer.md).",
+        *(_hook(name) for name in observing),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def hooks() -> dict[str, Callable[..., Any]]:
+    """Return every hook specification by name, in the order of the source."""
+    found = vars(hookspecs).items()
+    return {name: value for name, value in found if name.startswith("ltbench_")}
+
+
+def _hook(name: str) -> str:
+    hook = hooks()[name]
+    arguments = ", ".join(inspect.signature(hook).parameters)
+    kinds = name.removeprefix("ltbench_")
+    more = TUTORIALS.get(kinds, "command" if kinds == "commands" else "")
+    link = f"[Tutorial](../tutorials/{more}.md)." if more else ""
+    code = f"```python\n@hookimpl\ndef {name}({arguments}): ...\n```"
+    return "\n\n".join(filter(None, [f"### {name}", code, as_markdown(hook.__doc__), link]))
+
+
+def _api_page() -> str:
+    parts = [
+        "# ltbench.api",
+        as_markdown(api.__doc__),
+        _table(
+            ["name", "what"],
+            [[f"[`{n}`](#{_anchor(n)})", _api_line(n)] for n in sorted(api.__all__)],
+        ),
+    ]
+    parts += [_api_entry(name) for name in sorted(api.__all__)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _api_line(name: str) -> str:
+    home, value = _api_home(name), getattr(api, name)
+    if inspect.isclass(value) or inspect.isfunction(value):
+        return first_line(value.__doc__)
+    return first_line(constants(home).get(name)) or f"`{source_of(home, name)}`".replace("|", "\\|")
+
+
+def _api_home(name: str) -> Any:
+    return importlib.import_module(api._HOME_OF[name])
+
+
+def _api_entry(name: str) -> str:
+    value, home = getattr(api, name), _api_home(name)
+    if inspect.isclass(value):
+        parts = [_heading(name), f"```python\nclass {name}{_signature(value)}\n```"]
+        parts.append(as_markdown(value.__doc__))
+        parts += list(_members(value))
+    elif inspect.isfunction(value):
+        parts = [_heading(name), f"```python\ndef {name}{_signature(value)}\n```"]
+        parts.append(as_markdown(value.__doc__))
+    else:
+        parts = [_heading(name), f"```python\n{source_of(home, name) or name}\n```"]
+        parts.append(as_markdown(constants(home).get(name)))
+    return "\n\n".join(filter(None, parts))
+
+
+def _members(cls: type) -> Iterator[str]:
+    for name, value in vars(cls).items():
+        plain = value.fget if isinstance(value, property) else getattr(value, "__func__", value)
+        if name.startswith("_") or not inspect.isfunction(plain) or not plain.__doc__:
+            continue
+        if isinstance(value, property):
+            yield f"### {cls.__name__}.{name}\n\n{as_markdown(plain.__doc__)}"
+            continue
+        code = f"```python\ndef {name}{_signature(plain)}\n```"
+        yield f"### {cls.__name__}.{name}()\n\n{code}\n\n{as_markdown(plain.__doc__)}"
+
+
+def _signature(function: Callable[..., Any]) -> str:
+    """Return a signature with the annotations as they are written, one argument a line if long."""
+    try:
+        found = inspect.signature(function)
+    except (ValueError, TypeError):
+        return ""
+    arguments = [str(p).replace("'", "") for p in found.parameters.values()]
+    returned = found.return_annotation
+    end = "" if returned is inspect.Signature.empty else f" -> {returned}"
+    if inspect.isclass(function):
+        end = ""
+    line = f"({', '.join(arguments)}){end}"
+    return line if len(line) < 80 else "(\n    " + ",\n    ".join(arguments) + f",\n){end}"
+
+
+def _after_first(text: str | None) -> str:
+    return inspect.cleandoc(text or "").partition("\n\n")[2]
+
+
+def _heading(name: str) -> str:
+    return f"## {name} {{ #{_anchor(name)} }}"
+
+
+def _anchor(name: str) -> str:
+    return name.lower().replace("_", "-")
+
+
+def _table(header: list[str], rows: list[list[str]]) -> str:
+    if not rows:
+        return ""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(' '.join(c.split()) for c in row)} |" for row in lines)
+
+
+if __name__ == "__main__":
+    print(json.dumps(pages(), indent=1, ensure_ascii=False))

@@ -1,0 +1,152 @@
+"""No document prints a command, an option or a name that the program does not know."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import click
+import pytest
+import reference
+from commands import PAGES, ROOT, Printed, anything_exists, commands, parse, words
+
+from ltbench.errors import UsageError
+from ltbench.plugins.facts import registry_facts
+from ltbench.plugins.manager import get_plugins
+from ltbench.plugins.names import Name, parse_chains, parse_name, parse_names
+
+__all__ = ["anything_exists"]
+
+PRINTED = [
+    pytest.param(page, command, id=f"{page.relative_to(ROOT)}: {command.line}")
+    for page in PAGES
+    for command in commands(page)
+]
+RUNS = [case for case in PRINTED if "run" in words(case.values[1].line)[:3]]
+
+
+def own_names() -> dict[str, set[str]]:
+    """Return the names that plugins of the documents register, by kind."""
+    text = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
+    found: dict[str, set[str]] = {}
+    pattern = r"def ltbench_(\w+)\(register\):(.*?)(?=^def |^@|^```)"
+    for kinds, body in re.findall(pattern, text, re.M | re.S):
+        found.setdefault(kinds, set()).update(re.findall(r'register\(\s*"([^"]+)"', body))
+    return found
+
+
+@pytest.fixture(scope="module")
+def cli() -> click.Group:
+    group = reference.commands()
+    for page in PAGES:
+        for name in re.findall(r"^def (\w+)\(.*\):\n    \"\"\"List", page.read_text(), re.M):
+            group.add_command(click.Command(name, params=[
+                click.Argument(["runs"], required=False), click.Option(["-n", "--number"])
+            ]))  # fmt: skip
+    return group
+
+
+@pytest.mark.usefixtures("anything_exists")
+@pytest.mark.parametrize(("page", "command"), PRINTED)
+def test_the_program_takes_what_the_page_prints(page, command, cli):
+    try:
+        parse(cli, command)
+    except click.UsageError as error:
+        pytest.fail(f"{page}: {command.line}: {error.format_message()}")
+
+
+@pytest.mark.usefixtures("anything_exists")
+@pytest.mark.parametrize(("page", "command"), RUNS)
+def test_what_is_to_be_trained_exists(page, command, cli):
+    if command.refused:
+        with pytest.raises(UsageError):
+            check_all(parse(cli, command))
+    else:
+        check_all(parse(cli, command))
+
+
+def check_all(options: dict[str, Any]) -> None:
+    """Check that all that a run names exists and has the options given."""
+    for text in options.get("algos", ()):
+        for chain in parse_chains(text):
+            for name in chain:
+                check(name, "algorithms", "stages")
+    for text in options.get("datasets", ()):
+        for name in parse_names(text):
+            check(name, "datasets")
+            if options["protocol"]:
+                assert options["protocol"] in registry_facts(name.name).protocols
+    if options.get("executor"):
+        check(parse_name(options["executor"]), "executors")
+    for text in options.get("observers", ()):
+        for name in parse_names(text):
+            check(name, "observers")
+
+
+def check(name: Name, *kinds: str) -> None:
+    """Check that a name is registered as one of these kinds and has these options."""
+    plugins = get_plugins()
+    if name.name.isupper() or any(name.name in own_names().get(kind, ()) for kind in kinds):
+        return
+    registry = next((plugins[kind] for kind in kinds if name.name in plugins[kind]), None)
+    assert registry is not None, f"there is no {kinds[0]} '{name.name}'"
+    registry.get(name.name).load().HParams.from_options(name.options, name.name)
+
+
+def test_the_pages_hold_commands_of_every_kind():
+    first = {word for case in PRINTED for word in words(case.values[1].line)[:1]}
+    assert len(PRINTED) > 100
+    assert len(RUNS) > 30
+    assert first >= {"run", "leaderboard", "stats", "figures", "tables", "report", "data"}
+
+
+@pytest.mark.usefixtures("anything_exists")
+@pytest.mark.parametrize(
+    "line",
+    [
+        "ltbench rum --algo erm --dataset digits-mini-mlt",
+        "ltbench run --algo erm --dataset digits-mini-mlt --stepps 3",
+        "ltbench run --algo erm",
+        "ltbench leaderboard --format word",
+        "ltbench data preapre pacs-mlt",
+        "ltbench --plugins x.py run --algo erm --dataset digits-mini-mlt",
+        "ltbench figures violins",
+    ],
+)
+def test_a_command_that_does_not_exist_is_found(line, cli):
+    with pytest.raises(click.UsageError):
+        parse(cli, Printed(line))
+
+
+@pytest.mark.usefixtures("anything_exists")
+def test_running_text_may_leave_out_what_is_not_meant(cli):
+    assert parse(cli, Printed("ltbench run", whole=False)) == {}
+    with pytest.raises(click.UsageError):
+        parse(cli, Printed("ltbench run --stepps 3", whole=False))
+
+
+@pytest.mark.parametrize(
+    "name", [Name("boda2"), Name("boda", {"wieght": 1}), Name("brl", {"cb": 2})]
+)
+def test_a_name_that_does_not_exist_is_found(name):
+    with pytest.raises(Exception, match=name.name):
+        check(name, "algorithms", "stages")
+
+
+def test_commands_are_found_wherever_they_stand(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text(
+        "Type `ltbench data\nlist|info` or\n\n    ltbench run --algo erm | tee x\n\n"
+        "```console\n$ A=1 ltbench stats \\\n    --power 2 > y\n"
+        "$ pip install . && ltbench report  # all\n```\nltbench is not a command here.\n"
+        "```\nltbench run --algo erm …\n```\n"
+    )
+    found = [(words(command.line), command.whole) for command in commands(page)]
+    assert found == [
+        (["run", "--algo", "erm"], True),
+        (["stats", "--power", "2"], True),
+        (["report"], True),
+        (["run", "--algo", "erm"], False),
+        (["data", "list"], False),
+        (["data", "info"], False),
+    ]
