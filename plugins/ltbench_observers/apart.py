@@ -47,11 +47,16 @@ class Apart:
         """Have a method called.
 
         Raises:
-            ApartError: a call before this one failed; this one is made all the same.
-            OSError: the process is gone.
+            ApartError: a call before this one failed, and this one is made all the same; or the
+                process is gone.
         """
-        self._pipe.send((method, arguments))
-        self._raise_failure(0)
+        try:
+            self._pipe.send((method, arguments))
+            failure = self._pipe.recv() if self._pipe.poll() else None
+        except (EOFError, OSError) as error:
+            raise self._death() or ApartError("its process ended") from error
+        if failure is not None:
+            raise ApartError(failure)
 
     def close(self, seconds: float) -> bool:
         """Wait until all calls are done and the process ends; false where that takes longer.
@@ -59,32 +64,34 @@ class Apart:
         Ctrl-C ends the waiting.
 
         Raises:
-            ApartError: a call failed.
+            ApartError: a call failed, or the process is gone.
         """
+        failures: list[str] = []
         try:
             self._pipe.send(None)
-            return self._wait(seconds)
-        except BrokenPipeError as error:
-            raise ApartError("its process died") from error
+            until = time.monotonic() + seconds
+            while self._pipe.poll(max(0.0, until - time.monotonic())):
+                failures.append(self._pipe.recv())
+            in_time = False
+        except (EOFError, OSError) as error:  # the other end is closed
+            if death := self._death():
+                raise death from error
+            in_time = True
         except KeyboardInterrupt:
             return False
         finally:
             self._process.kill()
             self._process.join()
             self._pipe.close()
+        if failures:
+            raise ApartError(failures[0])
+        return in_time
 
-    def _wait(self, seconds: float) -> bool:
-        until = time.monotonic() + seconds
-        try:
-            while (left := until - time.monotonic()) > 0:
-                self._raise_failure(left)
-        except (EOFError, ConnectionResetError):
-            return True
-        return False
-
-    def _raise_failure(self, seconds: float) -> None:
-        if self._pipe.poll(seconds):
-            raise ApartError(self._pipe.recv())
+    def _death(self) -> ApartError | None:
+        """Return what the process died of, if it did not simply end."""
+        self._process.join(5)
+        code = self._process.exitcode
+        return ApartError(f"its process died (exit code {code})") if code != 0 else None
 
 
 def _serve(pipe: Connection, make: Callable[[], Closable]) -> None:
@@ -108,7 +115,7 @@ def _serve(pipe: Connection, make: Callable[[], Closable]) -> None:
 
 
 def _read(pipe: Connection, calls: queue.SimpleQueue[Any]) -> None:
-    call = ()
+    call: Any = ()
     while call is not None:
         try:
             call = pipe.recv()

@@ -71,7 +71,11 @@ class History:
 
     def _before(self, record: Record) -> list[Record]:
         """Return what comes before an evaluation that was told before, by the log if it has it."""
-        for known in (list(read_log(self.folder)), [point.record for point in self.points]):
+        sources: tuple[list[Record], ...] = (
+            list(read_log(self.folder)),
+            [point.record for point in self.points],
+        )
+        for known in sources:
             places = [i for i, other in enumerate(known) if _same(other, record)]
             if places:
                 return known[: places[-1]]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ltbench.plugins.hparams import HParams, hparam
 from ltbench.training.spec import RunSpec
@@ -12,9 +12,6 @@ from ltbench_observers.extras import require
 from ltbench_observers.history import History, Point
 from ltbench_observers.tracker import Tracker
 from ltbench_observers.values import config, flat, scalars, test_scalars
-
-if TYPE_CHECKING:
-    from torch.utils.tensorboard import SummaryWriter
 
 
 class TensorBoardHParams(HParams):
@@ -36,7 +33,7 @@ class TensorBoard(Tracker):
     def __init__(self, hparams: TensorBoardHParams) -> None:
         require("tensorboard")
         super().__init__(hparams)
-        self._writers: dict[Path, SummaryWriter] = {}
+        self._writers: dict[Path, Any] = {}  # of SummaryWriter, which is not typed
 
     def write(self, run: RunSpec, folder: Path, history: History) -> None:
         """Begin an event file with all evaluations, which voids those of earlier attempts."""
@@ -60,7 +57,7 @@ class TensorBoard(Tracker):
 
     def end(self, run: RunSpec, folder: Path, history: History, result: Mapping[str, Any]) -> None:
         """Add settings and test metrics of a run that has them, and close its file."""
-        from torch.utils.tensorboard.summary import hparams
+        from torch.utils.tensorboard import summary
 
         metrics = test_scalars(result)
         writer = self._writers.get(folder)
@@ -68,8 +65,9 @@ class TensorBoard(Tracker):
             last = history.points[-1]
             time = history.time(last)
             # SummaryWriter.add_hparams would open a second file, which shows as a second run.
-            for summary in hparams(flat(config(run)), metrics):
-                writer.file_writer.add_summary(summary, last.position, time)
+            make: Any = summary.hparams  # not typed
+            for part in make(flat(config(run)), metrics):
+                writer.file_writer.add_summary(part, last.position, time)
             for name, value in metrics.items():
                 writer.add_scalar(name, value, last.position, time)
         self._close(folder)
@@ -79,6 +77,6 @@ class TensorBoard(Tracker):
             writer.close()
 
 
-def _add(writer: SummaryWriter, point: Point, history: History) -> None:
+def _add(writer: Any, point: Point, history: History) -> None:
     for name, value in scalars(point.record).items():
         writer.add_scalar(name, value, point.position, history.time(point))

@@ -6,7 +6,9 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+Mode = Literal["online", "offline", "disabled"]
 
 
 @dataclass(frozen=True)
@@ -32,12 +34,12 @@ class Runs:
     """The W&B runs that are open.
 
     Args:
-        mode: ``online``, ``offline`` or ``disabled``.
+        mode: whether they are sent now, kept for later, or dropped.
         project: that they belong to.
         entity: the user or team of the project; empty for the user's default.
     """
 
-    def __init__(self, mode: str, project: str, entity: str) -> None:
+    def __init__(self, mode: Mode, project: str, entity: str) -> None:
         self.mode, self.project, self.entity = mode, project, entity
         self.open: dict[str, Any] = {}
 

@@ -16,7 +16,7 @@ from ltbench_observers.extras import require
 from ltbench_observers.history import History, Point
 from ltbench_observers.tracker import Tracker
 from ltbench_observers.values import config, scalars, test_scalars
-from ltbench_observers.wandb_process import About, Runs
+from ltbench_observers.wandb_process import About, Mode, Runs
 
 
 class WandBHParams(HParams):
@@ -93,7 +93,7 @@ def _about(run: RunSpec, folder: Path) -> About:
     return About(folder, f"{run.hash}-{run.seed}", run.hash, name, config(run))
 
 
-def _mode() -> str:
+def _mode() -> Mode:
     """Return W&B's mode, having it ask for the API key now if it must.
 
     Raises:
