@@ -177,9 +177,9 @@ def _beside(file: Path, content: bytes) -> Iterator[Path]:
         return
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.level == 1:
-            parts = (node.module or "").split(".") if node.module else []
-            place = file.parent.joinpath(*parts)
-            for candidate in (place, *(place / alias.name for alias in node.names)):
+            place = file.parent.joinpath(*(node.module.split(".") if node.module else ()))
+            inside = [place / alias.name for alias in node.names]
+            for candidate in inside if node.module is None else [place, *inside]:
                 yield candidate.with_name(f"{candidate.name}.py")
                 yield candidate / "__init__.py"
 

@@ -11,7 +11,6 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from fresh_environment import FreshEnvironment
 
-
 pytestmark = pytest.mark.example
 
 
