@@ -32,19 +32,20 @@ class TensorBoard(Tracker):
 
     def __init__(self, hparams: TensorBoardHParams) -> None:
         require("tensorboard")
+        from torch.utils.tensorboard import SummaryWriter
+
         super().__init__(hparams)
+        self._open = SummaryWriter
         self._writers: dict[Path, Any] = {}  # of SummaryWriter, which is not typed
 
     def write(self, run: RunSpec, folder: Path, history: History) -> None:
         """Begin an event file with all evaluations, which voids those of earlier attempts."""
-        from torch.utils.tensorboard import SummaryWriter
-
         if not history.points:
             return
         self._close(folder)
         # The purge has TensorBoard drop what it read from older files. To delete them would stop a
         # TensorBoard that is reading them from ever going on to this one.
-        writer = SummaryWriter(
+        writer = self._open(
             str(folder / "tensorboard"), flush_secs=self.hparams.flush, purge_step=0
         )
         self._writers[folder] = writer
