@@ -71,9 +71,13 @@ class Metric:
     @property
     def words(self) -> str:
         """Return the name as running text, e.g. "worst-domain accuracy"."""
-        base = _WORDS.get(self.base, self.base.replace("_", " "))
         part = _WORDS.get(self.part, f"{self.part}-shot" if self.part else "pooled")
-        return f"{part} {base}"
+        return f"{part} {self.measure}"
+
+    @property
+    def measure(self) -> str:
+        """Return what is measured, whatever it is over, e.g. "macro-F1"."""
+        return _WORDS.get(self.base, self.base.replace("_", " "))
 
     @property
     def unit(self) -> str:

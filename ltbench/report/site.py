@@ -80,7 +80,7 @@ def _embed(kind: str, title: str, draw: Callable[[], Drawing]) -> EmbeddedFigure
         with style():
             figure, frame = draw()
             buffer = io.BytesIO()
-            figure.savefig(buffer, format="png" if raster else "svg", dpi=110)
+            figure.savefig(buffer, format="png" if raster else "svg", dpi=150)
     except LtbenchError as error:
         return EmbeddedFigure(kind, title, reason=str(error))
     mime = "image/png" if raster else "image/svg+xml"

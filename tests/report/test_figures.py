@@ -10,12 +10,25 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.collections import PolyCollection
+from matplotlib.figure import Figure
+from matplotlib.text import Text
 from synthetic_runs import write_run
 
 from ltbench.errors import DataError, UsageError
+from ltbench.report.figures import tsne
 from ltbench.report.figures.critical_difference import unbroken
 from ltbench.report.figures.drawing import KINDS, Choices, write_figure
-from ltbench.report.figures.style import PALETTE, class_colors, shortened, style
+from ltbench.report.figures.sensitivity import spread
+from ltbench.report.figures.style import (
+    PAGE_HEIGHT,
+    PAGE_WIDTH,
+    PALETTE,
+    dash,
+    over_seeds,
+    shortened,
+    style,
+)
 from ltbench.report.figures.transferability import plane
 from ltbench.report.selection import select_runs
 from ltbench.results.documents import read_confusion, read_features
@@ -64,31 +77,135 @@ def test_two_methods_in_every_format(two: Path, tmp_path: Path, kind: str, suffi
     assert len(draw(kind, two, tmp_path / f"figure{suffix}"))
 
 
-@pytest.mark.parametrize("kind", sorted(set(KINDS) - {"cd", "tsne", *ONE_METHOD}))
-def test_twenty_methods_65_classes_and_one_seed(twenty: Path, tmp_path: Path, kind: str) -> None:
-    assert len(draw(kind, twenty, tmp_path / "figure.png"))
-    with mpl.rc_context(), style():
-        figure, _ = KINDS[kind](load_runs(twenty), Choices())
+def made(kind: str, runs: Runs, **choices: object) -> Figure:
+    with style():
+        figure, numbers = KINDS[kind](runs, Choices(**choices))  # type: ignore[arg-type]
+        assert len(numbers)
         figure.canvas.draw()
-        inside = figure.bbox
-        for axis in figure.axes:
-            for text in axis.get_xticklabels() + axis.get_yticklabels():
-                box = text.get_window_extent()
-                if text.get_visible() and text.get_text() and box.width:
-                    assert inside.x0 - 2 <= box.x0, text
-                    assert inside.y0 - 2 <= box.y0, text
+    return figure
 
 
+def written(figure: Figure) -> list[Text]:
+    """Return every piece of text that is drawn outside of axes."""
+    found = list(figure.texts)
+    for legend in figure.legends:
+        found += [*legend.get_texts(), legend.get_title()]
+    for axes in figure.axes:
+        if not axes.get_visible():
+            continue
+        found += [axes.title, axes._left_title]
+        for axis in (axes.xaxis, axes.yaxis) if axes.axison else ():
+            low, high = sorted(axis.get_view_interval())
+            ticks = [tick for tick in axis.get_major_ticks() if low <= tick.get_loc() <= high]
+            found += [axis.label, *(tick.label1 for tick in ticks)]
+    return [text for text in found if text.get_visible() and text.get_text().strip()]
+
+
+@pytest.fixture
+def no_maps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put random places for those of t-SNE, which is slow and not what is tested."""
+
+    class Random:
+        def __init__(self, **options: object) -> None: ...
+
+        def fit_transform(self, values: np.ndarray) -> np.ndarray:
+            return np.random.default_rng(0).normal(size=(len(values), 2))
+
+    monkeypatch.setattr(tsne, "TSNE", Random)
+
+
+def assert_readable(figure: Figure) -> None:
+    """Check that a page holds the figure, all letters lie on it and none on others."""
+    width, height = figure.get_size_inches()
+    assert width <= PAGE_WIDTH
+    assert height <= PAGE_HEIGHT
+    texts = written(figure)
+    boxes = [text.get_window_extent() for text in texts]
+    for text, box in zip(texts, boxes, strict=True):
+        assert text.get_fontsize() >= 6, text
+        assert figure.bbox.x0 - 1 <= box.x0, text
+        assert box.x1 <= figure.bbox.x1 + 1, text
+        assert figure.bbox.y0 - 1 <= box.y0, text
+        assert box.y1 <= figure.bbox.y1 + 1, text
+    for (one, a), (other, b) in itertools.combinations(zip(texts, boxes, strict=True), 2):
+        across = min(a.x1, b.x1) - max(a.x0, b.x0)
+        along = min(a.y1, b.y1) - max(a.y0, b.y0)
+        assert across < 1 or along < 1, (one, other)
+
+
+@pytest.mark.usefixtures("no_maps")
+@pytest.mark.parametrize("kind", sorted(set(KINDS) - {"cd", *ONE_METHOD}))
+def test_twenty_methods_65_classes_and_one_seed(twenty: Path, kind: str) -> None:
+    assert_readable(made(kind, load_runs(twenty)))
+
+
+@pytest.mark.usefixtures("no_maps")
+@pytest.mark.parametrize("kind", sorted(set(KINDS) - {"cd", *ONE_METHOD}))
+def test_two_methods(two: Path, kind: str) -> None:
+    assert_readable(made(kind, load_runs(two)))
+
+
+def test_the_map_of_65_classes_numbers_them(twenty: Path) -> None:
+    runs = load_runs(twenty)
+    one = runs.where((runs.table["label"] == runs.table["label"].iloc[0]).to_numpy())
+    figure = made("transferability", one)
+    assert_readable(figure)
+    text = [text.get_text() for text in figure.axes[0].texts]
+    assert text.count("64") == 3
+    assert "64 class 64" in "\n".join(text)
+
+
+def test_ranks_of_twenty_methods(tmp_path: Path) -> None:
+    for m, d in itertools.product(range(20), range(3)):
+        name = f"a-method-with-a-rather-long-name-{m}"
+        write_run(tmp_path, algo=name, skill=0.3 + m / 40, dataset=f"data-{d}", arrays=False)
+    figure = made("cd", load_runs(tmp_path))
+    assert_readable(figure)
+    boxes = [text.get_window_extent() for text in figure.axes[0].texts]
+    assert min(box.x0 for box in boxes) >= 0
+    assert max(box.x1 for box in boxes) <= figure.bbox.x1
+    for a, b in itertools.combinations(boxes, 2):
+        assert not a.overlaps(b)
+
+
+@pytest.mark.parametrize("kind", ["violin", "convergence"])
+def test_one_seed_has_no_interval(two: Path, kind: str) -> None:
+    runs = load_runs(two)
+    single = runs.where((runs.table["seed"] == 0).to_numpy())
+    for chosen, spans in ((runs, 4), (single, 0)):
+        figure = made(kind, chosen)
+        shapes = [c for a in figure.axes for c in a.collections if isinstance(c, PolyCollection)]
+        assert len(shapes) == spans
+    assert "one seed" in "".join(text.get_text() for text in written(figure))
+
+
+def test_how_many_seeds_a_mean_is_over() -> None:
+    assert over_seeds([1, 1]) == "one seed"
+    assert over_seeds([5]) == "mean over 5 seeds"
+    assert over_seeds([5, 3]) == "mean over 3–5 seeds"
+
+
+def test_figures_say_over_how_many_seeds(two: Path, tmp_path: Path) -> None:
+    for kind in ("heatmap", "convergence"):
+        figure = made(kind, load_runs(two))
+        assert "mean over 3 seeds" in figure.get_suptitle()
+    assert set(draw("heatmap", two, tmp_path / "figure.png")["seeds"]) == {3}
+    assert "points: 3 seeds" in made("violin", load_runs(two)).axes[0].get_title(loc="left")
+    runs = load_runs(two)
+    last = (runs.table["label"] == "erm") & (runs.table["seed"] == 2)
+    axis = made("violin", runs.where(~last.to_numpy())).axes[0]
+    assert [text.get_text() for text in axis.get_yticklabels()] == ["boda (3)", "erm (2)"]
+
+
+@pytest.mark.usefixtures("no_maps")
 @pytest.mark.parametrize("kind", ["violin", "convergence", "tsne", "distribution"])
 def test_legends_lie_within_the_page(two: Path, kind: str) -> None:
-    with style():
-        figure, _ = KINDS[kind](load_runs(two), Choices())
-        figure.canvas.draw()
-        assert figure.legends
-        for legend in figure.legends:
-            box = legend.get_window_extent()
-            assert figure.bbox.x0 <= box.x0
-            assert box.x1 <= figure.bbox.x1
+    figure = made(kind, load_runs(two))
+    assert figure.legends
+    for legend in figure.legends:
+        box = legend.get_window_extent()
+        assert figure.bbox.x0 <= box.x0
+        assert box.x1 <= figure.bbox.x1
 
 
 def test_the_same_runs_give_the_same_file(two: Path, tmp_path: Path) -> None:
@@ -107,6 +224,30 @@ def test_the_heat_map_draws_the_mean_f1_of_the_matrices(two: Path, tmp_path: Pat
     ]
     expected = np.mean([f1(m) for m in matrices], axis=0)
     np.testing.assert_allclose(numbers["value"].to_numpy().reshape(3, 10), expected)
+
+
+def test_pairs_without_test_images_are_hatched(tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "runs")
+    result = json.loads((folder / "result.json").read_text())
+    result["confusion"]["mnist"][3] = [0] * 10
+    (folder / "result.json").write_text(json.dumps(result))
+    numbers = draw("heatmap", tmp_path / "runs", tmp_path / "figure.png")
+    missing = numbers[numbers["value"].isna()]
+    assert missing[["domain", "class"]].to_numpy().tolist() == [["mnist", "class 3"]]
+    figure = made("heatmap", load_runs(tmp_path / "runs"))
+    assert "hatched" in figure.get_suptitle()
+    axis = figure.axes[0]
+    assert axis.patch.get_hatch()
+    assert axis.images[0].to_rgba(axis.images[0].get_array())[0, 3, 3] == 0
+
+
+def test_the_lowest_panel_of_every_column_names_its_classes(twenty: Path) -> None:
+    """Nineteen panels in two columns: the last of the second stands a row higher."""
+    runs = load_runs(twenty)
+    first = runs.table["label"].iloc[0]
+    figure = made("heatmap", runs.where((runs.table["label"] != first).to_numpy()))
+    named = [i for i, axis in enumerate(figure.axes[:20]) if len(axis.get_xticks())]
+    assert [i for i in named if figure.axes[i].get_visible()] == [17, 18]
 
 
 def test_the_distribution_is_sorted_and_counts_every_image(two: Path, tmp_path: Path) -> None:
@@ -130,6 +271,51 @@ def test_convergence_passes_over_torn_lines_and_counts_stages_on(tmp_path: Path)
     (folder / "log.jsonl").write_text("")
     with pytest.raises(DataError, match="readable log"):
         draw("convergence", tmp_path, tmp_path / "figure.png")
+
+
+def test_convergence_names_the_unit_and_refuses_unknown_metrics(two: Path, tmp_path: Path) -> None:
+    for folder in load_runs(two).table["path"].iloc[:1]:
+        write = tmp_path / "runs" / "run"
+        write.mkdir(parents=True)
+        for name in ("spec.json", "result.json"):
+            (write / name).write_bytes((Path(folder) / name).read_bytes())
+        line = {"stage": "erm", "step": 25, "losses": {"total": 1.0}, "val": {"loss": 2.0}}
+        (write / "log.jsonl").write_text(json.dumps(line))
+    runs = load_runs(tmp_path / "runs")
+    loss = made("convergence", runs, metric="loss").axes[1]
+    assert "%" not in loss.get_ylabel()
+    assert loss.lines[0].get_ydata().tolist() == [2.0]
+    assert made("convergence", load_runs(two)).axes[1].get_ylabel().endswith(", %")
+    with pytest.raises(UsageError, match="no_such"):
+        draw("convergence", two, tmp_path / "figure.png", metric="no_such")
+
+
+def test_more_than_six_methods_have_panels_of_their_own(twenty: Path) -> None:
+    figure = made("convergence", load_runs(twenty))
+    assert len(figure.axes) == 2 * 20
+    assert [len(axis.lines) for axis in (figure.axes[0], figure.axes[5])] == [20, 1]
+    assert len({axis.get_ylim() for axis in figure.axes[:5]}) == 1
+
+
+@pytest.mark.usefixtures("no_maps")
+def test_many_methods_have_fewer_images_of_which_the_figure_speaks(
+    two: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert tsne.points_each(2) >= 2_000
+    assert tsne.points_each(20) == 600
+    monkeypatch.setattr(tsne, "_MOST_POINTS", 100)
+    numbers = draw("tsne", two, tmp_path / "figure.png")
+    images = [set(part["image"]) for _, part in numbers.groupby("label")]
+    assert len(images[0]) == 50
+    assert images[0] == images[1]
+    figure = made("tsne", load_runs(two))
+    assert "t-SNE of 50 of 120 test images" in figure.legends[-1].get_title().get_text()
+
+
+@pytest.mark.parametrize("methods", range(1, tsne.MOST_METHODS + 1))
+def test_maps_of_any_number_of_methods_fit_on_a_page(methods: int) -> None:
+    columns = tsne.panel_columns(methods)
+    assert -(-methods // columns) * 2 * PAGE_WIDTH / columns + 1.4 <= PAGE_HEIGHT or columns <= 3
 
 
 def test_features_by_class_and_domain(two: Path, tmp_path: Path) -> None:
@@ -179,6 +365,28 @@ def test_sensitivity_varies_one_hyper_parameter_at_a_time(tmp_path: Path) -> Non
     assert set(only["parameter"]) == {"beta"}
 
 
+def test_values_of_a_hyper_parameter_stand_where_their_axis_says() -> None:
+    assert spread([0.001, 0.1, 10.0]) == (pytest.approx([0, 0.5, 1]), "\n(log. scale)")
+    assert spread([0, 0.5, 1, 2]) == (pytest.approx([0, 0.25, 0.5, 1]), "")
+    assert spread([0, 1e-3, 1e-2, 1]) == (pytest.approx([0, 1 / 3, 2 / 3, 1]), "\n(not to scale)")
+    assert spread([False, True]) == ([0, 1], "")
+    assert spread(["cosine", "l2", "none"]) == ([0, 0.5, 1], "")
+
+
+@pytest.mark.parametrize("parameters", [1, 4, 12])
+def test_sensitivity_of_many_hyper_parameters_fits_on_a_page(
+    tmp_path: Path, parameters: int
+) -> None:
+    base = {f"hyper-parameter-{i}": 1.0 for i in range(parameters)}
+    write_run(tmp_path, algo="brl", hparams=base, arrays=False)
+    for name, power in itertools.product(base, (-7, -3, 2, 4)):
+        write_run(tmp_path, algo="brl", hparams={**base, name: 10.0**power}, arrays=False)
+    figure = made("sensitivity", load_runs(tmp_path))
+    assert_readable(figure)
+    assert "one seed" in " ".join(figure.get_suptitle().split())
+    assert sum(axis.get_visible() for axis in figure.axes) == 2 * parameters
+
+
 def test_sensitivity_says_what_is_missing(two: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="2 algorithms"):
         draw("sensitivity", two, tmp_path / "figure.png")
@@ -190,6 +398,7 @@ def test_critical_differences(datasets: Path, two: Path, tmp_path: Path) -> None
     numbers = draw("cd", datasets, tmp_path / "figure.pdf", metric="accuracy_worst")
     assert numbers["mean_rank"].is_monotonic_increasing
     assert numbers["mean_rank"].sum() == pytest.approx(4 * 5 / 2)
+    assert numbers["critical_difference"].to_numpy() == pytest.approx(nemenyi_distance(4, 5))
     with pytest.raises(UsageError, match="across data sets"):
         draw("cd", two, tmp_path / "figure.pdf")
     few = load_runs(datasets)
@@ -225,10 +434,46 @@ def test_colours_stay_apart_for_colour_blind_readers() -> None:
     }  # fmt: skip
     for name, matrix in eyes.items():
         seen = [_lab(np.array(mpl.colors.to_rgb(shade)), np.array(matrix)) for shade in PALETTE]
-        nearest = min(np.linalg.norm(a - b) for a, b in itertools.combinations(seen, 2))
-        assert nearest > 20, name
-    assert len(class_colors(12)) == len(set(class_colors(12))) == 12
-    assert len(set(class_colors(65))) == 65
+        nearest = min(_difference(a, b) for a, b in itertools.combinations(seen, 2))
+        assert nearest > 17, name
+
+
+def test_the_first_colours_stay_apart_in_grey_print() -> None:
+    grey = [_lab(np.array(mpl.colors.to_rgb(shade)), np.eye(3))[0] for shade in PALETTE[:4]]
+    assert min(abs(a - b) for a, b in itertools.combinations(grey, 2)) > 20
+    assert len({str(dash(i)) for i in range(6)}) == 6
+
+
+def _difference(one: np.ndarray, other: np.ndarray) -> float:
+    """Return CIEDE2000 (Sharma, Wu & Dalal, Color Research & Application 30 (2005))."""
+    mean = (np.hypot(*one[1:]) + np.hypot(*other[1:])) / 2
+    stretch = 1.5 - 0.5 * np.sqrt(mean**7 / (mean**7 + 25**7))
+    (l1, a1, b1), (l2, a2, b2) = one, other
+    c1, c2 = np.hypot(stretch * a1, b1), np.hypot(stretch * a2, b2)
+    h1, h2 = (np.degrees(np.arctan2(b, stretch * a)) % 360 for a, b in ((a1, b1), (a2, b2)))
+    turn = 0.0 if c1 * c2 == 0 else (h2 - h1 + 180) % 360 - 180
+    middle = h1 + h2 if c1 * c2 == 0 else (h1 + turn / 2) % 360
+    light, strong = (l1 + l2) / 2, (c1 + c2) / 2
+    t = 1 + sum(
+        weight * np.cos(np.radians(times * middle + shift))
+        for weight, times, shift in ((-0.17, 1, -30), (0.24, 2, 0), (0.32, 3, 6), (-0.2, 4, -63))
+    )
+    s_l = 1 + 0.015 * (light - 50) ** 2 / np.sqrt(20 + (light - 50) ** 2)
+    s_c, s_h = 1 + 0.045 * strong, 1 + 0.015 * strong * t
+    angle = np.radians(60 * np.exp(-(((middle - 275) / 25) ** 2)))
+    r_t = -np.sin(angle) * 2 * np.sqrt(strong**7 / (strong**7 + 25**7))
+    d_l, d_c = (l2 - l1) / s_l, (c2 - c1) / s_c
+    d_h = 2 * np.sqrt(c1 * c2) * np.sin(np.radians(turn / 2)) / s_h
+    return float(np.sqrt(d_l**2 + d_c**2 + d_h**2 + r_t * d_c * d_h))
+
+
+def test_the_difference_of_colours_is_the_published_one() -> None:
+    for one, other, expected in (
+        ((50, 2.6772, -79.7751), (50, 0, -82.7485), 2.0425),
+        ((50, 2.5, 0), (73, 25, -18), 27.1492),
+        ((2.0776, 0.0795, -1.1350), (0.9033, -0.0636, -0.5514), 0.9082),
+    ):
+        assert _difference(np.array(one), np.array(other)) == pytest.approx(expected, abs=1e-4)
 
 
 def _lab(rgb: np.ndarray, eye: np.ndarray) -> np.ndarray:

@@ -6,25 +6,43 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
-from ltbench.errors import DataError
-from ltbench.report.figures.style import color, dash, legend_columns, new_figure, shortened
-from ltbench.report.metrics import metric
+from ltbench.errors import DataError, UsageError, suggestion
+from ltbench.report.figures.style import (
+    PAGE_WIDTH,
+    PALETTE,
+    color,
+    dash,
+    grid_shape,
+    headline,
+    legend_columns,
+    new_figure,
+    over_seeds,
+    shortened,
+)
+from ltbench.report.metrics import Metric, metric
 from ltbench.report.selection import Table
 from ltbench.results.documents import read_log
 from ltbench.results.record import numbers
 
-_MOST_SHADED = 6
+_MOST_TOGETHER = 6
+
+Curves = dict[str, dict[str, pd.DataFrame]]
+"""By column (loss or score) and method: mean, min, max and count over seeds at each step."""
 
 
 def draw_convergence(table: Table, score: str = "macro_f1_average") -> tuple[Figure, pd.DataFrame]:
     """Draw the training loss and a validation score at every evaluation.
 
-    Lines are means over seeds; with up to six methods a shade spans the seeds. The steps of a
-    second stage follow those of the first; a dotted line marks where it starts.
+    Lines are means over seeds, shaded from the least seed to the greatest. Up to six methods share
+    two axes; more than those have two panels each, whose losses have axes of their own: what
+    methods minimise differs. The steps of a second stage follow those of the first; a dotted line
+    marks where it starts.
 
     Args:
         table: the runs, finished or not.
@@ -35,38 +53,39 @@ def draw_convergence(table: Table, score: str = "macro_f1_average") -> tuple[Fig
 
     Raises:
         DataError: no run has a readable log.
+        UsageError: no log has this metric.
     """
     rows: list[dict[str, object]] = []
     runs = table.runs.table
+    known: set[str] = set()
     for label, seed, path in runs[["label", "seed", "path"]].itertuples(index=False):
-        for entry in steps(read_log(Path(path)), score):
-            rows.append({"label": label, "seed": seed, **entry})
+        log = list(read_log(Path(path)))
+        known |= {name for line in log for name in numbers(line.get("val"))}
+        rows += [{"label": label, "seed": seed, **entry} for entry in steps(log, score)]
     frame = pd.DataFrame(rows, columns=["label", "seed", "stage", "step", "loss", "score"])
     if frame.empty:
         raise DataError(f"No run of {table.dataset} has a readable log.jsonl to draw.")
+    if known and score not in known:
+        raise UsageError(f"No log here has the metric '{score}'{suggestion(score, known)}.")
+    measure = metric(score)
     labels = [name for name in table.labels() if (frame["label"] == name).any()]
-    width = 8.5
-    figure = new_figure(width, 3.3 + 0.18 * len(labels) / legend_columns(labels, width))
-    left, right = figure.subplots(1, 2)
-    handles = [
-        _draw(axis, frame, label, i, column, shade=len(labels) <= _MOST_SHADED)
-        for i, label in enumerate(labels)
-        for axis, column in ((left, "loss"), (right, "score"))
-    ][::2]
-    for axis, name in ((left, "training loss"), (right, f"validation {metric(score).words}, %")):
-        axis.set_xlabel("step")
-        axis.set_ylabel(name, fontsize=8)
-        for start in _stage_starts(frame):
-            axis.axvline(start, color="#888888", ls=":", lw=1)
-    figure.legend(
-        handles,
-        [shortened(label) for label in labels],
-        loc="outside lower center",
-        ncols=legend_columns(labels, width),
-        fontsize=8,
-    )
-    shaded = ", shaded from least to greatest" if len(labels) <= _MOST_SHADED else ""
-    figure.suptitle(f"{table.dataset}: mean over seeds{shaded}", fontsize=9)
+    factor = {"loss": 1.0, "score": measure.scaled(1.0)}
+    curves = {
+        column: {label: _curve(frame, label, column, factor[column]) for label in labels}
+        for column in factor
+    }
+    stages = {label: _stage_starts(frame[frame["label"] == label]) for label in labels}
+    together = len(labels) <= _MOST_TOGETHER
+    figure = (_draw_together if together else _draw_apart)(curves, stages, measure)
+    counts = [n for part in curves.values() for curve in part.values() for n in curve["count"]]
+    notes = [
+        over_seeds(counts),
+        "shaded from the least to the greatest" if max(counts, default=0) > 1 else "",
+        "dotted where a second stage starts" if any(stages.values()) else "",
+        "" if together else "grey: the other methods",
+    ]
+    text = ", ".join(note for note in notes if note)
+    headline(figure, f"{shortened(table.dataset, 36)}: {text}")
     return figure, frame
 
 
@@ -90,23 +109,95 @@ def steps(log: Iterable[dict[str, Any]], score: str) -> list[dict[str, object]]:
     return list(entries.values())
 
 
-def _draw(
-    axis: Axes, frame: pd.DataFrame, label: str, index: int, column: str, *, shade: bool
-) -> Any:
+def _curve(frame: pd.DataFrame, label: str, column: str, factor: float) -> pd.DataFrame:
     part = frame[frame["label"] == label].dropna(subset=[column])
-    scale = 100 if column == "score" else 1
-    by_step = part.assign(value=scale * part[column].astype(float)).groupby("step")["value"]
-    line = axis.plot(
-        by_step.mean().index, by_step.mean(), color=color(index), ls=dash(index), lw=1.4
-    )[0]
-    if part["seed"].nunique() > 1 and shade:
-        low, high = by_step.min(), by_step.max()
-        axis.fill_between(low.index, low, high, color=color(index), alpha=0.12, lw=0)
-    return line
+    values = part.assign(value=factor * part[column].astype(float))
+    return values.groupby("step")["value"].agg(["mean", "min", "max", "count"])
 
 
 def _stage_starts(frame: pd.DataFrame) -> list[float]:
-    """Return where second stages start, over all methods."""
-    ends = frame.groupby(["label", "seed", "stage"], sort=False)["step"].max().reset_index()
-    later = ends.groupby(["label", "seed"], sort=False)["step"].apply(lambda s: list(s)[:-1])
+    """Return where the later stages of one method's runs start."""
+    ends = frame.groupby(["seed", "stage"], sort=False)["step"].max().reset_index()
+    later = ends.groupby("seed", sort=False)["step"].apply(lambda s: list(s)[:-1])
     return sorted({float(step) for found in later for step in found})
+
+
+def _draw_together(curves: Curves, stages: dict[str, list[float]], measure: Metric) -> Figure:
+    labels = list(stages)
+    columns = legend_columns(labels, PAGE_WIDTH)
+    figure = new_figure(PAGE_WIDTH, 3.0 + 0.17 * len(labels) / columns)
+    axes = dict(zip(("loss", "score"), figure.subplots(1, 2), strict=True))
+    handles = []
+    for i, label in enumerate(labels):
+        for column, axis in axes.items():
+            line = _draw_curve(axis, curves[column][label], color(i), dash(i))
+        handles.append(line)
+    for column, axis in axes.items():
+        axis.set_ylabel(_axis_name(column, measure))
+        axis.set_xlabel("training step")
+        _mark(axis, sorted({start for found in stages.values() for start in found}))
+    figure.legend(handles, [shortened(label) for label in labels], loc="outside lower center",
+                  ncols=columns, handlelength=3.2)  # fmt: skip
+    return figure
+
+
+def _draw_apart(curves: Curves, stages: dict[str, list[float]], measure: Metric) -> Figure:
+    """Draw two panels for each method: its score before those of all others, and its loss."""
+    labels = list(stages)
+    rows, columns = grid_shape(len(labels), 5)
+    each = float(np.clip(8.2 / (2 * rows), 0.7, 1.15))
+    figure = new_figure(PAGE_WIDTH, 0.8 + 2 * rows * each)
+    axes = figure.subplots(2 * rows, columns, squeeze=False, sharex=True)
+    for axis in axes.ravel():
+        axis.set_visible(False)
+    for i, label in enumerate(labels):
+        row, place = 2 * (i // columns), i % columns
+        above, below = axes[row, place], axes[row + 1, place]
+        above.set_visible(True)
+        below.set_visible(True)
+        above.set_title(shortened(label, 20), fontsize=6.5, pad=3)
+        for other, curve in curves["score"].items():
+            if other != label:
+                above.plot(curve.index, curve["mean"], color="#cccccc", lw=0.5)
+        for axis, column in ((above, "score"), (below, "loss")):
+            _draw_curve(axis, curves[column][label], PALETTE[0], "-")
+            _mark(axis, stages[label])
+            axis.tick_params(labelsize=6, length=2, pad=1.5)
+            axis.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+            axis.yaxis.set_major_locator(MaxNLocator(3))
+            if place == 0:
+                axis.set_ylabel("score" if column == "score" else "loss", fontsize=7)
+        above.tick_params(labelleft=place == 0)
+        # The lowest panel of a column names the steps, also where the last row is not full.
+        below.tick_params(labelbottom=i + columns >= len(labels))
+    _share_range(list(axes[::2].ravel()[: len(labels)]))
+    unit = f", {measure.unit}" if measure.unit else ""
+    figure.supylabel(f"score: validation {measure.words}{unit}; loss: training loss, own axes",
+                     fontsize=8)  # fmt: skip
+    figure.supxlabel("training step", fontsize=8)
+    return figure
+
+
+def _share_range(axes: list[Axes]) -> None:
+    low = min(axis.get_ylim()[0] for axis in axes)
+    high = max(axis.get_ylim()[1] for axis in axes)
+    for axis in axes:
+        axis.set_ylim(low, high)
+
+
+def _draw_curve(axis: Axes, curve: pd.DataFrame, shade: str, dashes: Any) -> Any:
+    line = axis.plot(curve.index, curve["mean"], color=shade, ls=dashes, lw=1.3)[0]
+    if (curve["count"] > 1).any():
+        axis.fill_between(curve.index, curve["min"], curve["max"], color=shade, alpha=0.15, lw=0)
+    return line
+
+
+def _mark(axis: Axes, starts: list[float]) -> None:
+    for start in starts:
+        axis.axvline(start, color="#666666", ls=":", lw=1)
+
+
+def _axis_name(column: str, measure: Metric) -> str:
+    if column == "loss":
+        return "training loss (each method's own)"
+    return f"validation\n{measure.words}" + (f", {measure.unit}" if measure.unit else "")

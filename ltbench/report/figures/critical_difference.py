@@ -9,16 +9,19 @@ from matplotlib.figure import Figure
 
 from ltbench.errors import UsageError
 from ltbench.report.content import Summary
-from ltbench.report.figures.style import new_figure, shortened
+from ltbench.report.figures.style import PAGE_WIDTH, headline, new_figure, shortened
 
-_LINE = 0.26
+_LINE = 0.24
+_SCALE = 2.9
+_TOP, _BOTTOM = 0.75, 0.25
 
 
 def draw_critical_difference(summary: Summary | None) -> tuple[Figure, pd.DataFrame]:
     """Draw Demšar's diagram (JMLR 7 (2006), section 3.2.4).
 
     Returns:
-        The figure, and a frame of ``method``, ``mean_rank`` and the rank on each data set.
+        The figure, and a frame of ``method``, ``mean_rank``, ``critical_difference`` and the rank
+        on each data set.
 
     Raises:
         UsageError: there are too few data sets or methods; the message says what is missing.
@@ -33,36 +36,39 @@ def draw_critical_difference(summary: Summary | None) -> tuple[Figure, pd.DataFr
         raise UsageError(f"No critical-difference diagram can be drawn: {result.reason}.")
     means, distance = result.mean_ranks, result.critical_difference
     bars = unbroken(means.to_numpy(), distance)
-    half = -(-len(means) // 2)
-    height = 1.5 + _LINE * (half + 0.7 * len(bars))
-    figure = new_figure(8.0, height)
+    k, half = len(means), -(-len(means) // 2)
+    depth = _LINE * (half + 0.7 * len(bars)) + _BOTTOM
+    figure = new_figure(PAGE_WIDTH, depth + _TOP + 0.45)
     axis = figure.subplots()
     axis.set_axis_off()
-    axis.set_ylim(-(height - 0.9), 0.75)
-    k = len(means)
-    margin = 0.55 * (k - 1) + 0.6
+    axis.set_ylim(-depth, _TOP)
+    # The scale takes the middle of the page, and the names have the rest on both sides.
+    inch = (k - 1) / _SCALE
+    margin = inch * (PAGE_WIDTH - _SCALE) / 2
     axis.set_xlim(1 - margin, k + margin)
     _draw_scale(axis, k, distance)
-    top = -0.2 - 0.7 * _LINE * len(bars)
+    top = -0.16 - 0.7 * _LINE * len(bars)
     for i, (name, rank) in enumerate(means.items()):
         left = i < half
         y = top - _LINE * ((i if left else k - 1 - i) + 0.6)
-        x = 1 - 0.05 * k if left else k + 0.05 * k
+        x = 1 - 0.12 * inch if left else k + 0.12 * inch
         axis.plot([rank, rank, x], [0, y, y], color="#555555", lw=0.8)
-        text = f"{shortened(str(name))} ({rank:.2f})"
+        text = f"{shortened(str(name), 24)} ({rank:.2f})"
         axis.text(x, y, f"{text} " if left else f" {text}", ha="right" if left else "left",
-                  va="center", fontsize=8)  # fmt: skip
+                  va="center", fontsize=7.5)  # fmt: skip
     for i, (start, stop) in enumerate(bars):
-        y = -0.18 - 0.7 * _LINE * i
-        axis.plot([means.iloc[start] - 0.03, means.iloc[stop] + 0.03], [y, y], color="black", lw=3,
-                  solid_capstyle="butt")  # fmt: skip
-    figure.suptitle(
-        f"Mean ranks on {summary.metric.words}, {len(summary.datasets)} data sets; joined methods "
-        "do not differ (Nemenyi, 5 %)",
-        fontsize=9,
+        y = -0.16 - 0.7 * _LINE * i
+        ends = [means.iloc[start] - 0.03 * inch, means.iloc[stop] + 0.03 * inch]
+        axis.plot(ends, [y, y], color="black", lw=3, solid_capstyle="butt")
+    missing = f"; {len(result.incomplete)} methods lack a score" if result.incomplete else ""
+    headline(
+        figure,
+        f"Mean ranks (1 is best) on {summary.metric.words}, {len(summary.datasets)} data "
+        f"sets{missing}; between joined methods no difference is shown (Nemenyi, 5 %)",
     )
     frame = result.ranks.loc[means.index].rename_axis("method").reset_index()
     frame.insert(1, "mean_rank", means.to_numpy())
+    frame.insert(2, "critical_difference", distance)
     return figure, frame
 
 
@@ -79,7 +85,9 @@ def unbroken(means: np.ndarray, distance: float) -> list[tuple[int, int]]:
 def _draw_scale(axis: Axes, methods: int, distance: float) -> None:
     axis.plot([1, methods], [0, 0], color="black", lw=1)
     step = max(1, methods // 10)
-    for rank in sorted({*range(1, methods + 1, step), methods}):
+    # The last rank is always named, one too close before it is not.
+    named = [rank for rank in range(1, methods, step) if methods - rank > step / 2]
+    for rank in [*named, methods]:
         axis.plot([rank, rank], [0, 0.07], color="black", lw=1)
         axis.text(rank, 0.1, str(rank), ha="center", va="bottom", fontsize=8)
     # A distance that is longer than the scale is drawn over all of it and says so.

@@ -10,17 +10,27 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from ltbench.report.figures.style import (
+    MARKERS,
+    PAGE_WIDTH,
     PALETTE,
     grid_shape,
+    headline,
+    label_classes,
     new_figure,
     plain_numbers,
     shortened,
-    tick_step,
 )
 from ltbench.report.selection import Table
 from ltbench.results.documents import read_data_facts
 
-_BUCKETS = {"many": PALETTE[0], "medium": PALETTE[3], "few": PALETTE[1], "zero": "#000000"}
+_BUCKETS = {
+    "many": (PALETTE[0], MARKERS[0]),
+    "medium": (PALETTE[1], MARKERS[1]),
+    "few": (PALETTE[2], MARKERS[2]),
+    "zero": ("#000000", "x"),
+}
+# Where the crosses of classes without images stand: below one, and no number of images.
+_NOWHERE = 0.6
 
 
 def draw_distribution(table: Table) -> tuple[Figure, pd.DataFrame]:
@@ -40,37 +50,47 @@ def draw_distribution(table: Table) -> tuple[Figure, pd.DataFrame]:
 def draw_counts(frame: pd.DataFrame, dataset: str) -> Figure:
     """Draw a frame of :func:`counts_frame`, a panel for each domain.
 
+    Marks and not bars, whose lengths would mean nothing on a logarithmic axis.
+
     Args:
         frame: images per domain and class.
         dataset: what to call the data set.
     """
     domains = list(dict.fromkeys(frame["domain"]))
-    rows, columns = grid_shape(len(domains), 3)
     classes = len(frame) // len(domains)
-    figure = new_figure(columns * min(2.2 + 0.05 * classes, 5.5), 0.5 + 2.1 * rows)
+    rows, columns = grid_shape(len(domains), 3 if classes <= 20 else 2)
+    width = max(4.5, min(PAGE_WIDTH, columns * (1.5 + 0.08 * classes)))
+    figure = new_figure(width, 0.9 + 1.9 * rows)
     axes = np.atleast_1d(figure.subplots(rows, columns, sharey=True, squeeze=False)).ravel()
     for axis, domain in zip(axes, domains, strict=False):
         part = frame[frame["domain"] == domain].reset_index(drop=True)
-        colors = [_BUCKETS[bucket] for bucket in part["shots"]]
-        axis.bar(range(classes), part["train"], width=0.85, color=colors)
-        absent = part.index[part["train"] == 0]
-        axis.plot(absent, np.full(len(absent), 0.7), "x", color=_BUCKETS["zero"], ms=4)
-        axis.set_title(f"{shortened(str(domain))} ({part['train'].sum():,})", fontsize=9)
+        for bucket, (shade, marker) in _BUCKETS.items():
+            shown = part["train"][part["shots"] == bucket].clip(lower=_NOWHERE)
+            edge = None if marker == "x" else "black"
+            axis.scatter(shown.index, shown, s=16, c=shade, marker=marker, lw=0.5, edgecolors=edge)
+        axis.set_title(f"{shortened(str(domain))}: {part['train'].sum():,} images", fontsize=8)
         axis.set_yscale("log")
         plain_numbers(axis.yaxis)
-        axis.set_ylim(bottom=0.5)
-        step = tick_step(classes, 12)
-        names = [shortened(str(n), 14) for n in part["class"]][::step]
-        axis.set_xticks(range(0, classes, step), names, rotation=90, fontsize=7)
+        axis.set_ylim(bottom=0.45)
+        axis.set_xlim(-0.7, classes - 0.3)
+        label_classes(axis.xaxis, [str(n) for n in part["class"]], width / columns - 0.6)
+        axis.set_xlabel("class")
         axis.grid(axis="x", visible=False)
     for axis in axes[len(domains) :]:
         axis.set_visible(False)
-    figure.supylabel("training images", fontsize=9)
-    shots = [name for name in _BUCKETS if (frame["shots"] == name).any()]
-    handles = [axes[0].bar(0, 0, color=_BUCKETS[name]) for name in shots]
-    figure.legend(handles, [f"{name}-shot" for name in shots], loc="outside lower center", ncols=4)
-    figure.suptitle(f"{dataset}: classes sorted by training images", fontsize=10)
+    figure.supylabel("training images", fontsize=8)
+    handles = [
+        axes[0].plot([], [], marker, color=shade, ms=4, label=_words(name))[0]
+        for name, (shade, marker) in _BUCKETS.items()
+        if (frame["shots"] == name).any()
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=4)
+    headline(figure, f"{shortened(dataset, 36)}: classes sorted by training images")
     return figure
+
+
+def _words(bucket: str) -> str:
+    return "zero-shot: no training image" if bucket == "zero" else f"{bucket}-shot"
 
 
 def class_counts(table: Table) -> pd.DataFrame:

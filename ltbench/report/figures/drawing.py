@@ -16,7 +16,7 @@ from ltbench.report.figures.critical_difference import draw_critical_difference
 from ltbench.report.figures.distribution import draw_distribution
 from ltbench.report.figures.heatmap import draw_heatmap
 from ltbench.report.figures.sensitivity import draw_sensitivity
-from ltbench.report.figures.style import style
+from ltbench.report.figures.style import DPI, style
 from ltbench.report.figures.transferability import draw_transferability
 from ltbench.report.figures.tsne import draw_tsne
 from ltbench.report.figures.violin import draw_violin
@@ -87,7 +87,7 @@ def write_figure(kind: str, runs: Runs, choices: Choices, output: Path) -> list[
         output.parent.mkdir(parents=True, exist_ok=True)
         # Without a date the same runs give the same file.
         dated = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
-        figure.savefig(output, dpi=200, metadata=dated.get(output.suffix.lower()))
+        figure.savefig(output, dpi=DPI, metadata=dated.get(output.suffix.lower()))
     numbers = output.with_suffix(".csv")
     frame.to_csv(numbers, index=False, lineterminator="\n")
     return [output, numbers]

@@ -10,7 +10,17 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from ltbench.errors import UsageError
-from ltbench.report.figures.style import GRADIENT, new_figure, shortened, tick_step
+from ltbench.report.figures.style import (
+    GRADIENT,
+    PAGE_WIDTH,
+    bar_below,
+    grid_shape,
+    headline,
+    label_classes,
+    new_figure,
+    over_seeds,
+    shortened,
+)
 from ltbench.report.selection import Table, done
 from ltbench.results.documents import read_confusion, read_data_facts
 from ltbench.stats.classification import f1, recall
@@ -28,8 +38,8 @@ def draw_heatmap(table: Table, base: str = "macro_f1") -> tuple[Figure, pd.DataF
         base: ``macro_f1`` for F1, ``accuracy`` for the accuracy of each class.
 
     Returns:
-        The figure, and a frame of ``label``, ``domain``, ``class``, ``value`` (0…1, missing where
-        the pair has no test image).
+        The figure, and a frame of ``label``, ``seeds``, ``domain``, ``class``, ``value`` (0…1,
+        missing where the pair has no test image).
 
     Raises:
         UsageError: there are more methods than a page holds.
@@ -48,38 +58,62 @@ def draw_heatmap(table: Table, base: str = "macro_f1") -> tuple[Figure, pd.DataF
         label: _mean_scores(list(finished["path"][finished["label"] == label]), facts, base)
         for label in labels
     }
-    columns = 1 if len(labels) == 1 or len(classes) > 30 else 2 if len(labels) < 9 else 3
-    rows = -(-len(labels) // columns)
-    width = columns * min(1.3 + 0.3 * len(classes), 9.5)
-    figure = new_figure(width, 1.3 + rows * (0.45 + 0.27 * len(domains)))
-    axes = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).ravel()
-    palette = mpl.colormaps[GRADIENT].with_extremes(bad="#e6e6e6")
-    image = None
-    for axis, label in zip(axes, labels, strict=False):
-        image = axis.imshow(100 * values[label], cmap=palette, vmin=0, vmax=100, aspect="auto")
-        axis.set_title(shortened(label, 40), fontsize=9)
-        axis.set_yticks(range(len(domains)), [shortened(n, 16) for n in domains])
-        step = tick_step(len(classes), 33)
-        ticks = [shortened(n, 14) for n in classes[::step]]
-        axis.set_xticks(range(0, len(classes), step), ticks, rotation=90, fontsize=7)
-        axis.grid(visible=False)
-        if len(classes) <= 12 and len(labels) <= 8:
-            _write_numbers(axis, 100 * values[label])
-    for axis in axes[len(labels) :]:
-        axis.set_visible(False)
+    seeds = finished["label"].value_counts()
     name = "F1" if base == "macro_f1" else "accuracy"
-    if image is not None:
-        figure.colorbar(image, ax=list(axes), label=f"{name}, %", shrink=0.9, aspect=30)
-    figure.suptitle(
-        f"{table.dataset}: {name} of each domain and class (mean over seeds)", fontsize=9
+    figure = _draw_panels(values, domains, classes, name)
+    gaps = any(np.isnan(panel).any() for panel in values.values())
+    headline(
+        figure,
+        f"{shortened(table.dataset, 36)}: {name} of each domain and class "
+        f"({over_seeds(seeds)}{'; hatched: no test image' if gaps else ''})",
     )
-    rows_ = [
-        {"label": label, "domain": domain, "class": name_, "value": values[label][d, c]}
+    rows = [
+        {"label": label, "seeds": seeds[label], "domain": domain, "class": class_,
+         "value": values[label][d, c]}
         for label in labels
         for d, domain in enumerate(domains)
-        for c, name_ in enumerate(classes)
-    ]
-    return figure, pd.DataFrame(rows_)
+        for c, class_ in enumerate(classes)
+    ]  # fmt: skip
+    return figure, pd.DataFrame(rows)
+
+
+def _draw_panels(
+    values: dict[str, FloatArray], domains: list[str], classes: list[str], name: str
+) -> Figure:
+    """Draw a panel for each method, so that the most there may be fit on one page."""
+    rows, columns = _shape(len(values), len(classes))
+    width = PAGE_WIDTH if columns > 1 or len(classes) > 20 else 5.0
+    # As flat as the letters of the domains' names allow, where there are many rows.
+    cell = float(np.clip((7.6 / rows - 0.26) / len(domains), 0.09, 0.24))
+    figure = new_figure(width, 1.7 + rows * (0.26 + cell * len(domains)))
+    axes = figure.subplots(rows, columns, squeeze=False, sharey=True).ravel()
+    palette = mpl.colormaps[GRADIENT].with_extremes(bad=(0, 0, 0, 0))
+    numbers = len(classes) <= 12 and len(values) <= 8
+    for i, (axis, (label, panel)) in enumerate(zip(axes, values.items(), strict=False)):
+        image = axis.imshow(100 * panel, cmap=palette, vmin=0, vmax=100, aspect="auto")
+        if np.isnan(panel).any():
+            axis.patch.set(hatch="//////", facecolor="white", edgecolor="#888888", lw=0)
+        axis.set_title(shortened(label, 34), fontsize=7, pad=2)
+        names = [shortened(n, 16) for n in domains]
+        axis.set_yticks(range(len(domains)), names, fontsize=min(7.0, 72 * cell * 0.9))
+        axis.tick_params(length=2)
+        lowest = i + columns >= len(values)
+        label_classes(axis.xaxis, classes if lowest else [], width / columns - 0.6, 6.5)
+        axis.set_xlabel("class" if lowest else "", fontsize=7, labelpad=1)
+        axis.grid(visible=False)
+        if numbers:
+            _write_numbers(axis, 100 * panel)
+    for axis in axes[len(values) :]:
+        axis.set_visible(False)
+    bar_below(figure, image, f"{name}, %")
+    return figure
+
+
+def _shape(methods: int, classes: int) -> tuple[int, int]:
+    """Return rows and columns of panels: as wide as the classes need, as many as a page holds."""
+    if methods == 1 or (classes > 30 and methods <= 4):
+        return methods, 1
+    return grid_shape(methods, 2 if classes > 30 or methods <= 8 else 3)
 
 
 def _mean_scores(paths: list[str], facts: dict[str, list[str]], base: str) -> FloatArray:
@@ -93,5 +127,6 @@ def _mean_scores(paths: list[str], facts: dict[str, list[str]], base: str) -> Fl
 def _write_numbers(axis: mpl.axes.Axes, values: FloatArray) -> None:
     for (d, c), value in np.ndenumerate(values):
         if not np.isnan(value):
-            shade = "white" if value < 55 else "black"
+            # At 47 % of the gradient white and black letters have the same contrast.
+            shade = "white" if value < 47 else "black"
             axis.text(c, d, f"{value:.0f}", ha="center", va="center", fontsize=7, color=shade)

@@ -6,23 +6,38 @@ import json
 from collections import Counter
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from ltbench.errors import UsageError
-from ltbench.report.figures.style import MARKERS, color, new_figure, shortened
+from ltbench.report.figures.style import (
+    MARKERS,
+    PAGE_WIDTH,
+    PALETTE,
+    grid_shape,
+    headline,
+    new_figure,
+    over_seeds,
+    shortened,
+)
 from ltbench.report.selection import Table, done, without_tuned
 
 _BASES = (("macro_f1", "macro-F1, %"), ("accuracy", "accuracy, %"))
+_PARTS = (("average", "-", MARKERS[0]), ("worst", "--", MARKERS[2]))
+MOST_PARAMETERS = 12
+# Levels nearer than this share of the axis would have their numbers on top of each other.
+_NEAREST = 0.05
 
 
 def draw_sensitivity(table: Table, parameter: str | None = None) -> tuple[Figure, pd.DataFrame]:
     """Draw average (solid) and worst (dashed) F1 and accuracy, shaded between them.
 
-    One curve for each hyper-parameter with two values or more while all others stay at their base,
-    which is each one's most frequent value among the runs.
+    One column of panels for each hyper-parameter with two values or more while all others stay at
+    their base, which is each one's most frequent value among the runs. Its axis is linear or
+    logarithmic, whichever spreads the values better.
 
     Args:
         table: the runs of one algorithm, as a sweep leaves them.
@@ -32,28 +47,51 @@ def draw_sensitivity(table: Table, parameter: str | None = None) -> tuple[Figure
         The figure, and a frame of ``parameter``, ``value``, ``metric``, ``n``, ``mean``.
 
     Raises:
-        UsageError: the runs are of several algorithms, or no hyper-parameter varies alone.
+        UsageError: the runs are of several algorithms, no hyper-parameter varies alone, or
+            too many do.
     """
     frame = sweeps(table, parameter)
     parameters = list(dict.fromkeys(frame["parameter"]))
-    figure = new_figure(9.0, 3.6)
-    panels = figure.subplots(1, 2)
-    levels = sorted(set(frame["value"]), key=_order)
-    for axis, (base, title) in zip(panels, _BASES, strict=True):
-        for i, name in enumerate(parameters):
-            _draw(axis, frame[frame["parameter"] == name], base, i, levels)
-        axis.set_xticks(range(len(levels)), [_text(v) for v in levels], rotation=45, ha="right")
-        axis.set_ylabel(title)
-        axis.set_xlabel("value")
+    if len(parameters) > MOST_PARAMETERS:
+        raise UsageError(
+            f"{len(parameters)} hyper-parameters cannot be read on one page: choose one with "
+            f"--parameter among {', '.join(parameters)}."
+        )
+    blocks, columns = grid_shape(len(parameters), 4)
+    width = min(PAGE_WIDTH, max(4.0, 2.4 * columns))
+    figure = new_figure(width, 0.9 + 2 * blocks * (1.9 if blocks == 1 else 1.4))
+    axes = figure.subplots(2 * blocks, columns, squeeze=False)
+    for axis in axes.ravel():
+        axis.set_visible(False)
+    for i, name in enumerate(parameters):
+        part = frame[frame["parameter"] == name]
+        levels = sorted(set(part["value"]), key=_order)
+        places, scale = spread(levels)
+        row, place = 2 * (i // columns), i % columns
+        for axis, (base, title) in zip(axes[row : row + 2, place], _BASES, strict=True):
+            axis.set_visible(True)
+            _draw(axis, part, base, dict(zip(levels, places, strict=True)))
+            axis.set_xticks(places, [_text(v) for v in levels], rotation=90, fontsize=7)
+            if place == 0:
+                axis.set_ylabel(title)
+        # Both panels of a hyper-parameter have the values that stand below the lower one.
+        axes[row, place].tick_params(labelbottom=False)
+        axes[row + 1, place].set_xlabel(f"{shortened(name, 24)}{scale}", fontsize=7.5)
+    for first in (0, 1):
+        _share_range(list(axes[first::2].ravel()[: len(parameters)]))
     handles = [
-        Line2D([], [], color=color(i), marker=MARKERS[i % len(MARKERS)], label=shortened(name))
-        for i, name in enumerate(parameters)
+        Line2D([], [], color=PALETTE[0], ls=dash, marker=marker, ms=4, label=words)
+        for (_, dash, marker), words in zip(
+            _PARTS, ("average over domains", "worst domain"), strict=True
+        )
     ]
-    handles += [Line2D([], [], color="black", label="average over domains"),
-                Line2D([], [], color="black", ls="--", label="worst domain")]  # fmt: skip
-    figure.legend(handles=handles, loc="outside lower center", ncols=min(5, len(handles)))
+    figure.legend(handles=handles, loc="outside lower center", ncols=2, handlelength=3)
     algorithm = table.runs.table["algorithm"].iloc[0]
-    figure.suptitle(f"{table.dataset}: {algorithm}, one hyper-parameter at a time", fontsize=9)
+    headline(
+        figure,
+        f"{shortened(table.dataset, 36)}: {algorithm}, one hyper-parameter at a time "
+        f"({over_seeds(frame['n'])}, shaded between average and worst)",
+    )
     return figure, frame.assign(value=frame["value"].map(_text))
 
 
@@ -103,20 +141,40 @@ def sweeps(table: Table, parameter: str | None = None) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _draw(axis: Axes, frame: pd.DataFrame, base: str, index: int, levels: list[Any]) -> None:
-    place = {value: i for i, value in enumerate(levels)}
+def spread(levels: list[Any]) -> tuple[list[float], str]:
+    """Return where sorted values stand on an axis, 0…1, and a note where that is not to scale.
+
+    Linear or logarithmic, whichever keeps the nearest two farther apart; one after the other where
+    both bring them too close, or the values are no numbers.
+    """
+    even = list(np.linspace(0, 1, len(levels)))
+    if not all(isinstance(v, int | float) and not isinstance(v, bool) for v in levels):
+        return even, ""
+    plain = np.asarray(levels, dtype=float)
+    scales = [plain, np.log(plain)] if plain[0] > 0 else [plain]
+    spans = [(values - values[0]) / (values[-1] - values[0]) for values in scales]
+    best = max(spans, key=lambda span: np.diff(span).min())
+    if np.diff(best).min() < _NEAREST:
+        return even, "\n(not to scale)"
+    return list(best), "\n(log. scale)" if best is spans[-1] and len(spans) > 1 else ""
+
+
+def _share_range(axes: list[Axes]) -> None:
+    low = min(axis.get_ylim()[0] for axis in axes)
+    high = max(axis.get_ylim()[1] for axis in axes)
+    for axis in axes:
+        axis.set_ylim(low, high)
+
+
+def _draw(axis: Axes, frame: pd.DataFrame, base: str, place: dict[Any, float]) -> None:
     lines = {}
-    for part, dash in (("average", "-"), ("worst", "--")):
+    for part, dash, marker in _PARTS:
         curve = frame[frame["metric"] == f"{base}_{part}"]
         lines[part] = pd.Series(100 * curve["mean"].to_numpy(), [place[v] for v in curve["value"]])
-        axis.plot(
-            lines[part].index, lines[part], ls=dash, color=color(index), lw=1.4,
-            marker=MARKERS[index % len(MARKERS)], ms=4,
-        )  # fmt: skip
+        axis.plot(lines[part].index, lines[part], ls=dash, color=PALETTE[0], lw=1.3, marker=marker,
+                  ms=4)  # fmt: skip
     both = pd.DataFrame(lines).dropna().sort_index()
-    axis.fill_between(
-        both.index, both["worst"], both["average"], color=color(index), alpha=0.1, lw=0
-    )
+    axis.fill_between(both.index, both["worst"], both["average"], color=PALETTE[0], alpha=0.1, lw=0)
 
 
 def _hashable(value: Any) -> Any:

@@ -5,20 +5,23 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from numpy.typing import NDArray
 from scipy.spatial.distance import pdist, squareform
 from sklearn.manifold import smacof
 
 from ltbench.errors import DataError, UsageError
 from ltbench.report.figures.style import (
-    GRADIENT,
     MARKERS,
+    PAGE_WIDTH,
     PALETTE,
-    class_colors,
+    color,
+    headline,
     legend_columns,
     new_figure,
     shortened,
@@ -27,7 +30,12 @@ from ltbench.report.selection import Table, done
 from ltbench.results.documents import read_data_facts, read_features
 from ltbench.stats.groups import FloatArray
 
+IntArray = NDArray[np.int64]
+
 MOST_PAIRS = 600
+_MOST_NAMES = 130
+# Areas, in square points, of the marks of pairs without training images; some hold numbers.
+_SMALL, _LARGE = 16, 55
 
 
 def draw_transferability(table: Table, seed: int | None = None) -> tuple[Figure, pd.DataFrame]:
@@ -35,15 +43,17 @@ def draw_transferability(table: Table, seed: int | None = None) -> tuple[Figure,
 
     The graph of Yang et al., ECCV 2022 (arXiv:2203.09513), section 3: nodes are pairs, and two
     that lie close transfer well. Places minimise the stress of the distances between centroids
-    (SMACOF from Torgerson's start), so near and far mean something here, unlike in a t-SNE. Up to
-    twelve classes are joined over domains by lines; larger marks have more training images.
+    (SMACOF from Torgerson's start), so near and far mean something here, unlike in a t-SNE. Larger
+    marks have more training images. Up to twelve classes have colours and lines that join their
+    domains; more are numbered, and domains have the colours.
 
     Args:
         table: the runs of one method.
         seed: which run; by default the first that is done.
 
     Returns:
-        The figure, and a frame of ``domain``, ``class``, ``train``, ``x``, ``y``.
+        The figure, and a frame of ``domain``, ``class``, ``train``, ``x``, ``y`` and the map's
+        ``stress``.
 
     Raises:
         UsageError: the runs are of several methods, or there are too many pairs to draw.
@@ -64,31 +74,16 @@ def draw_transferability(table: Table, seed: int | None = None) -> tuple[Figure,
         )
     places, stress = plane(centroids[d, c])
     train = facts["counts"]["train"][d, c]
-    figure = new_figure(6.4, 5.4)
-    axis = figure.subplots()
-    shades = class_colors(len(classes))
-    for k in range(len(classes) if len(classes) <= len(PALETTE) else 0):
-        same = places[c == k]
-        axis.plot(same[:, 0], same[:, 1], "-", color=shades[k], lw=0.7, alpha=0.6, zorder=1)
-    for j in range(len(domains)):
-        here = d == j
-        axis.scatter(
-            places[here, 0], places[here, 1], c=[shades[k] for k in c[here]],
-            s=14 + 26 * np.log10(1 + train[here]), marker=MARKERS[j % len(MARKERS)],
-            edgecolors="black", linewidths=0.4, zorder=2,
-        )  # fmt: skip
-    axis.set_aspect("equal", "datalim")
-    axis.set_xticklabels([])
-    axis.set_yticklabels([])
-    _legends(figure, domains, classes, shades)
-    figure.suptitle(
-        f"{table.dataset}: {shortened(run['label'])}, seed {run['seed']}: centroids of the "
-        f"domain-class pairs (stress {stress:.2f})",
-        fontsize=9,
+    draw = _draw_colored if len(classes) <= len(PALETTE) else _draw_numbered
+    figure = draw(places, d, c, train, facts)
+    headline(
+        figure,
+        f"{shortened(table.dataset, 36)}: {shortened(run['label'])}, seed {run['seed']}: centroids "
+        f"of {len(d)} domain-class pairs (stress {stress:.2f})",
     )
     frame = pd.DataFrame(
         {"domain": [domains[j] for j in d], "class": [classes[k] for k in c], "train": train,
-         "x": places[:, 0], "y": places[:, 1]}
+         "x": places[:, 0], "y": places[:, 1], "stress": stress}
     )  # fmt: skip
     return figure, frame
 
@@ -125,21 +120,92 @@ def _choose(table: Table, seed: int | None) -> pd.Series:
     return runs.iloc[0]
 
 
-def _legends(figure: Figure, domains: list[str], classes: list[str], shades: list[Any]) -> None:
+def _draw_colored(
+    places: FloatArray, d: IntArray, c: IntArray, train: IntArray, facts: dict[str, Any]
+) -> Figure:
+    """Draw few classes: colours are classes, marks are domains."""
+    domains, classes = facts["domains"], facts["classes"]
+    figure = new_figure(6.0, 5.4)
+    axis = figure.subplots()
+    for k in range(len(classes)):
+        same = places[c == k]
+        axis.plot(same[:, 0], same[:, 1], "-", color=color(k), lw=0.8, alpha=0.6, zorder=1)
+    for j in range(len(domains)):
+        here = d == j
+        axis.scatter(
+            places[here, 0], places[here, 1], c=[color(k) for k in c[here]],
+            s=_sizes(train[here], _SMALL), marker=_mark(j), edgecolors="black", linewidths=0.5,
+            zorder=2,
+        )  # fmt: skip
+    _finish(axis)
+    lines = [Line2D([], [], color=color(k), lw=2, label=shortened(n, 18))
+             for k, n in enumerate(classes)]  # fmt: skip
+    figure.legend(handles=lines, title="class", loc="outside right upper", fontsize=7)
+    _name_domains(figure, domains, ["#ffffff"] * len(domains), train, _SMALL)
+    return figure
+
+
+def _draw_numbered(
+    places: FloatArray, d: IntArray, c: IntArray, train: IntArray, facts: dict[str, Any]
+) -> Figure:
+    """Draw many classes: colours and marks are domains, numbers are classes."""
+    domains, classes = facts["domains"], facts["classes"]
+    names = [f"{k} {shortened(n, 18)}" for k, n in enumerate(classes)]
+    # Wider than the names of class numbers need, as nothing may lie on top of a name.
+    columns = max(1, int(PAGE_WIDTH / (0.25 + 0.05 * max(map(len, names)))))
+    rows = -(-len(names) // columns) if len(names) <= _MOST_NAMES else 0
+    figure = new_figure(PAGE_WIDTH, 6.2 + 0.1 * rows)
+    axis = figure.subplots()
+    shades = [_pale(color(j)) for j in range(len(domains))]
+    for j, shade in enumerate(shades):
+        here = d == j
+        axis.scatter(
+            places[here, 0], places[here, 1], color=shade, s=_sizes(train[here], _LARGE),
+            marker=_mark(j), edgecolors="black", linewidths=0.5, zorder=2,
+        )  # fmt: skip
+    for (x, y), k in zip(places, c, strict=True):
+        axis.text(x, y, str(k), fontsize=5, ha="center", va="center_baseline", zorder=3)
+    _finish(axis)
+    _name_domains(figure, domains, shades, train, _LARGE)
+    if rows:
+        text = ["\n".join(names[i * rows : (i + 1) * rows]) for i in range(columns)]
+        for i, block in enumerate(text):
+            axis.text(i / columns, -0.1, block, transform=axis.transAxes, fontsize=6, va="top")
+    return figure
+
+
+def _finish(axis: Axes) -> None:
+    axis.set_aspect("equal", "datalim")
+    axis.set_xlabel("distance in feature space; directions mean nothing")
+    axis.set_ylabel("distance in feature space")
+
+
+def _mark(domain: int) -> str:
+    return MARKERS[domain % len(MARKERS)]
+
+
+def _sizes(train: IntArray, least: float) -> FloatArray:
+    return least + 26 * np.log10(1 + train)
+
+
+def _pale(shade: str) -> tuple[float, ...]:
+    return tuple(0.5 + 0.5 * part for part in to_rgb(shade))
+
+
+def _name_domains(
+    figure: Figure, domains: list[str], shades: list[Any], train: IntArray, least: float
+) -> None:
+    """Write below the figure which mark is which domain, and how large images make a mark."""
     marks = [
-        Line2D(
-            [], [], marker=MARKERS[j % len(MARKERS)], ls="", color="#777777", label=shortened(n, 18)
-        )
-        for j, n in enumerate(domains)
-    ]
-    figure.legend(handles=marks, title="domain", loc="outside lower center", fontsize=8,
-                  ncols=legend_columns(domains, 6.4))  # fmt: skip
-    if len(classes) <= len(PALETTE):
-        lines = [
-            Line2D([], [], color=s, label=shortened(n, 18))
-            for n, s in zip(classes, shades, strict=True)
-        ]
-        figure.legend(handles=lines, title="class", loc="outside right upper", fontsize=8)
-        return
-    scale = mpl.cm.ScalarMappable(mpl.colors.Normalize(0, len(classes) - 1), GRADIENT)
-    figure.colorbar(scale, ax=figure.axes, label="class, by index", shrink=0.7)
+        Line2D([], [], marker=_mark(j), ls="", mfc=shade, mec="black", mew=0.5,
+               label=shortened(name, 18))
+        for j, (name, shade) in enumerate(zip(domains, shades, strict=True))
+    ]  # fmt: skip
+    most = int(train.max())
+    for images in sorted({0, 10 ** (len(str(most)) // 2), most} & set(range(most + 1))):
+        size = float(np.sqrt(_sizes(np.array(images), least)))
+        label = f"{images:,} training images"
+        marks.append(Line2D([], [], marker="o", ls="", color="#bbbbbb", ms=size, label=label))
+    names = [str(mark.get_label()) for mark in marks]
+    figure.legend(handles=marks, loc="outside lower center", fontsize=7,
+                  ncols=legend_columns(names, figure.get_figwidth()))  # fmt: skip

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from pathlib import Path
 from typing import Any
 
@@ -17,19 +19,26 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from ltbench.errors import DataError, UsageError
 from ltbench.report.figures.style import (
     GRADIENT,
+    PAGE_HEIGHT,
+    PAGE_WIDTH,
     PALETTE,
-    class_colors,
+    bar_below,
     color,
-    grid_shape,
+    headline,
     legend_columns,
     new_figure,
+    plain_numbers,
     shortened,
+    wrapped,
 )
 from ltbench.report.selection import Table, done
 from ltbench.results.documents import read_data_facts, read_features, read_predictions
 
 MOST_METHODS = 24
 _PERPLEXITY = 30
+# A map's time grows with its points, and small panels show few of them apart.
+_MOST_POINTS = 12_000
+_WIDEST_PANEL = 2.4
 
 
 def draw_tsne(table: Table, seed: int | None = None) -> tuple[Figure, pd.DataFrame]:
@@ -38,13 +47,16 @@ def draw_tsne(table: Table, seed: int | None = None) -> tuple[Figure, pd.DataFra
     van der Maaten & Hinton, Journal of Machine Learning Research 9 (2008) 2579–2605. Distances
     between clusters, and their sizes, mean nothing in such a map.
 
+    With many methods each map has fewer images, drawn at random but the same for all methods; see
+    :func:`points_each`. More than twelve classes are coloured by their training images.
+
     Args:
         table: the runs; ``features.npz`` and ``predictions.npz`` are read.
         seed: which run of each method; by default its first.
 
     Returns:
         The figure, and a frame of ``label``, ``seed``, ``image`` (its row in the predictions),
-        ``class``, ``domain``, ``x``, ``y``.
+        ``class``, ``train`` (images of this class in all domains), ``domain``, ``x``, ``y``.
 
     Raises:
         UsageError: there are more methods than a page holds, or no run has this seed.
@@ -52,28 +64,35 @@ def draw_tsne(table: Table, seed: int | None = None) -> tuple[Figure, pd.DataFra
     """
     facts = read_data_facts(table.folder)
     chosen = _choose(table, seed)
-    maps = [_map(Path(run.path), run.label, run.seed, facts) for run in chosen.itertuples()]
-    rows, columns = grid_shape(len(maps), 5)
-    width = max(3.2, 2.1 * columns)
-    figure = new_figure(width, 0.9 + rows * 4.1)
-    axes = figure.subplots(2 * rows, columns, squeeze=False)
-    for axis in axes.ravel():
-        axis.set_visible(False)
-    shades = class_colors(len(facts["classes"]))
-    for i, frame in enumerate(maps):
-        above, below = (
-            axes[2 * (i // columns), i % columns],
-            axes[2 * (i // columns) + 1, i % columns],
-        )
-        label, run_seed = frame["label"].iloc[0], frame["seed"].iloc[0]
-        above.set_title(f"{shortened(label, 22)}, seed {run_seed}", fontsize=8)
-        _scatter(above, frame, [shades[c] for c in frame["class_index"]])
-        _scatter(below, frame, [color(d) for d in frame["domain_index"]])
-        if i % columns == 0:
-            above.set_ylabel("by class")
-            below.set_ylabel("by domain")
-    _legends(figure, facts, width, f"{table.dataset}: t-SNE of test features")
+    most = points_each(len(chosen))
+    maps, totals = [], set()
+    for run in chosen.itertuples():
+        frame, total = _map(Path(run.path), run.label, run.seed, facts, most)
+        maps.append(frame)
+        totals.add(total)
+    seeds = sorted({int(frame["seed"].iloc[0]) for frame in maps})
+    shown = sorted({len(frame) for frame in maps})
+    head = (
+        f"{shortened(table.dataset, 36)}: t-SNE of {_share(shown, sorted(totals))} test images, "
+        f"{f'seed {seeds[0]}' if len(seeds) == 1 else 'seed below the name'}"
+    )
+    figure = _draw_panels(maps, facts, head, name_seeds=len(seeds) > 1)
     return figure, pd.concat(maps).drop(columns=["class_index", "domain_index"])
+
+
+def points_each(methods: int) -> int:
+    """Return how many images each of so many maps may show: 12,000 over all of them."""
+    return _MOST_POINTS // methods
+
+
+def panel_columns(methods: int) -> int:
+    """Return the fewest columns with which two panels a method fit on a page."""
+    height = PAGE_HEIGHT - 1.7
+    return next(
+        columns
+        for columns in itertools.count(1)
+        if math.ceil(methods / columns) * 2 * min(_WIDEST_PANEL, PAGE_WIDTH / columns) <= height
+    )
 
 
 def _choose(table: Table, seed: int | None) -> pd.DataFrame:
@@ -92,12 +111,19 @@ def _choose(table: Table, seed: int | None) -> pd.DataFrame:
     return chosen.sort_values("label", key=lambda names: names.map(order))
 
 
-def _map(folder: Path, label: str, seed: int, facts: dict[str, Any]) -> pd.DataFrame:
+def _map(
+    folder: Path, label: str, seed: int, facts: dict[str, Any], most: int
+) -> tuple[pd.DataFrame, int]:
+    """Return the map of a run, and how many test images there are."""
     features, predictions = read_features(folder), read_predictions(folder)
     index = features["index"].astype(np.int64)
     values = features["features"].astype(np.float32)
     if len(index) < 4 or index.min() < 0 or index.max() >= len(predictions["class"]):
         raise DataError(f"{folder}: features.npz does not belong to predictions.npz")
+    if len(index) > most:
+        # The same rows of every run: those of one data set keep features of the same images.
+        rows = np.sort(np.random.default_rng(0).permutation(len(index))[:most])
+        index, values = index[rows], values[rows]
     classes, domains = predictions["class"][index], predictions["domain"][index]
     if classes.max() >= len(facts["classes"]) or domains.max() >= len(facts["domains"]):
         raise DataError(f"{folder}: predictions.npz names classes that the data set does not have")
@@ -109,44 +135,93 @@ def _map(folder: Path, label: str, seed: int, facts: dict[str, Any]) -> pd.DataF
     # One thread gives the same map on every machine, and no quarrel over busy cores.
     with threadpool_limits(limits=1):
         places = embedding.fit_transform(values)
-    return pd.DataFrame(
+    frame = pd.DataFrame(
         {"label": label, "seed": seed, "image": index,
          "class": np.array(facts["classes"], dtype=object)[classes],
+         "train": facts["counts"]["train"].sum(axis=0)[classes],
          "domain": np.array(facts["domains"], dtype=object)[domains],
          "class_index": classes, "domain_index": domains, "x": places[:, 0], "y": places[:, 1]}
     )  # fmt: skip
+    return frame, len(predictions["class"])
 
 
-def _scatter(axis: Axes, frame: pd.DataFrame, shades: list[Any]) -> None:
+def _draw_panels(
+    maps: list[pd.DataFrame], facts: dict[str, Any], head: str, *, name_seeds: bool
+) -> Figure:
+    columns = panel_columns(len(maps))
+    rows = math.ceil(len(maps) / columns)
+    panel = min(_WIDEST_PANEL, PAGE_WIDTH / columns)
+    width = max(4.2, panel * columns)
+    figure = new_figure(width, 1.4 + rows * 2 * panel)
+    axes = figure.subplots(2 * rows, columns, squeeze=False)
+    for axis in axes.ravel():
+        axis.set_visible(False)
+    scale = _scale(facts) if len(facts["classes"]) > len(PALETTE) else None
+    for i, frame in enumerate(maps):
+        row, place = 2 * (i // columns), i % columns
+        above, below = axes[row, place], axes[row + 1, place]
+        name = shortened(frame["label"].iloc[0], int((panel - 0.1) / 0.054))
+        after = f"\nseed {frame['seed'].iloc[0]}" if name_seeds else ""
+        above.set_title(f"{name}{after}", fontsize=6.5, pad=3)
+        by_class = scale.to_rgba(frame["train"]) if scale else _colors(frame["class_index"])
+        size = 5 if panel > 1.5 else 2.5
+        _scatter(above, frame, np.asarray(by_class), size)
+        _scatter(below, frame, np.asarray(_colors(frame["domain_index"])), size)
+        if place == 0:
+            above.set_ylabel("by class", fontsize=7)
+            below.set_ylabel("by domain", fontsize=7)
+    domains = facts["domains"]
+    figure.legend(handles=_dots(domains), title="domain", loc="outside lower center",
+                  ncols=legend_columns(domains, width), fontsize=7)  # fmt: skip
+    if scale:
+        headline(figure, head)
+        bar = bar_below(figure, scale, "training images of the class")
+        bar.set_ticks(list(np.unique(np.geomspace(scale.norm.vmin, scale.norm.vmax, 4).round())))
+        plain_numbers(bar.ax.xaxis)
+        bar.ax.minorticks_off()
+    else:
+        classes = facts["classes"]
+        # The heading is the legend's, as the layout would put one of the figure's on top of it.
+        legend = figure.legend(
+            handles=_dots(classes), title=f"{wrapped(head, width)}\nclass", title_fontsize=9,
+            loc="outside upper center", ncols=legend_columns(classes, width), fontsize=7,
+        )  # fmt: skip
+        legend.get_title().set_multialignment("center")
+    return figure
+
+
+def _scatter(axis: Axes, frame: pd.DataFrame, shades: np.ndarray, size: float) -> None:
     axis.set_visible(True)
     # Drawn in a fixed random order, so that no class or domain lies on top of all others.
     order = np.random.default_rng(0).permutation(len(frame))
     x, y = frame["x"].to_numpy()[order], frame["y"].to_numpy()[order]
-    axis.scatter(x, y, c=[shades[i] for i in order], s=3, lw=0, rasterized=True)
+    axis.scatter(x, y, c=shades[order], s=size, lw=0, rasterized=True)
     axis.set_xticks([])
     axis.set_yticks([])
     axis.grid(visible=False)
+    axis.spines[:].set(visible=True, linewidth=0.5, color="#888888")
 
 
-def _legends(figure: Figure, facts: dict[str, Any], width: float, title: str) -> None:
-    def dots(names: list[str], shades: list[Any]) -> list[Line2D]:
-        return [
-            Line2D([], [], marker="o", ls="", color=shade, label=shortened(name, 18))
-            for name, shade in zip(names, shades, strict=True)
-        ]
+def _colors(indices: pd.Series) -> list[tuple[float, ...]]:
+    return [mpl.colors.to_rgba(color(i)) for i in indices]
 
-    domains = facts["domains"]
-    figure.legend(
-        handles=dots(domains, [color(d) for d in range(len(domains))]), title="domain",
-        loc="outside lower center", ncols=legend_columns(domains, width), fontsize=7,
-    )  # fmt: skip
-    classes = facts["classes"]
-    if len(classes) <= len(PALETTE):
-        figure.legend(
-            handles=dots(classes, class_colors(len(classes))), title=title, title_fontsize=9,
-            loc="outside upper center", ncols=legend_columns(classes, width), fontsize=7,
-        )  # fmt: skip
-        return
-    figure.suptitle(title, fontsize=9)
-    scale = mpl.cm.ScalarMappable(mpl.colors.Normalize(0, len(classes) - 1), GRADIENT)
-    figure.colorbar(scale, ax=figure.axes, label="class, by index", shrink=0.5, aspect=40)
+
+def _scale(facts: dict[str, Any]) -> Any:
+    """Return the scale of many classes, for whose order their training images are a reason."""
+    images = facts["counts"]["train"].sum(axis=0)
+    low = max(1, images.min())
+    norm = mpl.colors.LogNorm(low, max(images.max(), low + 1), clip=True)
+    return mpl.cm.ScalarMappable(norm, GRADIENT)
+
+
+def _dots(names: list[str]) -> list[Line2D]:
+    return [
+        Line2D([], [], marker="o", ls="", ms=5, color=color(i), label=shortened(name, 18))
+        for i, name in enumerate(names)
+    ]
+
+
+def _share(shown: list[int], totals: list[int]) -> str:
+    """Return how many images are drawn, and of how many where not of all."""
+    drawn, all_ = (f"{n[0]:,}" if len(n) == 1 else f"{n[0]:,}–{n[-1]:,}" for n in (shown, totals))
+    return drawn if shown == totals else f"{drawn} of {all_}"

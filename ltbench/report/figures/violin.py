@@ -6,21 +6,22 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from scipy.stats import gaussian_kde
 
 from ltbench.report.content import long_scores
-from ltbench.report.figures.style import PALETTE, new_figure, shortened
+from ltbench.report.figures.style import MARKERS, PAGE_WIDTH, PALETTE, new_figure, shortened
 from ltbench.report.metrics import metric
 from ltbench.report.selection import Table
 
-_PARTS = (("average", PALETTE[0]), ("worst", PALETTE[1]))
+_PARTS = (("average", PALETTE[0], MARKERS[0], -0.2), ("worst", PALETTE[1], MARKERS[2], 0.2))
 _FEWEST = 3
 
 
 def draw_violin(table: Table, base: str = "macro_f1") -> tuple[Figure, pd.DataFrame]:
-    """Draw average and worst scores of every method, sorted by the average.
+    """Draw average and worst scores of every method, the best average on top.
 
     Every run is a point. A violin needs three seeds that do not all agree; below that there are
-    only points.
+    only points. Methods stand below each other, where their names need no turning.
 
     Args:
         table: the runs.
@@ -29,46 +30,61 @@ def draw_violin(table: Table, base: str = "macro_f1") -> tuple[Figure, pd.DataFr
     Returns:
         The figure, and a frame of ``label``, ``seed``, ``metric``, ``value``.
     """
-    names = [f"{base}_{part}" for part, _ in _PARTS]
+    names = [f"{base}_{part}" for part, *_ in _PARTS]
     frame = long_scores(table.runs, names).dropna(subset=["value"]).reset_index(drop=True)
     means = frame[frame["metric"] == names[0]].groupby("label")["value"].mean()
     order = list(means.sort_values(ascending=False).index)
-    figure = new_figure(max(5.2, 1.6 + 0.55 * len(order)), 3.8)
+    each = float(np.clip(8.4 / max(len(order), 1), 0.22, 0.45))
+    figure = new_figure(PAGE_WIDTH, 1.1 + each * len(order))
     axis = figure.subplots()
     handles = []
-    for name, (_, shade), offset in zip(names, _PARTS, (-0.2, 0.2), strict=True):
+    for name, (_, shade, marker, offset) in zip(names, _PARTS, strict=True):
         part = frame[frame["metric"] == name]
-        values = [100 * part["value"][part["label"] == label].to_numpy() for label in order]
-        _draw_part(axis, values, offset, shade)
-        handles.append(axis.plot([], [], "o", color=shade, label=metric(name).words)[0])
-    axis.set_xticks(range(len(order)), [shortened(n) for n in order], rotation=45, ha="right")
-    axis.set_ylabel(f"{metric(names[0]).head[0]}, %")
-    axis.set_xlim(-0.6, len(order) - 0.4)
-    axis.grid(axis="x", visible=False)
+        for place, label in enumerate(order):
+            values = 100 * part["value"][part["label"] == label].to_numpy()
+            _draw_scores(axis, values, place + offset, shade, marker)
+        handles += axis.plot([], [], marker, color=shade, ms=5, label=metric(name).words)
+    seeds = frame.groupby("label")["seed"].nunique().reindex(order)
+    axis.set_yticks(range(len(order)), _names(seeds))
+    axis.set_ylim(len(order) - 0.5, -0.5)
+    for between in range(1, len(order)):
+        axis.axhline(between - 0.5, color="#dddddd", lw=0.6, zorder=0.5)
+    axis.set_xlabel(f"{metric(names[0]).measure}, %")
+    axis.grid(axis="y", visible=False)
+    axis.tick_params(axis="y", length=0)
     figure.legend(handles=handles, loc="outside upper right", ncols=2)
-    axis.set_title(_caption(table, frame, order), fontsize=9, loc="left")
+    axis.set_title(_caption(table, seeds), fontsize=9, loc="left")
     return figure, frame
 
 
-def _draw_part(axis: Axes, values: list[np.ndarray], offset: float, shade: str) -> None:
-    for place, scores in enumerate(values):
-        at = place + offset
-        if len(scores) >= _FEWEST and np.ptp(scores) > 1e-9:
-            shape = axis.violinplot(scores, [at], widths=0.36, showextrema=False)
-            for body in shape["bodies"]:  # type: ignore[attr-defined]
-                body.set(facecolor=shade, alpha=0.35, edgecolor=shade)
-        # Points are spread sideways by rank, so that equal scores stay visible.
-        spread = np.linspace(-0.06, 0.06, len(scores)) if len(scores) > 1 else np.zeros(len(scores))
-        axis.plot(at + spread, scores, "o", color=shade, ms=2.8, mec="white", mew=0.3)
-        if len(scores) > 1:
-            axis.hlines(scores.mean(), at - 0.14, at + 0.14, color=shade, lw=1.6)
+def _draw_scores(axis: Axes, scores: np.ndarray, at: float, shade: str, marker: str) -> None:
+    if len(scores) >= _FEWEST and np.ptp(scores) > 1e-9:
+        # Cut at the least and the greatest score: nothing is known beyond them.
+        places = np.linspace(scores.min(), scores.max(), 80)
+        density = gaussian_kde(scores)(places)
+        half = 0.18 * density / density.max()
+        axis.fill_between(places, at - half, at + half, color=shade, alpha=0.3, lw=0.5)
+    # Points are spread by seed, so that equal scores stay visible.
+    spread = np.linspace(-0.07, 0.07, len(scores)) if len(scores) > 1 else np.zeros(len(scores))
+    size = 3.4 if len(scores) > 1 else 5
+    axis.plot(scores, at + spread, marker, color=shade, ms=size, mec="white", mew=0.3)
+    if len(scores) > 1:
+        axis.vlines(scores.mean(), at - 0.17, at + 0.17, color=shade, lw=1.8)
 
 
-def _caption(table: Table, frame: pd.DataFrame, order: list[str]) -> str:
-    counts = sorted({int(frame["seed"][frame["label"] == label].nunique()) for label in order})
-    if not counts:
-        return table.dataset
-    seeds = str(counts[0]) if len(counts) == 1 else f"{counts[0]}–{counts[-1]}"
-    if counts[-1] == 1:
-        return f"{table.dataset}: one seed a method, so no spread is known"
-    return f"{table.dataset}: points are seeds ({seeds}), bars means"
+def _names(seeds: pd.Series) -> list[str]:
+    """Return the methods' names, with their seeds where they have differently many."""
+    same = seeds.nunique() < 2
+    return [shortened(n) if same else f"{shortened(n)} ({int(k)})" for n, k in seeds.items()]
+
+
+def _caption(table: Table, seeds: pd.Series) -> str:
+    name = shortened(table.dataset, 36)
+    if seeds.empty:
+        return name
+    if seeds.max() == 1:
+        return f"{name}: one seed a method, so no spread is known"
+    number = f"{int(seeds.iloc[0])} " if seeds.nunique() == 1 else ""
+    where = "" if number else " (their number after the name)"
+    shapes = "; shapes: their density" if seeds.max() >= _FEWEST else ""
+    return f"{name}: points: {number}seeds{where}; bars: means{shapes}"
