@@ -221,10 +221,9 @@ def _check_backbones(plan: Plan, request: Request) -> None:
     from ltbench.models.weights import load_weights
 
     seen = set()
+    known = {dataset.name: dataset.facts for dataset, _ in plan.datasets}
     for spec in plan.specs:
-        facts = next(
-            spec.protocol.sized(d.facts) for d, _ in plan.datasets if d.name == spec.dataset.name
-        )
+        facts = spec.protocol.sized(known[spec.dataset.name])
         shape = (facts.channels, facts.size, facts.size)
         key = (spec.backbone.name, shape, spec.backbone.pretrained)
         if key in seen:
