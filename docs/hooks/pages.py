@@ -39,6 +39,7 @@ def generated() -> dict[str, str | bytes]:
             content: str | bytes = path.read_bytes()
             if path.suffix == ".md":
                 content = relink(path.read_text(encoding="utf-8"), LEADERBOARD)
+                content = content.replace("\\<", "&lt;")  # GitHub's escape, unknown here
             pages[str(path.relative_to(ROOT))] = content
     return pages
 

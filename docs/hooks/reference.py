@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import json
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -43,8 +44,8 @@ OPENINGS = {
     "backbones": "Names for `--backbone`. Any other model of timm is known by timm's own name.",
     "metrics": "Every metric is computed at every evaluation, and for `--metrics` a column is "
     "named by one of the names that the metric gives.",
-    "executors": "Names for `--executor`.",
-    "observers": "Names for `--observer`.",
+    "executors": "Names for `--executor`; more on [clusters](../clusters.md).",
+    "observers": "Names for `--observer`; more on [trackers](../observers.md).",
 }
 
 
@@ -77,7 +78,7 @@ def _kind_page(kinds: str) -> str:
     parts = [f"# {TITLES.get(kinds, kinds.capitalize())}", OPENINGS.get(kinds, "")]
     if kinds in TUTORIALS:
         parts.append(f"To add one: [tutorial](../tutorials/{TUTORIALS[kinds]}.md).")
-    rows = [[f"[`{e.name}`](#{_anchor(e.name)})", e.summary] for e in listed]
+    rows = [[f"[`{e.name}`](#{_anchor(e.name)})", _plain(e.summary)] for e in listed]
     parts.append(_table(["name", "what"], rows))
     describe = _dataset if kinds == "datasets" else _description
     parts += [describe(entry) for entry in listed]
@@ -86,7 +87,7 @@ def _kind_page(kinds: str) -> str:
 
 def _description(entry: Entry) -> str:
     found = describe_entry(entry)
-    parts = [_heading(found.name), f"*{found.summary}*", as_markdown(found.text)]
+    parts = [_heading(found.name), f"*{_plain(found.summary)}*", as_markdown(found.text)]
     if found.needs:
         parts.append(f"Needs: {', '.join(found.needs)}.")
     parts.append(_parameters(found))
@@ -95,7 +96,7 @@ def _description(entry: Entry) -> str:
 
 def _dataset(entry: Entry) -> str:
     found = describe_entry(entry)
-    parts = [_heading(found.name), f"*{found.summary}*", as_markdown(found.text)]
+    parts = [_heading(found.name), f"*{_plain(found.summary)}*", as_markdown(found.text)]
     facts = _facts(entry)
     if facts is not None:
         names = ", ".join(facts.domains)
@@ -146,7 +147,7 @@ def _metrics_page() -> str:
     for entry in entries("metrics"):
         function = entry.load()
         names = ", ".join(f"`{name}`" for name in function(_some_predictions()))
-        rows.append([f"[`{entry.name}`](#{_anchor(entry.name)})", entry.summary, names])
+        rows.append([f"[`{entry.name}`](#{_anchor(entry.name)})", _plain(entry.summary), names])
         parts += [_heading(entry.name), as_markdown(function.__doc__), f"Gives {names}."]
     opening = [
         "# Metrics",
@@ -326,6 +327,11 @@ def _signature(function: Callable[..., Any]) -> str:
 
 def _after_first(text: str | None) -> str:
     return inspect.cleandoc(text or "").partition("\n\n")[2]
+
+
+def _plain(text: str) -> str:
+    """Return text in which Markdown finds nothing to mark."""
+    return re.sub(r"([*_<|`\[])", r"\\\1", text).replace("\\<", "&lt;")
 
 
 def _heading(name: str) -> str:
