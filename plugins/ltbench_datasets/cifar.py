@@ -15,7 +15,7 @@ from ltbench.data.image_files import files_fingerprint
 from ltbench.data.splits import PROFILES, class_sizes, exponential_profile
 from ltbench_datasets.cifar_files import read_batches
 from ltbench_datasets.long_tail import Quota, domain_rows
-from ltbench_datasets.sources import fetch_sources, where_to_put
+from ltbench_datasets.sources import fetch_sources, where_to_put, wrong_files
 
 TEST_RATIO = 0.01  # of the long-tailed test set, whatever the training set's
 
@@ -48,16 +48,16 @@ class Cifar(Dataset):
         return super().facts
 
     @cached_property
-    def folder(self) -> Path:
+    def root(self) -> Path:
         """The folder of the published pickles."""
         return self.data_dir / str(self._layout["folder"])
 
     def missing(self) -> str | None:
         """Say that the pickles are not there."""
-        absent = [name for name in self._files if not (self.folder / name).is_file()]
+        absent = [name for name in self._files if not (self.root / name).is_file()]
         if not absent:
             return None
-        return where_to_put(self.facts, self.folder / absent[0], self.name)
+        return where_to_put(self.facts, self.root / absent[0], self.name)
 
     def prepare(self, report: Callable[[str], None]) -> None:
         """Download and unpack the archive."""
@@ -91,7 +91,13 @@ class Cifar(Dataset):
 
     def fingerprint(self, split: Split) -> str:
         """Return text that changes with the pickles' size or time."""
-        return files_fingerprint(self.folder, self._files)
+        return files_fingerprint(self.root, self._files)
+
+    def verify(self, split: Split) -> list[str]:
+        """Compare the counts, and the files' checksums."""
+        known = self._layout.get("md5", {}).items()
+        files = [(self.root / name, {"file": name, "md5": md5}) for name, md5 in known]
+        return [*super().verify(split), *wrong_files(files)]
 
     def test_sets(self, split: Split) -> dict[str, NDArray[np.int64]]:
         """Return the rows of the balanced and long-tailed test sets, and of its three thirds."""
@@ -124,7 +130,7 @@ class Cifar(Dataset):
 
     def _read(self, part: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
         if part not in self._parts:
-            paths = [self.folder / name for name in self._layout[part]]
+            paths = [self.root / name for name in self._layout[part]]
             self._parts[part] = read_batches(paths, self._layout["labels"], len(self.facts.classes))
         return self._parts[part]
 

@@ -15,7 +15,7 @@ from ltbench.data.image_files import files_fingerprint
 from ltbench.data.splits import PROFILES, class_sizes
 from ltbench_datasets.digit_files import FILES, LabelledDigits, read_digits
 from ltbench_datasets.long_tail import Quota, domain_rows
-from ltbench_datasets.sources import fetch_sources, where_to_put
+from ltbench_datasets.sources import fetch_sources, where_to_put, wrong_files
 
 # Where torchvision and the MDLT benchmark keep the files; the first is this suite's.
 FOLDERS = {
@@ -56,6 +56,11 @@ class Digits(Dataset):
         base = super().facts
         chosen = tuple(d for d in base.domains if d != "mnist" or self.hparams.mnist)
         return dataclasses.replace(base, domains=chosen)
+
+    @property
+    def root(self) -> Path:
+        """The folder that holds a folder for each domain."""
+        return self.data_dir
 
     def missing(self) -> str | None:
         """Say which domain's files are not there."""
@@ -100,6 +105,17 @@ class Digits(Dataset):
         """Return text that changes with any file's size or time."""
         paths = [p for d in self.facts.domains for part in PARTS for p in self._paths(d, part)]
         return files_fingerprint(self.data_dir, (str(p.relative_to(self.data_dir)) for p in paths))
+
+    def verify(self, split: Split) -> list[str]:
+        """Compare the counts, and the checksums of the files that are kept as they came."""
+        files = [
+            (path, entry)
+            for entry in self.facts.sources
+            if entry["domain"] in self.facts.domains and not entry.get("unpack")
+            if (path := _find(self.data_dir, entry["domain"], entry["file"]))
+            and path.name == entry["file"]
+        ]
+        return [*super().verify(split), *wrong_files(files)]
 
     @property
     def _typed(self) -> str:

@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ltbench.api import DataError, Dataset, Decode, Facts, HParams, Split, UsageError, hparam
-from ltbench.data.fetch import Source, wrong_content
 from ltbench.data.image_files import (
     FolderImages,
     files_fingerprint,
@@ -23,7 +22,9 @@ from ltbench.data.image_files import (
 )
 from ltbench.data.splits import held_out, pair_generator
 from ltbench_datasets.official_split import find_official, read_official
-from ltbench_datasets.sources import fetch_sources, where_to_put
+from ltbench_datasets.sources import fetch_sources, where_to_put, wrong_files
+
+NAMED = 20  # images that a difference names
 
 
 class DomainFoldersParameters(HParams):
@@ -200,8 +201,7 @@ class DomainFolders(Dataset):
         if self.official is None:
             return []
         known = [s for s in self.facts.sources if s["file"] == self.official.name]
-        causes = [wrong_content(self.official, Source.from_facts(entry)) for entry in known]
-        return [f"{self.official} {cause}" for cause in causes if cause]
+        return wrong_files((self.official, entry) for entry in known)
 
     def _strays(self, split: Split) -> list[str]:
         """Return sentences on images that only the table or only the tree has."""
@@ -230,12 +230,16 @@ def _without(images: FolderImages, names: set[str]) -> FolderImages:
 
 
 def _summary(what: str, names: set[str]) -> str:
-    """Say how many images of each domain something holds for, with one example."""
+    """Say how many images of each domain something holds for, and name the first ones."""
     if not names:
         return ""
     domains = Counter(name.partition("/")[0] for name in names)
     counted = ", ".join(f"{domain} {count}" for domain, count in sorted(domains.items()))
-    return f"{len(names)} images ({counted}): the first that {what} is '{min(names)}'"
+    first, *others = sorted(names)[:NAMED]
+    more = [", ".join(f"'{name}'" for name in others)] if others else []
+    more += [f"{len(names) - NAMED} more"] if len(names) > NAMED else []
+    then = f", then {' and '.join(more)}" if more else ""
+    return f"{len(names)} images ({counted}): the first that {what} is '{first}'{then}"
 
 
 def _subfolders(folder: Path) -> dict[str, Path]:

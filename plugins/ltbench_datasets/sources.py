@@ -9,7 +9,7 @@ from typing import Any
 
 from ltbench.api import Facts, UsageError
 from ltbench.data.archives import move_into, unpack
-from ltbench.data.fetch import Source, fetch
+from ltbench.data.fetch import Source, fetch, wrong_content
 
 
 def fetch_sources(
@@ -56,6 +56,12 @@ def _is_unpacked(note: Path) -> bool:
         return False
     names = note.read_text(encoding="utf-8").splitlines()
     return all((note.parent / name).exists() for name in names)
+
+
+def wrong_files(entries: Iterable[tuple[Path, Mapping[str, Any]]]) -> list[str]:
+    """Return one sentence per file whose size or checksum is not what its entry says."""
+    causes = [(path, wrong_content(path, Source.from_facts(entry))) for path, entry in entries]
+    return [f"{path} {cause}" for path, cause in causes if cause]
 
 
 def where_to_put(facts: Facts, place: Path, name: str) -> str:

@@ -61,9 +61,11 @@ def test_every_registered_data_set_is_listed() -> None:
         ("digits-mlt", ["mdlt"]),
     ],
 )
-def test_info_of_what_is_not_there(name: str, protocols: list[str]) -> None:
+def test_info_of_what_is_not_there(name: str, protocols: list[str], tmp_path: Path) -> None:
     found = json.loads(ltbench("info", name, "--json").stdout)
     assert list(found["protocols"]) == protocols
+    assert Path(found["folder"]).is_relative_to(tmp_path / "data")
+    assert f"folder     {found['folder']}" in ltbench("info", name).stdout
     assert found["missing"]
     assert found["licence"]
     assert found["citation"]
@@ -75,6 +77,7 @@ def test_info_of_what_is_not_there(name: str, protocols: list[str]) -> None:
 def test_info_of_what_is_there() -> None:
     found = json.loads(ltbench("info", "digits-mini-mlt", "--json").stdout)
     assert found["counts"]["optdigits"] == [244, 250, 500]
+    assert "folder" not in found
     assert found["pairs"] == {"many": 7, "medium": 9, "few": 12, "zero": 2}
     assert found["split"].startswith("c49a0a39")
 

@@ -54,6 +54,9 @@ def info(name: str, data_dir: Path | None, as_json: bool) -> None:
             "test_sets": {name: len(rows) for name, rows in dataset.test_sets(split).items()},
             "split": split.sha256,
         }
+    # Whose files lie in one folder has it as ``root``; what is embedded has none.
+    if place := getattr(dataset, "root", None):
+        found["folder"] = str(place)
     described = _described(name, facts, cause, found)
     if as_json:
         click.echo(json.dumps(described, indent=1, ensure_ascii=False))
@@ -89,8 +92,8 @@ def _print(described: dict[str, Any], *, ready: bool) -> None:
     click.echo(f"classes    {len(classes)}: {names}")
     click.echo(f"images     {image['size']}×{image['size']}, {image['channels']} channels")
     click.echo(f"shots      many > {shots['many']}, few ≤ {shots['few']} training images of a pair")
-    for key in ("licence", "citation"):
-        if described[key]:
+    for key in ("folder", "licence", "citation"):
+        if described.get(key):
             click.echo(f"{key:10} {described[key]}")
     for url in described["sources"]:
         click.echo(f"source     {url}")

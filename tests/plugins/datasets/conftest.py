@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import hashlib
 import json
@@ -114,6 +115,20 @@ def mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mirror]:
         threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         yield Mirror(folder, f"http://127.0.0.1:{server.server_address[1]}", asked, monkeypatch)
         server.shutdown()
+
+
+@pytest.fixture
+def made_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take the checksums out of the registry, for files of the published size but not content."""
+
+    def unsigned(name: str) -> Facts:
+        facts = registry_facts(name)
+        sources = tuple({k: v for k, v in s.items() if k != "md5"} for s in facts.sources)
+        details = copy.deepcopy(facts.details)
+        details.get("layout", {}).pop("md5", None)
+        return dataclasses.replace(facts, sources=sources, details=details)
+
+    monkeypatch.setattr("ltbench.plugins.dataset.registry_facts", unsigned)
 
 
 @pytest.fixture

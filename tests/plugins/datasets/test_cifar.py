@@ -53,6 +53,7 @@ def cifar10(published: Path, data_dir: Path) -> Path:
         ("cifar100-lt[val=50,test=50,profile=balanced]", 45000),
     ],
 )
+@pytest.mark.usefixtures("made_up")
 def test_sizes(name: str, images: int, cifar100: Path, data_dir: Path) -> None:
     dataset = create_dataset(parse_name(name), data_dir)
     split = dataset.split()
@@ -62,6 +63,14 @@ def test_sizes(name: str, images: int, cifar100: Path, data_dir: Path) -> None:
     assert split.counts("test").tolist() == [[given.test or 100] * 100]
     assert len(set(split.images)) == len(split)
     assert dataset.verify(split) == []
+
+
+def test_checksums_are_those_of_the_registry(cifar10: Path, open_named: Callable) -> None:
+    dataset, split = open_named("cifar10-lt")
+    found = dataset.verify(split)
+    assert len(found) == 6
+    assert "data_batch_1 has the md5" in found[0]
+    assert "instead of c99cafc152244af753f735de768cd75f" in found[0]
 
 
 def test_the_five_test_sets_of_the_thesis(cifar100: Path, data_dir: Path) -> None:

@@ -31,6 +31,7 @@ def all_digits(published: Path, data_dir: Path) -> Path:
     return data_dir
 
 
+@pytest.mark.usefixtures("made_up")
 def test_the_published_counts(all_digits: Path, open_named: Callable) -> None:
     dataset, split = open_named("digits-mlt")
     assert dataset.facts.domains == ("mnist-m", "svhn")
@@ -39,6 +40,15 @@ def test_the_published_counts(all_digits: Path, open_named: Callable) -> None:
     for part in ("val", "test"):
         assert (split.counts(part) == 800).all()
     assert dataset.verify(split) == []
+
+
+def test_checksums_are_those_of_the_registry(all_digits: Path, open_named: Callable) -> None:
+    dataset, split = open_named("digits-mlt")
+    assert [line.split(" has the md5")[0] for line in dataset.verify(split)] == [
+        str(all_digits / "SVHN" / f"{part}_32x32.mat") for part in ("train", "test")
+    ]
+    dataset, split = open_named("digits-mlt[mnist=true]")
+    assert len(dataset.verify(split)) == 6
 
 
 def test_pixels_and_digits_belong_together(all_digits: Path, open_named: Callable) -> None:

@@ -95,6 +95,8 @@ def test_the_official_file_wins_and_missing_images_are_named(
     assert "domain 'photo' has 2/2/2" in differences
     assert "48 images (art_painting 15, cartoon 15, photo 9, sketch 9)" in differences
     assert "PACS.csv has the sha256" in differences
+    assert "is 'art_painting/dog/0.jpg', then 'art_painting/dog/1.jpg', '" in differences
+    assert differences.endswith("'cartoon/dog/4.jpg' and 28 more")
     (data_dir / "PACS" / "photo" / "dog" / "1.jpg").unlink()
     dataset = create_dataset(Name("pacs-mlt"), data_dir)
     assert "the first that is not there is 'photo/dog/1.jpg'" in " ".join(dataset.verify(split))

@@ -55,9 +55,10 @@ def counted(facts: Facts, images: list[str]) -> dict[str, tuple[int, ...]]:
 
 
 def smaller(name: str, **rule: Any) -> dict[str, Any]:
-    """Return the details of a data set with fewer images a class."""
+    """Return the details of a data set with fewer images a class, and hence other files."""
     details = registry_facts(name).details
-    return {**details, "split": {**details["split"], **rule}}
+    layout = {key: value for key, value in details["layout"].items() if key != "md5"}
+    return {**details, "layout": layout, "split": {**details["split"], **rule}}
 
 
 def check_ready(
