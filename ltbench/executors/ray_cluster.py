@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import ltbench
 from ltbench.errors import UsageError
 
+CONNECT_SECONDS = 15.0
 LOOK_SECONDS = 120.0
 
 
@@ -22,6 +24,7 @@ def connect(address: str) -> None:
     import ray
 
     address = address or os.environ.get("RAY_ADDRESS", "")
+    _check_that_something_listens(address)
     ours = {key: value for key, value in os.environ.items() if key.startswith("LTBENCH_")}
     try:
         ray.init(
@@ -32,10 +35,24 @@ def connect(address: str) -> None:
             logging_level="ERROR",
         )
     except (ConnectionError, RuntimeError, ValueError) as error:
-        raise UsageError(
-            f"--ray-address {address}: no Ray cluster answers there ({error}); start one with "
-            "'ray start --head', or leave the address out"
-        ) from error
+        raise _nobody_there(address, error) from error
+
+
+def _check_that_something_listens(address: str) -> None:
+    """Look at a ``host:port`` first, since Ray itself would try for minutes."""
+    host, colon, port = address.rpartition(":")
+    if colon and port.isdecimal() and "/" not in host:
+        try:
+            socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS).close()
+        except OSError as error:
+            raise _nobody_there(address, error) from error
+
+
+def _nobody_there(address: str, error: Exception) -> UsageError:
+    return UsageError(
+        f"--ray-address {address}: no Ray cluster answers there ({error}); start one with "
+        "'ray start --head', or leave the address out"
+    )
 
 
 def room(cpus: float, gpus: float, memory: float) -> int:
