@@ -52,7 +52,8 @@ def test_an_unknown_command_gets_a_suggestion():
 @pytest.mark.parametrize(
     "command",
     [
-        (), ("run",), ("leaderboard",), ("plugins",), ("plugins", "list"), ("data",),
+        (), ("run",), ("leaderboard",), ("plugins",), ("plugins", "list"),
+        ("plugins", "info"), ("plugins", "new"), ("plugins", "check"), ("data",),
         ("data", "list"), ("data", "info"), ("data", "prepare"),
     ],
 )  # fmt: skip
