@@ -13,12 +13,13 @@ import pandas as pd
 
 from ltbench.report.grid import Grid
 from ltbench.report.text_formats import (
+    LATEX_PACKAGES,
+    latex_notes,
     latex_table,
     markdown_grid,
     markdown_text,
     notes_text,
     terminal_grid,
-    tex,
     underlined,
 )
 
@@ -104,11 +105,13 @@ def markdown(sections: Sequence[Section]) -> str:
 
 
 def latex(sections: Sequence[Section]) -> str:
-    """Return LaTeX tables for the package booktabs."""
-    parts = ["% \\usepackage{booktabs, amssymb}"]
+    """Return LaTeX tables for the packages of :data:`LATEX_PACKAGES`."""
+    parts = [LATEX_PACKAGES]
     for part in sections:
-        parts += [latex_table(part.grid, part.title)] if part.grid.body else []
-        parts += [f"\\par\\footnotesize {tex(note)}" for note in part.notes]
+        if part.grid.body:
+            parts.append(latex_table(part.grid, part.title, part.notes))
+        else:
+            parts += latex_notes(part.notes)
     return "\n\n".join(parts) + "\n"
 
 

@@ -20,6 +20,8 @@ from ltbench.report.wording import (
 
 WIDTH = 118
 _NARROWEST_NAME = 14
+LATEX_PACKAGES = r"% \usepackage{booktabs, amssymb, graphicx}"
+"""The line that begins every piece of LaTeX."""
 
 
 def terminal(content: Content) -> str:
@@ -60,13 +62,13 @@ def markdown(content: Content) -> str:
 
 
 def latex(content: Content) -> str:
-    """Return LaTeX tables for the packages booktabs and amssymb."""
-    parts = ["% \\usepackage{booktabs, amssymb}"]
+    """Return LaTeX tables for the packages of :data:`LATEX_PACKAGES`."""
+    parts = [LATEX_PACKAGES]
     for board in content.boards:
-        caption = f"{board.table.heading}. {subtitle(board)}."
-        parts.append(latex_table(results_grid(board), caption))
+        what = subtitle(board)
+        caption = f"{board.table.heading}. {what[:1].upper()}{what[1:]}."
         notes = [*_sentences(board), *footnotes(board)]
-        parts.append("\n".join(f"\\par\\footnotesize {tex(note)}" for note in notes))
+        parts.append(latex_table(results_grid(board), caption, notes))
         comparison = comparison_grid(board)
         if comparison:
             caption = f"{board.table.heading}: differences from {board.reference} in points."
@@ -77,10 +79,9 @@ def latex(content: Content) -> str:
             parts.append(latex_table(images, caption))
     if content.summary:
         caption = f"Ranks on {content.summary.metric.words} across data sets."
-        parts.append(latex_table(summary_grid(content.summary), caption))
         notes = summary_notes(content.summary)
-        parts.append("\n".join(f"\\par\\footnotesize {tex(note)}" for note in notes))
-    parts += [f"\\par\\footnotesize {tex(note)}" for note in content_notes(content)]
+        parts.append(latex_table(summary_grid(content.summary), caption, notes))
+    parts += latex_notes(content_notes(content))
     return "\n\n".join(parts) + "\n"
 
 
@@ -108,17 +109,38 @@ def markdown_grid(grid: Grid) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def latex_table(grid: Grid, caption: str) -> str:
-    """Return a grid as a table environment in the style of booktabs."""
-    head = " & ".join(tex(cell.replace("\n", " ")) for cell in grid.head)
-    rows = "\n".join("    " + " & ".join(tex(cell) for cell in row) + r" \\" for row in grid.body)
-    return (
-        "\\begin{table}\n  \\centering\n"
-        f"  \\caption{{{tex(caption)}}}\n"
-        f"  \\begin{{tabular}}{{l{'r' * (len(grid.head) - 1)}}}\n    \\toprule\n"
-        f"    {head} \\\\\n    \\midrule\n{rows}\n    \\bottomrule\n"
-        "  \\end{tabular}\n\\end{table}"
+def latex_table(grid: Grid, caption: str, notes: Sequence[str] = ()) -> str:
+    """Return a grid as a table environment in the style of booktabs.
+
+    One that is wider than the text is shrunk to it. Notes stand inside of the environment, so that
+    they go with their table wherever LaTeX puts it.
+    """
+    cells = [cell.split("\n") for cell in grid.head]
+    depth = max(len(cell) for cell in cells)
+    heads = zip(*([""] * (depth - len(cell)) + cell for cell in cells), strict=True)
+    head, rows = (
+        "\n".join("    " + " & ".join(map(tex, row)) + r" \\" for row in part)
+        for part in (heads, grid.body)
     )
+    below = "".join(
+        f"\n  \\par\\smallskip\n  \\begin{{minipage}}{{\\linewidth}}\n{part}\n  \\end{{minipage}}"
+        for part in latex_notes(notes)
+    )
+    return (
+        "\\begin{table}[htbp]\n  \\centering\\setlength{\\belowcaptionskip}{4pt}\n"
+        f"  \\caption{{{tex(caption)}}}\n"
+        "  \\footnotesize\\setlength{\\tabcolsep}{4pt}\n"
+        "  \\resizebox{\\ifdim\\width>\\linewidth\\linewidth\\else\\width\\fi}{!}{%\n"
+        f"  \\begin{{tabular}}{{l{'r' * (len(grid.head) - 1)}}}\n    \\toprule\n"
+        f"{head}\n    \\midrule\n{rows}\n    \\bottomrule\n"
+        f"  \\end{{tabular}}}}{below}\n\\end{{table}}"
+    )
+
+
+def latex_notes(notes: Sequence[str]) -> list[str]:
+    """Return a block of small paragraphs, which leaves the size of later text alone, or nothing."""
+    text = "\n".join(f"{tex(note)}\\par" for note in notes)
+    return [f"{{\\footnotesize\\parindent=0pt\n{text}}}"] if notes else []
 
 
 _TEX = {

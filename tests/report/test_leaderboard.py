@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import json
 import math
 import re
+import shutil
 import subprocess
 import sys
 import warnings
@@ -207,8 +209,31 @@ def test_latex_has_as_many_cells_as_columns(runs: Path) -> None:
     block = latex.split(r"\begin{tabular}{")[1].split(r"\end{tabular}")[0]
     columns = len(block.split("}")[0])
     lines = [line for line in block.splitlines() if line.endswith(r"\\")]
-    assert len(lines) == 4
+    assert len(lines) == 2 + 3
     assert all(line.replace(r"\&", "").count("&") == columns - 1 for line in lines)
+
+
+def test_latex_notes_go_with_their_table_and_leave_later_text_alone(runs: Path) -> None:
+    latex = render(runs, format="latex")
+    table = latex.split(r"\end{table}")[0]
+    assert "Domain-average accuracy: Welch's" in table
+    assert "Against erm" in table
+    outside = re.sub(r"\\begin\{table\}.*?\\end\{table\}", "", latex, flags=re.DOTALL)
+    assert not re.search(r"^[^{%]*\\footnotesize", outside, flags=re.MULTILINE)
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="there is no pdflatex")
+def test_latex_compiles_and_keeps_to_the_page(tmp_path: Path) -> None:
+    for m, seed in itertools.product(range(20), range(2)):
+        label = f"a-method-with-a-long-name[{m}_$]"
+        write_run(tmp_path / "runs", algo=f"m{m}", label=label, seed=seed, arrays=False)
+    (tmp_path / "table.tex").write_text(render(tmp_path / "runs", format="latex"))
+    lines = (r"\documentclass[a4paper]{article}", r"\usepackage{booktabs, amssymb, graphicx}",
+             r"\begin{document}", r"\input{table}", r"\end{document}")  # fmt: skip
+    (tmp_path / "page.tex").write_text("\n".join(lines))
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "page"]
+    log = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    assert "too wide" not in log
 
 
 def test_several_data_sets_have_a_summary_with_its_limits(tmp_path: Path) -> None:
