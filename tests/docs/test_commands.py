@@ -12,6 +12,7 @@ from commands import PAGES, ROOT, Printed, anything_exists, commands, parse, wor
 
 from ltbench.errors import UsageError
 from ltbench.plugins.facts import registry_facts
+from ltbench.plugins.files import hyphenated
 from ltbench.plugins.manager import get_plugins
 from ltbench.plugins.names import Name, parse_chains, parse_name, parse_names
 
@@ -26,12 +27,16 @@ RUNS = [case for case in PRINTED if "run" in words(case.values[1].line)[:3]]
 
 
 def own_names() -> dict[str, set[str]]:
-    """Return the names that plugins of the documents register, by kind."""
+    """Return the names that plugins of the documents register, by kind: in hooks, or as classes."""
     text = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
     found: dict[str, set[str]] = {}
     pattern = r"def ltbench_(\w+)\(register\):(.*?)(?=^def |^@|^```)"
     for kinds, body in re.findall(pattern, text, re.M | re.S):
         found.setdefault(kinds, set()).update(re.findall(r'register\(\s*"([^"]+)"', body))
+    for name, base in re.findall(
+        r"^class (\w+)\((Algorithm|Stage|Dataset|Observer)\):", text, re.M
+    ):
+        found.setdefault(f"{base.lower()}s", set()).add(hyphenated(name))
     return found
 
 
@@ -44,6 +49,16 @@ def cli() -> click.Group:
                 click.Argument(["runs"], required=False), click.Option(["-n", "--number"])
             ]))  # fmt: skip
     return group
+
+
+@pytest.fixture(autouse=True)
+def _sweep_file(tmp_path, monkeypatch):
+    """Lay the page's own sweep file where the commands are given."""
+    page = (ROOT / "docs" / "sweeps.md").read_text(encoding="utf-8")
+    example = re.search(r"^```toml\n(.*?)^```$", page, re.M | re.S)
+    assert example is not None
+    (tmp_path / "sweep.toml").write_text(example[1])
+    monkeypatch.chdir(tmp_path)
 
 
 @pytest.mark.usefixtures("anything_exists")
