@@ -276,7 +276,8 @@ def is_claim_file(name: str) -> bool:
 def _chain(folder: Path) -> list[Owner]:
     chain: list[Owner] = []
     following = _read(folder, HEAD, None)
-    while following is not None:
+    # Only a claim that nobody of us wrote leads back into the chain; reading it must end as well.
+    while following is not None and following.name not in {owner.name for owner in chain}:
         chain.append(following)
         following = _read(folder, following.successor, following.token)
     return chain

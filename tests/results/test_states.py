@@ -278,3 +278,15 @@ def test_a_hostile_claim_crashes_nothing(tmp_path, pid):
     run = only(tmp_path)
     assert run.state in ("running", "broken-off")
     assert run.holder is None or str(run.holder).isprintable()
+
+
+def test_a_claim_that_succeeds_itself_is_no_endless_chain(tmp_path):
+    folder = write_run(tmp_path, finished=False)
+    claim = json.dumps({"token": "ab", "host": "h", "machine": "m", "pid": 1, "start": "9"})
+    for name in ("claim", "claim.after-ab", "claim.after-ab-released"):
+        (folder / name).write_text(claim)
+    code = (
+        "import sys, pathlib; from ltbench.results.states import read_states;"
+        "read_states(pathlib.Path(sys.argv[1]))"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True, timeout=30)
