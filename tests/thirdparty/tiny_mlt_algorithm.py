@@ -8,12 +8,12 @@ from ltbench.api import Algorithm, HParams, hparam
 
 
 class MisbehaveHParams(HParams):
-    how: str = hparam("raise", choices=("raise", "nan", "die", "slow"))
+    how: str = hparam("raise", choices=("raise", "nan", "die", "slow", "hang"))
     at: int = hparam(4, low=0)
 
 
 class Misbehave(Algorithm):
-    """Raises, diverges, kills its process or sleeps."""
+    """Raises, diverges, kills its process, sleeps a little or for good."""
 
     HParams = MisbehaveHParams
 
@@ -21,6 +21,8 @@ class Misbehave(Algorithm):
         self.now = step
         if self.hparams.how == "slow":
             time.sleep(0.05)
+        if step == self.hparams.at and self.hparams.how == "hang":
+            time.sleep(3600)
         if step == self.hparams.at and self.hparams.how == "die":
             os.kill(os.getpid(), signal.SIGKILL)
         if step == self.hparams.at and self.hparams.how == "raise":

@@ -1,0 +1,102 @@
+"""Jobs that other commands have: put aside, found done or failed, taken over."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+
+from ltbench.executors.burial import bury
+from ltbench.executors.waiting import Waiting
+from ltbench.results import claim as claims
+from ltbench.results.claim import STALE_S, acquire, find_owner
+from ltbench.results.folder import RunFolder
+from ltbench.results.process import Process
+from ltbench.training.job import Job
+from ltbench.training.plan import Request, plan_runs
+from ltbench.training.run import execute
+
+
+@pytest.fixture
+def job(tmp_path):
+    request = Request(["erm"], ["tiny-mlt"], [0], "fp32", tmp_path, {})
+    job = Job(plan_runs(request).specs[0], tmp_path / "run", tmp_path)
+    job.folder.mkdir()
+    return job
+
+
+def test_a_free_run_is_ours(job):
+    assert Waiting().look(job) == job
+
+
+def test_a_run_of_another_command_waits_until_it_is_done(job):
+    waiting = Waiting()
+    claim = acquire(job.folder)
+    assert waiting.look(job) is None
+    assert list(waiting.poll()) == []
+    assert "1 run that another command works on: process" in waiting.describe()
+    RunFolder(job.folder).finish({"test": {"accuracy": 1.0}})
+    claim.release()
+    assert list(waiting.poll()) == [(job, {"test": {"accuracy": 1.0}})]
+    assert not waiting
+
+
+def test_a_run_that_failed_over_there_is_not_tried_again_here(job):
+    waiting = Waiting()
+    RunFolder(job.folder).fail({"status": "failed", "error": "of yesterday"})
+    claim = acquire(job.folder)
+    assert waiting.look(job) is None
+    RunFolder(job.folder).fail({"status": "failed", "error": "of today"})
+    claim.release()
+    assert list(waiting.poll()) == [(job, {"status": "failed", "error": "of today"})]
+
+
+def test_a_run_that_was_broken_off_over_there_is_ours_then(job):
+    waiting = Waiting()
+    RunFolder(job.folder).fail({"status": "failed", "error": "of yesterday"})
+    claim = acquire(job.folder)
+    assert waiting.look(job) is None
+    claim.release()
+    assert list(waiting.poll()) == [(job, job)]
+
+
+def hold_elsewhere(folder: Path) -> None:
+    far = Process("far", "far boot 1", 7, "1")
+    text = json.dumps({"token": "old", **asdict(far), "written": 0})
+    (folder / "claim").write_text(text)
+
+
+def test_a_command_that_fell_silent_elsewhere_loses_its_run(job, monkeypatch):
+    """What the executor has watched counts in the worker, which has seen nothing yet."""
+    now = [0.0]
+    monkeypatch.setattr(claims, "seconds", lambda: now[0])
+    hold_elsewhere(job.folder)
+    waiting = Waiting()
+    assert waiting.look(job) is None
+    assert "process 7 on far" in waiting.describe()
+    now[0] += STALE_S - 1
+    assert list(waiting.poll()) == []
+    now[0] += 2
+    [(_, mine)] = waiting.poll()
+    assert mine == replace(job, gone="old")
+    claims.WATCH.seen.clear()
+    assert execute(job, lambda event: None, lambda: False)["status"] == "claimed"
+    result = execute(mine, lambda event: None, lambda: False)
+    assert "test" in result
+    assert find_owner(job.folder) is None
+
+
+def test_a_burial_leaves_word_and_no_claim(job):
+    assert bury(job, "it died")["error"] == "it died"
+    names = sorted(path.name for path in job.folder.iterdir())
+    assert names == ["error.json"]
+
+
+def test_nobody_is_buried_who_is_done_or_in_other_hands(job):
+    with acquire(job.folder):
+        assert bury(job, "it died")["status"] == "claimed"
+    RunFolder(job.folder).finish({"test": {}})
+    assert bury(job, "it died") == {"test": {}}
+    assert not RunFolder(job.folder).error.exists()
