@@ -54,6 +54,12 @@ def test_nothing_is_called_plain_plugins(site):
     tops = {path.name for path in site.iterdir() if not path.name.endswith(".dist-info")}
     assert tops == {
         "ltbench", "datasets_registry", "ltbench_baselines", "ltbench_longtail",
-        "ltbench_domains", "ltbench_mdlt", "ltbench_stages", "ltbench_datasets", "ltbench_observers",
+        "ltbench_domains", "ltbench_mdlt", "ltbench_stages", "ltbench_datasets",
+        "ltbench_observers",
     }  # fmt: skip
     assert not list(site.rglob("*.pyc"))
+
+
+def test_the_templates_of_new_projects_travel_with_the_wheel(site, tmp_path):
+    ltbench(site, "plugins", "new", "stage", "quiet", "--into", str(tmp_path))
+    assert (tmp_path / "quiet" / "quiet" / "stage.py").is_file()

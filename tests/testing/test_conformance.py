@@ -19,7 +19,8 @@ NAMES = sorted({n for kinds in KINDS for n in get_plugins()[kinds].names()} - FA
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name not in TAKES_MINUTES])
-def test_conforms(name: str, tmp_path: Path) -> None:
+def test_conforms(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WANDB_MODE", "offline")
     check_conformance(name, tmp_path)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from ltbench.api import Backbone, Observer, hookimpl
+from ltbench.api import Backbone, Observer, UsageError, hookimpl
 
 
 def infinite(predictions):
@@ -171,3 +171,20 @@ def test_the_kit_finds_wrong_observers(ask, observer, point, says) -> None:
     result = ask("observers", observer, point)[point]
     assert result.status == "failed"
     assert says in result.cause
+
+
+class CannotWorkHere(Observer):
+    """Needs what is not there."""
+
+    def __init__(self, hparams):
+        super().__init__(hparams)
+        raise UsageError("no key: type log-in")
+
+    @hookimpl
+    def ltbench_run_finished(self, result):
+        """Look."""
+
+
+def test_an_observer_that_says_why_it_cannot_work_here_is_not_at_fault(ask) -> None:
+    result = ask("observers", CannotWorkHere)["sweep"]
+    assert (result.status, result.cause) == ("skipped", "no key: type log-in")

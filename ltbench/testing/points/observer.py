@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 
+from ltbench.errors import PluginError, UsageError
 from ltbench.plugins.manager import Plugins
 from ltbench.plugins.observer import make_observer
-from ltbench.testing.point import Points, Subject
+from ltbench.testing.point import NotApplicable, Points, Subject
 from ltbench.testing.small_run import run_small
 
 POINTS = Points()
@@ -34,9 +35,16 @@ def check_sweep(subject: Subject) -> None:
     record = {**done.log[-1], "seconds": 1.0}
     plugins = Plugins()
     plugins.registries["observers"].add(subject.entry)
-    _, observer = make_observer(plugins, subject.text)
+    try:
+        _, observer = make_observer(plugins, subject.text)
+    except PluginError:
+        raise
+    except UsageError as reason:  # it says that it cannot work here
+        raise NotApplicable(str(reason)) from reason
     with plugins.observing("observer", observer):
-        plugins.call("ltbench_sweep_started", runs=[done.spec, done.spec], done=0)
+        plugins.call(
+            "ltbench_sweep_started", runs=[done.spec, done.spec], done=0, out=subject.folder
+        )
         for folder, end in ((first, result), (second, FAILURE)):
             folder.mkdir(exist_ok=True)
             run = {"run": done.spec, "folder": folder}
