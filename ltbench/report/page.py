@@ -35,7 +35,10 @@ from ltbench.report.wording import (
 
 @dataclass(frozen=True)
 class EmbeddedFigure:
-    """A figure: ``image`` and ``numbers`` are data addresses, or ``reason`` says why not."""
+    """A figure: ``image`` and ``numbers`` are data addresses, or ``reason`` says why not.
+
+    ``width`` is in pixels, where the page has so many.
+    """
 
     kind: str
     title: str
@@ -43,6 +46,7 @@ class EmbeddedFigure:
     numbers: str = ""
     reason: str = ""
     open: bool = False
+    width: int = 0
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,8 @@ _MOST_MAPS = 4
 _MOST_HEATMAPS = 12
 _RASTER = ("heatmap", "tsne")
 _OPEN = ("violin", "cd")
+# Letters of 7 points, which suit print, are 13 pixels high on the page.
+_PIXELS_PER_INCH = 140
 
 
 def write_report(content: Content, output: Path, *, title: str, command: str) -> None:
@@ -80,7 +82,7 @@ def _embed(kind: str, title: str, draw: Callable[[], Drawing]) -> EmbeddedFigure
         with style():
             figure, frame = draw()
             buffer = io.BytesIO()
-            figure.savefig(buffer, format="png" if raster else "svg", dpi=150)
+            figure.savefig(buffer, format="png" if raster else "svg", dpi=2 * _PIXELS_PER_INCH)
     except LtbenchError as error:
         return EmbeddedFigure(kind, title, reason=str(error))
     mime = "image/png" if raster else "image/svg+xml"
@@ -91,6 +93,7 @@ def _embed(kind: str, title: str, draw: Callable[[], Drawing]) -> EmbeddedFigure
         _address(mime, buffer.getvalue()),
         _address("text/csv", numbers),
         open=kind in _OPEN,
+        width=round(_PIXELS_PER_INCH * figure.get_figwidth()),
     )
 
 

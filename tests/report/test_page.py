@@ -64,6 +64,10 @@ def test_the_page_is_well_formed_and_asks_nothing_of_any_network(page: Path) -> 
     assert "default-src 'none'" in text
     assert "A &lt;title&gt; &amp; more" in text
     assert len(tags.pictures) == 6
+    widths = [int(width) for width in re.findall(r'<img [^>]*width="(\d+)"', text)]
+    # Letters of 7 points would otherwise be as small as on paper.
+    assert len(widths) == 6
+    assert max(widths) == 980
     assert all(tags.pictures)
 
 
