@@ -102,8 +102,10 @@ class Campaign:
         pause: seconds of work, at most, before each.
     """
 
-    def __init__(self, folder: Path, out: Path, seeds: int, disk: Path | None, most: float) -> None:
-        self.folder, self.out, self.disk, self.most = folder, out, disk, most
+    def __init__(
+        self, folder: Path, out: Path, seeds: int, *, disk: Path | None, most: float, pause: float
+    ) -> None:
+        self.folder, self.out, self.disk, self.most, self.pause = folder, out, disk, most, pause
         self.report = Report(runs=3 * seeds)
         self.clock, self.record = folder / "clock", folder / "record"
         self.draw = random.Random(0)
@@ -123,12 +125,12 @@ class Campaign:
         self.report.quiet_s = time.monotonic() - began
         began = time.monotonic()
         while not self._over():
-            assert time.monotonic() < began + LONGEST + 20 * self.report.runs, self.situation()
+            assert time.monotonic() < began + LONGEST + 60 * self.report.runs, self.situation()
             self._type_the_command()
             while any(command.alive for command in self.commands):
                 self._watch(0.2)
                 if self.report.faults.total() < self.most and self._at_work():
-                    self._watch(self.draw.uniform(0, 4))
+                    self._watch(self.draw.uniform(0, self.pause))
                     self._strike()
             self._between()
         self.report.seconds = time.monotonic() - began

@@ -17,12 +17,12 @@ from campaign import Campaign, Report, answers, litter, small_disk
 MEGABYTES_A_RUN = 12  # a begun run holds its optimiser's state, and twice so while it writes it
 
 
-def attack(folder: Path, runs: int, most: float = math.inf) -> Report:
+def attack(folder: Path, runs: int, most: float = math.inf, pause: float = 3.0) -> Report:
     """Run a campaign and check all that it must show."""
     seeds = -(-runs // 3)
     with small_disk(folder / "disk", 64 + 3 * seeds * MEGABYTES_A_RUN) as disk:
         out = (disk or folder) / "runs"
-        campaign = Campaign(folder, out, seeds, disk, most)
+        campaign = Campaign(folder, out, seeds, disk=disk, most=most, pause=pause)
         report = campaign.run()
         if disk is None:
             print("no disk was filled: mounting one is not permitted here")
@@ -48,6 +48,6 @@ def test_a_short_campaign(tmp_path):
 
 @pytest.mark.slow
 def test_a_long_campaign(tmp_path):
-    report = attack(tmp_path, int(os.environ.get("LTBENCH_FAULT_RUNS", "200")))
+    report = attack(tmp_path, int(os.environ.get("LTBENCH_FAULT_RUNS", "200")), pause=8.0)
     assert report.faults["worker killed"] > 5
     assert report.faults["command killed"] > 0
