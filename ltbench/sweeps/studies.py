@@ -18,6 +18,7 @@ from ltbench.training.spec import RunSpec, canonical_hash
 
 STUDIES = ".studies"
 FORMAT = 1
+_LONGEST_LABEL = 190
 Status = Literal["waiting", "done", "failed", "diverged"]
 
 
@@ -224,10 +225,11 @@ class Study:
 def tuned_spec(study: Study) -> RunSpec:
     """Return the run with the best hyper-parameters of a study, marked as tuned."""
     assert study.best is not None
-    spec = study.spec(study.best)
-    return replace(
-        spec, label=f"{spec.label} ({describe_budget(study.tuned())})", tuned=study.tuned()
-    )
+    spec, words = study.spec(study.best), f" ({describe_budget(study.tuned())})"
+    label = spec.label
+    if len(label) + len(words) > _LONGEST_LABEL:  # reports cut what is longer, and the words go
+        label = f"{label[: _LONGEST_LABEL - len(words) - 1]}…"
+    return replace(spec, label=label + words, tuned=study.tuned())
 
 
 def describe_budget(tuned: dict[str, Any]) -> str:

@@ -183,6 +183,7 @@ def test_stages_have_tables_too(invoke):
         ('algo = "erm"\nseeds = [1, 1]', 3, "neither a number from 1 nor a list of seeds"),
         ('algo = "erm"\nbatch-size = 2\nbatch_size = 3', 4, "stands twice"),
         ('algo = "erm"\ndraws = 0', 3, "not a whole number from 1"),
+        ('algo = "erm"\nhparams = "bset"', 3, "'bset' is not one of 'default', 'best'"),
         ('algo = "erm"\nhparams = 3', 3, "[hparams.NAME]"),
         ('algo = "erm"\n[hparams]\nbrl = 3', 4, "[hparams.brl]"),
         ('algo = "brl"\n[hparams.brll]\nalpha = 1', 3, "did you mean 'brl'"),

@@ -12,6 +12,7 @@ import pytest
 from ltbench.errors import UsageError
 from ltbench.results.folder import RunFolder
 from ltbench.results.index import read_runs
+from ltbench.results.record import clean
 from ltbench.sweeps.studies import Budget, Question, Study, describe_budget, tuned_spec
 from ltbench.sweeps.study_files import find_study, open_study
 from ltbench.training.plan import Request, plan_runs
@@ -199,6 +200,15 @@ def test_the_best_is_found_again_and_its_runs_carry_the_budget(tmp_path):
     assert spec.hash != by_hand.hash
     assert RunSpec.from_dict(json.loads(json.dumps(spec.as_dict()))) == spec
     assert spec.setting() == by_hand.setting(), "both stand in one table"
+
+
+def test_a_long_label_keeps_the_words_for_its_budget(tmp_path):
+    study = carry_out(open_study(tmp_path, question("boda+posthoc-la+mislas"), Budget(), 1))
+    long = replace(study.question.spec, label="x" * 300)
+    study.spec = lambda _: long
+    label = tuned_spec(study).label
+    assert label.endswith("x… (tuned: 16 trials)")
+    assert clean(label) == label
 
 
 def test_without_a_study_the_message_is_the_command(tmp_path):
