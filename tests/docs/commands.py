@@ -103,7 +103,7 @@ def parse(cli: click.Group, command: Printed) -> dict[str, Any]:
             _, found, arguments = command_.resolve_command(context, rest)
             assert found is not None
             command_ = found
-    except click.MissingParameter:
+    except (click.MissingParameter, click.BadOptionUsage):
         if command.whole:
             raise
         return {}

@@ -136,6 +136,7 @@ def test_a_command_that_does_not_exist_is_found(line, cli):
 @pytest.mark.usefixtures("anything_exists")
 def test_running_text_may_leave_out_what_is_not_meant(cli):
     assert parse(cli, Printed("ltbench run", whole=False)) == {}
+    assert parse(cli, Printed("ltbench run --observer", whole=False)) == {}
     with pytest.raises(click.UsageError):
         parse(cli, Printed("ltbench run --stepps 3", whole=False))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from tutorial import TUTORIALS, Command, File, Reader, first_missing, read
+from tutorial import ROOT, TUTORIALS, Command, File, Reader, first_missing, read
 
 PAGES = sorted(page.stem for page in TUTORIALS.glob("*.md") if page.stem != "index")
 
@@ -31,6 +31,16 @@ def test_a_tutorial_writes_a_plugin_and_uses_it(page):
     steps = read(TUTORIALS / f"{page}.md")
     assert any(isinstance(step, File) and "@hookimpl" in step.text for step in steps)
     assert any(isinstance(step, Command) and step.output for step in steps)
+
+
+def test_the_plugin_of_the_readme_conforms(tmp_path):
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    (source,) = re.findall(r"^```python\n(# squared\.py\n.*?)^```$", text, re.M | re.S)
+    reader = Reader(tmp_path, hurried=True)
+    reader.follow(File("squared.py", source))
+    reader.follow(
+        Command("ltbench --plugin squared.py plugins check squared", ["… points passed…"])
+    )
 
 
 def test_output_that_differs_is_seen():
