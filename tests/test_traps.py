@@ -366,7 +366,12 @@ def check_only_folders_of_images_are_domains(folder: Path) -> None:
 
 
 def walk_into_everything(patch: Patch) -> None:
-    patch.setattr(layout_module, "_images", lambda root: root.rglob("*.png"))
+    def every_folder(root: Path) -> Iterator[tuple[tuple[str, ...], list[str]]]:
+        for folder in root.rglob("*/"):
+            if names := sorted(path.name for path in folder.glob("*.png")):
+                yield folder.relative_to(root).parts, names
+
+    patch.setattr(layout_module, "_folders", every_folder)
 
 
 TRAPS = {
