@@ -175,7 +175,9 @@ def _commands_page() -> str:
             "# Commands",
             "The same text as `--help` prints. Exit codes: 0 done, 1 some run failed, 2 wrong "
             "usage, 130 stopped by Ctrl-C.",
-            *_command(group, click.Context(group, info_name="ltbench"), 2),
+            *_command(
+                group, click.Context(group, info_name="ltbench", **group.context_settings), 2
+            ),
         ]
     )
 
@@ -195,6 +197,7 @@ def _command(command: click.Command, context: click.Context, level: int) -> Iter
         for parameter in command.get_params(context)
         if (record := parameter.get_help_record(context)) is not None
         for names, what in [record]
+        if what  # an argument is explained in the text
     ]
     yield _table(["option", "what"], rows)
     if isinstance(command, click.Group):
