@@ -211,13 +211,16 @@ def _check_domains(entry: Entry, setting: _Setting) -> None:
 
 
 def _protocol(request: Request, facts: Facts, split: Split) -> tuple[Protocol, BackboneSpec]:
-    settings = {**protocol_settings(facts, request.protocol), **request.overrides}
+    settings = protocol_settings(facts, request.protocol)
+    by_default = bool(settings.pop("pretrained", False)) and request.weights is None
+    pretrained = by_default if request.pretrained is None else request.pretrained
+    if not pretrained and request.weights is None:
+        settings["freeze_bn"] = False  # statistics that nobody has estimated are not worth keeping
+    settings.update(request.overrides)
     train = split.rows("train")
     settings = epochs_to_steps(settings, len(train), len(set(split.d[train].tolist())))
     backbone = str(request.backbone or settings["backbone"])
     check_backbone(backbone)
-    by_default = bool(settings.pop("pretrained", False)) and request.weights is None
-    pretrained = by_default if request.pretrained is None else request.pretrained
     settings.pop("backbone")
     weights = file_sha256(request.weights) if request.weights else None
     protocol = Protocol.from_options(settings, "protocol")

@@ -36,15 +36,19 @@ def test_a_folder_that_nothing_was_told_about(tmp_path: Path, write_image: Calla
     assert len(found["confusion"]["images"]) == 2
 
 
-@pytest.mark.parametrize("frozen", [True, False])
+@pytest.mark.parametrize(
+    ("asked", "frozen"),
+    [({"freeze_bn": True}, True), ({"freeze_bn": False}, False), ({}, False)],
+    ids=["frozen", "not frozen", "as the protocol says, which is for pretrained weights"],
+)
 def test_frozen_statistics_stay_as_they_are(
-    frozen: bool, tmp_path: Path, write_image: Callable, train: Callable
+    asked: dict[str, bool], frozen: bool, tmp_path: Path, write_image: Callable, train: Callable
 ) -> None:
     for label in ("moth", "wasp"):
         for i in range(6):
             write_image(tmp_path / "moths" / label / f"{i}.jpg")
     name = f"image-folder[root={tmp_path}/moths,size=32]"
-    train(name, overrides={"freeze_bn": frozen}, backbone="resnet18")
+    train(name, overrides=asked, backbone="resnet18")
     (best,) = tmp_path.glob("runs/*/*/*/seed-0/checkpoint/best.pt")
     model = load_best(best).model
     means = [value for key, value in model.items() if key.endswith("running_mean")]
