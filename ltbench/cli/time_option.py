@@ -10,7 +10,7 @@ import click
 _UNITS = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
 
 
-class Seconds(click.ParamType):
+class Seconds(click.ParamType):  # type: ignore[type-arg]
     """Seconds, or a number with a unit."""
 
     name = "time"

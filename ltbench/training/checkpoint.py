@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import pickle
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -55,15 +56,22 @@ class Checkpoint:
     running_steps: dict[str, int] = field(default_factory=dict)
 
 
-def save_checkpoint(path: Path, checkpoint: Checkpoint | Best) -> None:
+def save_checkpoint(
+    path: Path, checkpoint: Checkpoint | Best, sync: Sequence[Path] | None = ()
+) -> None:
     """Write a checkpoint in one step.
+
+    Args:
+        path: its file.
+        checkpoint: the state.
+        sync: as of :func:`ltbench.results.folder.write_bytes`.
 
     Raises:
         OSError: the disk is full or the folder is not writable.
     """
     buffer = io.BytesIO()
     torch.save(_plain(checkpoint), buffer)
-    write_bytes(path, buffer.getvalue())
+    write_bytes(path, buffer.getvalue(), sync)
 
 
 def load_checkpoint(path: Path) -> Checkpoint | None:

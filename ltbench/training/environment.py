@@ -32,7 +32,7 @@ def environment(job: Job, threads: int) -> dict[str, Any]:
         "git": git_revision(),
         "distributions": {
             "ltbench": ltbench.__version__,
-            **{name: version(name) for name in LIBRARIES},
+            **_libraries(),
             **{entry.distribution: entry.version for entry in get_plugins()["metrics"]},
             **job.spec.plugins,
         },
@@ -45,6 +45,12 @@ def peak_memory_mb(device: torch.device) -> float:
         return round(torch.cuda.max_memory_allocated(device) / 1e6, 1)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return round(peak / (1e6 if sys.platform == "darwin" else 1e3), 1)
+
+
+@lru_cache(maxsize=1)
+def _libraries() -> dict[str, str]:
+    """Return the versions, read once a process: a distribution's metadata takes long to parse."""
+    return {name: version(name) for name in LIBRARIES}
 
 
 @lru_cache(maxsize=4)

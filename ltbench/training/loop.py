@@ -197,7 +197,8 @@ class StageLoop:
         self.at.optimizers = {k: o.state_dict() for k, o in self.model.optimizers.items()}
         self.at.running = {k: v.detach().cpu() for k, v in self.running.items()}
         self.at.seconds = time.monotonic() - self.started
-        save_checkpoint(self.setting.folder.latest, self.at)
+        # The lines of the log that it counts reach the disk before it.
+        save_checkpoint(self.setting.folder.latest, self.at, [self.setting.folder.log])
 
     def _train_mode(self) -> None:
         self.model.train()

@@ -196,7 +196,7 @@ def _train_and_test(
     builder = ModelBuilder(spec, facts, split, device, job.weights)
     model, best, name = _train(builder, setting, at)
     folder.guard()
-    save_checkpoint(folder.best, best)
+    save_checkpoint(folder.best, best, sync=None)
     tested = _test(model, setting, dataset.test_sets(split))
     return {
         "format": 1,
@@ -218,7 +218,7 @@ def _train_and_test(
         },
         "environment": environment(job, at.threads),
         "parameters": parameter_count(model),
-        "macs": multiply_adds(model),
+        "macs": _multiply_adds(spec.hash, model),
         "peak_memory_mb": peak_memory_mb(device),
     }
 
@@ -260,9 +260,10 @@ def _test(model: Algorithm, setting: Setting, sets: dict[str, Rows]) -> dict[str
             "confidence": found.confidence.astype(np.float32),
             "loss": found.nll.astype(np.float32),
         },
+        sync=None,
     )
     features = evaluator.features(model, rows).features
-    write_arrays(setting.folder.features, _feature_arrays(features, split))
+    write_arrays(setting.folder.features, _feature_arrays(features, split), sync=None)
     further = {
         name: compute_metrics(found.where(np.isin(rows, part))) for name, part in sets.items()
     }
@@ -293,6 +294,17 @@ def _feature_arrays(features: torch.Tensor, split: Split) -> dict[str, np.ndarra
         "index": sample.astype(np.int32),
         "centroids": means.reshape(*split.shape, -1).astype(np.float32),
     }
+
+
+_MACS: dict[str, int] = {}
+
+
+def _multiply_adds(identity: str, model: Algorithm) -> int:
+    """Return the multiply-adds, counted once a process for runs that differ in their seed only."""
+    if identity not in _MACS:
+        _MACS.clear()  # seeds follow one another, so one is enough to remember
+        _MACS[identity] = multiply_adds(model)
+    return _MACS[identity]
 
 
 def _evaluation_batch(job: Job, split: Split) -> int:

@@ -24,4 +24,11 @@ def seed_torch(seed: int, *purpose: str | int) -> None:
     Weights, dropout and plugins draw from them; seeding anew for every step makes what they draw
     a function of the seed and the step, with nothing to save in a checkpoint.
     """
-    torch.manual_seed(derive_seed(seed, *purpose))
+    value = derive_seed(seed, *purpose)
+    # What torch.manual_seed does, which takes longer than a small step where there is no
+    # accelerator: it then formats a stack trace for each kind that there might be.
+    torch.default_generator.manual_seed(value)
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        torch.cuda.manual_seed_all(value)
+    if torch.backends.mps.is_available():
+        torch.mps.manual_seed(value)

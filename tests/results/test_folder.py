@@ -43,5 +43,87 @@ def test_the_log_is_cut_to_what_a_checkpoint_covers(tmp_path):
         folder.append_log({"step": step})
     with folder.log.open("a") as file:
         file.write('{"torn')
-    folder.cut_log(2)
+    assert folder.cut_log(2)
     assert folder.log.read_text() == '{"step": 0}\n{"step": 1}\n'
+
+
+@pytest.mark.parametrize(
+    "torn", ['{"step": 0}\n{"st', '{"step": 0}\n', '{"step": 0}\n\n{"step": 2}\n']
+)
+def test_a_log_that_lacks_lines_of_the_checkpoint_is_not_believed(tmp_path, torn):
+    folder = RunFolder(tmp_path)
+    folder.log.write_text(torn)
+    assert not folder.cut_log(3)
+    assert folder.log.read_text() == torn
+    assert folder.cut_log(0)
+    assert folder.log.read_text() == ""
+
+
+def test_drafts_of_killed_writers_go_when_the_run_starts(tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    folder.latest.parent.mkdir(parents=True)
+    (folder.path / ".result.json.x.tmp").touch()
+    (folder.latest.parent / ".latest.pt.x.tmp").touch()
+    folder.start({"a": 1})
+    assert sorted(path.name for path in folder.path.rglob("*")) == ["checkpoint", "spec.json"]
+
+
+def test_a_specification_that_stands_is_not_written_again(tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    folder.start({"a": 1})
+    before = folder.spec.stat()
+    folder.start({"a": 1})
+    assert folder.spec.stat() == before
+    folder.spec.write_text("")  # as a power cut may leave it
+    folder.start({"a": 1})
+    assert '"a": 1' in folder.spec.read_text()
+
+
+def test_a_done_run_is_tidied_of_everything_that_is_not_part_of_it(tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    folder.start({"a": 1})
+    folder.finish({"test": {}})
+    kept = sorted(path.name for path in folder.path.rglob("*"))
+    litter = ("claim", "claim.after-1", "claim.after-1-released", ".claim.1.tmp", ".x.tmp")
+    for name in (*litter, "error.json", "checkpoint/latest.pt", "checkpoint/.latest.pt.x.tmp"):
+        (folder.path / name).touch()
+    folder.tidy()
+    assert sorted(path.name for path in folder.path.rglob("*")) == kept
+
+
+def test_nothing_is_written_to_a_run_that_is_not_ours(tmp_path):
+    class Lost(Exception):
+        pass
+
+    def guard():
+        raise Lost
+
+    folder = RunFolder(tmp_path, guard)
+    for write in (
+        lambda: folder.start({}),
+        lambda: folder.append_log({}),
+        lambda: folder.cut_log(0),
+        lambda: folder.finish({}),
+        lambda: folder.fail({}),
+    ):
+        with pytest.raises(Lost):
+            write()
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/fd"), reason="names of open files are Linux's")
+def test_what_a_done_run_promises_is_on_the_disk_before(tmp_path, monkeypatch):
+    folder = RunFolder(tmp_path / "run")
+    folder.start({"a": 1})
+    folder.append_log({"step": 1})
+    write_bytes(folder.best, b"x", sync=None)
+    synced, sync = set(), os.fsync
+
+    def note(handle):
+        assert not folder.done
+        synced.add(os.readlink(f"/proc/self/fd/{handle}").rpartition("/")[2])
+        sync(handle)
+
+    monkeypatch.setattr(os, "fsync", note)
+    folder.finish({"test": {}})
+    assert {"spec.json", "log.jsonl", "best.pt"} < synced
