@@ -170,6 +170,7 @@ def _some_predictions() -> Predictions:
 
 def _commands_page() -> str:
     group = commands()
+    context = click.Context(group, info_name="ltbench", **group.context_settings)
     return "\n\n".join(
         [
             "# Commands",
