@@ -176,9 +176,7 @@ def _commands_page() -> str:
             "# Commands",
             "The same text as `--help` prints. Exit codes: 0 done, 1 some run failed, 2 wrong "
             "usage, 130 stopped by Ctrl-C.",
-            *_command(
-                group, click.Context(group, info_name="ltbench", **group.context_settings), 2
-            ),
+            *_command(group, context, 2),
         ]
     )
 
