@@ -20,6 +20,16 @@ def test_gpus_are_shared_out_in_turn(monkeypatch):
     assert machine.make_slots("cuda:1", 2, 9).devices == ("cuda:1", "cuda:1")
 
 
+def test_small_models_share_a_device(monkeypatch):
+    monkeypatch.setattr(machine.torch.cuda, "device_count", lambda: 2)
+    both = ("cuda:0", "cuda:1")
+    assert machine.make_slots("cuda", None, 9, per_device=3).devices == both * 3
+    assert machine.make_slots("cuda", 3, 9, per_device=3).devices == (*both, "cuda:0")
+    assert machine.make_slots("cuda:1", None, 9, per_device=2).devices == ("cuda:1",) * 2
+    assert machine.make_slots("cpu", None, 9, per_device=5).devices == ("cpu",) * 5
+    assert machine.make_slots("cuda", None, 1, per_device=3).devices == ("cuda:0",)
+
+
 def test_precision_is_bf16_only_where_it_is_native(monkeypatch):
     monkeypatch.setattr(machine, "_cpu_has_bf16", lambda: False)
     assert machine.choose_precision("auto", "cpu") == "fp32"

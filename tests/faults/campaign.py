@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -114,6 +114,7 @@ class Campaign:
             "--precision", "fp32", "--seeds", str(seeds), "--jobs", "2", "--no-leaderboard",
         ]  # fmt: skip
         self.commands: list[Command] = []
+        self.deck: list[Callable[[], None]] = []
         self.seen: dict[Path, tuple[int, int]] = {}
 
     def run(self) -> Report:
@@ -170,12 +171,13 @@ class Campaign:
         return False
 
     def _strike(self) -> None:
-        """Do one thing that goes wrong in the life of a sweep."""
-        faults = [self._kill_worker] * 5 + [self._kill_command] + [self._set_clock] * 3
-        if self.disk:
-            faults += [self._fill_disk] * 2
-        faults += [self._press_ctrl_c, self._tear_log, self._cut_checkpoint]
-        self.draw.choice(faults)()
+        """Do one thing that goes wrong in the life of a sweep; each kind comes up in its turn."""
+        if not self.deck:
+            self.deck = [self._kill_worker] * 3 + [self._kill_command, self._press_ctrl_c]
+            self.deck += [self._set_clock, self._tear_log, self._cut_checkpoint]
+            self.deck += [self._fill_disk] if self.disk else []
+            self.draw.shuffle(self.deck)
+        self.deck.pop()()
 
     def _kill_worker(self) -> None:
         workers = [worker for command in self.commands for worker in command.workers()]
