@@ -9,7 +9,7 @@ import contextlib
 import io
 import json
 import os
-import tempfile
+import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
@@ -140,16 +140,17 @@ def write_bytes(path: Path, content: bytes, sync: Sequence[Path] | None = ()) ->
     Raises:
         OSError: the disk is full or the folder is not writable; no partial file is left.
     """
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+    # Not by tempfile, whose files nobody else may read: colleagues share results.
+    draft = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with draft.open("xb") as file:
             file.write(content)
         if sync is not None:
-            sync_files([Path(name), *sync])
-        os.replace(name, path)
+            sync_files([draft, *sync])
+        draft.replace(path)
     except BaseException:
         with contextlib.suppress(OSError):
-            os.unlink(name)
+            draft.unlink()
         raise
 
 

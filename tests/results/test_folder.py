@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import stat
 
 import pytest
 
@@ -127,3 +128,12 @@ def test_what_a_done_run_promises_is_on_the_disk_before(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "fsync", note)
     folder.finish({"test": {}})
     assert {"spec.json", "log.jsonl", "best.pt"} < synced
+
+
+def test_files_have_the_permissions_that_the_user_gives_to_new_files(tmp_path):
+    before = os.umask(0o027)
+    try:
+        write_json(tmp_path / "result.json", {})
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "result.json").stat().st_mode) == 0o640
