@@ -12,7 +12,7 @@ import hashlib
 import math
 import os
 import shutil
-import tempfile
+import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -103,7 +103,9 @@ def store_folder(dataset: Dataset, split: Split) -> Path:
 def _build(folder: Path, dataset: Dataset, split: Split, progress: Progress | None) -> None:
     for abandoned in folder.parent.glob(f"{folder.name}.building-*"):
         shutil.rmtree(abandoned, ignore_errors=True)
-    building = Path(tempfile.mkdtemp(prefix=f"{folder.name}.building-", dir=folder.parent))
+    # Not by tempfile, whose folders nobody else may enter: users may share a cache.
+    building = folder.with_name(f"{folder.name}.building-{uuid.uuid4().hex}")
+    building.mkdir()
     try:
         size, channels = stored_size(dataset), dataset.facts.channels
         images = _allocate(building / "images.npy", (len(split), channels, size, size))
@@ -130,8 +132,9 @@ def _allocate(path: Path, shape: tuple[int, ...]) -> np.memmap[tuple[int, ...], 
     A full disk then raises here, where a write through the memory map would kill the process.
     """
     images = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
-    with path.open("r+b") as file:
-        os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    if hasattr(os, "posix_fallocate"):  # macOS has none
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
     return images
 
 
