@@ -16,13 +16,25 @@ import tempfile
 import time
 from pathlib import Path
 
+import psutil
+
 HERE = Path(__file__).parent
 
 
 def memory_mb(pid: int) -> float:
-    import psutil
-
     return psutil.Process(pid).memory_info().rss / 2**20
+
+
+def processes() -> list[psutil.Process]:
+    """Return the command and its workers."""
+    me = psutil.Process()
+    workers = [c for c in me.children() if "spawn_main" in " ".join(c.cmdline())]
+    return [me, *workers]
+
+
+def cpu_seconds(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return times.user + times.system
 
 
 class Watch:
@@ -30,12 +42,11 @@ class Watch:
 
     def __init__(self, runs: int) -> None:
         self.runs, self.done, self.training, self.first = runs, 0, 0.0, 0.0
+        self.cpu = self.wall = 0.0
         self.marks = {runs // 10, runs // 2, runs}
         self.failed: list[str] = []
 
     def __call__(self, job, event) -> None:
-        import psutil
-
         if event["event"] == "started" and not self.first:
             self.first = time.perf_counter()
         if event["event"] != "finished":
@@ -46,13 +57,13 @@ class Watch:
             self.failed.append(str(result))
             return
         self.training += result["timings"]["total_s"]
+        if self.done == 1:
+            self.cpu = -sum(map(cpu_seconds, processes()))
+        if self.done == self.runs:
+            self.wall = time.perf_counter() - self.first
+            self.cpu += sum(map(cpu_seconds, processes()))
         if self.done in self.marks:
-            workers = psutil.Process().children()
-            sizes = " ".join(
-                f"{memory_mb(child.pid):.1f}"
-                for child in workers
-                if "spawn_main" in " ".join(child.cmdline())
-            )
+            sizes = " ".join(f"{memory_mb(worker.pid):.1f}" for worker in processes()[1:])
             print(
                 f"{self.done:>6} runs   {time.perf_counter() - self.first:6.1f} s   "
                 f"command {memory_mb(os.getpid()):.1f} MB   workers {sizes} MB",
@@ -91,11 +102,13 @@ def measure(out: Path, runs: int, jobs: int, scratch: Path) -> None:
     todo = [Job(spec, spec.folder(out), scratch, "cpu", 1, None, store) for spec in plan.specs]
     watch = Watch(runs)
     LocalExecutor(Slots(("cpu",) * jobs), HParams()).run(todo, watch)
-    wall = time.perf_counter() - watch.first
-    overhead = (wall * jobs - watch.training) / runs
+    overhead = (watch.wall * jobs - watch.training) / runs
     print(
-        f"{runs} runs in {wall:.1f} s on {jobs} slots, {watch.training:.1f} s of it in training: "
+        f"{runs} runs in {watch.wall:.1f} s on {jobs} slots, {watch.training:.1f} s in training: "
         f"{overhead * 1000:.1f} ms of overhead each; {len(watch.failed)} failed"
+    )
+    print(
+        f"all processes together computed {watch.cpu / runs * 1000:.1f} ms a run, training included"
     )
 
 

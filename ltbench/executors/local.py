@@ -40,6 +40,8 @@ class LocalExecutor(Executor):
                 raise Stopped from None
             finally:
                 for slot in slots:
+                    slot.dismiss()
+                for slot in slots:
                     slot.end()
 
 

@@ -92,13 +92,18 @@ class Slot:
         if self._process is not None:
             self._process.terminate()
 
+    def dismiss(self) -> None:
+        """Have the worker end, at once if it has a job."""
+        if self._process is not None:
+            self.pipe.close()
+            if self.job is not None:
+                self._process.kill()
+
     def end(self) -> None:
-        """End the worker, at once if it has a job."""
+        """End the worker and wait until it is gone."""
         if self._process is None:
             return
-        self.pipe.close()
-        if self.job is not None:
-            self._process.kill()
+        self.dismiss()
         self._process.join()
         self._process.close()
         self._process = self._pipe = None
