@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from ltbench.report.content import Content, Leaderboard
+from ltbench.report.selection import typed_label
 from ltbench.results.record import clean
 
 _FIELDS = ("ltbench", "git", "python", "torch", "device", "threads", "platform")
@@ -51,8 +52,8 @@ def run_commands(board: Leaderboard) -> list[str]:
 def run_command(board: Leaderboard) -> str:
     """Return the command that makes the runs of a table that were not tuned."""
     words = ["ltbench", "run"]
-    for row in board.rows:
-        words += [] if row.tuned else ["--algo", row.label]
+    for label in dict.fromkeys(typed_label(row.label) for row in board.rows if not row.tuned):
+        words += ["--algo", label]
     return shlex.join([*words, *_setting(board, _seeds(board))])
 
 

@@ -17,6 +17,7 @@ from ltbench.results.record import clean
 
 _NONE = object()
 _TUNED = r" \(tuned: [^)]*\)$"
+_DIGITS = re.compile(r" #[0-9a-f]{1,6}(?= \(tuned: |$)")
 # Every data set has this option, so its default would only lengthen every name.
 _DEFAULTS = {"data_seed": 0}
 
@@ -101,9 +102,10 @@ def split_tables(runs: Runs) -> list[Table]:
     tables = []
     for protocol_hash, rows in runs.table.groupby("protocol_hash", sort=False):
         first = rows.iloc[0]
+        shared = runs.where((runs.table["protocol_hash"] == protocol_hash).to_numpy())
         tables.append(
             Table(
-                runs.where((runs.table["protocol_hash"] == protocol_hash).to_numpy()),
+                told_apart(shared),
                 str(protocol_hash),
                 names.loc[rows.index[0]],
                 first["title"],
@@ -112,6 +114,27 @@ def split_tables(runs: Runs) -> list[Table]:
             )
         )
     return sorted(tables, key=lambda table: (table.dataset, table.setting, table.protocol_hash))
+
+
+def told_apart(runs: Runs) -> Runs:
+    """Return the runs of one table with the first digits of the hash where a label is not enough.
+
+    Two methods of one label are another version of a plugin, an edited plugin file, or a default
+    that changed. They are never one row.
+    """
+    table = runs.table
+    ambiguous = table.groupby("label")["hash"].transform("nunique") > 1
+    if not ambiguous.any():
+        return runs
+    tuned = table["label"].str.extract(f"({_TUNED})")[0].fillna("")
+    plain = table["label"].str.replace(_TUNED, "", regex=True)
+    apart = plain + " #" + table["hash"].str[:6] + tuned
+    return Runs(table.assign(label=table["label"].where(~ambiguous, apart)), runs.scores)
+
+
+def typed_label(label: str) -> str:
+    """Return what a user types for a row: its label without the digits of :func:`told_apart`."""
+    return _DIGITS.sub("", label)
 
 
 def without_tuned(table: Table) -> Table:

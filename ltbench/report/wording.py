@@ -6,6 +6,7 @@ import math
 
 from ltbench.report.content import Content, ImageIntervals, Leaderboard, Row, Summary
 from ltbench.report.metrics import Metric
+from ltbench.report.selection import typed_label
 
 TUNED = (
     "tuned: the hyper-parameters in brackets, or the defaults, scored best on validation images "
@@ -161,6 +162,11 @@ def _gaps(board: Leaderboard) -> list[str]:
     unfinished = [f"{r.label} ({r.unfinished})" for r in board.rows if r.unfinished]
     if unfinished:
         notes.append(f"Not finished, and not counted: {', '.join(unfinished)}.")
+    if twice := [row.label for row in board.rows if typed_label(row.label) != row.label]:
+        notes.append(
+            f"Of one name but not the same method: {_listed(twice)}. A plugin has another version "
+            "or content, or a default changed; the digits begin the name of the runs' folder."
+        )
     if any(math.isnan(cell.mean) for row in board.rows for cell in row.cells.values()):
         notes.append(
             "—: missing (no run, or no image in that bucket); left out of every aggregate."

@@ -23,6 +23,7 @@ from ltbench.errors import UsageError
 from ltbench.report.content import build
 from ltbench.report.leaderboard import FORMATS, load_content, render
 from ltbench.report.metrics import choose_metrics, metric
+from ltbench.report.provenance import run_command
 from ltbench.report.selection import select_runs, split_tables
 from ltbench.results.frame import load_runs
 
@@ -359,3 +360,29 @@ def test_intervals_over_test_images_where_asked_for(tmp_path: Path) -> None:
         path.unlink()
     text = FORMATS["markdown"](load_content(tmp_path, resamples=100))
     assert "No bootstrap over test images: " in text
+
+
+def test_runs_of_one_label_that_are_not_the_same_method_are_not_one_row(tmp_path):
+    for version, digits in (("1.0", "a1b2c3d4e5f6"), ("1.1", "0123456789ab")):
+        for seed in range(2):
+            folder = write_run(tmp_path, algo="poly1", seed=seed, arrays=False)
+            for name in ("spec.json", "result.json"):
+                document = json.loads((folder / name).read_text())
+                document["hash"] = digits
+                if name == "spec.json":
+                    document["identity"]["plugins"] = {"poly1": version}
+                (folder / name).write_text(json.dumps(document))
+            target = folder.parents[1] / digits / folder.name
+            target.parent.mkdir(exist_ok=True)
+            folder.rename(target)
+    write_run(tmp_path, algo="erm", seed=0, arrays=False)
+    (board,) = load_content([tmp_path]).boards
+    assert {row.label: row.done for row in board.rows} == {
+        "poly1 #a1b2c3": 2,
+        "poly1 #012345": 2,
+        "erm": 1,
+    }
+    text = render(tmp_path, format="markdown")
+    assert "Of one name but not the same method: poly1 #" in text
+    assert run_command(board).count("poly1") == 1
+    assert "#" not in run_command(board)
