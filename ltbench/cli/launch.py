@@ -9,8 +9,9 @@ from typing import Any
 from ltbench.data.locations import data_folder
 from ltbench.data.store import store_folder
 from ltbench.errors import UsageError
-from ltbench.executors.base import Executor, Slots
+from ltbench.executors.base import Executor
 from ltbench.executors.machine import choose_precision, cores, make_slots
+from ltbench.executors.slots import Slots
 from ltbench.plugins.hparams import HParams
 from ltbench.plugins.manager import get_plugins
 from ltbench.plugins.names import Name, parse_name

@@ -26,9 +26,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from ltbench.executors.slots import Slots
 from ltbench.plugins import hparams as parameters
 from ltbench.training.job import Job
 
@@ -45,18 +45,6 @@ GRACE_S = 60.0
 
 class Stopped(Exception):
     """The sweep was stopped by the user; what was begun can be resumed."""
-
-
-@dataclass(frozen=True)
-class Slots:
-    """How runs share this machine.
-
-    Attributes:
-        devices: one entry per run that may be in progress at a time, for example two times
-            ``cpu``, or ``cuda:0`` and ``cuda:1``.
-    """
-
-    devices: tuple[str, ...]
 
 
 class Executor:

@@ -8,7 +8,7 @@ import psutil
 import torch
 
 from ltbench.errors import UsageError
-from ltbench.executors.base import Slots
+from ltbench.executors.slots import Slots
 
 WORKER_BYTES = 2 << 30  # a worker with a small model needs about a third of this
 

@@ -14,10 +14,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ltbench.errors import UsageError
-from ltbench.executors.base import Executor, Observe, Slots, Stopped
+from ltbench.executors.base import Executor, Observe, Stopped
 from ltbench.executors.burial import bury
+from ltbench.executors.cluster import choose_cluster_device
 from ltbench.executors.ray_cluster import connect, nodes_see, room, this_node
 from ltbench.executors.signals import Interrupts
+from ltbench.executors.slots import Slots
 from ltbench.executors.waiting import Waiting
 from ltbench.plugins import hparams as parameters
 from ltbench.plugins.hparams import hparam
@@ -62,10 +64,7 @@ class RayExecutor(Executor):
     def choose_device(cls, asked: str, hparams: parameters.HParams) -> str:
         """Return the device that the tasks compute on: a GPU if they take one."""
         assert isinstance(hparams, RayParameters)
-        device = ("cuda" if hparams.gpus else "cpu") if asked == "auto" else asked
-        if device.startswith("cuda") and not hparams.gpus:
-            raise UsageError(f"--device {asked}: write --executor 'ray[gpus=1]' to ask for a GPU")
-        return device
+        return choose_cluster_device(asked, "ray", hparams.gpus)
 
     def run(self, jobs: Sequence[Job], observe: Observe) -> None:
         """Carry out the jobs, the longest first, wherever the cluster has room.

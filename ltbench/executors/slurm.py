@@ -15,8 +15,10 @@ from typing import Any
 
 from ltbench.errors import UsageError
 from ltbench.executors import slurm_queue
-from ltbench.executors.base import Executor, Observe, Slots, Stopped
+from ltbench.executors.base import Executor, Observe, Stopped
 from ltbench.executors.burial import bury
+from ltbench.executors.cluster import choose_cluster_device
+from ltbench.executors.slots import Slots
 from ltbench.executors.waiting import Waiting
 from ltbench.plugins import hparams as parameters
 from ltbench.plugins.hparams import hparam
@@ -67,10 +69,7 @@ class SlurmExecutor(Executor):
     def choose_device(cls, asked: str, hparams: parameters.HParams) -> str:
         """Return the device that the jobs compute on: a GPU if they ask for one."""
         assert isinstance(hparams, SlurmParameters)
-        device = ("cuda" if hparams.gpus else "cpu") if asked == "auto" else asked
-        if device.startswith("cuda") and not hparams.gpus:
-            raise UsageError(f"--device {asked}: write --executor 'slurm[gpus=1]' to ask for a GPU")
-        return device
+        return choose_cluster_device(asked, "slurm", hparams.gpus)
 
     def run(self, jobs: Sequence[Job], observe: Observe) -> None:
         """Submit the jobs, longest first, and collect them as they finish.

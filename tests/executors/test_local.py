@@ -15,8 +15,8 @@ import psutil
 import pytest
 
 from ltbench.executors import slot as slots
-from ltbench.executors.base import Slots
 from ltbench.executors.local import LocalExecutor
+from ltbench.executors.slots import Slots
 from ltbench.plugins.hparams import HParams
 from ltbench.results.claim import find_owner
 from ltbench.results.folder import RunFolder

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import shutil
 import subprocess
 import sys
-import time
-from pathlib import Path
 
 import pytest
+from cluster_sweeps import finish, results, run_here, start, wait_for
 
 ray = pytest.importorskip("ray", reason="the extra 'ray' is not installed")
 
 from ray.cluster_utils import Cluster  # noqa: E402
 
-BASE = ("--dataset", "tiny-mlt", "--precision", "fp32", "--no-leaderboard")
 SLOW = ("--algo", "misbehave[how=slow]", "--protocol", "long", "--steps", "60", "--seeds", "4")
 
 
@@ -32,42 +29,10 @@ def two_nodes():
         cluster.shutdown()
 
 
-def start(out, *args, executor=()):
-    command = [sys.executable, "-m", "ltbench", "run", *args, *BASE, "--out", str(out), *executor]
-    return subprocess.Popen(
-        command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=os.environ
-    )
-
-
-def finish(process):
-    out, _ = process.communicate(timeout=400)
-    return process.returncode, out
-
-
-def results(out):
-    found = {}
-    for path in sorted(Path(out).rglob("result.json")):
-        result = json.loads(path.read_text())
-        log = [json.loads(line) for line in (path.parent / "log.jsonl").read_text().splitlines()]
-        for record in log:
-            record.pop("seconds")
-        kept = {key: result[key] for key in ("test", "val", "confusion", "selection")}
-        found[str(path.parent.relative_to(out))] = {**kept, "log": log}
-    return found
-
-
-def wait_for(condition, seconds=200):
-    end = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.2)
-    return found
-
-
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory):
     out = tmp_path_factory.mktemp("here")
-    code, text = finish(start(out, *SLOW, executor=("--jobs", "2")))
+    code, text = run_here(out, *SLOW)
     assert code == 0, text
     return results(out)
 
@@ -75,7 +40,7 @@ def uninterrupted(tmp_path_factory):
 def test_the_loss_of_a_node_costs_no_run(uninterrupted, tmp_path):
     with two_nodes() as (cluster, second):
         executor = ("--executor", "ray", "--ray-address", cluster.address)
-        sweep = start(tmp_path, *SLOW, executor=executor)
+        sweep = start(tmp_path, *SLOW, *executor)
         wait_for(lambda: len(list(tmp_path.rglob("latest.pt"))) > 1)  # one on each node
         cluster.remove_node(second, allow_graceful=False)
         code, text = finish(sweep)
@@ -97,7 +62,7 @@ def test_results_come_home_from_a_node_that_does_not_see_the_folder(tmp_path):
             wait_for(lambda: len(cluster_nodes(cluster.address)) > 1)
             args = ("--algo", "erm,misbehave[how=raise]", "--seeds", "3")
             executor = ("--executor", f"ray[address={cluster.address}]")
-            code, text = finish(start(out, *args, executor=executor))
+            code, text = finish(start(out, *args, *executor))
         finally:
             node.terminate()
             node.wait(60)
@@ -105,7 +70,7 @@ def test_results_come_home_from_a_node_that_does_not_see_the_folder(tmp_path):
     assert len(results(out)) == 3
     assert len(list(out.rglob("error.json"))) == 3
     assert len(list(out.rglob("best.pt"))) == 3
-    code, text = finish(start(tmp_path / "here", "--algo", "erm", "--seeds", "3"))
+    code, text = run_here(tmp_path / "here", "--algo", "erm", "--seeds", "3")
     assert results(out) == results(tmp_path / "here")
 
 
@@ -132,8 +97,6 @@ def cluster_nodes(address):
 
 
 def test_a_cluster_that_is_not_there_is_named(tmp_path):
-    code, text = finish(
-        start(tmp_path, "--algo", "erm", executor=("--executor", "ray[address=127.0.0.1:1]"))
-    )
+    code, text = finish(start(tmp_path, "--algo", "erm", "--executor", "ray[address=127.0.0.1:1]"))
     assert code == 2, text
     assert "no Ray cluster answers there" in text

@@ -5,18 +5,15 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
-import time
-from pathlib import Path
 
 import pytest
+from cluster_sweeps import finish, results, run_here, start, wait_for
 from slurm_cluster import cluster, why_not
 
 pytest.importorskip("submitit", reason="the extra 'slurm' is not installed")
 pytestmark = pytest.mark.skipif(why_not() is not None, reason=f"no SLURM here: {why_not()}")
 
 SLOW = ("--algo", "misbehave[how=slow]", "--protocol", "long", "--steps", "120", "--seeds", "1")
-BASE = ("--dataset", "tiny-mlt", "--precision", "fp32", "--no-leaderboard")
 
 
 @pytest.fixture(scope="module")
@@ -26,43 +23,15 @@ def slurm(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def uninterrupted(slurm, tmp_path_factory):
+def uninterrupted(tmp_path_factory):
     out = tmp_path_factory.mktemp("here")
-    code, text = run(slurm, *command(out, *SLOW, options=""))
+    code, text = run_here(out, *SLOW)
     assert code == 0, text
     return results(out)
 
 
-def command(out, *args, options="memory=2,poll=0.5"):
-    executor = ("--executor", f"slurm[{options}]") if options else ("--jobs", "1")
-    return [sys.executable, "-m", "ltbench", "run", *args, *BASE, *executor, "--out", str(out)]
-
-
-def finish(process):
-    out, _ = process.communicate(timeout=400)
-    return process.returncode, out
-
-
-def start(environment, *command):
-    return subprocess.Popen(
-        command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    )
-
-
-def run(environment, *command):
-    return finish(start(environment, *command))
-
-
-def results(out):
-    found = {}
-    for path in sorted(Path(out).rglob("result.json")):
-        result = json.loads(path.read_text())
-        log = [json.loads(line) for line in (path.parent / "log.jsonl").read_text().splitlines()]
-        for record in log:
-            record.pop("seconds")
-        kept = {key: result[key] for key in ("test", "val", "confusion", "selection")}
-        found[str(path.parent.relative_to(out))] = {**kept, "log": log}
-    return found
+def on(cluster, out, *args, options="memory=2,poll=0.5"):
+    return start(out, *args, "--executor", f"slurm[{options}]", environment=cluster)
 
 
 def queue(environment, *fields):
@@ -71,20 +40,12 @@ def queue(environment, *fields):
     return [line.split() for line in answer.stdout.splitlines()]
 
 
-def wait_for(condition, seconds=200):
-    end = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.2)
-    return found
-
-
 def test_an_array_gives_what_this_machine_gives(slurm, tmp_path):
     args = ("--algo", "erm,misbehave[how=raise]", "--seeds", "2")
-    code, text = run(slurm, *command(tmp_path / "slurm", *args))
+    code, text = finish(on(slurm, tmp_path / "slurm", *args))
     assert code == 1, text  # two of the four runs fail, as they are told
     assert "told to raise" in text
-    run(slurm, *command(tmp_path / "here", *args, options=""))
+    run_here(tmp_path / "here", *args)
     assert results(tmp_path / "slurm") == results(tmp_path / "here")
     assert len(results(tmp_path / "slurm")) == 2
     assert not list((tmp_path / "slurm").rglob("claim*"))
@@ -92,7 +53,7 @@ def test_an_array_gives_what_this_machine_gives(slurm, tmp_path):
 
 def test_a_preempted_run_is_requeued_and_its_result_is_the_same(slurm, uninterrupted, tmp_path):
     options = "partition=low,memory=2,poll=0.5"
-    waits = start(slurm, *command(tmp_path / "slurm", *SLOW, options=options))
+    waits = on(slurm, tmp_path / "slurm", *SLOW, options=options)
     wait_for(lambda: list((tmp_path / "slurm").rglob("latest.pt")))
     urgent = ["sbatch", "--partition=high", "--exclusive", "--output=/dev/null", "--wrap=sleep 3"]
     subprocess.run(urgent, env=slurm, check=True, capture_output=True)
@@ -104,7 +65,7 @@ def test_a_preempted_run_is_requeued_and_its_result_is_the_same(slurm, uninterru
 
 
 def test_a_run_whose_time_is_up_is_requeued_with_its_checkpoint(slurm, uninterrupted, tmp_path):
-    waits = start(slurm, *command(tmp_path / "slurm", *SLOW))
+    waits = on(slurm, tmp_path / "slurm", *SLOW)
     wait_for(lambda: list((tmp_path / "slurm").rglob("latest.pt")))
     ((number,),) = queue(slurm, "%A")
     # The signal that SLURM sends ahead of the time limit.
@@ -117,17 +78,17 @@ def test_a_run_whose_time_is_up_is_requeued_with_its_checkpoint(slurm, uninterru
 
 
 def test_a_job_that_dies_is_tried_once_more_and_then_recorded(slurm, tmp_path):
-    code, text = run(slurm, *command(tmp_path, "--algo", "misbehave[how=die]", "--seeds", "1"))
+    code, text = finish(on(slurm, tmp_path, "--algo", "misbehave[how=die]", "--seeds", "1"))
     assert code == 1, text
     (error,) = tmp_path.rglob("error.json")
     assert "SLURM job" in json.loads(error.read_text())["error"]
 
 
 def test_a_later_command_finds_the_jobs_of_one_that_was_killed(slurm, tmp_path):
-    first = start(slurm, *command(tmp_path, *SLOW))
+    first = on(slurm, tmp_path, *SLOW)
     wait_for(lambda: list(tmp_path.rglob("latest.pt")))
     first.kill()
-    code, text = run(slurm, *command(tmp_path, *SLOW))
+    code, text = finish(on(slurm, tmp_path, *SLOW))
     assert code == 0, text
     assert len(results(tmp_path)) == 1
     assert len({path.name for path in (tmp_path / ".slurm").iterdir() if path.is_dir()}) == 1
@@ -135,6 +96,6 @@ def test_a_later_command_finds_the_jobs_of_one_that_was_killed(slurm, tmp_path):
 
 def test_a_partition_that_is_not_there_is_an_error_of_use(slurm, tmp_path):
     args = ("--algo", "erm", "--seeds", "2")
-    code, text = run(slurm, *command(tmp_path, *args, options="partition=nope"))
+    code, text = finish(on(slurm, tmp_path, *args, options="partition=nope"))
     assert code == 2, text
     assert "invalid partition" in text.lower()
