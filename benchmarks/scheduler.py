@@ -87,8 +87,8 @@ def main() -> None:
 def measure(out: Path, runs: int, jobs: int, scratch: Path) -> None:
     """Pass the runs through the executor."""
     from ltbench.data.store import open_store, store_folder
-    from ltbench.executors.slots import Slots
     from ltbench.executors.local import LocalExecutor
+    from ltbench.executors.slots import Slots
     from ltbench.plugins.hparams import HParams
     from ltbench.training.job import Job
     from ltbench.training.plan import Request, plan_runs

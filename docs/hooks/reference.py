@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
 import inspect
 import json
@@ -62,10 +63,12 @@ def pages() -> dict[str, str]:
 
 
 def commands() -> click.Group:
-    """Return the whole command line, as ``ltbench`` itself builds it."""
+    """Return the whole command line, as ``ltbench`` itself builds it, without plugins' commands."""
+    own = copy.copy(program.cli)
+    own.commands = {}
     for name in program.COMMANDS:
-        importlib.import_module(f"ltbench.cli.{name}").ltbench_commands(program.cli)
-    return program.cli
+        importlib.import_module(f"ltbench.cli.{name}").ltbench_commands(own)
+    return own
 
 
 def entries(kinds: str) -> list[Entry]:

@@ -83,7 +83,6 @@ def nodes_see(out: Path) -> bool:
         UsageError: a node has another version of ltbench, or none.
     """
     import ray
-    from ray.exceptions import RayError
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     from ltbench.executors.ray_task import look_around
@@ -94,13 +93,7 @@ def nodes_see(out: Path) -> bool:
             if node["Alive"]:
                 there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
                 answers.append(look_around.options(scheduling_strategy=there).remote(marker.name))
-        try:
-            seen = ray.get(answers, timeout=LOOK_SECONDS)
-        except RayError as error:
-            cause = str(error).strip().splitlines()[-1]
-            raise UsageError(
-                f"--executor ray: a node cannot run ltbench ({cause}); install it on every node"
-            ) from error
+        seen = [answer for reference in answers if (answer := _answer(reference)) is not None]
     versions = {version for version, _ in seen}
     if versions != {ltbench.__version__}:
         there = ", ".join(sorted(versions))
@@ -109,6 +102,23 @@ def nodes_see(out: Path) -> bool:
             f"{ltbench.__version__}; install the same version everywhere"
         )
     return all(visible for _, visible in seen)
+
+
+def _answer(reference: Any) -> tuple[str, bool] | None:
+    """Return what a node says; ``None`` if it has gone, which Ray may notice late."""
+    import ray
+    from ray.exceptions import NodeDiedError, RayError, TaskUnschedulableError
+
+    try:
+        answer: tuple[str, bool] = ray.get(reference, timeout=LOOK_SECONDS)
+    except (NodeDiedError, TaskUnschedulableError):
+        return None
+    except RayError as error:
+        cause = str(error).strip().splitlines()[-1]
+        raise UsageError(
+            f"--executor ray: a node cannot run ltbench ({cause}); install it on every node"
+        ) from error
+    return answer
 
 
 def this_node() -> Any:

@@ -121,14 +121,19 @@ def format_value(value: Any) -> str:
     if isinstance(value, float):
         return repr(value)
     text = str(value)
-    if isinstance(value, str) and (parse_value(text) != text or not _is_plain(text)):
+    if isinstance(value, str) and not _is_plain(text):
         return json.dumps(text, ensure_ascii=False)
     return text
 
 
 def _is_plain(text: str) -> bool:
+    """Return whether a text means itself without quotes."""
     try:
-        return len(_split(text, ",")) == 1 and len(_split(text, "+")) == 1
+        return (
+            parse_value(text) == text
+            and len(_split(text, ",")) == 1
+            and len(_split(text, "+")) == 1
+        )
     except UsageError:
         return False
 
