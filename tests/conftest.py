@@ -26,3 +26,8 @@ os.environ["PYTHONPATH"] = os.pathsep.join(
 def _own_folders(tmp_path_factory: pytest.TempPathFactory) -> None:
     os.environ["LTBENCH_CACHE"] = str(tmp_path_factory.mktemp("cache"))
     os.environ["LTBENCH_DATA"] = str(tmp_path_factory.mktemp("data"))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the tests that wait for clusters, so that they do not come alone at the end."""
+    items.sort(key=lambda item: item.path.parent.name != "executors")

@@ -6,6 +6,7 @@ nodes see.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -85,7 +86,9 @@ class SlurmExecutor(Executor):
                 time.sleep(self.hparams.poll)
                 sweep.collect()
         except KeyboardInterrupt:
-            sweep.stop()
+            self.say("stopping: jobs write their checkpoints and end; Ctrl-C again does not wait")
+            with contextlib.suppress(KeyboardInterrupt):
+                sweep.stop()
             raise Stopped from None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 
@@ -47,6 +48,19 @@ def test_the_loss_of_a_node_costs_no_run(uninterrupted, tmp_path):
     assert code == 0, text
     assert results(tmp_path) == uninterrupted
     assert not [path for path in tmp_path.rglob("*") if path.name.startswith(("claim", ".ray"))]
+
+
+def test_ctrl_c_has_the_tasks_write_checkpoints(uninterrupted, tmp_path):
+    stopped = start(tmp_path, *SLOW, "--executor", "ray")  # which starts Ray itself
+    wait_for(lambda: len(list(tmp_path.rglob("latest.pt"))) > 1)
+    stopped.send_signal(signal.SIGINT)
+    code, text = finish(stopped)
+    assert code == 130, text
+    assert "type the same command to go on" in text
+    assert not list(tmp_path.rglob("claim*"))
+    code, text = finish(start(tmp_path, *SLOW, "--executor", "ray"))
+    assert code == 0, text
+    assert results(tmp_path) == uninterrupted
 
 
 @pytest.mark.skipif(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 
 import pytest
@@ -84,6 +85,20 @@ def test_a_run_whose_time_is_up_is_requeued_with_its_checkpoint(slurm, uninterru
     code, text = finish(waits)
     assert code == 0, text
     assert results(tmp_path / "slurm") == uninterrupted
+
+
+def test_ctrl_c_cancels_the_jobs_after_a_checkpoint(slurm, uninterrupted, tmp_path):
+    stopped = on(slurm, tmp_path, *SLOW)
+    wait_for(lambda: list(tmp_path.rglob("latest.pt")))
+    stopped.send_signal(signal.SIGINT)
+    code, text = finish(stopped)
+    assert code == 130, text
+    assert "type the same command to go on" in text
+    assert not queue(slurm, "%T")
+    assert not list(tmp_path.rglob("claim*"))
+    code, text = finish(on(slurm, tmp_path, *SLOW))
+    assert code == 0, text
+    assert results(tmp_path) == uninterrupted
 
 
 def test_a_job_that_dies_is_tried_once_more_and_then_recorded(slurm, tmp_path):

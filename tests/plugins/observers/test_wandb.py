@@ -151,7 +151,7 @@ def test_a_server_that_does_not_answer_holds_nothing_up(attempt, monkeypatch):
     monkeypatch.setenv("WANDB_API_KEY", "a" * 40)
     monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
     for what in ("GRAPHQL", "FILE_STREAM", "FILE_TRANSFER"):  # the test's end waits for all of them
-        monkeypatch.setenv(f"WANDB_X_{what}_RETRY_MAX", "1")
+        monkeypatch.setenv(f"WANDB_X_{what}_RETRY_MAX", "10")
         monkeypatch.setenv(f"WANDB_X_{what}_RETRY_WAIT_MAX_SECONDS", "1")
     wandb.teardown()
     monkeypatch.setattr(wandb, "login", lambda **_: True)  # which asks the server for seconds
