@@ -36,6 +36,7 @@ from ltbench.data.catalogue import open_dataset
 from ltbench.evaluation.evaluator import compute_metrics
 from ltbench.models.weights import load_weights
 from ltbench.plugins.names import Name
+from ltbench.results.protocol import SELECTION
 from ltbench.testing import (
     SmallBackbone,
     SmallDataset,
@@ -44,7 +45,6 @@ from ltbench.testing import (
     train_info,
 )
 from ltbench.testing.small_run import check_same, plan_small, run_small
-from ltbench.training.protocol import SELECTION
 
 Patch = pytest.MonkeyPatch
 

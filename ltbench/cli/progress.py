@@ -15,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from ltbench import hookimpl
 from ltbench.plugins.hparams import HParams, hparam
 from ltbench.plugins.observer import Observer
-from ltbench.training.spec import RunSpec
+from ltbench.results.run import RunSpec
 
 
 class Count:

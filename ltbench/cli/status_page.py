@@ -149,7 +149,7 @@ def _standing(run: RunState) -> str:
 
 
 def _metric(run: RunState) -> str:
-    from ltbench.training.protocol import SELECTION
+    from ltbench.results.protocol import SELECTION
 
     return SELECTION.get(run.select, "")
 

@@ -22,12 +22,12 @@ from ltbench.executors.base import Executor, Stopped
 from ltbench.executors.observation import Observation
 from ltbench.plugins.manager import get_plugins
 from ltbench.results.folder import RunFolder
+from ltbench.results.run import RunSpec
 from ltbench.sweeps.estimate import Estimator, wall_seconds
 from ltbench.sweeps.record import PlannedRun, write_record
 from ltbench.sweeps.steps import total_steps
 from ltbench.training.job import Job
 from ltbench.training.plan import Plan, Request
-from ltbench.training.spec import RunSpec
 
 
 class SweepStopped(LtbenchError):

@@ -17,12 +17,12 @@ from ltbench.errors import UsageError
 from ltbench.plugins.dataset import Dataset
 from ltbench.plugins.manager import get_plugins
 from ltbench.plugins.names import Name
+from ltbench.results.run import RunSpec, describe_tuning
 from ltbench.sweeps.estimate import TUNING, read_estimator
 from ltbench.sweeps.search import Space
-from ltbench.sweeps.studies import Budget, Question, Study, Trial, describe_budget, tuned_spec
+from ltbench.sweeps.studies import Budget, Question, Study, Trial, tuned_spec
 from ltbench.sweeps.study_files import find_study, open_study
 from ltbench.training.plan import Plan, Settle, plan_runs
-from ltbench.training.spec import RunSpec
 
 
 class Tuning:
@@ -160,7 +160,7 @@ def show(study: Study) -> str:
                      colalign=("right", "right", "left", "left"))  # fmt: skip
     what = f"{study.question.algo} on {study.question.spec.dataset.name}"
     return (
-        f"{what}, {describe_budget(study.tuned())}; scores are the validation's, in %\n\n{table}\n"
+        f"{what}, {describe_tuning(study.tuned())}; scores are the validation's, in %\n\n{table}\n"
     )
 
 

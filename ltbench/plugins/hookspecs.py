@@ -21,7 +21,7 @@ import pluggy
 if TYPE_CHECKING:
     import click
 
-    from ltbench.training.spec import RunSpec
+    from ltbench.results.run import RunSpec
 
 VERSION = 1
 """Version of the hook specifications."""

@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from ltbench.results.run import method_label, method_of
+
 Status = Literal["done", "failed", "diverged", "unfinished", "unreadable"]
 
 FORMAT = 1
@@ -30,6 +32,7 @@ class RunRecord:
         path: the run's folder.
         status: ``done`` where ``result.json`` exists, else ``failed`` or ``diverged`` (with
             ``reason``), ``unfinished``, or ``unreadable`` (with ``reason``).
+        method: the algorithm with its stages and what differs from the defaults, as typed.
         tuned: how its hyper-parameters were searched for (``search``, ``trials``, ``seed``,
             ``metric``, ``fixed``); empty where they were not.
         test: the chosen model's test metrics; accuracies and F1 in 0…1; without what is missing.
@@ -42,6 +45,7 @@ class RunRecord:
     protocol_hash: str = ""
     seed: int = -1
     label: str = ""
+    method: str = ""
     algorithm: str = ""
     hparams: dict[str, Any] = field(default_factory=dict)
     stages: tuple[str, ...] = ()
@@ -95,7 +99,6 @@ def parse_record(
         "hash": _name(spec, "hash", "spec.json"),
         "protocol_hash": _name(spec, "protocol_hash", "spec.json"),
         "seed": seed,
-        "label": _name(spec, "label", "spec.json"),
         "algorithm": _name(algorithm, "name", "spec.json"),
         "hparams": dict(_mapping(algorithm, "hparams", "spec.json")),
         "stages": tuple(
@@ -110,6 +113,9 @@ def parse_record(
         "title": clean(str(data.get("title", ""))) if isinstance(data, dict) else "",
         "tuned": _budget(identity.get("tuned")),
     }
+    _name(spec, "label", "spec.json")
+    common["method"] = clean(method_of(spec, common["tuned"]))
+    common["label"] = clean(method_label(common["method"], common["tuned"]))
     if result is not None:
         return RunRecord(status="done", **common, **_outcome(spec, result))
     if error is not None:

@@ -12,8 +12,8 @@ from ltbench.plugins.names import Name
 from ltbench.plugins.split import Split
 from ltbench.results.documents import read_json
 from ltbench.results.record import UnreadableRun, clean
+from ltbench.results.run import RunSpec, canonical_hash
 from ltbench.training.plan import Plan
-from ltbench.training.spec import RunSpec, canonical_hash
 from ltbench.training.used import check_used
 
 

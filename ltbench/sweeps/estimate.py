@@ -9,8 +9,8 @@ from pathlib import Path
 
 from ltbench.results.index import read_runs
 from ltbench.results.record import RunRecord, numbers
+from ltbench.results.run import RunSpec
 from ltbench.sweeps.steps import total_steps
-from ltbench.training.spec import RunSpec
 
 TUNING = ".tuning"
 """Folder, below that of the runs, of the runs that tuning makes."""

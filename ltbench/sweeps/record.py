@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from ltbench.results.folder import write_bytes
-from ltbench.training.spec import canonical_hash
+from ltbench.results.run import canonical_hash
 
 SWEEPS = ".sweeps"
 FORMAT = 1

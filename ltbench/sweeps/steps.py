@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ltbench.plugins.manager import get_plugins
 from ltbench.plugins.stage import Stage
-from ltbench.training.spec import RunSpec
+from ltbench.results.run import RunSpec
 
 
 def total_steps(spec: RunSpec) -> int:

@@ -12,13 +12,12 @@ from ltbench.plugins.names import Name
 from ltbench.results.documents import read_json
 from ltbench.results.folder import RunFolder, write_json
 from ltbench.results.record import UnreadableRun
+from ltbench.results.run import RunSpec, canonical_hash
 from ltbench.sweeps.search import Point, Space
 from ltbench.training.plan import with_algorithm
-from ltbench.training.spec import RunSpec, canonical_hash
 
 STUDIES = ".studies"
 FORMAT = 1
-_LONGEST_LABEL = 190
 Status = Literal["waiting", "done", "failed", "diverged"]
 
 
@@ -225,24 +224,7 @@ class Study:
 def tuned_spec(study: Study) -> RunSpec:
     """Return the run with the best hyper-parameters of a study, marked as tuned."""
     assert study.best is not None
-    spec, words = study.spec(study.best), f" ({describe_budget(study.tuned())})"
-    label = spec.label
-    if len(label) + len(words) > _LONGEST_LABEL:  # reports cut what is longer, and the words go
-        label = f"{label[: _LONGEST_LABEL - len(words) - 1]}…"
-    return replace(spec, label=label + words, tuned=study.tuned())
-
-
-def describe_budget(tuned: dict[str, Any]) -> str:
-    """Return a budget in a few words, different ones for different budgets.
-
-    No comma stands in it, because commas part the names of algorithms.
-    """
-    kind = "" if tuned["search"] == "random" else f"{tuned['search']} "
-    text = f"tuned: {tuned['trials']} {kind}trials"
-    if tuned["seed"]:
-        text += f" at seed {tuned['seed']}"
-    fixed = " ".join(key.rpartition(".")[2] for key in tuned.get("fixed", {}))
-    return f"{text}; fixed {fixed}" if fixed else text
+    return replace(study.spec(study.best), tuned=study.tuned())
 
 
 def _outcome(trial: Trial, root: Path, metric: str, failures: bool) -> Trial:

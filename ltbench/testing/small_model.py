@@ -13,9 +13,9 @@ from ltbench.plugins.batch import Batch, TrainInfo
 from ltbench.plugins.manager import get_plugins
 from ltbench.plugins.names import parse_name
 from ltbench.plugins.stage import Stage
+from ltbench.results.protocol import Protocol
 from ltbench.testing.small_data import COUNTS, SIZE
 from ltbench.training.loop import optimizer_maker
-from ltbench.training.protocol import Protocol
 
 
 class SmallBackbone(Backbone):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from ltbench.training.spec import RunSpec
+from ltbench.results.run import RunSpec
 
 
 @dataclass(frozen=True)

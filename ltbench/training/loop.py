@@ -23,8 +23,8 @@ from ltbench.plugins.batch import Batch
 from ltbench.plugins.facts import Facts
 from ltbench.plugins.split import Split
 from ltbench.results.folder import RunFolder
+from ltbench.results.protocol import Protocol
 from ltbench.training.checkpoint import Best, Checkpoint, clone_state, save_checkpoint
-from ltbench.training.protocol import Protocol
 from ltbench.training.seeding import derive_seed, seed_torch
 
 Report = Callable[[Mapping[str, Any]], None]

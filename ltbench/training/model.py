@@ -15,8 +15,8 @@ from ltbench.plugins.facts import Facts
 from ltbench.plugins.manager import get_plugins
 from ltbench.plugins.split import Split
 from ltbench.plugins.stage import Stage
+from ltbench.results.run import RunSpec
 from ltbench.training.seeding import seed_torch
-from ltbench.training.spec import RunSpec
 from ltbench.training.used import check_used
 
 

@@ -19,8 +19,8 @@ from ltbench.plugins.manager import get_plugins
 from ltbench.plugins.names import Name, parse_chains, parse_names
 from ltbench.plugins.registry import Entry
 from ltbench.plugins.split import Split
-from ltbench.training.protocol import Protocol, epochs_to_steps, protocol_settings
-from ltbench.training.spec import BackboneSpec, Component, RunSpec
+from ltbench.results.protocol import Protocol, epochs_to_steps, protocol_settings
+from ltbench.results.run import BackboneSpec, Component, RunSpec
 from ltbench.training.used import used_plugins
 
 
@@ -142,7 +142,7 @@ def _spec(request: Request, setting: _Setting, chain: list[Name], seed: int) -> 
         backbone=setting.backbone,
         precision=request.precision,
         seed=seed,
-        label="",
+        method="",
         data=setting.data,
     )
     return with_algorithm(blank, chain)
@@ -173,7 +173,7 @@ def with_algorithm(spec: RunSpec, chain: Sequence[Name]) -> RunSpec:
         spec,
         algorithm=components[0],
         stages=tuple(components[1:]),
-        label="+".join(_label(n.name, h) for n, h in zip(chain, resolved, strict=True)),
+        method="+".join(_typed(n.name, h) for n, h in zip(chain, resolved, strict=True)),
         plugins=used_plugins(used, spec.backbone.name),
     )
 
@@ -232,5 +232,5 @@ def _protocol(request: Request, facts: Facts, split: Split) -> tuple[Protocol, B
     return protocol, BackboneSpec(backbone, pretrained, weights)
 
 
-def _label(name: str, hparams: HParams) -> str:
+def _typed(name: str, hparams: HParams) -> str:
     return str(Name(name, hparams.changed()))

@@ -10,7 +10,7 @@ from ltbench.plugins.hparams import HParams
 from ltbench.plugins.manager import get_plugins
 from ltbench.plugins.names import parse_name
 from ltbench.plugins.registry import Entry
-from ltbench.training.spec import Component, RunSpec
+from ltbench.results.run import Component, RunSpec
 
 OWN = "ltbench"
 

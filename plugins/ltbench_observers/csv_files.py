@@ -14,7 +14,7 @@ from ltbench.plugins.hparams import HParams, hparam
 from ltbench.results.folder import write_bytes
 from ltbench.results.index import read_runs
 from ltbench.results.record import RunRecord
-from ltbench.training.spec import RunSpec
+from ltbench.results.run import RunSpec
 from ltbench_observers.history import History, Point
 from ltbench_observers.tracker import Tracker
 from ltbench_observers.values import scalars

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ltbench.plugins.hparams import HParams, hparam
-from ltbench.training.spec import RunSpec
+from ltbench.results.run import RunSpec
 from ltbench_observers.extras import require
 from ltbench_observers.history import History, Point
 from ltbench_observers.tracker import Tracker

@@ -8,7 +8,7 @@ from typing import Any
 
 from ltbench import hookimpl
 from ltbench.plugins.observer import Observer
-from ltbench.training.spec import RunSpec
+from ltbench.results.run import RunSpec
 from ltbench_observers.history import History
 
 

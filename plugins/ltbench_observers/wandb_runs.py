@@ -10,7 +10,7 @@ from typing import Any
 from ltbench import hookimpl
 from ltbench.errors import LtbenchError, UsageError
 from ltbench.plugins.hparams import HParams, hparam
-from ltbench.training.spec import RunSpec
+from ltbench.results.run import RunSpec
 from ltbench_observers.apart import Apart
 from ltbench_observers.extras import require
 from ltbench_observers.history import History, Point

@@ -21,9 +21,9 @@ from ltbench.cli.run import run
 from ltbench.executors.observation import Observation
 from ltbench.plugins.manager import Plugins, get_plugins
 from ltbench.plugins.observer import make_observer
+from ltbench.results.protocol import Protocol
+from ltbench.results.run import BackboneSpec, Component, RunSpec
 from ltbench.training.job import Job
-from ltbench.training.protocol import Protocol
-from ltbench.training.spec import BackboneSpec, Component, RunSpec
 
 if "run" not in cli.commands:
     cli.add_command(run)

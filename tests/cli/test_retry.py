@@ -15,7 +15,7 @@ from click.testing import CliRunner
 
 from ltbench.cli.retry import retry
 from ltbench.errors import LtbenchError, UsageError
-from ltbench.training.spec import RunSpec
+from ltbench.results.run import RunSpec
 
 ON_TINY = ("--dataset", "tiny-mlt", "--precision", "fp32", "--seeds", "1", "--jobs", "1", "-q",
            "--no-leaderboard")  # fmt: skip

@@ -10,9 +10,9 @@ import pytest
 from ltbench.api import Algorithm, PluginError
 from ltbench.plugins.manager import get_plugins
 from ltbench.plugins.registry import Entry
+from ltbench.results.run import Component
 from ltbench.testing import plan_small, register_small_data
 from ltbench.testing.small_model import SmallBackbone
-from ltbench.training.spec import Component
 from ltbench.training.used import check_used, used_plugins
 
 SMALL = ("datasets", Component("small-mlt", {}))

@@ -6,17 +6,17 @@ from dataclasses import replace
 
 import pytest
 
+from ltbench.results.protocol import Protocol
 from ltbench.results.record import RunRecord
+from ltbench.results.run import BackboneSpec, Component, RunSpec
 from ltbench.sweeps.estimate import Estimator, wall_seconds
-from ltbench.training.protocol import Protocol
-from ltbench.training.spec import BackboneSpec, Component, RunSpec
 
 
 def spec(algo: str = "erm", *stages: str, steps: int = 100, batch: int = 8, data: str = "d"):
     return RunSpec(
         algorithm=Component(algo), stages=tuple(map(Component, stages)), dataset=Component(data),
         split="", protocol=Protocol(steps=steps, batch_per_domain=batch),
-        backbone=BackboneSpec("net"), precision="fp32", seed=0, label=algo,
+        backbone=BackboneSpec("net"), precision="fp32", seed=0, method=algo,
     )  # fmt: skip
 
 

@@ -13,10 +13,10 @@ from ltbench.errors import UsageError
 from ltbench.results.folder import RunFolder
 from ltbench.results.index import read_runs
 from ltbench.results.record import clean
-from ltbench.sweeps.studies import Budget, Question, Study, describe_budget, tuned_spec
+from ltbench.results.run import RunSpec, describe_tuning
+from ltbench.sweeps.studies import Budget, Question, Study, tuned_spec
 from ltbench.sweeps.study_files import find_study, open_study
 from ltbench.training.plan import Request, plan_runs
-from ltbench.training.spec import RunSpec
 
 METRIC = "macro_f1_average"
 
@@ -204,7 +204,7 @@ def test_the_best_is_found_again_and_its_runs_carry_the_budget(tmp_path):
 
 def test_a_long_label_keeps_the_words_for_its_budget(tmp_path):
     study = carry_out(open_study(tmp_path, question("boda+posthoc-la+mislas"), Budget(), 1))
-    long = replace(study.question.spec, label="x" * 300)
+    long = replace(study.question.spec, method="x" * 300)
     study.spec = lambda _: long
     label = tuned_spec(study).label
     assert label.endswith("x… (tuned: 16 trials)")
@@ -279,7 +279,7 @@ def test_the_last_model_gives_nothing_to_tune_by(tmp_path):
 def test_different_budgets_have_different_words():
     budget = {"search": "random", "trials": 16, "seed": 0, "metric": "f1"}
     texts = [
-        describe_budget(budget | more)
+        describe_tuning(budget | more)
         for more in (
             {},
             {"search": "bayes"},

@@ -33,7 +33,7 @@ COPIES = 0.1  # of the held-out images may occur in training, by the nature of t
 @POINTS.add("facts", "Its facts are complete and fit each other", KIND)
 def check_facts(subject: Subject) -> None:
     """Check names, thresholds, sizes and protocols."""
-    from ltbench.training.protocol import Protocol, epochs_to_steps, protocol_settings
+    from ltbench.results.protocol import Protocol, epochs_to_steps, protocol_settings
 
     facts = _facts(subject)
     name = subject.text

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from ltbench.plugins.manager import Plugins
 from ltbench.plugins.observer import Observer
-from ltbench.training.protocol import Protocol
-from ltbench.training.spec import BackboneSpec, Component, RunSpec
+from ltbench.results.protocol import Protocol
+from ltbench.results.run import BackboneSpec, Component, RunSpec
 
 
 def make_spec(seed: int = 0, stages: tuple[str, ...] = ()) -> RunSpec:
@@ -21,7 +21,7 @@ def make_spec(seed: int = 0, stages: tuple[str, ...] = ()) -> RunSpec:
         backbone=BackboneSpec("digits-cnn"),
         precision="fp32",
         seed=seed,
-        label="+".join(["boda[weight=0.5]", *stages]),
+        method="+".join(["boda[weight=0.5]", *stages]),
         data={"title": "Squares"},
     )
 

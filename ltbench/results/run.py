@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
-from ltbench.training.protocol import Protocol
+from ltbench.results.protocol import Protocol
 
 FORMAT = 1
+_LONGEST_LABEL = 190
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,8 @@ class RunSpec:
         plugins: versions of the distributions, other than ltbench, whose plugins the run uses;
             for a plugin that is a file its name and the hash of its content.
         seed: the run's seed.
-        label: the algorithm as a row of a table names it.
+        method: the algorithm with its stages and the hyper-parameters that are not the defaults,
+            as a user types it: ``boda[weight=0.5]+crt``.
         data: title, names, shot thresholds and counts of the data set, for reports.
         tuned: how its hyper-parameters were searched for, if they were: ``search``, ``trials``,
             ``seed`` and ``metric``. A score that was tuned for is not one that was not.
@@ -66,7 +69,7 @@ class RunSpec:
     backbone: BackboneSpec
     precision: str
     seed: int
-    label: str
+    method: str
     plugins: dict[str, str] = field(default_factory=dict)
     data: dict[str, Any] = field(default_factory=dict)
     tuned: dict[str, Any] | None = None
@@ -75,6 +78,11 @@ class RunSpec:
     def algo(self) -> str:
         """The algorithm with its stages, for example ``boda+crt``."""
         return "+".join([self.algorithm.name, *(stage.name for stage in self.stages)])
+
+    @property
+    def label(self) -> str:
+        """The method as people read it, with the budget of its tuning if it was tuned."""
+        return method_label(self.method, self.tuned)
 
     def setting(self) -> dict[str, Any]:
         """Return the part of the identity that all rows of a table share."""
@@ -115,6 +123,7 @@ class RunSpec:
             "hash": self.hash,
             "protocol_hash": canonical_hash(self.setting()),
             "seed": self.seed,
+            "method": self.method,
             "label": self.label,
             "identity": self.identity(),
             "data": self.data,
@@ -141,9 +150,52 @@ class RunSpec:
             plugins=identity.get("plugins", {}),
             tuned=identity.get("tuned"),
             seed=spec["seed"],
-            label=spec["label"],
+            method=method_of(spec, identity.get("tuned")),
             data=spec["data"],
         )
+
+
+def method_label(method: str, tuned: Mapping[str, Any] | None, variant: str = "") -> str:
+    """Return how a table names a method.
+
+    Args:
+        method: the algorithm with its stages, as typed.
+        tuned: how its hyper-parameters were searched for, if they were.
+        variant: first digits of the hash, where several methods of one name must be told apart.
+    """
+    apart = f" #{variant}" if variant else ""
+    if not tuned:
+        return f"{method}{apart}"
+    words = f"{apart} ({describe_tuning(tuned)})"
+    if len(method) + len(words) > _LONGEST_LABEL:  # what is longer is cut, and the words go
+        method = f"{method[: _LONGEST_LABEL - len(words) - 1]}…"
+    return method + words
+
+
+def describe_tuning(tuned: Mapping[str, Any]) -> str:
+    """Return the budget of a search in a few words, different ones for different budgets.
+
+    No comma stands in it, because commas part the names of algorithms.
+    """
+    search, trials, seed = (tuned.get(key) for key in ("search", "trials", "seed"))
+    kind = "" if search == "random" else f"{search} "
+    text = f"tuned: {trials} {kind}trials"
+    if seed:
+        text += f" at seed {seed}"
+    fixed = " ".join(key.rpartition(".")[2] for key in tuned.get("fixed", {}))
+    return f"{text}; fixed {fixed}" if fixed else text
+
+
+def method_of(spec: Mapping[str, Any], tuned: Mapping[str, Any] | None) -> str:
+    """Return the method that ``spec.json`` names.
+
+    Files written before there was a ``method`` have it within the label, before the words that
+    :func:`method_label` makes of the same ``tuned``.
+    """
+    if "method" in spec:
+        return str(spec["method"])
+    label = str(spec["label"])
+    return label.removesuffix(f" ({describe_tuning(tuned)})") if tuned else label
 
 
 def canonical_hash(value: Any) -> str:

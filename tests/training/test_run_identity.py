@@ -5,8 +5,8 @@ import json
 import pytest
 
 from ltbench.errors import UsageError
-from ltbench.training.protocol import Protocol
-from ltbench.training.spec import RunSpec, canonical_hash
+from ltbench.results.protocol import Protocol
+from ltbench.results.run import RunSpec, canonical_hash
 
 
 def test_a_spec_survives_its_json(make_job):
