@@ -22,6 +22,16 @@ os.environ["PYTHONPATH"] = os.pathsep.join(
 )
 
 
+try:
+    from hypothesis import settings
+except ImportError:  # the environment of the documents has none
+    pass
+else:
+    # A machine with other work is slow, not wrong.
+    settings.register_profile("patient", settings(), deadline=None)
+    settings.load_profile("patient")
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _own_folders(tmp_path_factory: pytest.TempPathFactory) -> None:
     os.environ["LTBENCH_CACHE"] = str(tmp_path_factory.mktemp("cache"))

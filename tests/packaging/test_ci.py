@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import importlib.util
 import json
 import os
@@ -27,6 +28,14 @@ REPORT = {
         "docs": {"test": [{"output": "built\n"}, {"output": "3 passed in 0.01s\n"}]},
     }
 }
+
+
+def test_what_tox_runs_on_other_pythons_is_there():
+    tox = configparser.RawConfigParser()
+    tox.read(CHECKOUT / "tox.ini")
+    paths = tox["testenv"]["part"].split()
+    assert len(paths) >= 5
+    assert [path for path in paths if not (CHECKOUT / path).exists()] == []
 
 
 def test_the_end_lists_what_was_skipped_and_how_the_tests_ended():
