@@ -7,7 +7,7 @@ from dataclasses import asdict
 import pandas as pd
 
 from ltbench.report.content import Content, Leaderboard, Summary, long_scores
-from ltbench.report.images import images_section
+from ltbench.report.image_intervals import images_section
 from ltbench.report.metrics import Metric
 from ltbench.report.sections import Column, Columns, Section, fixed, probability, section
 from ltbench.report.wording import content_notes, summary_notes

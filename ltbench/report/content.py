@@ -13,7 +13,7 @@ from ltbench.report.metrics import DECLARED_METRICS, Metric, choose_metrics
 from ltbench.report.selection import Table, split_tables
 from ltbench.results.frame import Runs
 from ltbench.stats.across import AcrossDatasets, across_datasets
-from ltbench.stats.leaderboard import Analysis, analyse
+from ltbench.stats.claims import Analysis, analyse
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class Row:
 
 @dataclass(frozen=True)
 class ImageIntervals:
-    """Intervals over test images; see :func:`ltbench.stats.images.image_bootstrap`.
+    """Intervals over test images; see :func:`ltbench.stats.image_bootstrap.image_bootstrap`.
 
     Attributes:
         frame: its result; empty where no run has predictions.

@@ -69,7 +69,9 @@ def load_content(
     content = build(chosen, metrics=metrics, reference=reference, unreadable=unreadable)
     if not resamples:
         return content
-    from ltbench.report.images import bootstrap_images  # reads large files, only where asked for
+    from ltbench.report.image_intervals import (
+        bootstrap_images,  # reads large files, only where asked for
+    )
 
     boards = [replace(b, images=bootstrap_images(b, resamples)) for b in content.boards]
     return replace(content, boards=tuple(boards))

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from ltbench.plugins.measure import parse_measures
 from ltbench.results.run import method_label, method_of
 
 Status = Literal["done", "failed", "diverged", "unfinished", "unreadable"]
@@ -35,6 +36,8 @@ class RunRecord:
         method: the algorithm with its stages and what differs from the defaults, as typed.
         tuned: how its hyper-parameters were searched for (``search``, ``trials``, ``seed``,
             ``metric``, ``fixed``); empty where they were not.
+        metrics: what the run's metrics declare (``better``, ``unit``, ``head``, ``words``), by the
+            base names of their values.
         test: the chosen model's test metrics; accuracies and F1 in 0…1; without what is missing.
     """
 
@@ -57,6 +60,7 @@ class RunRecord:
     precision: str = ""
     title: str = ""
     tuned: dict[str, Any] = field(default_factory=dict)
+    metrics: dict[str, dict[str, str]] = field(default_factory=dict)
     test: dict[str, float] = field(default_factory=dict)
     environment: dict[str, Any] = field(default_factory=dict)
     seconds: float = math.nan
@@ -161,6 +165,7 @@ def _outcome(spec: Mapping[str, Any], result: Mapping[str, Any]) -> dict[str, An
     environment = result.get("environment")
     return {
         "test": numbers(_mapping(result, "test", "result.json")),
+        "metrics": parse_measures(result.get("metrics")),
         "environment": environment if isinstance(environment, dict) else {},
         "seconds": timings.get("total_s", math.nan),
         "parameters": sizes.get("parameters", math.nan),

@@ -25,6 +25,7 @@ from ltbench.evaluation.evaluator import (
     compute_domain_metrics,
     compute_metrics,
 )
+from ltbench.evaluation.measures import declared_measures
 from ltbench.evaluation.metrics import confusion_matrix
 from ltbench.plugins.algorithm import Algorithm
 from ltbench.plugins.blame import blamed
@@ -204,6 +205,7 @@ def _train_and_test(
         "seed": spec.seed,
         "label": spec.label,
         **tested,
+        "metrics": declared_measures(tested["test"]),
         "val": best.val,
         "selection": {
             "metric": spec.protocol.selection_metric,

@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from ltbench.errors import UsageError
+from ltbench.evaluation.classification import f1, recall
 from ltbench.report.figures.style import (
     GRADIENT,
     PAGE_WIDTH,
@@ -23,7 +24,6 @@ from ltbench.report.figures.style import (
 )
 from ltbench.report.selection import Table, done
 from ltbench.results.documents import read_confusion, read_data_facts
-from ltbench.stats.classification import f1, recall
 from ltbench.stats.groups import FloatArray
 
 SCORES = {"macro_f1": f1, "accuracy": recall}

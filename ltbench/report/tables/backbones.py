@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ltbench.errors import DataError, UsageError
+from ltbench.evaluation.classification import accuracy, confusion_matrix, weighted_f1
 from ltbench.report.content import Cell
 from ltbench.report.grid import cell_text
 from ltbench.report.metrics import metric
@@ -19,7 +20,6 @@ from ltbench.report.sections import Columns, Section, section
 from ltbench.report.selection import dataset_names, done
 from ltbench.results.documents import Arrays, read_data_facts, read_predictions
 from ltbench.results.frame import Runs
-from ltbench.stats.classification import accuracy, confusion_matrix, weighted_f1
 from ltbench.stats.intervals import half_width
 
 SUBSETS = ("balanced", "long-tailed", "head", "middle", "tail")

@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 
 from ltbench.errors import DataError
+from ltbench.evaluation.classification import Counts
 from ltbench.report.content import ImageIntervals, Leaderboard
 from ltbench.report.metrics import metric
 from ltbench.report.sections import Columns, Section, fixed, section
 from ltbench.report.wording import images_notes
 from ltbench.results.documents import Arrays, read_predictions
-from ltbench.stats.classification import Counts
-from ltbench.stats.images import image_bootstrap
+from ltbench.stats.image_bootstrap import image_bootstrap
 
 
 def bootstrap_images(board: Leaderboard, resamples: int) -> ImageIntervals:
