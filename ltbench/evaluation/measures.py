@@ -14,5 +14,5 @@ def declared_measures(names: Iterable[str]) -> dict[str, dict[str, str]]:
     measures: dict[str, Measure] = {}
     for entry in get_plugins()["metrics"]:
         measures |= entry.measures
-    bases = {find_base(name, measures) for name in names}
-    return {base: asdict(measures[base]) for base in sorted(bases - {None}) if base is not None}
+    bases = {base for name in names if (base := find_base(name, measures))}
+    return {base: asdict(measures[base]) for base in sorted(bases)}
