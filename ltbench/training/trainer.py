@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from ltbench.evaluation.cost import multiply_adds, parameter_count
+from ltbench.evaluation.measures import declared_measures
 from ltbench.plugins.algorithm import Algorithm
 from ltbench.training.checkpoint import Best, Checkpoint, save_checkpoint
 from ltbench.training.context import RunContext
@@ -49,6 +50,7 @@ def train_and_test(context: RunContext, checkpoint: Checkpoint) -> dict[str, Any
         "seed": spec.seed,
         "label": spec.label,
         **tested,
+        "metrics": declared_measures(tested["test"]),
         "val": best.val,
         "selection": {
             "metric": spec.protocol.selection_metric,
