@@ -20,7 +20,7 @@ from synthetic_runs import write_run
 
 from ltbench.results.claim import acquire
 from ltbench.results.index import INDEX_NAME
-from ltbench.sweeps.record import PlannedRun, write_record
+from ltbench.session.record import PlannedRun, write_record
 
 REPEATS = 5
 SEEDS = 25

@@ -35,6 +35,7 @@ class RunRecord:
         method: the algorithm with its stages and what differs from the defaults, as typed.
         tuned: how its hyper-parameters were searched for (``search``, ``trials``, ``seed``,
             ``metric``, ``fixed``); empty where they were not.
+        weights: SHA-256 of the local checkpoint that it started from, if it did from any.
         test: the chosen model's test metrics; accuracies and F1 in 0…1; without what is missing.
     """
 
@@ -54,6 +55,7 @@ class RunRecord:
     protocol: dict[str, Any] = field(default_factory=dict)
     backbone: str = ""
     pretrained: bool = False
+    weights: str = ""
     precision: str = ""
     title: str = ""
     tuned: dict[str, Any] = field(default_factory=dict)
@@ -109,6 +111,7 @@ def parse_record(
         "protocol": dict(_mapping(identity, "protocol", "spec.json")),
         "backbone": _name(backbone, "name", "spec.json"),
         "pretrained": backbone.get("pretrained") is True,
+        "weights": clean(str(backbone.get("weights") or "")),
         "precision": clean(str(identity.get("precision", ""))),
         "title": clean(str(data.get("title", ""))) if isinstance(data, dict) else "",
         "tuned": _budget(identity.get("tuned")),

@@ -6,7 +6,7 @@ import json
 import os
 import time
 
-from ltbench.sweeps.record import PlannedRun, write_record
+from ltbench.session.record import PlannedRun, write_record
 
 
 def planned(count: int) -> list[PlannedRun]:

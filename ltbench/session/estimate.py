@@ -10,10 +10,8 @@ from pathlib import Path
 from ltbench.results.index import read_runs
 from ltbench.results.record import RunRecord, numbers
 from ltbench.results.run import RunSpec
-from ltbench.sweeps.steps import total_steps
-
-TUNING = ".tuning"
-"""Folder, below that of the runs, of the runs that tuning makes."""
+from ltbench.results.sweeps import TUNING
+from ltbench.training.steps import stage_steps
 
 Key = tuple[str, ...]
 
@@ -55,7 +53,7 @@ class Estimator:
         if same is not None:
             return same * protocol.steps * protocol.batch_per_domain
         near = self._rates.get(place)
-        return None if near is None else near * total_steps(spec) * protocol.batch_per_domain
+        return None if near is None else near * sum(stage_steps(spec)) * protocol.batch_per_domain
 
     def costs(self, specs: Sequence[RunSpec]) -> list[float]:
         """Return a cost for each run, by which the longest can go first.
@@ -63,7 +61,7 @@ class Estimator:
         It is the estimate; a run without one is given the seconds that its steps and images take at
         the pace of the others, or just their product where there is no estimate at all.
         """
-        work = [float(total_steps(spec) * spec.protocol.batch_per_domain) for spec in specs]
+        work = [float(sum(stage_steps(spec)) * spec.protocol.batch_per_domain) for spec in specs]
         known = [self.seconds(spec) for spec in specs]
         paces = [s / w for s, w in zip(known, work, strict=True) if s is not None and w]
         pace = statistics.median(paces) if paces else 1.0
