@@ -11,9 +11,8 @@ from ltbench.models.weights import file_sha256
 from ltbench.plugins.dataset import Dataset
 from ltbench.plugins.names import Name
 from ltbench.plugins.split import Split
-from ltbench.results.documents import read_json
-from ltbench.results.record import UnreadableRun, clean
 from ltbench.results.run import RunSpec, canonical_hash
+from ltbench.results.untrusted import UnreadableRun, clean, read_json
 from ltbench.session.plan import Plan
 from ltbench.training.plugin_versions import check_plugin_versions
 

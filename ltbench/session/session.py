@@ -33,16 +33,15 @@ from ltbench.plugins.manager import get_plugins
 from ltbench.plugins.names import Name, parse_name
 from ltbench.plugins.resolve import resolve
 from ltbench.results.folder import RunFolder
-from ltbench.results.json_files import read_json
 from ltbench.results.protocol import protocol_settings
-from ltbench.results.record import UnreadableRun
 from ltbench.results.run import RunSpec
 from ltbench.results.states import read_states
+from ltbench.results.sweeps import PlannedRun, write_record
+from ltbench.results.untrusted import UnreadableRun, read_json
 from ltbench.session.estimate import Estimator, read_estimator
 from ltbench.session.observers import choose_watchers
 from ltbench.session.plan import Plan, Request, plan_runs
 from ltbench.session.prepare import check_backbones, check_writable, decode_images
-from ltbench.session.record import PlannedRun, write_record
 from ltbench.training.job import Job
 from ltbench.training.steps import stage_steps
 
@@ -52,7 +51,7 @@ class SweepRun:
     """One run of a sweep and how it stands.
 
     Attributes:
-        state: as :data:`ltbench.results.states.State`, or ``interrupted`` where the sweep was
+        state: as in :data:`ltbench.results.states.STATUSES`, or ``interrupted`` where the sweep was
             stopped.
         reason: why it failed or diverged.
         estimate: seconds that it may take, or ``None`` where it is done or nothing is known.
@@ -179,7 +178,7 @@ class Session:
         for spec in plan.specs:
             folder = spec.folder(plan.out)
             known = states.get(os.path.abspath(folder))
-            state, reason = (known.state, known.reason) if known else ("waiting", "")
+            state, reason = (known.status, known.reason) if known else ("waiting", "")
             seconds = None if state == "done" else self.estimator.seconds(spec)
             runs.append(SweepRun(spec, folder, state, reason, seconds))
         return runs
@@ -254,15 +253,7 @@ class Session:
     def _record(self, plan: Plan, slots: Slots) -> None:
         """Leave word of what this sweep sets out to do; the runs go on without it too."""
         runs = [
-            PlannedRun(
-                str(spec.folder(Path())),
-                spec.label,
-                spec.dataset.name,
-                spec.algo,
-                spec.seed,
-                sum(stage_steps(spec)),
-                self.estimator.seconds(spec),
-            )
+            PlannedRun(spec, sum(stage_steps(spec)), self.estimator.seconds(spec))
             for spec in plan.specs
         ]
         try:

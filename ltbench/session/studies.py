@@ -8,10 +8,9 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from ltbench.results.documents import read_json
 from ltbench.results.folder import RunFolder, write_json
-from ltbench.results.record import UnreadableRun
 from ltbench.results.run import RunSpec
+from ltbench.results.untrusted import UnreadableRun, read_json
 from ltbench.session.plan import PlannedMethod, with_algorithm
 from ltbench.session.search import Point, Space
 

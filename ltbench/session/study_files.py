@@ -15,9 +15,8 @@ from pathlib import Path
 from typing import get_args
 
 from ltbench.errors import UsageError
-from ltbench.results.documents import read_json
-from ltbench.results.record import UnreadableRun
 from ltbench.results.sweeps import TUNING
+from ltbench.results.untrusted import UnreadableRun, read_json
 from ltbench.session.plan import PlannedMethod
 from ltbench.session.studies import FORMAT, STUDIES, Budget, Status, Study, Trial
 
