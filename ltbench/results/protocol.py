@@ -22,6 +22,9 @@ SELECTION = {"f1": "macro_f1_average", "accuracy": "accuracy_average", "last": "
 """What is highest at the model that each choice of ``select`` takes: a validation metric, or the
 step itself, so that the last model is taken and no validation images are needed."""
 
+EPOCHS = {"epochs": "steps", "eval_epochs": "eval_every"}
+"""What a data set's protocol may give in epochs, and the setting that it stands for."""
+
 
 def setting(default: Any, *, option: str = "", later: bool = False, **bounds: Any) -> Any:
     """Declare a setting of which :func:`~ltbench.plugins.hparams.hparam` cannot say all.
@@ -128,7 +131,7 @@ class ProtocolSetting:
         Raises:
             UsageError: it has another type or is out of bounds.
         """
-        return check_value(value, self.kind, self.bounds, f"{self.option} {value}")
+        return check_value(value, self.kind, self.bounds, str(value))
 
     @property
     def off(self) -> str:
@@ -211,7 +214,7 @@ def epochs_to_steps(settings: Mapping[str, object], images: int, domains: int) -
     left = dict(settings)
     per_domain = left.get("batch_per_domain", protocol_settings()["batch_per_domain"].default)
     an_epoch = max(1, math.ceil(images / (int(str(per_domain)) * domains)))
-    for epochs, steps in (("epochs", "steps"), ("eval_epochs", "eval_every")):
+    for epochs, steps in EPOCHS.items():
         if epochs in left:
             number = int(str(left.pop(epochs)))
             left.setdefault(steps, number * an_epoch)
