@@ -5,6 +5,7 @@ Each group has a heading of its own in ``--help``. That of the protocol is made 
 
 from __future__ import annotations
 
+import functools
 import re
 import shlex
 import sys
@@ -91,97 +92,43 @@ def group(heading: str, *options: Decorator) -> Decorator:
 
 
 def _setting_option(setting: ProtocolSetting) -> Decorator:
+    text = f"{setting.bounds.help[:1].upper()}{setting.bounds.help[1:]}."
     if setting.kind is bool:
         names = f"{setting.option}/{setting.off}"
-        return click.option(names, setting.name, default=None, help=_sentence(setting))
+        return click.option(names, setting.name, default=None, help=text)
     choices = setting.bounds.choices
     kind = click.Choice(choices) if choices else SettingValue(setting)
-    return click.option(setting.option, setting.name, type=kind, help=_sentence(setting))
+    return click.option(setting.option, setting.name, type=kind, help=text)
 
 
-def _sentence(setting: ProtocolSetting) -> str:
-    return f"{setting.bounds.help[:1].upper()}{setting.bounds.help[1:]}."
+_shown = functools.partial(click.option, show_default=True)
+_names = functools.partial(click.option, multiple=True, metavar="NAMES")
 
 
 PROTOCOL = "Protocol, by default the data set's own"
 FOLDERS = "Folders"
 WHERE = "Where"
+_FOLDER = click.Path(path_type=Path, file_okay=False)
+_FROM_ONE = click.IntRange(min=1)
 
-WEIGHTS = click.option(
+weights_option = click.option(
     "--weights",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
     help="Local checkpoint that the backbone starts from.",
 )
-OUT = click.option(
-    "--out",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path("runs"),
-    show_default=True,
-    help="Folder of the runs.",
-)
-DATA_DIR = click.option(
+data_dir_option = click.option(
     "--data-dir",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=_FOLDER,
     help="Folder of the data sets.  [default: LTBENCH_DATA or the user's data folder]",
 )
-
-
-def what_options(*more: Decorator) -> Decorator:
-    """Return a decorator that adds ``--algo``, ``--dataset`` and what else says what to run."""
-    return group(
-        "What",
-        click.option(
-            "--algo",
-            "algos",
-            multiple=True,
-            required=True,
-            metavar="NAMES",
-            help="Algorithms, comma-separated or repeated: erm, brl[alpha=1], boda+crt.",
-        ),
-        click.option(
-            "--dataset",
-            "datasets",
-            multiple=True,
-            required=True,
-            metavar="NAMES",
-            help="Data sets, comma-separated or repeated.",
-        ),
-        *more,
-    )
-
-
-protocol_options = group(
-    PROTOCOL,
-    click.option("--protocol", metavar="NAME", help="One of the data set's protocols."),
-    click.option("--backbone", metavar="NAME", help="digits-cnn, or any model of timm."),
-    click.option(
-        "--pretrained/--no-pretrained",
-        default=None,
-        help="Start from the weights that timm names, or from scratch.",
-    ),
-    WEIGHTS,
-    click.option(
-        "--precision",
-        type=click.Choice(["auto", "fp32", "bf16"]),
-        default="auto",
-        show_default=True,
-        help="Number format of the network's arithmetic; auto is bf16 where it is native.",
-    ),
-    *map(_setting_option, protocol_settings().values()),
-)
-
 where_options = group(
     WHERE,
-    click.option(
-        "--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N, mps."
-    ),
-    click.option(
-        "--jobs", type=click.IntRange(min=1), help="Runs at a time.  [default: one a core or GPU]"
-    ),
+    _shown("--device", default="auto", help="auto, cpu, cuda, cuda:N, mps."),
+    click.option("--jobs", type=_FROM_ONE, help="Runs at a time.  [default: one a core or GPU]"),
     click.option(
         "--jobs-per-device",
-        type=click.IntRange(min=1),
+        type=_FROM_ONE,
         help="Runs that share a GPU, for small models; all CPU cores are one device.",
     ),
     click.option(
@@ -190,10 +137,9 @@ where_options = group(
         metavar="TIME",
         help="Stop a run after so long, at a checkpoint, and count it as failed: 90, 10m, 2h.",
     ),
-    click.option(
+    _shown(
         "--executor",
         default="local",
-        show_default=True,
         metavar="NAME",
         help="Where runs are carried out: local, ray[gpus=0.5], slurm[partition=gpu,gpus=1].",
     ),
@@ -203,6 +149,48 @@ where_options = group(
         help="Carry the runs out on this Ray cluster; short for --executor ray[address=…].",
     ),
 )
+protocol_options = group(
+    PROTOCOL,
+    click.option("--protocol", metavar="NAME", help="One of the data set's protocols."),
+    click.option("--backbone", metavar="NAME", help="digits-cnn, or any model of timm."),
+    click.option(
+        "--pretrained/--no-pretrained",
+        default=None,
+        help="Start from the weights that timm names, or from scratch.",
+    ),
+    weights_option,
+    _shown(
+        "--precision",
+        type=click.Choice(["auto", "fp32", "bf16"]),
+        default="auto",
+        help="Number format of the network's arithmetic; auto is bf16 where it is native.",
+    ),
+    *map(_setting_option, protocol_settings().values()),
+)
+
+
+def sweep_options(*more: Decorator) -> Decorator:
+    """Return a decorator that adds what ``run`` and ``tune`` share.
+
+    Args:
+        more: what else says what to run.
+    """
+    what = group(
+        "What",
+        _names(
+            "--algo",
+            "algos",
+            required=True,
+            help="Algorithms, comma-separated or repeated: erm, brl[alpha=1], boda+crt.",
+        ),
+        _names(
+            "--dataset", "datasets", required=True, help="Data sets, comma-separated or repeated."
+        ),
+        *more,
+    )
+    out = _shown("--out", type=_FOLDER, default=Path("runs"), help="Folder of the runs.")
+    folders = group(FOLDERS, out, data_dir_option)
+    return lambda command: what(protocol_options(where_options(folders(command))))
 
 
 def output_options(dry_run: str, as_json: str, *more: Decorator) -> Decorator:
@@ -213,16 +201,13 @@ def output_options(dry_run: str, as_json: str, *more: Decorator) -> Decorator:
         as_json: what ``--json`` prints.
         more: options of this command alone.
     """
+    observer = (
+        "Who is told what happens, comma-separated or repeated: csv, tensorboard, "
+        "wandb[project=moths].  [default: bars in a terminal, else lines]"
+    )
     return group(
         "Progress and output",
-        click.option(
-            "--observer",
-            "observers",
-            multiple=True,
-            metavar="NAMES",
-            help="Who is told what happens, comma-separated or repeated: csv, tensorboard, "
-            "wandb[project=moths].  [default: bars in a terminal, else lines]",
-        ),
+        _names("--observer", "observers", help=observer),
         click.option("--dry-run", is_flag=True, help=f"Print {dry_run} and stop."),
         *more,
         click.option("--quiet", "-q", is_flag=True, help="No progress."),

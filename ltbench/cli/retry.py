@@ -12,13 +12,13 @@ import click
 
 from ltbench import hookimpl
 from ltbench.cli.options import (
-    DATA_DIR,
     FOLDERS,
-    WEIGHTS,
     GroupedCommand,
+    data_dir_option,
     group,
     open_session,
     output_options,
+    weights_option,
     where_options,
 )
 from ltbench.cli.output import runs_argument
@@ -43,10 +43,10 @@ AGAIN = ("failed", "diverged", "broken-off")
     click.option(
         "--dataset", multiple=True, help="Only these data sets, comma-separated or repeated."
     ),
-    WEIGHTS,
+    weights_option,
 )
 @where_options
-@group(FOLDERS, DATA_DIR)
+@group(FOLDERS, data_dir_option)
 @output_options("the runs", "one JSON object about the runs")
 @click.pass_context
 def retry(ctx: click.Context, /, runs: tuple[Path, ...], **options: Any) -> None:

@@ -9,20 +9,14 @@ import click
 
 from ltbench import hookimpl
 from ltbench.cli.options import (
-    DATA_DIR,
-    FOLDERS,
-    OUT,
     PROTOCOL,
     GroupedCommand,
-    group,
     open_session,
     output_options,
     parse_seeds,
-    protocol_options,
     setting_words,
+    sweep_options,
     values,
-    what_options,
-    where_options,
 )
 from ltbench.cli.sweep_argument import has_own, load_file
 
@@ -36,7 +30,7 @@ from ltbench.cli.sweep_argument import has_own, load_file
     type=click.Path(path_type=Path),
     metavar="[FILE]",
 )
-@what_options(
+@sweep_options(
     click.option(
         "--seeds",
         default="5",
@@ -52,9 +46,6 @@ from ltbench.cli.sweep_argument import has_own, load_file
         help="Hyper-parameters that are not typed: the defaults, or the best that tuning found.",
     ),
 )
-@protocol_options
-@where_options
-@group(FOLDERS, OUT, DATA_DIR)
 @output_options(
     "the runs",
     "one JSON object about the runs",

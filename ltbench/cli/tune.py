@@ -9,24 +9,18 @@ import click
 
 from ltbench import hookimpl
 from ltbench.cli.options import (
-    DATA_DIR,
-    FOLDERS,
-    OUT,
     PROTOCOL,
     GroupedCommand,
-    group,
     open_session,
     output_options,
-    protocol_options,
     setting_words,
+    sweep_options,
     values,
-    what_options,
-    where_options,
 )
 
 
 @click.command(cls=GroupedCommand)
-@what_options(
+@sweep_options(
     click.option(
         "--trials",
         type=click.IntRange(min=1),
@@ -49,9 +43,6 @@ from ltbench.cli.options import (
         help="Seed of the search and of its runs.",
     ),
 )
-@protocol_options
-@where_options
-@group(FOLDERS, OUT, DATA_DIR)
 @output_options("the runs that come next", "the studies as one JSON array")
 @click.pass_context
 def tune(ctx: click.Context, /, **options: Any) -> None:

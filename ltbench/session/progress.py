@@ -56,7 +56,7 @@ class Lines(Observer):
         """Say how much is done already."""
         self.count = Count(len(runs), done)
         if done:
-            _print(f"{done} of {len(runs)} runs are done already")
+            to_stderr(f"{done} of {len(runs)} runs are done already")
 
     @hookimpl
     def ltbench_run_evaluated(self, run: RunSpec, record: Mapping[str, Any]) -> None:
@@ -64,14 +64,14 @@ class Lines(Observer):
         now = time.monotonic()
         if now - self.last > self.hparams.every:
             self.last = now
-            _print(f"        {_name(run)}: {_standing(run, record)}")
+            to_stderr(f"        {_name(run)}: {_standing(run, record)}")
 
     @hookimpl
     def ltbench_run_finished(self, run: RunSpec, result: Mapping[str, Any]) -> None:
         """Say how a run ended."""
         self.count.done += 1
         text = f"[{self.count.done}/{self.count.runs}] {_name(run)}: {_outcome(result)}"
-        _print(f"{text}, {self.count.eta()} left")
+        to_stderr(f"{text}, {self.count.eta()} left")
 
 
 class Bars(Observer):
@@ -144,7 +144,8 @@ def decoding_bar(dataset: str) -> Iterator[Callable[[int, int], None]]:
         yield lambda done, total: progress.update(task, completed=done, total=total)
 
 
-def _print(line: str) -> None:
+def to_stderr(line: str) -> None:
+    """Print a line on standard error at once."""
     print(line, file=sys.stderr, flush=True)
 
 

@@ -42,6 +42,7 @@ from ltbench.session.estimate import Estimator, read_estimator
 from ltbench.session.observers import choose_watchers
 from ltbench.session.plan import Plan, Request, plan_runs
 from ltbench.session.prepare import check_backbones, check_writable, decode_images
+from ltbench.session.progress import to_stderr
 from ltbench.training.job import Job
 from ltbench.training.steps import stage_steps
 
@@ -117,12 +118,12 @@ class Session:
         timeout: float | None = None,
         observers: Sequence[str] = (),
         quiet: bool = False,
-        say: Callable[[str], None] | None = None,
+        say: Callable[[str], None] = to_stderr,
         command: Sequence[str] = (),
     ) -> None:
         self.out, self.data_dir, self.quiet = out, data_folder(data_dir), quiet
         self.jobs, self.jobs_per_device, self.timeout = jobs, jobs_per_device, timeout
-        self.say = say or _to_stderr
+        self.say = say
         self.command = tuple(command or sys.argv)
         self.watchers = choose_watchers(get_plugins(), observers, quiet=quiet)
         name = _executor_name(executor, ray_address)
@@ -289,7 +290,3 @@ def _interrupts_ignored() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
-
-
-def _to_stderr(sentence: str) -> None:
-    print(sentence, file=sys.stderr, flush=True)

@@ -132,12 +132,7 @@ class Study:
         Args:
             failures: count runs that failed; otherwise they are tried once more.
         """
-        self.trials = [
-            _outcome(trial, self.root, self.metric, failures)
-            if trial.status == "waiting"
-            else trial
-            for trial in self.trials
-        ]
+        self.trials = [self._after_its_run(trial, failures) for trial in self.trials]
 
     @property
     def metric(self) -> str:
@@ -177,29 +172,26 @@ class Study:
         spec = self.spec(trial)
         return replace(trial, label=spec.label, folder=str(spec.folder(Path())))
 
+    def _after_its_run(self, trial: Trial, failures: bool) -> Trial:
+        """Return a trial with what its run's folder says came of it, if anything."""
+        folder = RunFolder(self.root / trial.folder)
+        lost = replace(trial, status="failed")
+        try:
+            if trial.status != "waiting":
+                return trial
+            if (result := read_json(folder.result)) is not None:
+                value = float(result["selection"]["value"])
+                usable = result["selection"]["metric"] == self.metric and math.isfinite(value)
+                return replace(trial, status="done", value=value) if usable else lost
+            error = read_json(folder.error) if failures else None
+        except (UnreadableRun, KeyError, TypeError, ValueError):
+            return lost
+        if error is None:
+            return trial
+        return replace(trial, status="diverged") if error.get("status") == "diverged" else lost
+
 
 def tuned_spec(study: Study) -> RunSpec:
     """Return the run with the best hyper-parameters of a study, marked as tuned."""
     assert study.best is not None
     return replace(study.spec(study.best), tuned=study.tuned())
-
-
-def _outcome(trial: Trial, root: Path, metric: str, failures: bool) -> Trial:
-    folder = RunFolder(root / trial.folder)
-    try:
-        result = read_json(folder.result)
-        if result is not None:
-            selection = result["selection"]
-            value = float(selection["value"])
-            usable = selection["metric"] == metric and math.isfinite(value)
-            return replace(trial, status="done", value=value) if usable else _lost(trial)
-        error = read_json(folder.error) if failures else None
-    except (UnreadableRun, KeyError, TypeError, ValueError):
-        return _lost(trial)
-    if error is None:
-        return trial
-    return replace(trial, status="diverged") if error.get("status") == "diverged" else _lost(trial)
-
-
-def _lost(trial: Trial) -> Trial:
-    return replace(trial, status="failed")
