@@ -1,4 +1,4 @@
-"""A Ray cluster: how to join it, what it has room for, what its nodes see."""
+"""A Ray cluster: how to join it, how many runs it takes, what its nodes see."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def _nobody_there(address: str, error: Exception) -> UsageError:
     )
 
 
-def room(cpus: float, gpus: float, memory: float) -> int:
+def capacity(cpus: float, gpus: float, memory: float) -> int:
     """Return how many tasks to have in the cluster at a time: what fits, and a few that wait.
 
     Raises:

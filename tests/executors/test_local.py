@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from ltbench.executors import slot as slots
+from ltbench.executors import worker as workers
 from ltbench.executors.local import LocalExecutor
 from ltbench.executors.slots import Slots
 from ltbench.plugins.hparams import HParams
@@ -98,8 +98,13 @@ def test_the_longest_go_first_and_one_that_dies_is_tried_once_more(make_jobs):
 
 def test_a_slot_without_a_job_costs_no_process(make_jobs, monkeypatch):
     started = []
-    start = slots.Slot._start
-    monkeypatch.setattr(slots.Slot, "_start", lambda self: (started.append(self), start(self)))
+    start = workers.Worker.__init__
+
+    def count(self, *args):
+        started.append(self)
+        start(self, *args)
+
+    monkeypatch.setattr(workers.Worker, "__init__", count)
     one, other = make_jobs("erm", seeds=2)
     execute(other, *QUIET)
     sweep = Sweep(slots=4).run([other, one])
@@ -122,7 +127,7 @@ def test_a_run_that_takes_too_long_stops_at_a_checkpoint_and_goes_on_later(make_
 
 
 def test_a_run_that_hangs_is_killed_and_the_others_go_on(make_jobs, monkeypatch):
-    monkeypatch.setattr(slots, "GRACE_S", 1.0)
+    monkeypatch.setattr(workers, "GRACE_S", 1.0)
     hangs, fine = make_jobs("misbehave[how=hang]", "erm")
     sweep = Sweep().run([replace(hangs, timeout=40.0, cost=1.0), fine])
     assert "hung" in sweep.results["misbehave[how=hang] 0"]["error"]
