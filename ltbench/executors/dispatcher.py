@@ -36,6 +36,7 @@ class Dispatcher:
 
     def __init__(self, executor: Executor, jobs: Sequence[Job], observe: Observe) -> None:
         self.executor, self.observe = executor, observe
+        # Those that are not finished.
         self.jobs = {job.folder: job for job in sorted(jobs, key=lambda job: -job.cost)}
         self.queue: deque[Job] = deque()
         self.in_progress: set[Path] = set()
@@ -90,6 +91,8 @@ class Dispatcher:
             self.executor.say(f"stopping{what}; Ctrl-C again stops at once")
         with held_back():
             self.executor.stop()
+        for folder in self.started & self.jobs.keys() - self.in_progress:
+            self._finish(self.jobs[folder], {"status": "interrupted"})  # before a further attempt
 
     def _submit(self) -> None:
         """Submit as many jobs as the executor takes, each after a look at who has it."""
@@ -188,6 +191,7 @@ class Dispatcher:
 
     def _finish(self, job: Job, result: Mapping[str, Any]) -> None:
         self._start(job)
+        del self.jobs[job.folder]
         self.observe(job, {"event": "finished", "result": result})
 
 
