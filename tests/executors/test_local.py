@@ -183,14 +183,18 @@ def start_slow(out: Path) -> subprocess.Popen[str]:
     return process
 
 
-@pytest.mark.parametrize("signals", [1, 2, 5])
-def test_ctrl_c_once_or_more_says_how_to_go_on_and_leaves_no_process(tmp_path, signals):
+@pytest.mark.parametrize(
+    ("signals", "number"),
+    [(1, signal.SIGINT), (1, signal.SIGTERM), (2, signal.SIGINT), (2, signal.SIGTERM),
+     (5, signal.SIGINT)],
+)  # fmt: skip
+def test_interrupts_say_how_to_go_on_and_leave_no_process(tmp_path, signals, number):
     process = start_slow(tmp_path)
     family = psutil.Process(process.pid).children(recursive=True)
-    for number in range(signals):
-        if number and process.poll() is None:
+    for count in range(signals):
+        if count and process.poll() is None:
             time.sleep(0.02)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
     began = time.monotonic()
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 130
