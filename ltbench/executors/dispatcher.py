@@ -61,7 +61,7 @@ class Dispatcher:
                     adopted = self.executor.open(list(self.jobs.values()))
                 self.interrupts.catch()
                 self.in_progress.update(job.folder for job in adopted)
-                self.queue += [job for job in self.jobs.values() if not self._in_progress(job)]
+                self.queue += [self.jobs[f] for f in self.jobs if f not in self.in_progress]
                 while self.queue or self.in_progress or self.waiting:
                     self._turn()
             except KeyboardInterrupt:
@@ -139,7 +139,7 @@ class Dispatcher:
 
     def _take(self, job: Job, event: Mapping[str, Any]) -> None:
         """Take in what the executor says of a job."""
-        if not self._in_progress(job):
+        if job.folder not in self.in_progress:
             return  # of an attempt that was given up
         job = self.jobs[job.folder]
         if event["event"] == "lost":
@@ -180,9 +180,6 @@ class Dispatcher:
             advice = f"; {event['advice']}" if event.get("advice") else ""
             self.failed[job.folder] = f"{what}{often}{cause}{advice}"
             self._returned(job, record_lost(job, self.failed[job.folder]))
-
-    def _in_progress(self, job: Job) -> bool:
-        return job.folder in self.in_progress
 
     def _start(self, job: Job) -> None:
         if job.folder not in self.started:  # not anew when it is tried once more

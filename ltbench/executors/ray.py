@@ -12,10 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ltbench.errors import UsageError
-from ltbench.executors.base import Executor
-from ltbench.executors.cluster import choose_cluster_device
-from ltbench.executors.ray_cluster import capacity, connect, nodes_see, this_node
+from ltbench.executors.cluster import ClusterExecutor
 from ltbench.executors.slots import Slots
 from ltbench.plugins import hparams as parameters
 from ltbench.plugins.hparams import hparam
@@ -38,9 +35,10 @@ class RayParameters(parameters.HParams):
     memory: float = hparam(0.0, low=0.0, high=4096.0, help="GB of a run; 0 does not ask for any")
 
 
-class RayExecutor(Executor):
+class RayExecutor(ClusterExecutor):
     """Ray tasks with CPU and fractional GPU resources, on a local or an existing cluster."""
 
+    name = package = "ray"
     HParams = RayParameters
     hparams: RayParameters
 
@@ -49,18 +47,6 @@ class RayExecutor(Executor):
         self.claims: dict[Path, Claim] = {}  # of runs that are on nodes that do not see the folder
         self.running: dict[Any, Job] = {}  # by Ray's reference
         self.elsewhere: list[tuple[Job, Owner]] = []
-        try:
-            import ray  # noqa: F401
-        except ImportError as error:
-            raise UsageError(
-                "--executor ray needs the package ray: pip install 'ltbench[ray]'"
-            ) from error
-
-    @classmethod
-    def choose_device(cls, asked: str, hparams: parameters.HParams) -> str:
-        """Return the device that the tasks compute on: a GPU if they take one."""
-        assert isinstance(hparams, RayParameters)
-        return choose_cluster_device(asked, "ray", hparams.gpus)
 
     def open(self, jobs: Sequence[Job]) -> Sequence[Job]:
         """Join the cluster and see what it offers.
@@ -68,13 +54,14 @@ class RayExecutor(Executor):
         Raises:
             UsageError: there is no cluster at the address, or its nodes have another version.
         """
+        from ltbench.executors.ray_cluster import capacity, connect, nodes_see, on_node
         from ltbench.executors.ray_task import Mailbox
 
         asked = self.hparams
         connect(asked.address)
         self.most = capacity(asked.cpus, asked.gpus, asked.memory)
         self.shared = nodes_see(jobs[0].folder.parents[3])
-        self.mailbox = Mailbox.options(scheduling_strategy=this_node()).remote()
+        self.mailbox = Mailbox.options(scheduling_strategy=on_node()).remote()
         return ()
 
     def capacity(self) -> int:

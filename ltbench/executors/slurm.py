@@ -17,8 +17,7 @@ from typing import Any
 
 from ltbench.errors import UsageError
 from ltbench.executors import slurm_queue
-from ltbench.executors.base import Executor
-from ltbench.executors.cluster import choose_cluster_device
+from ltbench.executors.cluster import ClusterExecutor
 from ltbench.executors.slots import Slots
 from ltbench.plugins import hparams as parameters
 from ltbench.plugins.hparams import hparam
@@ -53,14 +52,18 @@ class SlurmParameters(parameters.HParams):
     poll: float = hparam(5.0, low=0.2, high=600.0, help="seconds between looks at the queue")
 
 
-class SlurmExecutor(Executor):
+class SlurmExecutor(ClusterExecutor):
     """Job arrays on a SLURM cluster: one job a run, requeued with its checkpoint."""
 
+    name, package = "slurm", "submitit"
     HParams = SlurmParameters
     hparams: SlurmParameters
 
     def __init__(self, slots: Slots, hparams: SlurmParameters) -> None:
+        slurm_queue.require_slurm()
         super().__init__(slots, hparams)
+        import ltbench.executors.slurm_job  # noqa: F401  # before submitit, whose signal it sets
+
         self.submitted: dict[Path, tuple[Job, Any]] = {}  # with submitit's job
         self.names: set[str] = set()  # of their arrays
         self.unsure = ""  # the name of an array of which SLURM may have jobs
@@ -68,19 +71,6 @@ class SlurmExecutor(Executor):
         self.seen: dict[Path, int] = {}  # lines of a run's log.jsonl
         self.stopping = False
         self.look_at = 0.0
-        slurm_queue.require_slurm()
-        try:
-            import ltbench.executors.slurm_job  # noqa: F401
-        except ImportError as error:
-            raise UsageError(
-                "--executor slurm needs the package submitit: pip install 'ltbench[slurm]'"
-            ) from error
-
-    @classmethod
-    def choose_device(cls, asked: str, hparams: parameters.HParams) -> str:
-        """Return the device that the jobs compute on: a GPU if they ask for one."""
-        assert isinstance(hparams, SlurmParameters)
-        return choose_cluster_device(asked, "slurm", hparams.gpus)
 
     def open(self, jobs: Sequence[Job]) -> Sequence[Job]:
         """Find what earlier commands, which may have been killed, left in the queue."""

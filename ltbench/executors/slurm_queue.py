@@ -50,9 +50,8 @@ def find(names: Iterable[str]) -> list[tuple[str, str, str]] | None:
     (the cluster's MinJobAge).
     """
     command = ["squeue", "--noheader", "--array", "--states=all", "--format=%i %j %T"]
-    try:
-        answer = _ask([*command, f"--name={','.join(names)}"])
-    except (OSError, subprocess.SubprocessError):
+    answer = _ask([*command, f"--name={','.join(names)}"])
+    if answer is None:
         return None
     lines = (line.split() for line in answer.splitlines())
     return [(job_id, name, state) for job_id, name, state in lines]
@@ -65,7 +64,7 @@ def cancel(what: Iterable[str]) -> None:
         what: their ids, or ``--name=NAME`` for all of that name.
     """
     if arguments := sorted(what):
-        _succeeds(["scancel", *arguments])
+        _ask(["scancel", *arguments])
 
 
 def requeue_if_preempted(job_id: str) -> bool:
@@ -74,27 +73,21 @@ def requeue_if_preempted(job_id: str) -> bool:
     SLURM does so itself only if the job is still there when its grace time ends; one that has left
     by then, since it has nothing more to do, counts as finished.
     """
-    shown = _ask(["scontrol", "show", "job", job_id])
-    preempted = re.search(r"\bPreemptTime=\d", shown) is not None
-    return preempted and _succeeds(["scontrol", "requeue", job_id])
+    preempted = re.search(r"\bPreemptTime=\d", _ask(["scontrol", "show", "job", job_id]) or "")
+    return preempted is not None and _ask(["scontrol", "requeue", job_id]) is not None
 
 
 def largest_array() -> int:
     """Return how many jobs an array may have."""
-    try:
-        configuration = _ask(["scontrol", "show", "config"])
-    except subprocess.SubprocessError:
-        return LARGEST_ARRAY
-    found = re.search(r"^MaxArraySize\s*=\s*(\d+)", configuration, re.MULTILINE)
+    shown = _ask(["scontrol", "show", "config"]) or ""
+    found = re.search(r"^MaxArraySize\s*=\s*(\d+)", shown, re.MULTILINE)
     return int(found[1]) if found else LARGEST_ARRAY
 
 
-def _ask(command: list[str]) -> str:
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
-
-
-def _succeeds(command: list[str]) -> bool:
+def _ask(command: list[str]) -> str | None:
+    """Return what a command of SLURM prints, or ``None`` if it fails."""
     try:
-        return not subprocess.run(command, capture_output=True, timeout=60, check=False).returncode
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
     except (OSError, subprocess.SubprocessError):
-        return False
+        return None
+    return done.stdout
