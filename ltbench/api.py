@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ltbench import hookimpl
     from ltbench.errors import DataError, DivergedError, LtbenchError, PluginError, UsageError
+    from ltbench.executors.base import Executor, Stopped
+    from ltbench.executors.signals import stop_on_signals
     from ltbench.plugins.algorithm import Algorithm, FeaturePass, Losses, MakeOptimizer, Training
     from ltbench.plugins.backbone import Backbone
     from ltbench.plugins.batch import Batch, TrainInfo
@@ -22,12 +24,16 @@ if TYPE_CHECKING:
     from ltbench.plugins.predictions import Predictions
     from ltbench.plugins.split import PARTS, Split
     from ltbench.plugins.stage import Stage
+    from ltbench.training.job import Job
+    from ltbench.training.run import execute
 
 _HOMES = {
     "ltbench": ("hookimpl",),
     "ltbench.errors": (
         "DataError", "DivergedError", "LtbenchError", "PluginError", "UsageError",
     ),
+    "ltbench.executors.base": ("Executor", "Stopped"),
+    "ltbench.executors.signals": ("stop_on_signals",),
     "ltbench.plugins.algorithm": (
         "Algorithm", "FeaturePass", "Losses", "MakeOptimizer", "Training",
     ),
@@ -40,6 +46,8 @@ _HOMES = {
     "ltbench.plugins.predictions": ("Predictions",),
     "ltbench.plugins.split": ("PARTS", "Split"),
     "ltbench.plugins.stage": ("Stage",),
+    "ltbench.training.job": ("Job",),
+    "ltbench.training.run": ("execute",),
 }  # fmt: skip
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
@@ -47,7 +55,7 @@ __all__ = [  # noqa: RUF022
     "DataError", "DivergedError", "LtbenchError", "PluginError", "UsageError", "Algorithm",
     "FeaturePass", "Losses", "MakeOptimizer", "Training", "Backbone", "Batch", "TrainInfo",
     "Dataset", "Decode", "Facts", "HParams", "hparam", "Observer", "Predictions", "PARTS", "Split",
-    "Stage", "hookimpl",
+    "Stage", "hookimpl", "Executor", "Stopped", "stop_on_signals", "Job", "execute",
 ]  # fmt: skip
 
 
