@@ -17,6 +17,10 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 DEMANDED = os.environ.get("LTBENCH_TEST_REQUIRES", "").split(",")
 
+# Readline, which pytest imports, tells child processes of a terminal of 80 columns that nobody has.
+for name in ("COLUMNS", "LINES"):
+    os.environ.pop(name, None)
+
 # For this process and for those that the tests start.
 sys.path.insert(0, THIRD_PARTY)
 os.environ["PYTHONPATH"] = os.pathsep.join(
