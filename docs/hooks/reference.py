@@ -16,6 +16,7 @@ from docstrings import as_markdown, constants, first_line, inline, source_of
 
 from ltbench import api
 from ltbench.cli import main as program
+from ltbench.lazy import homes_of
 from ltbench.plugins import hookspecs
 from ltbench.plugins.description import Description, describe_entry
 from ltbench.plugins.facts import Facts
@@ -285,7 +286,7 @@ def _api_line(name: str) -> str:
 
 
 def _api_home(name: str) -> Any:
-    return importlib.import_module(api._HOME_OF[name])
+    return importlib.import_module(homes_of(api.__name__)[name])
 
 
 def _api_entry(name: str) -> str:

@@ -1,6 +1,6 @@
 """What of ltbench is public, one line each, and whether the changelog knows of every change.
 
-``python tests/plugins_layer/surface.py`` writes ``public_surface.txt`` anew and its digest into
+``python tests/plugin_api/surface.py`` writes ``public_surface.txt`` anew and its digest into
 CHANGELOG.md, once the section "Unreleased" names everything that was added or taken away.
 """
 

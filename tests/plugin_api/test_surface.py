@@ -10,7 +10,7 @@ spec = importlib.util.spec_from_file_location("surface", HERE / "surface.py")
 surface = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(surface)
 
-ADVICE = "name it in CHANGELOG.md under Unreleased, then: python tests/plugins_layer/surface.py"
+ADVICE = "name it in CHANGELOG.md under Unreleased, then: python tests/plugin_api/surface.py"
 
 
 def test_what_is_public_is_what_was_written_down():
