@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from ltbench.errors import LtbenchError as LtbenchError
     from ltbench.errors import PluginError as PluginError
     from ltbench.errors import UsageError as UsageError
+    from ltbench.executors.base import Executor as Executor
+    from ltbench.executors.base import Stopped as Stopped
     from ltbench.plugins.algorithm import Algorithm as Algorithm
     from ltbench.plugins.algorithm import FeaturePass as FeaturePass
     from ltbench.plugins.algorithm import Losses as Losses
@@ -56,10 +58,12 @@ if TYPE_CHECKING:
     from ltbench.plugins.split import PARTS as PARTS
     from ltbench.plugins.split import Split as Split
     from ltbench.plugins.stage import Stage as Stage
-    from ltbench.results.documents import read_log as read_log
     from ltbench.results.folder import write_bytes as write_bytes
     from ltbench.results.index import read_runs as read_runs
-    from ltbench.results.record import RunRecord as RunRecord
+    from ltbench.results.run import RunRecord as RunRecord
     from ltbench.results.run import RunSpec as RunSpec
+    from ltbench.results.untrusted import read_log as read_log
+    from ltbench.training.job import Job as Job
+    from ltbench.training.run import execute as execute
 else:
     __getattr__, __dir__, __all__ = lazy_module(__name__)

@@ -76,14 +76,14 @@ retry.params = [parameter for parameter in retry.params if parameter.name != "ou
 
 
 def _choose(runs: Sequence[Path], options: dict[str, Any]) -> list[Path]:
-    from ltbench.results.pick import parse_states, pick
+    from ltbench.results.choose import filter_runs, parse_statuses
     from ltbench.results.states import read_overview
 
     for folder in runs:
         if not folder.is_dir():
             raise UsageError(f"there is no folder '{folder}': name the folder that holds the runs")
-    states = parse_states(options["status"], AGAIN)
-    found = pick(read_overview(runs).runs, states, options["algo"], options["dataset"])
+    states = parse_statuses(options["status"], AGAIN)
+    found = filter_runs(read_overview(runs).runs, states, options["algo"], options["dataset"])
     return [Path(run.path) for run in found]
 
 

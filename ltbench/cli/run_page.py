@@ -10,8 +10,8 @@ from typing import Any
 
 from ltbench.cli.chart import SYMBOLS, Curve, draw
 from ltbench.cli.duration import duration
-from ltbench.results.record import clean, numbers
-from ltbench.results.states import RunState
+from ltbench.results.run import RunRecord
+from ltbench.results.untrusted import clean, numbers
 
 WIDTH = 79
 _PARTS = ("average", "worst", "many", "medium", "few", "zero", "worst_class", "worst_pair")
@@ -33,7 +33,7 @@ class Documents:
     broken: list[str] = field(default_factory=list)
 
 
-def as_text(state: RunState, documents: Documents, folder: str) -> str:
+def as_text(state: RunRecord, documents: Documents, folder: str) -> str:
     """Return the page.
 
     Args:
@@ -44,7 +44,7 @@ def as_text(state: RunState, documents: Documents, folder: str) -> str:
     name = f"{state.label} on {state.dataset} seed {state.seed}" if state.label else "A run"
     holder = f" ({state.holder})" if state.holder else ""
     parts = [
-        [f"{name}: {state.state.replace('-', ' ')}{holder}", folder],
+        [f"{name}: {state.status.replace('-', ' ')}{holder}", folder],
         [f"Unreadable: {problem}" for problem in documents.broken],
         _specification(documents.spec),
         _error(documents.error, folder),

@@ -13,7 +13,7 @@ from ltbench import hookimpl
 
 if TYPE_CHECKING:
     from ltbench.cli.run_page import Documents
-    from ltbench.results.states import RunState
+    from ltbench.results.run import RunRecord
 
 
 @click.command()
@@ -43,7 +43,7 @@ def show(run: str, traceback: bool, as_json: bool, **which: Any) -> None:
     """
     from ltbench.cli.run_page import as_text
     from ltbench.cli.short_path import shown_path
-    from ltbench.results.find import find_run
+    from ltbench.results.choose import find_run
     from ltbench.results.states import read_states
 
     folder = find_run(run, which["out"], seed=which["seed"], dataset=which["dataset"])
@@ -61,8 +61,7 @@ def show(run: str, traceback: bool, as_json: bool, **which: Any) -> None:
 def _read(folder: Path) -> Documents:
     """Read a run's files; one that cannot be read costs its own part of the page."""
     from ltbench.cli.run_page import Documents
-    from ltbench.results.json_files import read_json, read_log
-    from ltbench.results.record import UnreadableRun
+    from ltbench.results.untrusted import UnreadableRun, read_json, read_log
 
     found: dict[str, dict[str, Any]] = {}
     broken = []
@@ -75,10 +74,10 @@ def _read(folder: Path) -> Documents:
     return Documents(**found, log=list(read_log(folder)), broken=broken)
 
 
-def _document(state: RunState, documents: Documents) -> dict[str, Any]:
+def _document(state: RunRecord, documents: Documents) -> dict[str, Any]:
     return {
         "folder": state.path,
-        "state": state.state,
+        "state": state.status,
         "holder": str(state.holder) if state.holder else None,
         "spec": documents.spec,
         "result": documents.result or None,

@@ -12,7 +12,8 @@ from typing import Any
 from ltbench.cli.duration import duration
 from ltbench.cli.short_path import shown_path
 from ltbench.results.forecast import rate, seconds_left
-from ltbench.results.states import STATES, Overview, RunState
+from ltbench.results.run import RunRecord
+from ltbench.results.states import STATUSES, Overview
 from ltbench.results.sweeps import SweepRecord
 
 _MOST_LINES = 30
@@ -45,8 +46,8 @@ def as_document(overview: Overview, folders: Sequence[Path], now: float) -> dict
                 "active": sweep in overview.active,
                 "runs": len(sweep.runs),
                 "slots": sweep.slots,
-                "host": sweep.host,
-                "pid": sweep.pid,
+                "host": sweep.process.host,
+                "pid": sweep.process.pid,
                 "started": sweep.started,
             }
             for sweep in overview.sweeps
@@ -69,9 +70,9 @@ def as_text(
     if not overview.runs:
         return f"There are no runs in {names}, and none are planned."
     most = len(overview.runs) if everything else _MOST_LINES
-    by_state: dict[str, list[RunState]] = defaultdict(list)
+    by_state: dict[str, list[RunRecord]] = defaultdict(list)
     for run in overview.runs:
-        by_state[run.state].append(run)
+        by_state[run.status].append(run)
     parts = [
         [_summary(overview, names), *_speed(overview, now)],
         _table(overview.runs, most),
@@ -86,22 +87,22 @@ def _summary(overview: Overview, names: str) -> str:
     counts = _counts(overview.runs)
     total = len(overview.runs)
     words = [f"{counts['done']:,} of {total:,} runs done"]
-    words += [f"{counts[state]:,} {_word(state)}" for state in STATES[1:] if counts[state]]
+    words += [f"{counts[state]:,} {_word(state)}" for state in STATUSES[1:] if counts[state]]
     return f"{names}: {', '.join(words)}"
 
 
 def _speed(overview: Overview, now: float) -> list[str]:
     """Return the line about the rate and the time left, where something is at work."""
-    if not overview.active and not any(run.state == "running" for run in overview.runs):
+    if not overview.active and not any(run.status == "running" for run in overview.runs):
         return []
     per_minute, left = rate(overview, now), seconds_left(overview)
     speed = "?" if per_minute is None else f"{per_minute:.3g}"
     return [f"{speed} done a minute, {'?' if left is None else 'about ' + duration(left)} left"]
 
 
-def _table(runs: Sequence[RunState], most: int) -> list[str]:
+def _table(runs: Sequence[RunRecord], most: int) -> list[str]:
     """Return a line for each data set and algorithm; those all done give way if there are many."""
-    states = [state for state in STATES if any(run.state == state for run in runs)]
+    states = [state for state in STATUSES if any(run.status == state for run in runs)]
     groups = [(key, _counts(found), len(found)) for key, found in _groups(runs).items()]
     shown = groups
     if len(groups) > most:
@@ -134,7 +135,7 @@ def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     ]
 
 
-def _standing(run: RunState) -> str:
+def _standing(run: RunRecord) -> str:
     """Return how far a run is."""
     progress, words = run.progress, []
     if progress is None:
@@ -148,15 +149,15 @@ def _standing(run: RunState) -> str:
     return f"{_name(run)}: {', '.join([*words, str(run.holder)])}"
 
 
-def _metric(run: RunState) -> str:
+def _metric(run: RunRecord) -> str:
     from ltbench.results.protocol import SELECTION
 
     return SELECTION.get(run.select, "")
 
 
-def _reasons(state: str, runs: Sequence[RunState], most: int) -> list[str]:
+def _reasons(state: str, runs: Sequence[RunRecord], most: int) -> list[str]:
     """Return why runs ended so; equal reasons in one line, the most frequent first."""
-    by_reason: dict[str, list[RunState]] = defaultdict(list)
+    by_reason: dict[str, list[RunRecord]] = defaultdict(list)
     for run in runs:
         by_reason[run.reason].append(run)
     lines = []
@@ -167,7 +168,9 @@ def _reasons(state: str, runs: Sequence[RunState], most: int) -> list[str]:
     return _section(_word(state).capitalize(), lines, 2 * most)
 
 
-def _going_on(by_state: dict[str, list[RunState]], folders: Sequence[Path], most: int) -> list[str]:
+def _going_on(
+    by_state: dict[str, list[RunRecord]], folders: Sequence[Path], most: int
+) -> list[str]:
     """Return what to type so that runs go on which nobody is at work on."""
     names = shlex.join(map(str, folders))
     lines = []
@@ -202,33 +205,33 @@ def _section(title: str, lines: Iterable[str], most: int) -> list[str]:
     return [title, *(f"  {line}" for line in found[:most]), *more] if found else []
 
 
-def _list(runs: Sequence[RunState], name: Callable[[RunState], str]) -> str:
+def _list(runs: Sequence[RunRecord], name: Callable[[RunRecord], str]) -> str:
     more = f" and {len(runs) - _MOST_NAMED} more" if len(runs) > _MOST_NAMED else ""
     return "; ".join(map(name, runs[:_MOST_NAMED])) + more
 
 
-def _run_document(run: RunState) -> dict[str, Any]:
+def _run_document(run: RunRecord) -> dict[str, Any]:
     progress = asdict(run.progress) if run.progress else None
     holder = asdict(run.holder) if run.holder else None
     command = list(run.sweep.command) if run.sweep else None
     return {
-        "folder": run.path, "state": run.state, "label": run.label, "dataset": run.dataset,
+        "folder": run.path, "state": run.status, "label": run.label, "dataset": run.dataset,
         "algo": run.algo, "seed": run.seed, "hash": run.hash or None, "reason": run.reason or None,
         "steps": run.steps or None, "estimate_s": run.estimate, "progress": progress,
         "holder": holder, "expected": run.expected, "command": command,
     }  # fmt: skip
 
 
-def _groups(runs: Iterable[RunState]) -> dict[tuple[str, str], list[RunState]]:
-    groups: dict[tuple[str, str], list[RunState]] = defaultdict(list)
+def _groups(runs: Iterable[RunRecord]) -> dict[tuple[str, str], list[RunRecord]]:
+    groups: dict[tuple[str, str], list[RunRecord]] = defaultdict(list)
     for run in runs:
         groups[run.dataset or "?", run.label or "?"].append(run)
     return dict(sorted(groups.items()))
 
 
-def _counts(runs: Iterable[RunState]) -> dict[str, int]:
-    counts = Counter(run.state for run in runs)
-    return {state: counts[state] for state in STATES}
+def _counts(runs: Iterable[RunRecord]) -> dict[str, int]:
+    counts = Counter(run.status for run in runs)
+    return {state: counts[state] for state in STATUSES}
 
 
 def _plural(count: int) -> str:
@@ -239,9 +242,9 @@ def _word(state: str) -> str:
     return state.replace("-", " ")
 
 
-def _name(run: RunState) -> str:
+def _name(run: RunRecord) -> str:
     return f"{run.label} on {run.dataset} seed {run.seed}"
 
 
-def _path(run: RunState) -> str:
+def _path(run: RunRecord) -> str:
     return shown_path(run.path)

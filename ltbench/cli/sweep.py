@@ -23,8 +23,8 @@ from ltbench.executors.observation import Observation
 from ltbench.plugins.manager import get_plugins
 from ltbench.results.folder import RunFolder
 from ltbench.results.run import RunSpec
+from ltbench.results.sweeps import PlannedRun, write_record
 from ltbench.sweeps.estimate import Estimator, wall_seconds
-from ltbench.sweeps.record import PlannedRun, write_record
 from ltbench.sweeps.steps import total_steps
 from ltbench.training.job import Job
 from ltbench.training.plan import Plan, Request
@@ -147,15 +147,7 @@ class Sweep:
     def _record(self, slots: int) -> None:
         """Leave word of what this command sets out to do; the runs go on without it too."""
         runs = [
-            PlannedRun(
-                str(spec.folder(Path())),
-                spec.label,
-                spec.dataset.name,
-                spec.algo,
-                spec.seed,
-                total_steps(spec),
-                self.estimator.seconds(spec),
-            )
+            PlannedRun(spec, total_steps(spec), self.estimator.seconds(spec))
             for spec in self.plan.specs
         ]
         try:

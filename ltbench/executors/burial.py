@@ -6,8 +6,8 @@ import contextlib
 from typing import Any
 
 from ltbench.results.claim import Owner, acquire
-from ltbench.results.documents import read_json
 from ltbench.results.folder import RunFolder
+from ltbench.results.untrusted import read_json
 from ltbench.training.job import Job
 from ltbench.training.run import claimed
 

@@ -23,9 +23,8 @@ from ltbench.executors.slots import Slots
 from ltbench.executors.waiting import Waiting
 from ltbench.plugins import hparams as parameters
 from ltbench.plugins.hparams import hparam
-from ltbench.results.documents import read_json
 from ltbench.results.folder import RunFolder, write_json
-from ltbench.results.record import UnreadableRun
+from ltbench.results.untrusted import UnreadableRun, read_json
 from ltbench.training.job import Job
 
 FOLDER = ".slurm"

@@ -12,7 +12,7 @@ import pandas as pd
 
 from ltbench.report.content import Content, Leaderboard
 from ltbench.report.selection import typed_label
-from ltbench.results.record import clean
+from ltbench.results.untrusted import clean
 
 _FIELDS = ("ltbench", "git", "python", "torch", "device", "threads", "platform")
 

@@ -13,7 +13,7 @@ import pandas as pd
 
 from ltbench.errors import UsageError, suggestion
 from ltbench.results.frame import Runs
-from ltbench.results.record import clean
+from ltbench.results.untrusted import clean
 
 _NONE = object()
 _TUNED = r" \(tuned: [^)]*\)$"

@@ -10,9 +10,8 @@ from ltbench.errors import LtbenchError, UsageError
 from ltbench.plugins.dataset import Dataset
 from ltbench.plugins.names import Name
 from ltbench.plugins.split import Split
-from ltbench.results.documents import read_json
-from ltbench.results.record import UnreadableRun, clean
 from ltbench.results.run import RunSpec, canonical_hash
+from ltbench.results.untrusted import UnreadableRun, clean, read_json
 from ltbench.training.plan import Plan
 from ltbench.training.used import check_used
 

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from ltbench.results.index import read_runs
-from ltbench.results.record import RunRecord, numbers
-from ltbench.results.run import RunSpec
+from ltbench.results.run import RunRecord, RunSpec
+from ltbench.results.untrusted import numbers
 from ltbench.sweeps.steps import total_steps
 
 TUNING = ".tuning"

@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ltbench.plugins.names import Name
-from ltbench.results.documents import read_json
 from ltbench.results.folder import RunFolder, write_json
-from ltbench.results.record import UnreadableRun
 from ltbench.results.run import RunSpec, canonical_hash
+from ltbench.results.untrusted import UnreadableRun, read_json
 from ltbench.sweeps.search import Point, Space
 from ltbench.training.plan import with_algorithm
 

@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import get_args
 
 from ltbench.errors import UsageError
-from ltbench.results.documents import read_json
-from ltbench.results.record import UnreadableRun
+from ltbench.results.untrusted import UnreadableRun, read_json
 from ltbench.sweeps.estimate import TUNING
 from ltbench.sweeps.studies import FORMAT, STUDIES, Budget, Question, Status, Study, Trial
 

@@ -18,6 +18,11 @@ from ltbench import api, testing
 ROOT = Path(__file__).parents[2]
 PLUGINS = sorted(ROOT.glob("plugins/*/**/*.py"))
 TEMPLATES = sorted((Path(ltbench.plugins.__file__).parent / "templates").rglob("*.j2"))
+FOR_OTHERS = {  # what only third parties have use for so far
+    "DivergedError",  # an algorithm may say itself that it left the finite numbers
+    "FeaturePass",  # what Training.pass_over returns, for annotations
+    "Job",  # what an executor is given, for annotations
+}
 TUTORIALS = sorted(ROOT.glob("docs/tutorials/*.md"))
 PUBLIC = {"ltbench.api", "ltbench:hookimpl"}
 FOR_TESTS = PUBLIC | {"ltbench.testing"}
@@ -94,7 +99,7 @@ def test_every_name_of_the_api_has_a_user():
     used: set[str] = set()
     for source in (path.read_text(encoding="utf-8") for path in PLUGINS + TEMPLATES + TUTORIALS):
         used |= set(re.findall(r"\w+", source))
-    assert set(api.__all__) <= used
+    assert set(api.__all__) - FOR_OTHERS <= used
 
 
 @pytest.mark.parametrize("module", [api, testing], ids=lambda module: module.__name__)

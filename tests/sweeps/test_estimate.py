@@ -7,8 +7,7 @@ from dataclasses import replace
 import pytest
 
 from ltbench.results.protocol import Protocol
-from ltbench.results.record import RunRecord
-from ltbench.results.run import BackboneSpec, Component, RunSpec
+from ltbench.results.run import BackboneSpec, Component, RunRecord, RunSpec
 from ltbench.sweeps.estimate import Estimator, wall_seconds
 
 

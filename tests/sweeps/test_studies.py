@@ -12,8 +12,8 @@ import pytest
 from ltbench.errors import UsageError
 from ltbench.results.folder import RunFolder
 from ltbench.results.index import read_runs
-from ltbench.results.record import clean
 from ltbench.results.run import RunSpec, describe_tuning
+from ltbench.results.untrusted import clean
 from ltbench.sweeps.studies import Budget, Question, Study, tuned_spec
 from ltbench.sweeps.study_files import find_study, open_study
 from ltbench.training.plan import Request, plan_runs

@@ -27,8 +27,7 @@ from ltbench.report.figures.style import (
 )
 from ltbench.report.metrics import Metric, metric
 from ltbench.report.selection import Table
-from ltbench.results.documents import read_log
-from ltbench.results.record import numbers
+from ltbench.results.untrusted import numbers, read_log
 
 _MOST_TOGETHER = 6
 

@@ -1,13 +1,15 @@
-"""Finding one run among many by what a person types: a folder, part of a hash, or a label."""
+"""Choosing runs by what a person types: a folder, part of a hash, a label, how they stand."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from ltbench.errors import UsageError, suggestion
+from ltbench.plugins.names import parse_chains, parse_names
 from ltbench.results.index import read_runs
-from ltbench.results.record import RunRecord
+from ltbench.results.run import RunRecord
 
 _HASH = re.compile(r"[0-9a-f]{4,64}")
 _MOST_NAMED = 3
@@ -61,3 +63,56 @@ def _which(text: str, found: list[RunRecord], chosen: list[RunRecord]) -> str:
         f"'{text}' means {len(chosen)} runs, {'; '.join(lines)}{more}: "
         "add --seed or --dataset, or name the folder"
     )
+
+
+def filter_runs(
+    runs: Sequence[RunRecord],
+    statuses: Collection[str],
+    algos: Sequence[str] = (),
+    datasets: Sequence[str] = (),
+) -> list[RunRecord]:
+    """Return the runs that match; no names let everything through.
+
+    Args:
+        runs: how they stand.
+        statuses: those that are wanted.
+        algos: comma lists of methods (``boda[weight=0.5]``) or of algorithms with their stages.
+        datasets: comma lists of names of data sets.
+
+    Raises:
+        UsageError: a name is that of no run here; the message suggests what it may have meant.
+    """
+    labels = ["+".join(map(str, chain)) for text in algos for chain in parse_chains(text)]
+    names = [name.name for text in datasets for name in parse_names(text)]
+    _check("--algo", labels, {name for run in runs for name in _names(run)})
+    _check("--dataset", names, {run.dataset for run in runs})
+    return [
+        run
+        for run in runs
+        if run.status in statuses
+        and (not labels or _names(run) & set(labels))
+        and (not names or run.dataset in names)
+    ]
+
+
+def parse_statuses(text: str, allowed: Sequence[str]) -> list[str]:
+    """Return the statuses of a comma list, for the option ``--status``.
+
+    Raises:
+        UsageError: one of them is not allowed.
+    """
+    statuses = [part.strip().replace("_", "-").replace(" ", "-") for part in text.split(",")]
+    for status in statuses:
+        if status not in allowed:
+            raise UsageError(f"--status {text}: '{status}' is none of {', '.join(allowed)}")
+    return statuses
+
+
+def _names(run: RunRecord) -> set[str]:
+    return {run.label, run.method, run.algo}
+
+
+def _check(option: str, wanted: Sequence[str], there: set[str]) -> None:
+    for name in wanted:
+        if name not in there:
+            raise UsageError(f"{option} {name}: no run here has it{suggestion(name, there - {''})}")
