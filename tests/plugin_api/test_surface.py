@@ -51,5 +51,13 @@ def test_a_change_that_the_changelog_does_not_name_is_found():
     assert surface.unsaid(now, before, "`--steps`, z, y") == ["ltbench run --step"]
 
 
+def test_what_a_new_class_has_is_said_with_the_class():
+    new = ["ltbench.api.Job", "ltbench.api.Job.cost"]
+    assert surface.unsaid(new, [], "`Job`") == []
+    assert surface.unsaid(new, [], "`cost`") == ["ltbench.api.Job"]
+    assert surface.unsaid(new, new[:1], "`Job`") == ["ltbench.api.Job.cost"]
+    assert surface.unsaid([], new, "`Job`") == []
+
+
 def test_another_parameter_is_a_change():
     assert surface.unsaid(["hook f(a, b)"], ["hook f(a)"], "") == ["hook f(a)", "hook f(a, b)"]
