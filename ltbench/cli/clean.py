@@ -12,8 +12,8 @@ import click
 
 from ltbench import hookimpl
 from ltbench.cli.output import runs_argument
-from ltbench.cli.short_path import shown_path
 from ltbench.errors import LtbenchError, UsageError
+from ltbench.report.plain import shown_path
 
 if TYPE_CHECKING:
     from ltbench.results.cleaning import Litter

@@ -13,8 +13,8 @@ from ltbench import hookimpl
 from ltbench.cli.observers import observer_option
 from ltbench.cli.output import runs_argument
 from ltbench.cli.run_options import WHERE, with_options
-from ltbench.cli.short_path import short_path
 from ltbench.errors import UsageError
+from ltbench.report.plain import short_path
 
 if TYPE_CHECKING:
     from ltbench.training.plan import Plan

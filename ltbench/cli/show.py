@@ -12,7 +12,7 @@ import click
 from ltbench import hookimpl
 
 if TYPE_CHECKING:
-    from ltbench.cli.run_page import Documents
+    from ltbench.report.run_page import Documents
     from ltbench.results.run import RunRecord
 
 
@@ -41,8 +41,8 @@ def show(run: str, traceback: bool, as_json: bool, **which: Any) -> None:
       ltbench show 'boda[weight=0.5]+crt' --seed 2 --dataset pacs-mlt
       ltbench show erm --seed 0 --json | jq .result.test
     """
-    from ltbench.cli.run_page import as_text
-    from ltbench.cli.short_path import shown_path
+    from ltbench.report.plain import shown_path
+    from ltbench.report.run_page import as_text
     from ltbench.results.choose import find_run
     from ltbench.results.states import read_states
 
@@ -60,7 +60,7 @@ def show(run: str, traceback: bool, as_json: bool, **which: Any) -> None:
 
 def _read(folder: Path) -> Documents:
     """Read a run's files; one that cannot be read costs its own part of the page."""
-    from ltbench.cli.run_page import Documents
+    from ltbench.report.run_page import Documents
     from ltbench.results.untrusted import UnreadableRun, read_json, read_log
 
     found: dict[str, dict[str, Any]] = {}

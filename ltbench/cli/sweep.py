@@ -14,13 +14,13 @@ from typing import Any
 import click
 import rich.progress
 
-from ltbench.cli.duration import duration
 from ltbench.cli.observers import Watcher, choose_watchers, watching
 from ltbench.data.store import is_cached, open_store
 from ltbench.errors import LtbenchError, UsageError
 from ltbench.executors.base import Executor, Stopped
 from ltbench.executors.observation import Observation
 from ltbench.plugins.manager import get_plugins
+from ltbench.report.plain import duration
 from ltbench.results.folder import RunFolder
 from ltbench.results.run import RunSpec
 from ltbench.results.sweeps import PlannedRun, write_record

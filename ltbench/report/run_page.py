@@ -8,12 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ltbench.cli.chart import SYMBOLS, Curve, draw
-from ltbench.cli.duration import duration
+from ltbench.report.chart import SYMBOLS, Curve, draw
+from ltbench.report.plain import duration
+from ltbench.report.terminal import table, terminal_width
 from ltbench.results.run import RunRecord
 from ltbench.results.untrusted import clean, numbers
 
-WIDTH = 79
+_WIDEST = 79  # of a page that is read rather than compared
 _PARTS = ("average", "worst", "many", "medium", "few", "zero", "worst_class", "worst_pair")
 _VALIDATION = ("macro_f1_average", "accuracy_average", "macro_f1_worst", "accuracy_worst")
 
@@ -82,7 +83,7 @@ def _specification(spec: Mapping[str, Any]) -> list[str]:
         for key, value in lines.items()
         if value
         for line in textwrap.wrap(
-            f"{key:11}{value}", WIDTH, subsequent_indent=" " * 11, break_on_hyphens=False
+            f"{key:11}{value}", _width(), subsequent_indent=" " * 11, break_on_hyphens=False
         )
     ]
 
@@ -118,7 +119,7 @@ def _curves(documents: Documents) -> list[list[str]]:
         chosen = list(there)[: len(SYMBOLS)]
         if chosen:
             curves = [Curve(name, _segments(stages, key, name)) for name in chosen]
-            pictures.append([title, *draw(curves, width=WIDTH, borders=borders)])
+            pictures.append([title, *draw(curves, width=_width(), borders=borders)])
     return pictures
 
 
@@ -152,13 +153,13 @@ def _results(result: Mapping[str, Any]) -> list[str]:
         return []
     test = numbers(result.get("test"))
     columns: dict[str, None] = {}
-    table: dict[str, dict[str, float]] = {"all": {}}
+    by_part: dict[str, dict[str, float]] = {"all": {}}
     for name, value in test.items():
         metric, part = _split(name)
         columns[metric] = None
-        table.setdefault(part, {})[metric] = value
-    order = sorted(table, key=lambda part: _PARTS.index(part) if part in _PARTS else -1)
-    parts = {part.replace("_", " "): table[part] for part in order}
+        by_part.setdefault(part, {})[metric] = value
+    order = sorted(by_part, key=lambda part: _PARTS.index(part) if part in _PARTS else -1)
+    parts = {part.replace("_", " "): by_part[part] for part in order}
     further = {**_mapping(result, "domains"), **_mapping(result, "test_sets")}
     parts.update({_text(name): numbers(values) for name, values in further.items()})
     names = [name for name in columns if any(name in row for row in parts.values())]
@@ -172,7 +173,8 @@ def _results(result: Mapping[str, Any]) -> list[str]:
         f"Chosen: {_text(selection.get('stage'))} step {_text(selection.get('step'))}, by "
         f"{_text(selection.get('metric'))}" + ("" if best is None else f" = {best:.4g}")
     )
-    return [*_fitted(rows), "", chosen]
+    text = table(rows[0], rows[1:], width=_width(), elsewhere="--json has them")
+    return [text, "", chosen]
 
 
 def _split(name: str) -> tuple[str, str]:
@@ -181,25 +183,6 @@ def _split(name: str) -> tuple[str, str]:
         if name.endswith(f"_{part}"):
             return name.removesuffix(f"_{part}"), part
     return name, "all"
-
-
-def _fitted(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Return rows as aligned columns, as many as fit the width."""
-    columns = list(zip(*rows, strict=True))
-    widths = [max(map(len, column)) for column in columns]
-    kept, used = 1, widths[0]
-    while kept < len(widths) and used + 2 + widths[kept] <= WIDTH:
-        used += 2 + widths[kept]
-        kept += 1
-    lines = [
-        "  ".join(
-            cell.rjust(width) if place else cell.ljust(width)
-            for place, (cell, width) in enumerate(zip(row[:kept], widths[:kept], strict=True))
-        ).rstrip()
-        for row in rows
-    ]
-    left_out = ", ".join(rows[0][kept:])
-    return [*lines, f"(and {left_out}: --json has them)"] if left_out else lines
 
 
 def _costs(result: Mapping[str, Any]) -> list[str]:
@@ -226,8 +209,12 @@ def _costs(result: Mapping[str, Any]) -> list[str]:
         for name in ("ltbench", "python", "torch", "device", "threads", "platform", "git")
         if environment.get(name) is not None
     )
-    lines.extend(textwrap.wrap(f"Environment: {where}", WIDTH, subsequent_indent="  "))
+    lines.extend(textwrap.wrap(f"Environment: {where}", _width(), subsequent_indent="  "))
     return lines
+
+
+def _width() -> int:
+    return min(_WIDEST, terminal_width())
 
 
 def _component(component: object) -> str:

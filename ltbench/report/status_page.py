@@ -9,8 +9,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ltbench.cli.duration import duration
-from ltbench.cli.short_path import shown_path
+from ltbench.report.plain import duration, shown_path
+from ltbench.report.terminal import table
 from ltbench.results.forecast import rate, seconds_left
 from ltbench.results.run import RunRecord
 from ltbench.results.states import STATUSES, Overview
@@ -102,20 +102,30 @@ def _speed(overview: Overview, now: float) -> list[str]:
 
 def _table(runs: Sequence[RunRecord], most: int) -> list[str]:
     """Return a line for each data set and algorithm; those all done give way if there are many."""
-    states = [state for state in STATUSES if any(run.status == state for run in runs)]
+    statuses = [status for status in STATUSES if any(run.status == status for run in runs)]
     groups = [(key, _counts(found), len(found)) for key, found in _groups(runs).items()]
     shown = groups
     if len(groups) > most:
         shown = [group for group in groups if group[1]["done"] < group[2]][:most]
-    rows = [["data set", "algorithm", "runs", *map(_word, states)]]
+    rows = [
+        [
+            "data set",
+            "algorithm",
+            "runs",
+            *(_word(status).replace(" ", "\n") for status in statuses),
+        ]
+    ]
     rows += [
-        [dataset, label, str(total), *(str(counts[state] or "·") for state in states)]
+        [dataset, label, str(total), *(str(counts[status] or "·") for status in statuses)]
         for (dataset, label), counts, total in shown
     ]
     hidden = groups if len(groups) > most else []
     done = sum(counts["done"] == total for _, counts, total in hidden)
     others = len(hidden) - done - (len(shown) if hidden else 0)
-    lines = _aligned(rows) if shown else []
+    # What did not end well stays to the last where a terminal is narrow.
+    urgency = {"done": 3, "waiting": 2}
+    priority = (0, 0, 4, *(urgency.get(status, 1) for status in statuses))
+    lines = [_table_text(rows, priority)] if shown else []
     if hidden:
         words = [f"{done:,} all done"] if done else []
         words += [f"{others:,} not"] if others else []
@@ -123,16 +133,10 @@ def _table(runs: Sequence[RunRecord], most: int) -> list[str]:
     return lines
 
 
-def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Return rows as columns: the first two to the left, numbers to the right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(
-            cell.ljust(width) if place < 2 else cell.rjust(width)
-            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]
+def _table_text(rows: Sequence[Sequence[str]], priority: Sequence[int]) -> str:
+    head, *body = rows
+    align = "ll" + "r" * (len(head) - 2)
+    return table(head, body, align=align, priority=priority, elsewhere="--json has them")
 
 
 def _standing(run: RunRecord) -> str:
