@@ -1,7 +1,7 @@
 """Adds to the pages in ``docs/`` those that lie or come from elsewhere.
 
-The reference is rendered from the program; the README is the first page; the changelog, the page for
-contributors and the leaderboards are shown as they are.
+The reference is rendered from the program; the README is the first page; the changelog, the page
+for contributors and the leaderboards are shown as they are.
 """
 
 from __future__ import annotations
