@@ -22,6 +22,16 @@ os.environ["PYTHONPATH"] = os.pathsep.join(
 )
 
 
+try:
+    from hypothesis import settings
+except ImportError:  # the environment of the documents has none
+    pass
+else:
+    # A machine with other work is slow, not wrong.
+    settings.register_profile("patient", settings(), deadline=None)
+    settings.load_profile("patient")
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _own_folders(tmp_path_factory: pytest.TempPathFactory) -> None:
     os.environ["LTBENCH_CACHE"] = str(tmp_path_factory.mktemp("cache"))
@@ -31,3 +41,15 @@ def _own_folders(tmp_path_factory: pytest.TempPathFactory) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the tests that wait for clusters, so that they do not come alone at the end."""
     items.sort(key=lambda item: item.path.parent.name != "executors")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a test that needs a program that is not here, or fail it where that was installed."""
+    demanded = os.environ.get("LTBENCH_TEST_REQUIRES", "").split(",")
+    for mark in item.iter_markers("needs"):
+        name, missing = mark.args
+        if missing and name in demanded:
+            pytest.fail(f"LTBENCH_TEST_REQUIRES names {name}, but {missing}", pytrace=False)
+        if missing:
+            pytest.skip(missing)
