@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from ltbench.plugins.dataset import Decode as Decode
     from ltbench.plugins.facts import Facts as Facts
     from ltbench.plugins.hookspecs import Register as Register
+    from ltbench.plugins.hookspecs import RegisterMetric as RegisterMetric
     from ltbench.plugins.hparams import HParams as HParams
     from ltbench.plugins.hparams import hparam as hparam
     from ltbench.plugins.lookup import load_plugin as load_plugin

@@ -11,10 +11,42 @@ from typing import Any
 import pandas as pd
 
 from ltbench.report.content import Content, Leaderboard
-from ltbench.report.selection import typed_label
+from ltbench.report.section import Column, Grid, Section
+from ltbench.report.wording import content_notes
 from ltbench.results.untrusted import clean
 
 _FIELDS = ("ltbench", "git", "python", "torch", "device", "threads", "platform")
+
+
+def lead(content: Content) -> str:
+    """Return how much was run, in a sentence or two."""
+    runs = sum(row.done for board in content.boards for row in board.rows)
+    methods = len({row.label for board in content.boards for row in board.rows})
+    datasets = len({board.table.dataset for board in content.boards})
+    return (
+        f"{runs:,} runs of {methods} method{'s' * (methods != 1)} on {datasets} data "
+        f"set{'s' * (datasets != 1)}{total_time(content)}. A table compares only runs of one data "
+        "set, protocol and backbone."
+    )
+
+
+def origin(content: Content, command: str = "") -> Section:
+    """Return the commands and the environments of the runs.
+
+    Args:
+        content: their leaderboards.
+        command: a further one, which asks for the page.
+    """
+    commands = [line for board in content.boards for line in run_commands(board)]
+    rows = environments(content)
+    columns = tuple(Column(name) for name in (rows[0] if rows else ["runs"]))
+    body = tuple(tuple(row.values()) for row in rows)
+    return Section(
+        "How this was made",
+        grids=(Grid(columns, body, "Where the runs were carried out"),),
+        notes=tuple(content_notes(content)),
+        commands=tuple([*commands, command] if command else commands),
+    )
 
 
 def environments(content: Content) -> list[dict[str, str]]:
@@ -52,7 +84,7 @@ def run_commands(board: Leaderboard) -> list[str]:
 def run_command(board: Leaderboard) -> str:
     """Return the command that makes the runs of a table that were not tuned."""
     words = ["ltbench", "run"]
-    for label in dict.fromkeys(typed_label(row.label) for row in board.rows if not row.tuned):
+    for label in dict.fromkeys(row.method for row in board.rows if not row.tuned):
         words += ["--algo", label]
     return shlex.join([*words, *_setting(board, _seeds(board))])
 

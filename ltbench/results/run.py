@@ -18,6 +18,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
+from ltbench.plugins.measure import parse_measures
 from ltbench.results.protocol import Protocol
 from ltbench.results.untrusted import UnreadableRun, clean, mapping_in, name_in, numbers
 
@@ -241,6 +242,8 @@ class RunRecord:
         tuned: how its hyper-parameters were searched for (``search``, ``trials``, ``seed``,
             ``metric``, ``fixed``); empty where they were not.
         seconds: what it took, where it is done.
+        metrics: what the run's metrics declare (``better``, ``unit``, ``head``, ``words``), by the
+            base names of their values.
         test: the chosen model's test metrics; accuracies and F1 in 0…1; without what is missing.
         steps: optimisation steps of all its stages, 0 where they are not known.
         estimate: seconds that its command expected it to take, or ``None``.
@@ -269,6 +272,7 @@ class RunRecord:
     pretrained: bool = False
     precision: str = ""
     title: str = ""
+    metrics: dict[str, dict[str, str]] = field(default_factory=dict)
     test: dict[str, float] = field(default_factory=dict)
     environment: dict[str, Any] = field(default_factory=dict)
     parameters: float = math.nan
@@ -386,6 +390,7 @@ def _outcome(spec: Mapping[str, Any], result: Mapping[str, Any]) -> dict[str, An
     environment = result.get("environment")
     return sizes | {
         "test": numbers(mapping_in(result, "test", "result.json")),
+        "metrics": parse_measures(result.get("metrics")),
         "environment": environment if isinstance(environment, dict) else {},
         "seconds": numbers(result.get("timings")).get("total_s", math.nan),
     }

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from ltbench.plugins.algorithm import Algorithm
+from ltbench.plugins.algorithm import Algorithm, Training
 from ltbench.plugins.backbone import Backbone
 from ltbench.plugins.batch import Batch, TrainInfo
 from ltbench.plugins.manager import get_plugins
@@ -39,7 +39,7 @@ class SmallBackbone(Backbone):
         return features
 
 
-class SmallTraining:
+class SmallTraining(Training):
     """Answers an algorithm's request for features with those of the images given.
 
     Args:
@@ -51,7 +51,7 @@ class SmallTraining:
         self.model, self.images = model, images
         self.features, self.y, self.d = torch.empty(0), images.y, images.d
 
-    def pass_over(self, part: str) -> SmallTraining:
+    def extract_features(self, part: str) -> SmallTraining:
         """Return features, classes and domains, with the model in evaluation mode meanwhile."""
         was_training = self.model.training
         self.model.eval()

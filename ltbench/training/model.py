@@ -20,6 +20,11 @@ from ltbench.training.seeding import seed_torch
 from ltbench.training.used import check_used
 
 
+def stage_names(spec: RunSpec) -> list[str]:
+    """Return the names of a run's stages; the first is the algorithm."""
+    return [spec.algorithm.name, *(stage.name for stage in spec.stages)]
+
+
 class ModelBuilder:
     """Builds the model of a run stage by stage, its weights a function of the seed.
 
@@ -54,7 +59,7 @@ class ModelBuilder:
             batch_per_domain=spec.protocol.batch_per_domain,
             image_shape=(facts.channels, facts.size, facts.size),
         )
-        self.names = [spec.algorithm.name, *(stage.name for stage in spec.stages)]
+        self.names = stage_names(spec)
 
     def algorithm(self) -> Algorithm:
         """Return the algorithm with fresh weights."""
@@ -78,7 +83,7 @@ class ModelBuilder:
         info = replace(self.info, steps=self.steps(index))
         return self._placed(cls(base, info, hparams))
 
-    def upto(self, index: int) -> Algorithm:
+    def up_to(self, index: int) -> Algorithm:
         """Return the whole chain up to stage ``index``; its weights are yet to be loaded."""
         model = self.algorithm()
         for number in range(1, index + 1):

@@ -13,7 +13,6 @@ from torch import Tensor
 
 from ltbench.data.sampling import Rows, Sampler
 from ltbench.data.store import ImageStore
-from ltbench.plugins.facts import Facts
 
 RESIDENT_BYTES = 4 << 30  # a data set up to this size lives whole on the device
 AHEAD = 2  # batches read while another is worked on
@@ -70,15 +69,3 @@ class DeviceImages:
                     yield ahead.popleft().result()
             while ahead:
                 yield ahead.popleft().result()
-
-
-class Normalisation:
-    """Turns uint8 images into the floats a network expects."""
-
-    def __init__(self, facts: Facts, device: torch.device) -> None:
-        self.mean = torch.tensor(facts.mean, device=device).view(1, -1, 1, 1)
-        self.std = torch.tensor(facts.std, device=device).view(1, -1, 1, 1)
-
-    def __call__(self, images: Tensor) -> Tensor:
-        """Normalise images (N, channels, H, W) scaled to 0…1."""
-        return (images - self.mean) / self.std

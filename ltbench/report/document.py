@@ -1,9 +1,7 @@
-"""Leaderboards for programs: CSV and JSON. Shares are fractions here, not percent."""
+"""Leaderboards for programs. Shares are fractions here, not percent."""
 
 from __future__ import annotations
 
-import json
-import math
 from dataclasses import asdict
 from typing import Any
 
@@ -19,13 +17,12 @@ from ltbench.report.wording import (
 )
 
 
-def csv(content: Content) -> str:
-    """Return one row for each table and method; missing values are empty."""
-    rows = [_flat(board, row) for board in content.boards for row in board.rows]
-    return pd.DataFrame(rows).to_csv(index=False, lineterminator="\n")
+def rows_frame(content: Content) -> pd.DataFrame:
+    """Return one row for each table and method."""
+    return pd.DataFrame([_flat(board, row) for board in content.boards for row in board.rows])
 
 
-def rows_csv(content: Content) -> str:
+def runs_csv(content: Content) -> str:
     """Return the rows behind the tables: every run's score on every metric of the table."""
     frames = []
     for board in content.boards:
@@ -36,9 +33,9 @@ def rows_csv(content: Content) -> str:
     return pd.concat(frames).to_csv(index=False, lineterminator="\n")
 
 
-def to_json(content: Content) -> str:
-    """Return everything a leaderboard says as one JSON object; missing values are null."""
-    document: dict[str, Any] = {
+def document(content: Content) -> dict[str, Any]:
+    """Return everything leaderboards say, as one object of JSON."""
+    found: dict[str, Any] = {
         "format": 1,
         "tables": [_table(board) for board in content.boards],
         "across_datasets": None,
@@ -46,7 +43,7 @@ def to_json(content: Content) -> str:
     }
     if content.summary:
         result = content.summary.result
-        document["across_datasets"] = {
+        found["across_datasets"] = {
             "metric": content.summary.metric.name,
             "datasets": list(content.summary.datasets),
             "ranks": result.ranks.to_dict(orient="index"),
@@ -61,7 +58,7 @@ def to_json(content: Content) -> str:
             "incomplete": list(result.incomplete),
             "notes": summary_notes(content.summary),
         }
-    return json.dumps(_plain(document), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return found
 
 
 def _table(board: Leaderboard) -> dict[str, Any]:
@@ -76,7 +73,10 @@ def _table(board: Leaderboard) -> dict[str, Any]:
         "reference": board.reference,
         "metrics": [metric.name for metric in board.metrics],
         "declared": [metric.name for metric in board.declared],
-        "rows": [{**asdict(row), "settings": row.settings} for row in board.rows],
+        "measures": {m.name: asdict(m.declared) for m in board.metrics if m.declared},
+        "rows": [
+            {"label": row.label, **asdict(row), "settings": row.settings} for row in board.rows
+        ],
         "omnibus": {
             metric.name: {
                 **asdict(board.analysis.omnibus[metric.name]),
@@ -117,14 +117,3 @@ def _flat(board: Leaderboard, row: Row) -> dict[str, object]:
             value = getattr(comparison, name) if comparison else None
             flat[f"{metric.name}_vs_reference_{name}"] = value
     return flat
-
-
-def _plain(value: Any) -> Any:
-    """Return a value with NaN as ``None`` and tuples as lists, for strict JSON."""
-    if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    return value

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from ltbench.data import images as module
-from ltbench.data.images import DeviceImages, Normalisation
+from ltbench.data import device_images as module
+from ltbench.data.device_images import DeviceImages
+from ltbench.data.normalisation import Normalisation
 from ltbench.data.sampling import make_sampler
 from ltbench.data.store import ImageStore, open_store
 

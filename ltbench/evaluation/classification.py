@@ -1,4 +1,4 @@
-"""Accuracy and F1 from confusion matrices, whatever classes are absent."""
+"""Accuracy and F1 of each class, whatever classes are absent. Nothing here imports torch."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ltbench.stats.groups import FloatArray
-
 Counts = NDArray[Any]
+FloatArray = NDArray[np.float64]
 
 
 def confusion_matrix(label: Counts, prediction: Counts, classes: int) -> NDArray[np.int64]:
@@ -29,9 +28,16 @@ def f1(confusion: Counts) -> FloatArray:
     2 TP / (2 TP + FP + FN), van Rijsbergen, Information Retrieval (1979).
     """
     hits = np.diagonal(confusion, axis1=-2, axis2=-1)
-    actual = confusion.sum(-1)
-    scores = _ratio(2 * hits, actual + confusion.sum(-2))
-    return np.where(actual > 0, scores, np.nan)
+    return _f1(hits, confusion.sum(-1), confusion.sum(-2))
+
+
+def f1_of_answers(label: Counts, prediction: Counts, classes: int) -> FloatArray:
+    """Return the F1 of every class (C,) without its matrix, which thousands of classes make large.
+
+    NaN for classes without images.
+    """
+    counts = (label[label == prediction], label, prediction)
+    return _f1(*(np.bincount(which, minlength=classes) for which in counts))
 
 
 def accuracy(confusion: Counts) -> float:
@@ -42,8 +48,13 @@ def accuracy(confusion: Counts) -> float:
 
 def macro_f1(confusion: Counts) -> float:
     """Return the mean F1 over the classes that have images in the matrix (C, C)."""
-    scores = f1(confusion)
-    return float(np.nanmean(scores)) if (~np.isnan(scores)).any() else float("nan")
+    return mean_of_present(f1(confusion))
+
+
+def mean_of_present(scores: FloatArray) -> float:
+    """Return the mean over the classes (C,) that have images; NaN where none has."""
+    present = scores[~np.isnan(scores)]
+    return float(present.mean()) if len(present) else float("nan")
 
 
 def weighted_f1(confusion: Counts) -> float:
@@ -51,6 +62,10 @@ def weighted_f1(confusion: Counts) -> float:
     actual = confusion.sum(-1)
     total = actual.sum()
     return float(np.nansum(f1(confusion) * actual) / total) if total else float("nan")
+
+
+def _f1(hits: Counts, actual: Counts, predicted: Counts) -> FloatArray:
+    return np.where(actual > 0, _ratio(2 * hits, actual + predicted), np.nan)
 
 
 def _ratio(part: Counts, whole: Counts) -> FloatArray:

@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 
 from ltbench.errors import DataError
+from ltbench.evaluation.classification import Counts
 from ltbench.report.content import ImageIntervals, Leaderboard
 from ltbench.report.metrics import metric
-from ltbench.report.sections import Columns, Section, fixed, section
+from ltbench.report.section import Column, Section, fixed, name_column, remark, section
 from ltbench.report.wording import images_notes
 from ltbench.results.documents import Arrays, read_predictions
-from ltbench.stats.classification import Counts
-from ltbench.stats.images import image_bootstrap
+from ltbench.stats.image_bootstrap import image_bootstrap
 
 
 def bootstrap_images(board: Leaderboard, resamples: int) -> ImageIntervals:
@@ -34,23 +34,23 @@ def images_section(board: Leaderboard, resamples: int) -> Section:
     title = f"Over test images — {board.table.short}"
     images = bootstrap_images(board, resamples)
     if images.frame.empty:
-        return section(title, pd.DataFrame(), {}, (f"No bootstrap: {images.problems[0]}.",))
+        return remark(title, f"No bootstrap: {images.problems[0]}.")
     shown = images.frame.copy()
     values = ["mean", "low", "high", "difference", "difference_low", "difference_high"]
     shown[values] = 100 * shown[values]
     shown["metric"] = [metric(name).words for name in images.frame["metric"]]
-    columns: Columns = {
-        "metric": ("metric", str),
-        "label": ("method", str),
-        "mean": ("mean", fixed(1)),
-        "low": ("low", fixed(1)),
-        "high": ("high", fixed(1)),
-        "difference": (f"minus\n{board.reference or 'reference'}", fixed(1, sign=True)),
-        "difference_low": ("low", fixed(1, sign=True)),
-        "difference_high": ("high", fixed(1, sign=True)),
+    points = fixed(1, sign=True)
+    columns = {
+        "metric": name_column("metric"),
+        "label": name_column("method"),
+        "mean": Column("mean", fixed(1), 0),
+        "low": Column("low", fixed(1), 0),
+        "high": Column("high", fixed(1), 0),
+        "difference": Column(f"minus\n{board.reference or 'reference'}", points),
+        "difference_low": Column("low", points),
+        "difference_high": Column("high", points),
     }
-    text = section(title, shown, columns, images_notes(images))
-    return Section(title, images.frame, text.grid, text.notes)
+    return section(title, images.frame, columns, images_notes(images), shown)
 
 
 def _read(board: Leaderboard) -> tuple[dict[str, list[Counts]], Arrays | None, list[str]]:

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from ltbench.stats.classification import Counts
+from ltbench.evaluation.classification import Counts
 from ltbench.stats.groups import FloatArray
 
 RESAMPLES = 1_000
