@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from ltbench.errors import DivergedError as DivergedError
     from ltbench.errors import LtbenchError as LtbenchError
     from ltbench.errors import PluginError as PluginError
+    from ltbench.errors import Stopped as Stopped
     from ltbench.errors import UsageError as UsageError
     from ltbench.executors.base import Executor as Executor
-    from ltbench.executors.base import Stopped as Stopped
     from ltbench.plugins.algorithm import Algorithm as Algorithm
     from ltbench.plugins.algorithm import FeaturePass as FeaturePass
     from ltbench.plugins.algorithm import Losses as Losses

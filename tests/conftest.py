@@ -15,6 +15,10 @@ THIRD_PARTY = str(Path(__file__).parent / "thirdparty")
 # of Ctrl-C shall find it working wherever the suite itself was started.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# Readline, which pytest imports, tells child processes of a terminal of 80 columns that nobody has.
+for name in ("COLUMNS", "LINES"):
+    os.environ.pop(name, None)
+
 # For this process and for those that the tests start.
 sys.path.insert(0, THIRD_PARTY)
 os.environ["PYTHONPATH"] = os.pathsep.join(

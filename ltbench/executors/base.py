@@ -28,6 +28,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
+from ltbench.errors import Stopped as Stopped  # noqa: PLC0414 - executors raise it
 from ltbench.executors.slots import Slots
 from ltbench.plugins import hparams as parameters
 from ltbench.training.job import Job
@@ -41,10 +42,6 @@ Every job has one ``started`` at most, and then one ``finished``, which carries 
 
 GRACE_S = 60.0
 """Seconds that a run has, after its timeout, for an evaluation and a checkpoint."""
-
-
-class Stopped(Exception):
-    """The sweep was stopped by the user; what was begun can be resumed."""
 
 
 class Executor:

@@ -5,10 +5,21 @@ from __future__ import annotations
 import os
 import statistics
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Hashable, Iterable, Sequence
+from typing import TypeVar
 
 from ltbench.results.run import RunRecord
 from ltbench.results.states import Overview
+
+Key = TypeVar("Key", bound=Hashable)
+
+
+def medians(values: Iterable[tuple[Key, float]]) -> dict[Key, float]:
+    """Return the median of the values under each key."""
+    grouped: dict[Key, list[float]] = defaultdict(list)
+    for key, value in values:
+        grouped[key].append(value)
+    return {key: statistics.median(group) for key, group in grouped.items()}
 
 
 def rate(overview: Overview, now: float) -> float | None:
@@ -68,11 +79,8 @@ class _Guess:
     """What a run takes, judged by those that are done."""
 
     def __init__(self, runs: Sequence[RunRecord]) -> None:
-        by_hash: dict[str, list[float]] = defaultdict(list)
-        for run in runs:
-            if run.status == "done" and run.seconds > 0:
-                by_hash[run.hash[:12]].append(run.seconds)
-        self.by_hash = {key: statistics.median(values) for key, values in by_hash.items()}
+        done = (run for run in runs if run.status == "done" and run.seconds > 0)
+        self.by_hash = medians((run.hash[:12], run.seconds) for run in done)
         # A run that was never begun has no hash yet, but its folder's name is the hash.
         self.any = statistics.median(self.by_hash.values()) if self.by_hash else None
 

@@ -270,6 +270,7 @@ class RunRecord:
     options: dict[str, Any] = field(default_factory=dict)
     backbone: str = ""
     pretrained: bool = False
+    weights: str = ""
     precision: str = ""
     title: str = ""
     metrics: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -353,6 +354,7 @@ def parse_record(
         options=dict(mapping_in(dataset, "options", "spec.json")),
         backbone=name_in(backbone, "name", "spec.json"),
         pretrained=backbone.get("pretrained") is True,
+        weights=clean(str(backbone.get("weights") or "")),
         precision=clean(str(identity.get("precision", ""))),
         title=clean(str(data.get("title", ""))) if isinstance(data, dict) else "",
     )

@@ -12,12 +12,12 @@ from ltbench.models.weights import load_weights
 from ltbench.plugins.algorithm import Algorithm
 from ltbench.plugins.batch import TrainInfo
 from ltbench.plugins.facts import Facts
-from ltbench.plugins.manager import get_plugins
+from ltbench.plugins.resolve import resolve
 from ltbench.plugins.split import Split
-from ltbench.plugins.stage import Stage
 from ltbench.results.run import RunSpec
+from ltbench.training.plugin_versions import check_plugin_versions
 from ltbench.training.seeding import seed_torch
-from ltbench.training.used import check_used
+from ltbench.training.steps import stage_steps
 
 
 def stage_names(spec: RunSpec) -> list[str]:
@@ -47,7 +47,7 @@ class ModelBuilder:
         device: torch.device,
         weights: Path | None = None,
     ) -> None:
-        check_used(spec)
+        check_plugin_versions(spec)
         self.spec, self.device, self.weights = spec, device, weights
         self.info = TrainInfo(
             counts=torch.from_numpy(split.counts("train")),
@@ -70,16 +70,14 @@ class ModelBuilder:
         if self.weights is not None:
             load_weights(backbone, self.weights)
         component = self.spec.algorithm
-        cls: type[Algorithm] = get_plugins()["algorithms"].get(component.name).load()
-        hparams = cls.HParams.from_options(component.hparams, component.name)
+        cls, hparams = resolve("algorithms", component.name, component.hparams)
         return self._placed(cls(backbone, self.info, hparams))
 
     def stage(self, index: int, base: Algorithm) -> Algorithm:
         """Return stage ``index`` (from 1) on top of ``base``."""
         seed_torch(self.spec.seed, "initial weights", index)
         component = self.spec.stages[index - 1]
-        cls: type[Stage] = get_plugins()["stages"].get(component.name).load()
-        hparams = cls.HParams.from_options(component.hparams, component.name)
+        cls, hparams = resolve("stages", component.name, component.hparams)
         info = replace(self.info, steps=self.steps(index))
         return self._placed(cls(base, info, hparams))
 
@@ -92,12 +90,7 @@ class ModelBuilder:
 
     def steps(self, index: int) -> int:
         """Return the optimisation steps of stage ``index``."""
-        steps = self.spec.protocol.steps
-        for component in self.spec.stages[:index]:
-            cls: type[Stage] = get_plugins()["stages"].get(component.name).load()
-            hparams = cls.HParams.from_options(component.hparams, component.name)
-            steps = cls.steps(steps, hparams)
-        return steps
+        return stage_steps(self.spec)[index]
 
     def _placed(self, model: Algorithm) -> Algorithm:
         for module in model.modules():

@@ -20,8 +20,8 @@ from ltbench.executors.slots import Slots
 from ltbench.plugins.hparams import HParams
 from ltbench.results.claim import find_owner
 from ltbench.results.folder import RunFolder
+from ltbench.session.plan import Request, plan_runs
 from ltbench.training.job import Job
-from ltbench.training.plan import Request, plan_runs
 from ltbench.training.run import execute
 
 QUIET = (lambda event: None, lambda: False)

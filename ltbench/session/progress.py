@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
@@ -55,7 +56,7 @@ class Lines(Observer):
         """Say how much is done already."""
         self.count = Count(len(runs), done)
         if done:
-            click.echo(f"{done} of {len(runs)} runs are done already", err=True)
+            to_stderr(f"{done} of {len(runs)} runs are done already")
 
     @hookimpl
     def ltbench_run_evaluated(self, run: RunSpec, record: Mapping[str, Any]) -> None:
@@ -63,14 +64,14 @@ class Lines(Observer):
         now = time.monotonic()
         if now - self.last > self.hparams.every:
             self.last = now
-            click.echo(f"        {_name(run)}: {_standing(run, record)}", err=True)
+            to_stderr(f"        {_name(run)}: {_standing(run, record)}")
 
     @hookimpl
     def ltbench_run_finished(self, run: RunSpec, result: Mapping[str, Any]) -> None:
         """Say how a run ended."""
         self.count.done += 1
         text = f"[{self.count.done}/{self.count.runs}] {_name(run)}: {_outcome(result)}"
-        click.echo(f"{text}, {self.count.eta()} left", err=True)
+        to_stderr(f"{text}, {self.count.eta()} left")
 
 
 class Bars(Observer):
@@ -133,6 +134,19 @@ class Bars(Observer):
             total = run.protocol.steps
             self.tasks[folder] = self.progress.add_task(_name(run), total=total, note="")
         return self.tasks[folder]
+
+
+@contextlib.contextmanager
+def decoding_bar(dataset: str) -> Iterator[Callable[[int, int], None]]:
+    """Show a bar while images are decoded; what is given takes how many are, and of how many."""
+    with Progress(console=Console(stderr=True)) as progress:
+        task = progress.add_task(f"Decoding {dataset}", total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+def to_stderr(line: str) -> None:
+    """Print a line on standard error at once."""
+    print(line, file=sys.stderr, flush=True)
 
 
 def _name(run: RunSpec) -> str:

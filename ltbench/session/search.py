@@ -13,10 +13,9 @@ from typing import Any
 import numpy as np
 
 from ltbench.errors import UsageError
-from ltbench.plugins.hparams import HParams
-from ltbench.plugins.manager import get_plugins
 from ltbench.plugins.names import Name
-from ltbench.sweeps.space import Axis, find_axes
+from ltbench.plugins.resolve import resolve
+from ltbench.session.space import Axis, find_axes
 from ltbench.training.seeding import derive_seed
 
 Point = dict[str, Any]
@@ -38,14 +37,12 @@ class Space:
         self.chain = tuple(chain)
         self.axes: dict[str, Axis] = {}
         self.defaults: Point = {}
-        plugins = get_plugins()
         for i, name in enumerate(chain):
-            kind = "stages" if i else "algorithms"
-            cls: type[HParams] = plugins[kind].get(name.name).load().HParams
-            for key, axis in find_axes(cls, name.name).items():
+            plugin, defaults = resolve("stages" if i else "algorithms", name.name, {})
+            for key, axis in find_axes(plugin.HParams, name.name).items():
                 if key not in name.options:
                     self.axes[f"{name.name}.{key}"] = axis
-                    self.defaults[f"{name.name}.{key}"] = getattr(cls(), key)
+                    self.defaults[f"{name.name}.{key}"] = getattr(defaults, key)
 
     def at(self, point: Point) -> list[Name]:
         """Return the names with the point's hyper-parameters as their options."""

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import heapq
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from ltbench.results.forecast import medians
 from ltbench.results.index import read_runs
 from ltbench.results.run import RunRecord, RunSpec
+from ltbench.results.sweeps import TUNING
 from ltbench.results.untrusted import numbers
-from ltbench.sweeps.steps import total_steps
-
-TUNING = ".tuning"
-"""Folder, below that of the runs, of the runs that tuning makes."""
+from ltbench.training.steps import stage_steps
 
 Key = tuple[str, ...]
 
@@ -31,22 +30,7 @@ class Estimator:
     """
 
     def __init__(self, records: Iterable[RunRecord], device: str) -> None:
-        rates: dict[Key, list[float]] = {}
-        for record in records:
-            per_run = numbers(record.protocol)
-            work = per_run.get("steps", 0.0) * per_run.get("batch_per_domain", 0.0)
-            if record.status != "done" or not (work > 0 and record.seconds > 0):
-                continue
-            kind = str(record.environment.get("device", "")).partition(" ")[0]
-            if kind != device.partition(":")[0]:
-                continue
-            algo = "+".join((record.algorithm, *record.stages))
-            rate = record.seconds / work
-            rates.setdefault((algo, record.dataset, record.backbone), []).append(rate)
-            # Stages have steps of their own, so such runs say little of other algorithms.
-            if not record.stages:
-                rates.setdefault((record.dataset, record.backbone), []).append(rate)
-        self._rates = {key: statistics.median(values) for key, values in rates.items()}
+        self._rates = medians(_rates(records, device.partition(":")[0]))
 
     def seconds(self, spec: RunSpec) -> float | None:
         """Return the seconds that a run may take, or ``None`` where there is no run to judge by."""
@@ -55,7 +39,7 @@ class Estimator:
         if same is not None:
             return same * protocol.steps * protocol.batch_per_domain
         near = self._rates.get(place)
-        return None if near is None else near * total_steps(spec) * protocol.batch_per_domain
+        return None if near is None else near * sum(stage_steps(spec)) * protocol.batch_per_domain
 
     def costs(self, specs: Sequence[RunSpec]) -> list[float]:
         """Return a cost for each run, by which the longest can go first.
@@ -63,11 +47,25 @@ class Estimator:
         It is the estimate; a run without one is given the seconds that its steps and images take at
         the pace of the others, or just their product where there is no estimate at all.
         """
-        work = [float(total_steps(spec) * spec.protocol.batch_per_domain) for spec in specs]
+        work = [float(sum(stage_steps(spec)) * spec.protocol.batch_per_domain) for spec in specs]
         known = [self.seconds(spec) for spec in specs]
         paces = [s / w for s, w in zip(known, work, strict=True) if s is not None and w]
         pace = statistics.median(paces) if paces else 1.0
         return [w * pace if s is None else s for s, w in zip(known, work, strict=True)]
+
+
+def _rates(records: Iterable[RunRecord], kind: str) -> Iterator[tuple[Key, float]]:
+    """Yield the seconds per step and image of done runs, under all keys that they speak for."""
+    for run in records:
+        per_run = numbers(run.protocol)
+        work = per_run.get("steps", 0.0) * per_run.get("batch_per_domain", 0.0)
+        device = str(run.environment.get("device", "")).partition(" ")[0]
+        if run.status != "done" or device != kind or not (work > 0 and run.seconds > 0):
+            continue
+        yield (run.algo, run.dataset, run.backbone), run.seconds / work
+        # Stages have steps of their own, so such runs say little of other algorithms.
+        if not run.stages:
+            yield (run.dataset, run.backbone), run.seconds / work
 
 
 def read_estimator(out: Path, device: str) -> Estimator:

@@ -13,7 +13,7 @@ from ltbench.plugins.registry import Entry
 from ltbench.results.run import Component
 from ltbench.testing import plan_small, register_small_data
 from ltbench.testing.small_model import SmallBackbone
-from ltbench.training.used import check_used, used_plugins
+from ltbench.training.plugin_versions import check_plugin_versions, plugin_versions
 
 SMALL = ("datasets", Component("small-mlt", {}))
 
@@ -41,11 +41,11 @@ def algorithm(name: str, **hparams: object) -> tuple[str, Component]:
 
 
 def test_ltbenchs_own_version_is_left_out():
-    assert used_plugins([algorithm("erm"), SMALL], "digits-cnn") == {}
+    assert plugin_versions([algorithm("erm"), SMALL], "digits-cnn") == {}
 
 
 def test_algorithms_stages_data_sets_and_backbones_count():
-    used = used_plugins(
+    used = plugin_versions(
         [algorithm("mine"), ("stages", Component("crt")), ("datasets", Component("tiny-mlt"))],
         "net",
     )
@@ -53,21 +53,21 @@ def test_algorithms_stages_data_sets_and_backbones_count():
 
 
 def test_a_backbone_that_is_a_model_of_timm_has_no_distribution():
-    assert used_plugins([algorithm("erm"), SMALL], "resnet10t") == {}
+    assert plugin_versions([algorithm("erm"), SMALL], "resnet10t") == {}
 
 
 def test_a_loss_inside_a_method_counts():
-    assert used_plugins([algorithm("coral", loss="mine"), SMALL], "digits-cnn") == {
+    assert plugin_versions([algorithm("coral", loss="mine"), SMALL], "digits-cnn") == {
         "their-loss": "1.5"
     }
-    assert used_plugins([algorithm("coral", loss="ldam[s=10]"), SMALL], "digits-cnn") == {}
+    assert plugin_versions([algorithm("coral", loss="ldam[s=10]"), SMALL], "digits-cnn") == {}
 
 
 def test_two_files_of_one_name_both_count():
     plugins = get_plugins()
     plugins["algorithms"].add(Entry("algorithm", "a", Mine, "", "idea.py", "aaa"))
     plugins["backbones"].add(Entry("backbone", "b", Net, "", "idea.py", "bbb"))
-    assert used_plugins([algorithm("a"), SMALL], "b") == {"idea.py": "aaa+bbb"}
+    assert plugin_versions([algorithm("a"), SMALL], "b") == {"idea.py": "aaa+bbb"}
 
 
 def test_a_plan_holds_them_and_first_party_runs_have_none():
@@ -77,8 +77,8 @@ def test_a_plan_holds_them_and_first_party_runs_have_none():
 
 def test_another_version_where_it_runs_is_refused():
     spec = plan_small("mine")
-    check_used(spec)
+    check_plugin_versions(spec)
     with pytest.raises(PluginError, match=r"their-loss was 1\.4 when the run was planned"):
-        check_used(replace(spec, plugins={"their-loss": "1.4"}))
+        check_plugin_versions(replace(spec, plugins={"their-loss": "1.4"}))
     with pytest.raises(PluginError, match=r"their-loss was absent when .* and is 1\.5"):
-        check_used(replace(spec, plugins={}))
+        check_plugin_versions(replace(spec, plugins={}))

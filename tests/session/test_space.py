@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ltbench.errors import PluginError
 from ltbench.plugins.hparams import HParams, hparam
-from ltbench.sweeps.space import Axis, find_axes
+from ltbench.session.space import Axis, find_axes
 
 
 class Some(HParams):

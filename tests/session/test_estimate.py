@@ -8,7 +8,7 @@ import pytest
 
 from ltbench.results.protocol import Protocol
 from ltbench.results.run import BackboneSpec, Component, RunRecord, RunSpec
-from ltbench.sweeps.estimate import Estimator, wall_seconds
+from ltbench.session.estimate import Estimator, wall_seconds
 
 
 def spec(algo: str = "erm", *stages: str, steps: int = 100, batch: int = 8, data: str = "d"):

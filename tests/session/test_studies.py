@@ -14,26 +14,20 @@ from ltbench.results.folder import RunFolder
 from ltbench.results.index import read_runs
 from ltbench.results.run import RunSpec, describe_tuning
 from ltbench.results.untrusted import clean
-from ltbench.sweeps.studies import Budget, Question, Study, tuned_spec
-from ltbench.sweeps.study_files import find_study, open_study
-from ltbench.training.plan import Request, plan_runs
+from ltbench.session.plan import PlannedMethod, Request, plan_runs
+from ltbench.session.studies import Budget, Study, tuned_spec
+from ltbench.session.study_files import find_study, open_study
 
 METRIC = "macro_f1_average"
 
 
-def question(algo: str = "boda", **more) -> Question:
-    asked: list[Question] = []
-
-    def ask(spec, chain):
-        asked.append(Question(spec, tuple(chain)))
-        return spec
-
-    plan_runs(Request([algo], ["tiny-mlt"], [0], "fp32", Path("/nowhere"), **more), ask)
-    return asked[0]
+def method(algo: str = "boda", **more) -> PlannedMethod:
+    request = Request([algo], ["tiny-mlt"], [0], "fp32", Path("/nowhere"), **more)
+    return plan_runs(request).methods[0]
 
 
 def open_boda(out: Path, trials: int = 6, search: str = "random", batch: int = 2, seed: int = 0):
-    return open_study(out, question(), Budget(search, trials, seed), batch)
+    return open_study(out, method(), Budget(search, trials, seed), batch)
 
 
 def validation(point: dict) -> float:
@@ -170,24 +164,24 @@ def test_trials_are_hidden_from_the_index_of_the_runs(tmp_path):
 
 
 def test_questions_differ_by_setting_and_by_what_is_fixed():
-    plain = question()
-    assert plain.hash == question().hash
+    plain = method()
+    assert plain.hash == method().hash
     others = [
-        question("boda+crt"), question("boda[nu=1]"), question("boda[nu=0.5]"),
-        question(protocol="long"), question(overrides={"steps": 7}), question(backbone="resnet18"),
+        method("boda+crt"), method("boda[nu=1]"), method("boda[nu=0.5]"),
+        method(protocol="long"), method(overrides={"steps": 7}), method(backbone="resnet18"),
     ]  # fmt: skip
     assert len({plain.hash, *(other.hash for other in others)}) == 7
-    assert question("boda[nu=1]").hash == question("boda[nu=1.0]").hash
-    assert question("boda[nu=1]").fixed == {"boda.nu": 1.0}
+    assert method("boda[nu=1]").hash == method("boda[nu=1.0]").hash
+    assert method("boda[nu=1]").fixed == {"boda.nu": 1.0}
 
 
-def best_of(out: Path, asked: Question) -> Study:
-    return find_study(out, asked, f"ltbench tune --algo '{asked.algo}'")
+def best_of(out: Path, asked: PlannedMethod) -> Study:
+    return find_study(out, asked, f"ltbench tune --algo '{asked.typed}'")
 
 
 def test_the_best_is_found_again_and_its_runs_carry_the_budget(tmp_path):
     study = carry_out(open_boda(tmp_path, 4))
-    found = best_of(tmp_path, question())
+    found = best_of(tmp_path, method())
     assert study.best is not None
     assert found.best == study.best
     spec = tuned_spec(found)
@@ -203,8 +197,8 @@ def test_the_best_is_found_again_and_its_runs_carry_the_budget(tmp_path):
 
 
 def test_a_long_label_keeps_the_words_for_its_budget(tmp_path):
-    study = carry_out(open_study(tmp_path, question("boda+posthoc-la+mislas"), Budget(), 1))
-    long = replace(study.question.spec, method="x" * 300)
+    study = carry_out(open_study(tmp_path, method("boda+posthoc-la+mislas"), Budget(), 1))
+    long = replace(study.method.spec, method="x" * 300)
     study.spec = lambda _: long
     label = tuned_spec(study).label
     assert label.endswith("x… (tuned: 16 trials)")
@@ -213,12 +207,12 @@ def test_a_long_label_keeps_the_words_for_its_budget(tmp_path):
 
 def test_without_a_study_the_message_is_the_command(tmp_path):
     with pytest.raises(UsageError, match=r"`ltbench tune --algo 'boda' --trials 16` does$"):
-        best_of(tmp_path, question())
+        best_of(tmp_path, method())
     carry_out(open_boda(tmp_path, 4))
     with pytest.raises(UsageError, match="in brackets are fixed"):
-        best_of(tmp_path, question("boda[nu=1]"))
+        best_of(tmp_path, method("boda[nu=1]"))
     with pytest.raises(UsageError, match="no study tuned boda on tiny-mlt"):
-        best_of(tmp_path, question(overrides={"steps": 7}))
+        best_of(tmp_path, method(overrides={"steps": 7}))
 
 
 def test_a_study_that_is_not_complete_is_not_used(tmp_path):
@@ -230,16 +224,16 @@ def test_a_study_that_is_not_complete_is_not_used(tmp_path):
     with pytest.raises(
         UsageError, match=r"has 1 of 4 trials: .* --trials 4 --search random --seed 0"
     ):
-        best_of(tmp_path, question())
+        best_of(tmp_path, method())
 
 
 def test_the_largest_budget_counts_and_a_draw_is_an_error(tmp_path):
     carry_out(open_boda(tmp_path, 2))
     carry_out(open_boda(tmp_path, 3))
-    assert best_of(tmp_path, question()).budget.trials == 3
+    assert best_of(tmp_path, method()).budget.trials == 3
     carry_out(open_boda(tmp_path, 3, seed=1))
     with pytest.raises(UsageError, match="2 studies of boda on tiny-mlt have 3 trials"):
-        best_of(tmp_path, question())
+        best_of(tmp_path, method())
 
 
 def test_where_every_trial_failed_there_is_no_best(tmp_path):
@@ -249,7 +243,7 @@ def test_where_every_trial_failed_there_is_no_best(tmp_path):
     study.collect(failures=True)
     study.save()
     with pytest.raises(UsageError, match="every trial of boda on tiny-mlt failed or diverged"):
-        best_of(tmp_path, question())
+        best_of(tmp_path, method())
 
 
 @pytest.mark.parametrize(
@@ -273,7 +267,7 @@ def test_a_broken_study_is_named(tmp_path, spoil):
 
 def test_the_last_model_gives_nothing_to_tune_by(tmp_path):
     with pytest.raises(UsageError, match="--select f1 or accuracy"):
-        open_study(tmp_path, question(overrides={"select": "last"}), Budget(), 1)
+        open_study(tmp_path, method(overrides={"select": "last"}), Budget(), 1)
 
 
 def test_different_budgets_have_different_words():
@@ -296,6 +290,8 @@ def test_different_budgets_have_different_words():
 
 
 def test_trials_run_at_the_tuning_seed(tmp_path):
-    asked = question()
-    study = open_study(tmp_path, Question(replace(asked.spec, seed=7), asked.chain), Budget(), 1)
+    asked = method()
+    study = open_study(
+        tmp_path, PlannedMethod(replace(asked.spec, seed=7), asked.chain), Budget(), 1
+    )
     assert {study.spec(trial).seed for trial in study.propose()} == {7}

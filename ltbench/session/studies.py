@@ -8,58 +8,15 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from ltbench.plugins.names import Name
 from ltbench.results.folder import RunFolder, write_json
-from ltbench.results.run import RunSpec, canonical_hash
+from ltbench.results.run import RunSpec
 from ltbench.results.untrusted import UnreadableRun, read_json
-from ltbench.sweeps.search import Point, Space
-from ltbench.training.plan import with_algorithm
+from ltbench.session.plan import PlannedMethod, with_algorithm
+from ltbench.session.search import Point, Space
 
 STUDIES = ".studies"
 FORMAT = 1
 Status = Literal["waiting", "done", "failed", "diverged"]
-
-
-@dataclass(frozen=True)
-class Question:
-    """What is tuned: an algorithm with its stages, in one setting.
-
-    Attributes:
-        spec: the run with the defaults, and what was typed.
-        chain: the algorithm and its stages with the options that were typed, which stay fixed.
-    """
-
-    spec: RunSpec
-    chain: tuple[Name, ...]
-
-    @property
-    def algo(self) -> str:
-        """The algorithm as typed."""
-        return "+".join(map(str, self.chain))
-
-    @property
-    def fixed(self) -> dict[str, Any]:
-        """The hyper-parameters that were typed, as the run has them."""
-        components = (self.spec.algorithm, *self.spec.stages)
-        return {
-            f"{name.name}.{key}": component.hparams[key]
-            for name, component in zip(self.chain, components, strict=True)
-            for key in name.options
-        }
-
-    def asked(self) -> dict[str, Any]:
-        """Return what the answer depends on, besides the search and its budget."""
-        return {
-            "algorithm": [name.name for name in self.chain],
-            "fixed": self.fixed,
-            "plugins": self.spec.plugins,
-            **self.spec.setting(),
-        }
-
-    @property
-    def hash(self) -> str:
-        """Twelve hexadecimal digits that stand for the question."""
-        return canonical_hash(self.asked())
 
 
 @dataclass(frozen=True)
@@ -98,13 +55,14 @@ class Budget:
 
 @dataclass
 class Study:
-    """A question, its budget, and the trials so far.
+    """What is tuned, with which budget, and the trials so far.
 
     Attributes:
+        method: what is tuned; the hyper-parameters that were typed stay fixed.
         batch: trials that a Bayesian search proposes at a time.
     """
 
-    question: Question
+    method: PlannedMethod
     budget: Budget
     root: Path
     batch: int = 1
@@ -114,7 +72,7 @@ class Study:
     def path(self) -> Path:
         """The study's file."""
         name = f"{self.budget.search}-{self.budget.trials}-seed-{self.budget.seed}.json"
-        return self.root / STUDIES / self.question.hash / name
+        return self.root / STUDIES / self.method.hash / name
 
     @property
     def open(self) -> list[Trial]:
@@ -134,9 +92,9 @@ class Study:
 
     def spec(self, trial: Trial) -> RunSpec:
         """Return the run of a trial."""
-        return with_algorithm(self.question.spec, self._space().at(trial.point))
+        return with_algorithm(self.method.spec, self._space().at(trial.point))
 
-    def carry_out(self, run: Callable[[Sequence[Trial]], None]) -> None:
+    def carry_out(self, run: Callable[[Sequence[Trial]], object]) -> None:
         """Have all trials that are left run, and keep what came of them.
 
         Args:
@@ -174,31 +132,26 @@ class Study:
         Args:
             failures: count runs that failed; otherwise they are tried once more.
         """
-        self.trials = [
-            _outcome(trial, self.root, self.metric, failures)
-            if trial.status == "waiting"
-            else trial
-            for trial in self.trials
-        ]
+        self.trials = [self._after_its_run(trial, failures) for trial in self.trials]
 
     @property
     def metric(self) -> str:
         """The validation metric that is maximised."""
-        return self.question.spec.protocol.selection_metric
+        return self.method.spec.protocol.selection_metric
 
     def tuned(self) -> dict[str, Any]:
         """Return the part of a run's identity that tells how it was tuned."""
-        budget = {**asdict(self.budget), "metric": self.question.spec.protocol.select}
-        return {**budget, "fixed": self.question.fixed} if self.question.fixed else budget
+        budget = {**asdict(self.budget), "metric": self.method.spec.protocol.select}
+        return {**budget, "fixed": self.method.fixed} if self.method.fixed else budget
 
     def as_dict(self) -> dict[str, Any]:
         """Return the content of the study's file."""
         best = self.best
         return {
             "format": FORMAT,
-            "question": self.question.hash,
-            "algo": self.question.algo,
-            "asked": self.question.asked(),
+            "question": self.method.hash,
+            "algo": self.method.typed,
+            "asked": self.method.tuning_task(),
             **asdict(self.budget),
             "metric": self.metric,
             "batch": self.batch,
@@ -212,36 +165,33 @@ class Study:
         write_json(self.path, self.as_dict())
 
     def _space(self) -> Space:
-        return Space(self.question.chain)
+        return Space(self.method.chain)
 
     def _trial(self, number: int, point: Point) -> Trial:
         trial = Trial(number, point, "", "")
         spec = self.spec(trial)
         return replace(trial, label=spec.label, folder=str(spec.folder(Path())))
 
+    def _after_its_run(self, trial: Trial, failures: bool) -> Trial:
+        """Return a trial with what its run's folder says came of it, if anything."""
+        folder = RunFolder(self.root / trial.folder)
+        lost = replace(trial, status="failed")
+        try:
+            if trial.status != "waiting":
+                return trial
+            if (result := read_json(folder.result)) is not None:
+                value = float(result["selection"]["value"])
+                usable = result["selection"]["metric"] == self.metric and math.isfinite(value)
+                return replace(trial, status="done", value=value) if usable else lost
+            error = read_json(folder.error) if failures else None
+        except (UnreadableRun, KeyError, TypeError, ValueError):
+            return lost
+        if error is None:
+            return trial
+        return replace(trial, status="diverged") if error.get("status") == "diverged" else lost
+
 
 def tuned_spec(study: Study) -> RunSpec:
     """Return the run with the best hyper-parameters of a study, marked as tuned."""
     assert study.best is not None
     return replace(study.spec(study.best), tuned=study.tuned())
-
-
-def _outcome(trial: Trial, root: Path, metric: str, failures: bool) -> Trial:
-    folder = RunFolder(root / trial.folder)
-    try:
-        result = read_json(folder.result)
-        if result is not None:
-            selection = result["selection"]
-            value = float(selection["value"])
-            usable = selection["metric"] == metric and math.isfinite(value)
-            return replace(trial, status="done", value=value) if usable else _lost(trial)
-        error = read_json(folder.error) if failures else None
-    except (UnreadableRun, KeyError, TypeError, ValueError):
-        return _lost(trial)
-    if error is None:
-        return trial
-    return replace(trial, status="diverged") if error.get("status") == "diverged" else _lost(trial)
-
-
-def _lost(trial: Trial) -> Trial:
-    return replace(trial, status="failed")

@@ -2,8 +2,9 @@
 
 ``<out>/.tuning`` is a folder of runs of its own, which no report of ``<out>`` reads: a trial is an
 ordinary run, but it was made to be chosen from, and may not stand beside those that are compared.
-The study of a question (an algorithm in a setting) is the file
-``.tuning/.studies/<question>/<search>-<trials>-seed-<seed>.json``, written whole or not at all.
+The study of a method is the file ``.tuning/.studies/<task>/<search>-<trials>-seed-<seed>.json``,
+written whole or not at all; the task's twelve digits stand for the method, what is fixed of it, and
+its setting.
 """
 
 from __future__ import annotations
@@ -14,43 +15,44 @@ from pathlib import Path
 from typing import get_args
 
 from ltbench.errors import UsageError
+from ltbench.results.sweeps import TUNING
 from ltbench.results.untrusted import UnreadableRun, read_json
-from ltbench.sweeps.estimate import TUNING
-from ltbench.sweeps.studies import FORMAT, STUDIES, Budget, Question, Status, Study, Trial
+from ltbench.session.plan import PlannedMethod
+from ltbench.session.studies import FORMAT, STUDIES, Budget, Status, Study, Trial
 
 
-def open_study(out: Path, question: Question, budget: Budget, batch: int) -> Study:
-    """Return the study of a question as it was left, or a new one.
+def open_study(out: Path, method: PlannedMethod, budget: Budget, batch: int) -> Study:
+    """Return the study of a method as it was left, or a new one.
 
     Raises:
         UsageError: there is nothing to search, nothing to judge by, or the study's file is broken.
     """
-    if question.spec.protocol.select == "last":
+    if method.spec.protocol.select == "last":
         raise UsageError(
             "tuning chooses by a validation score, and this protocol of "
-            f"{question.spec.dataset.name} takes the last model: use --select f1 or accuracy"
+            f"{method.spec.dataset.name} takes the last model: use --select f1 or accuracy"
         )
-    study = Study(question, budget, out / TUNING, batch)
+    study = Study(method, budget, out / TUNING, batch)
     return _read(study) if study.path.exists() else study
 
 
-def find_study(out: Path, question: Question, command: str) -> Study:
-    """Return the complete study of a question that had the largest budget.
+def find_study(out: Path, method: PlannedMethod, command: str) -> Study:
+    """Return the complete study of a method that had the largest budget.
 
     Args:
         out: the folder of the runs.
-        question: what was tuned.
+        method: what was tuned.
         command: what to type to tune it, without the budget.
 
     Raises:
         UsageError: there is none, none is complete, several are as large, or no trial succeeded.
     """
-    folder = out / TUNING / STUDIES / question.hash
-    studies = [_read(_named(path, question, out)) for path in sorted(folder.glob("*-seed-*.json"))]
-    what = f"{question.algo} on {question.spec.dataset.name}"
+    folder = out / TUNING / STUDIES / method.hash
+    studies = [_read(_named(path, method, out)) for path in sorted(folder.glob("*-seed-*.json"))]
+    what = method.title
     complete = [study for study in studies if study.complete]
     if not complete:
-        raise UsageError(_advice(studies, question, what, command))
+        raise UsageError(_advice(studies, method, command))
     most = max(study.budget.trials for study in complete)
     largest = [study for study in complete if study.budget.trials == most]
     if len(largest) > 1:
@@ -63,23 +65,23 @@ def find_study(out: Path, question: Question, command: str) -> Study:
     return largest[0]
 
 
-def _advice(studies: Sequence[Study], question: Question, what: str, command: str) -> str:
+def _advice(studies: Sequence[Study], method: PlannedMethod, command: str) -> str:
     if studies:
         done = len(studies[0].trials) - len(studies[0].open)
         budget = studies[0].budget
         return (
-            f"the study of {what} has {done} of {budget.trials} trials: `{command} "
+            f"the study of {method.title} has {done} of {budget.trials} trials: `{command} "
             f"--trials {budget.trials} --search {budget.search} --seed {budget.seed}` goes on"
         )
-    text = f"no study tuned {what} in this setting: `{command} --trials 16` does"
-    if question.fixed:
+    text = f"no study tuned {method.title} in this setting: `{command} --trials 16` does"
+    if method.fixed:
         text += "; hyper-parameters in brackets are fixed while others are tuned"
     return text
 
 
-def _named(path: Path, question: Question, out: Path) -> Study:
+def _named(path: Path, method: PlannedMethod, out: Path) -> Study:
     search, trials, _, seed = path.stem.split("-")
-    return Study(question, Budget(search, int(trials), int(seed)), out / TUNING)
+    return Study(method, Budget(search, int(trials), int(seed)), out / TUNING)
 
 
 def _read(study: Study) -> Study:

@@ -1,4 +1,4 @@
-"""Which installed plugins a run uses, as part of what makes it the run it is."""
+"""Which versions of plugins a run is made with, as part of what makes it the run it is."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ltbench.results.run import Component, RunSpec
 OWN = "ltbench"
 
 
-def used_plugins(components: Iterable[tuple[str, Component]], backbone: str) -> dict[str, str]:
+def plugin_versions(components: Iterable[tuple[str, Component]], backbone: str) -> dict[str, str]:
     """Return the versions of the distributions whose plugins shape a run's result.
 
     A plugin that is a file counts as a distribution whose version is the hash of its content.
@@ -40,18 +40,25 @@ def used_plugins(components: Iterable[tuple[str, Component]], backbone: str) -> 
     return dict(sorted(found.items()))
 
 
-def check_used(spec: RunSpec) -> None:
+def versions_here(spec: RunSpec) -> dict[str, str]:
+    """Return the versions that are installed here of the plugins that a run names.
+
+    Raises:
+        UsageError: something does not exist.
+        PluginError: a plugin cannot be imported.
+    """
+    stages = [("stages", stage) for stage in spec.stages]
+    components = [("algorithms", spec.algorithm), *stages, ("datasets", spec.dataset)]
+    return plugin_versions(components, spec.backbone.name)
+
+
+def check_plugin_versions(spec: RunSpec) -> None:
     """Check that a run finds the plugins here that it was planned with.
 
     Raises:
         PluginError: another version is here, or the file was edited since.
     """
-    components = [
-        ("algorithms", spec.algorithm),
-        *(("stages", stage) for stage in spec.stages),
-        ("datasets", spec.dataset),
-    ]
-    here = used_plugins(components, spec.backbone.name)
+    here = versions_here(spec)
     for name in sorted(spec.plugins.keys() | here.keys()):
         planned, there = spec.plugins.get(name, "absent"), here.get(name, "absent")
         if planned != there:

@@ -14,8 +14,9 @@ from ltbench.errors import UsageError, suggestion
 from ltbench.plugins.hparams import HParams
 from ltbench.plugins.manager import get_plugins
 from ltbench.plugins.names import Name, parse_chains
-from ltbench.sweeps.space import Axis, find_axes
-from ltbench.sweeps.sweep_file import SweepFile
+from ltbench.plugins.resolve import resolve
+from ltbench.session.space import Axis, find_axes
+from ltbench.session.sweep_file import SweepFile
 from ltbench.training.seeding import derive_seed
 
 SEARCH = "search"
@@ -61,9 +62,8 @@ class _Variants:
 
     def __init__(self, file: SweepFile, name: str) -> None:
         self.file, self.name = file, name
-        plugins = get_plugins()
-        kind = "algorithms" if name in plugins["algorithms"] else "stages"
-        self.hparams: type[HParams] = plugins[kind].get(name).load().HParams
+        kind = "algorithms" if name in get_plugins()["algorithms"] else "stages"
+        self.hparams: type[HParams] = resolve(kind, name, {})[0].HParams
         self.table: Mapping[str, Any] = file.hparams.get(name, {})
         self.components = self._components()
         for key in self.table:

@@ -9,7 +9,7 @@ import pytest
 
 from ltbench.errors import UsageError
 from ltbench.plugins.names import parse_chains
-from ltbench.sweeps.search import Point, Space
+from ltbench.session.search import Point, Space
 
 
 def space(text: str) -> Space:
