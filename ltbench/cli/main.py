@@ -75,7 +75,7 @@ class _Group(click.Group):
     "--verbose",
     count=True,
     envvar="LTBENCH_VERBOSE",
-    help="Say on stderr what is done (plugins, caches, claims, retries); -vv says more.",
+    help="Say on stderr what is done (plugins, caches, downloads, claims); -vv says more.",
 )
 @click.option(
     "--plugin",
