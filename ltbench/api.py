@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from ltbench.errors import Stopped as Stopped
     from ltbench.errors import UsageError as UsageError
     from ltbench.executors.base import Executor as Executor
+    from ltbench.executors.signals import stop_on_signals as stop_on_signals
     from ltbench.plugins.algorithm import Algorithm as Algorithm
     from ltbench.plugins.algorithm import FeaturePass as FeaturePass
     from ltbench.plugins.algorithm import Losses as Losses

@@ -45,7 +45,7 @@ def execute(job: Job, report: Report, should_stop: Callable[[], bool]) -> dict[s
         if folder.done:
             return _finished_before(folder)
         job.folder.mkdir(parents=True, exist_ok=True)
-        claim = acquire(job.folder, job.gone)
+        claim = acquire(job.folder, job.abandoned)
     except OSError as error:
         return _failure(job, Checkpoint(), error)  # nothing can be written, a claim least of all
     if isinstance(claim, Owner):
