@@ -46,13 +46,6 @@ ATTEMPTS = 2
 """How often a run is tried whose process is lost, unless the executor knows better."""
 
 
-<<<<<<< HEAD
-=======
-class Stopped(Exception):
-    """The sweep was interrupted by the user; what was begun can be resumed."""
-
-
->>>>>>> dispatch
 class Executor:
     """Carries out jobs and says what happens to them.
 

@@ -21,15 +21,9 @@ from ltbench.executors.cluster import ClusterExecutor
 from ltbench.executors.slots import Slots
 from ltbench.plugins import hparams as parameters
 from ltbench.plugins.hparams import hparam
-<<<<<<< HEAD
-from ltbench.results.folder import RunFolder, write_json
-from ltbench.results.untrusted import UnreadableRun, read_json
-=======
 from ltbench.results.claim import Owner, acquire
 from ltbench.results.folder import write_json
-from ltbench.results.json_files import read_json, read_log
-from ltbench.results.record import UnreadableRun
->>>>>>> dispatch
+from ltbench.results.untrusted import UnreadableRun, read_json, read_log
 from ltbench.training.job import Job
 
 FOLDER = ".slurm"
