@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from ltbench.errors import PluginError as PluginError
     from ltbench.errors import Stopped as Stopped
     from ltbench.errors import UsageError as UsageError
+    from ltbench.errors import suggestion as suggestion
+    from ltbench.evaluation.classification import f1 as f1
+    from ltbench.evaluation.classification import recall as recall
     from ltbench.executors.base import Executor as Executor
     from ltbench.executors.signals import stop_on_signals as stop_on_signals
     from ltbench.plugins.algorithm import Algorithm as Algorithm
@@ -60,10 +63,19 @@ if TYPE_CHECKING:
     from ltbench.plugins.split import PARTS as PARTS
     from ltbench.plugins.split import Split as Split
     from ltbench.plugins.stage import Stage as Stage
+    from ltbench.report.figure_data import Choices as Choices
+    from ltbench.report.figure_data import FigureData as FigureData
+    from ltbench.report.look import PAGE_WIDTH as PAGE_WIDTH
+    from ltbench.report.look import PALETTE as PALETTE
+    from ltbench.report.selection import Table as Table
+    from ltbench.results.documents import read_confusion as read_confusion
+    from ltbench.results.documents import read_features as read_features
+    from ltbench.results.documents import read_predictions as read_predictions
     from ltbench.results.folder import write_bytes as write_bytes
     from ltbench.results.index import read_runs as read_runs
     from ltbench.results.run import RunRecord as RunRecord
     from ltbench.results.run import RunSpec as RunSpec
+    from ltbench.results.untrusted import numbers as numbers
     from ltbench.results.untrusted import read_log as read_log
     from ltbench.training.job import Job as Job
     from ltbench.training.run import execute as execute

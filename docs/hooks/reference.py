@@ -35,10 +35,11 @@ TITLES = {
     "metrics": "Metrics",
     "executors": "Executors",
     "observers": "Observers",
+    "figures": "Figures",
 }
 TUTORIALS = {"algorithms": "algorithm", "stages": "stage", "datasets": "dataset",
              "backbones": "backbone", "metrics": "metric", "executors": "executor",
-             "observers": "observer"}  # fmt: skip
+             "observers": "observer", "figures": "figure"}  # fmt: skip
 OPENINGS = {
     "algorithms": "Names for `--algo`. What each shares and where it deviates from its paper: "
     "[long-tail](../algorithms/longtail.md), [domain](../algorithms/domains.md) and "
@@ -50,6 +51,7 @@ OPENINGS = {
     "named by one of the names that the metric gives.",
     "executors": "Names for `--executor`; more on [clusters](../clusters.md).",
     "observers": "Names for `--observer`; more on [trackers](../observers.md).",
+    "figures": "Names for `ltbench figures`; more on [figures](../figures.md).",
 }
 
 

@@ -9,21 +9,30 @@ import click
 
 from ltbench import hookimpl
 from ltbench.cli.output import chosen_runs, runs_argument, selection_options
-
-KINDS = (
-    "distribution",
-    "violin",
-    "heatmap",
-    "tsne",
-    "convergence",
-    "sensitivity",
-    "cd",
-    "transferability",
-)
+from ltbench.errors import UsageError
+from ltbench.plugins.manager import get_plugins
 
 
-@click.command()
-@click.argument("kind", type=click.Choice(KINDS))
+def _registered(context: click.Context, parameter: click.Parameter, value: str) -> str:
+    """Return the name of a registered figure, or refuse it with the nearest."""
+    try:
+        return get_plugins()["figures"].get(value).name
+    except UsageError as error:
+        raise click.BadParameter(str(error)) from error
+
+
+class Figures(click.Command):
+    """A command whose help lists the registered figures."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the kinds before the options."""
+        with formatter.section("Kinds"):
+            formatter.write_dl([(e.name, e.summary) for e in get_plugins()["figures"]])
+        super().format_options(ctx, formatter)
+
+
+@click.command(cls=Figures)
+@click.argument("kind", callback=_registered)
 @runs_argument
 @click.option(
     "-o",
@@ -45,18 +54,8 @@ KINDS = (
 def figures(kind: str, runs: tuple[Path, ...], **options: Any) -> None:
     """Draw a figure, and write the numbers it shows into a CSV beside it.
 
-    \b
-    KIND is one of
-      distribution     training images of each class and domain
-      violin           average and worst score over methods
-      heatmap          score of each domain and class
-      tsne             test features, by class above and by domain below
-      convergence      loss and validation score over steps
-      sensitivity      scores over one hyper-parameter at a time
-      cd               critical differences of mean ranks across data sets
-      transferability  map of the centroids of domain-class pairs
-
-    RUNS are folders of runs, by default ./runs.
+    KIND is one of the figures listed below; plugins add their own. RUNS are folders of runs, by
+    default ./runs.
 
     \b
     Examples:
@@ -66,7 +65,8 @@ def figures(kind: str, runs: tuple[Path, ...], **options: Any) -> None:
       ltbench figures sensitivity --algo brl -o brl.pdf
       ltbench figures cd --metric accuracy_worst -o ranks.pdf
     """
-    from ltbench.report.figures.drawing import Choices, write_figure
+    from ltbench.report.figure_data import Choices
+    from ltbench.report.figures import write_figure
 
     chosen = chosen_runs(runs, options)
     choices = Choices(

@@ -110,6 +110,16 @@ def ltbench_observers(register: Register) -> None:
 
 
 @hookspec
+def ltbench_figures(register: Register) -> None:
+    """Register figures: callables ``(FigureData, Choices) -> (matplotlib Figure, data frame)``.
+
+    ``register("violin", "package.violin:draw", summary=…)`` makes ``ltbench figures violin``. See
+    :class:`ltbench.api.FigureData` and :class:`ltbench.api.Choices`; the data frame holds the
+    numbers that are drawn. The function writes no files.
+    """
+
+
+@hookspec
 def ltbench_commands(cli: click.Group) -> None:
     """Add commands to the ``ltbench`` command line."""
 

@@ -15,14 +15,14 @@ def plugin_names(kinds: str) -> list[str]:
     """Return the registered names of one kind, sorted.
 
     Args:
-        kinds: ``algorithms``, ``stages``, ``datasets``, ``backbones``, ``metrics``, ``executors``
-            or ``observers``.
+        kinds: ``algorithms``, ``stages``, ``datasets``, ``backbones``, ``metrics``, ``executors``,
+            ``observers`` or ``figures``.
     """
     return get_plugins()[kinds].names()
 
 
 def load_plugin(kinds: str, name: str) -> Any:
-    """Import and return what is registered under a name: a class, or a metric's function.
+    """Import and return what is registered under a name: a class, or a function.
 
     Args:
         kinds: as for :func:`plugin_names`.

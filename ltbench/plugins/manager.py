@@ -43,6 +43,7 @@ KINDS = {
     "metrics": "metric",
     "executors": "executor",
     "observers": "observer",
+    "figures": "figure",
 }
 
 

@@ -7,7 +7,7 @@ from functools import partial
 
 import pandas as pd
 
-from ltbench.report.content import Content, Leaderboard, Summary, long_scores
+from ltbench.report.content import Content, Leaderboard, Summary
 from ltbench.report.image_intervals import images_section
 from ltbench.report.metrics import Metric
 from ltbench.report.section import Column, Section, fixed, name_column, probability, remark, section
@@ -50,7 +50,7 @@ def analysis_sections(
 
 def groups_by_metric(board: Leaderboard) -> dict[str, Groups]:
     """Return the scores of each metric of a table, split by method, in the order of its rows."""
-    scores = long_scores(board.table.runs, [m.name for m in board.metrics])
+    scores = board.table.long_scores([m.name for m in board.metrics])
     order = {row.label: i for i, row in enumerate(board.rows)}
     scores = scores.sort_values("label", key=lambda names: names.map(order), kind="stable")
     return {m.name: split_by_label(scores[scores["metric"] == m.name]) for m in board.metrics}

@@ -172,24 +172,16 @@ def build(
     """
     known = runs.scores.columns[runs.scores.notna().any()]
     columns = choose_metrics(metrics, known)
-    boards = tuple(_board(table, columns, reference) for table in split_tables(runs))
-    return Content(boards, _summary(boards), tuple(unreadable))
-
-
-def long_scores(runs: Runs, metrics: Sequence[str]) -> pd.DataFrame:
-    """Return the scores of done runs as rows of ``label``, ``seed``, ``metric``, ``value``."""
-    finished = runs.where((runs.table["status"] == "done").to_numpy())
-    wide = finished.scores.reindex(columns=list(metrics)).astype(float)
-    wide = wide.assign(label=finished.table["label"], seed=finished.table["seed"])
-    long = wide.melt(["label", "seed"], var_name="metric", value_name="value")
-    return long.sort_values(["label", "seed"], kind="stable", ignore_index=True)
+    tables = split_tables(runs)
+    boards = tuple(_board(table, columns, reference) for table in tables)
+    return Content(boards, summarise(tables, columns[0]), tuple(unreadable))
 
 
 def _board(table: Table, names: Sequence[str], reference: str) -> Leaderboard:
     metrics = tuple(map(table.metric, names))
     primary = metrics[0]
     declared = tuple(m for m in metrics if m.name in DECLARED_METRICS or m is primary)
-    scores = long_scores(table.runs, [m.name for m in metrics])
+    scores = table.long_scores([m.name for m in metrics])
     has_reference = reference in set(scores["label"])
     analysis = analyse(
         scores,
@@ -263,23 +255,32 @@ def _comparisons(label: str, table: pd.DataFrame) -> dict[str, Comparison]:
     }
 
 
-def _summary(boards: Sequence[Leaderboard]) -> Summary | None:
-    """Rank methods over data sets; a data set with several protocols counts once."""
-    by_dataset: dict[str, Leaderboard] = {}
-    for board in boards:
-        before = by_dataset.get(board.table.dataset)
-        if before is None or len(board.rows) > len(before.rows):
-            by_dataset[board.table.dataset] = board
+def summarise(tables: Sequence[Table], metric: str) -> Summary | None:
+    """Rank methods over data sets; a data set with several protocols counts once.
+
+    Args:
+        tables: of :func:`~ltbench.report.selection.split_tables`.
+        metric: the name of the metric that ranks.
+
+    Returns:
+        The summary, or ``None`` for runs of one data set.
+    """
+    by_dataset: dict[str, Table] = {}
+    for table in tables:
+        before = by_dataset.get(table.dataset)
+        if before is None or len(table.labels()) > len(before.labels()):
+            by_dataset[table.dataset] = table
     if len(by_dataset) < 2:
         return None
-    metric = boards[0].primary
-    scores = pd.DataFrame(
-        {
-            name: {row.label: _merit(board.primary, row) for row in board.rows}
-            for name, board in by_dataset.items()
-        }
-    )
-    result = across_datasets(scores)
-    kept = {board.table.protocol_hash for board in by_dataset.values()}
-    left_out = tuple(b.table.heading for b in boards if b.table.protocol_hash not in kept)
-    return Summary(metric, result, tuple(by_dataset), left_out)
+    scores = pd.DataFrame({name: _merits(t, metric) for name, t in by_dataset.items()})
+    kept = {table.protocol_hash for table in by_dataset.values()}
+    left_out = tuple(table.heading for table in tables if table.protocol_hash not in kept)
+    return Summary(tables[0].metric(metric), across_datasets(scores), tuple(by_dataset), left_out)
+
+
+def _merits(table: Table, metric: str) -> dict[str, float]:
+    """Return each method's mean, of which more is better, the best first."""
+    means = table.long_scores([metric]).groupby("label")["value"].mean()
+    sign = -1 if table.metric(metric).smaller_is_better else 1
+    merits = {label: sign * float(means.get(label, math.nan)) for label in table.labels()}
+    return dict(sorted(merits.items(), key=lambda item: _sort_key(-item[1], item[0])))

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from ltbench.report.content import Content, Leaderboard, Row, long_scores
+from ltbench.report.content import Content, Leaderboard, Row
 from ltbench.report.wording import (
     content_notes,
     footnotes,
@@ -26,7 +26,7 @@ def runs_csv(content: Content) -> str:
     """Return the rows behind the tables: every run's score on every metric of the table."""
     frames = []
     for board in content.boards:
-        scores = long_scores(board.table.runs, [m.name for m in board.metrics])
+        scores = board.table.long_scores([m.name for m in board.metrics])
         scores.insert(0, "protocol_hash", board.table.protocol_hash)
         scores.insert(0, "dataset", board.table.dataset)
         frames.append(scores.dropna(subset=["value"]))

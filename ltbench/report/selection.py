@@ -16,6 +16,7 @@ import pandas as pd
 from ltbench.errors import UsageError, suggestion
 from ltbench.plugins.measure import Measure
 from ltbench.report.metrics import Metric, measures_of, metric
+from ltbench.results.documents import read_data_facts
 from ltbench.results.frame import Runs
 from ltbench.results.run import method_label
 from ltbench.results.untrusted import clean
@@ -60,6 +61,60 @@ class Table:
             return list(dict.fromkeys(self.runs.table["label"]))
         means = column.groupby(self.runs.table["label"], sort=False).mean()
         return list(means.sort_values(ascending=False, kind="stable").index)
+
+    def facts(self) -> dict[str, Any]:
+        """Return ``domains``, ``classes``, ``counts`` and ``shots`` of the data set.
+
+        ``counts`` are images by part, each (domains, classes); ``shots`` the thresholds.
+
+        Raises:
+            DataError: the first run's ``spec.json`` lacks them.
+        """
+        return read_data_facts(self.folder)
+
+    def long_scores(self, metrics: Sequence[str]) -> pd.DataFrame:
+        """Return the scores of done runs as rows of ``label``, ``seed``, ``metric``, ``value``."""
+        finished = self.runs.where((self.runs.table["status"] == "done").to_numpy())
+        wide = finished.scores.reindex(columns=list(metrics)).astype(float)
+        wide = wide.assign(label=finished.table["label"], seed=finished.table["seed"])
+        long = wide.melt(["label", "seed"], var_name="metric", value_name="value")
+        return long.sort_values(["label", "seed"], kind="stable", ignore_index=True)
+
+    def done(self, purpose: str) -> Table:
+        """Return the table of the runs that have a result.
+
+        Raises:
+            UsageError: there is none.
+        """
+        return replace(self, runs=done(self.runs, purpose))
+
+    def one_of_each(self, purpose: str, seed: int | None = None) -> pd.DataFrame:
+        """Return one run that has a result of each method, in the order of :meth:`labels`.
+
+        Args:
+            purpose: what shows them, for the message.
+            seed: which run; by default a method's first.
+
+        Raises:
+            UsageError: no run has a result, or none of them this seed.
+        """
+        finished = self.done(purpose).runs.table.sort_values("seed", kind="stable")
+        if seed is not None:
+            finished = finished[finished["seed"] == seed]
+            if finished.empty:
+                raise UsageError(f"No run of {self.dataset} with seed {seed} is done.")
+        order = {label: i for i, label in enumerate(self.labels())}
+        chosen = finished.drop_duplicates("label")
+        return chosen.sort_values("label", key=lambda names: names.map(order))
+
+    def without_tuned(self) -> Table:
+        """Return the table without its tuned runs, unless it has no others.
+
+        Where hyper-parameters are compared one by one, a tuned run repeats a value that was run as
+        such and would count twice.
+        """
+        chosen = ~self.runs.table["tuned"].astype(bool).to_numpy()
+        return replace(self, runs=self.runs.where(chosen)) if chosen.any() else self
 
     @cached_property
     def measures(self) -> tuple[dict[str, Measure], list[str]]:
@@ -169,16 +224,6 @@ def algorithms(table: pd.DataFrame) -> pd.Series:
     return pd.Series(["+".join((a, *s)) for a, s in pairs], index=table.index, dtype=object)
 
 
-def without_tuned(table: Table) -> Table:
-    """Return the table without its tuned runs, unless it has no others.
-
-    Where hyper-parameters are compared one by one, a tuned run repeats a value that was run as such
-    and would count twice.
-    """
-    chosen = ~table.runs.table["tuned"].astype(bool).to_numpy()
-    return replace(table, runs=table.runs.where(chosen)) if chosen.any() else table
-
-
 def most_frequent(values: Sequence[Any]) -> Any:
     """Return the commonest of some values, which need not be hashable; ``None`` of none."""
     if not values:
@@ -191,9 +236,11 @@ def only_table(runs: Runs, purpose: str) -> Table:
     """Return the one table of these runs.
 
     Raises:
-        UsageError: the runs belong to several; the message says how to choose.
+        UsageError: the runs belong to several, and the message says how to choose, or to none.
     """
     tables = split_tables(runs)
+    if not tables:
+        raise UsageError(f"There is no run here, and {purpose} needs one.")
     if len(tables) > 1:
         choices = "; ".join(f"{t.dataset} --protocol {t.protocol_hash[:8]}" for t in tables[:6])
         more = f" and {len(tables) - 6} more" if len(tables) > 6 else ""
@@ -216,20 +263,6 @@ def done(runs: Runs, purpose: str) -> Runs:
             f"No run here is done, and {purpose} needs one; see `ltbench leaderboard`."
         )
     return finished
-
-
-def done_with_seed(table: Table, seed: int | None, purpose: str) -> pd.DataFrame:
-    """Return the runs that have a result, by seed, or those of one seed.
-
-    Raises:
-        UsageError: there is none.
-    """
-    finished = done(table.runs, purpose).table.sort_values("seed", kind="stable")
-    if seed is None:
-        return finished
-    if not (finished["seed"] == seed).any():
-        raise UsageError(f"No run of {table.dataset} with seed {seed} is done.")
-    return finished[finished["seed"] == seed]
 
 
 def dataset_names(table: pd.DataFrame) -> pd.Series:

@@ -3,28 +3,18 @@
 from __future__ import annotations
 
 import base64
-import io
-from collections.abc import Callable
-from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 from ltbench.errors import LtbenchError
+from ltbench.plugins.manager import get_plugins
 from ltbench.report.content import Content, Leaderboard
-from ltbench.report.figures.convergence import draw_convergence
-from ltbench.report.figures.critical_difference import draw_critical_difference
-from ltbench.report.figures.distribution import draw_distribution
-from ltbench.report.figures.drawing import Drawing
-from ltbench.report.figures.heatmap import draw_heatmap
-from ltbench.report.figures.sensitivity import draw_sensitivity
-from ltbench.report.figures.style import style
-from ltbench.report.figures.transferability import draw_transferability
-from ltbench.report.figures.tsne import draw_tsne
-from ltbench.report.figures.violin import draw_violin
+from ltbench.report.figure_data import Choices, FigureData
+from ltbench.report.figures import as_bytes, draw
 from ltbench.report.leaderboard import leaderboard_report
+from ltbench.report.look import style
 from ltbench.report.render import write
 from ltbench.report.section import Figure
-from ltbench.report.selection import Table
+from ltbench.results.frame import Runs, joined
 
 _MOST_MAPS = 4
 _MOST_HEATMAPS = 12
@@ -32,6 +22,8 @@ _RASTER = ("heatmap", "tsne")
 _OPEN = ("violin", "cd")
 # Letters of 7 points, which suit print, are 13 pixels high on the page.
 _PIXELS_PER_INCH = 140
+_DEFAULTS = Choices()
+_MIME = {"png": "image/png", "svg": "image/svg+xml"}
 
 
 def write_report(content: Content, output: Path, *, title: str, command: str) -> None:
@@ -45,53 +37,51 @@ def write_report(content: Content, output: Path, *, title: str, command: str) ->
     """
     figures = {board.table.protocol_hash: _figures(board) for board in content.boards}
     if content.summary:
-        draw = partial(draw_critical_difference, content.summary)
-        figures[""] = [_embed("cd", "Critical differences of mean ranks", draw)]
+        runs = joined([board.table.runs for board in content.boards])
+        choices = Choices(metric=content.summary.metric.name)
+        figures[""] = [_embed("cd", "Critical differences of mean ranks", runs, choices)]
     report = leaderboard_report(content, title=title, command=command, figures=figures)
     write(report, "html", output)
 
 
 def _figures(board: Leaderboard) -> list[Figure]:
     """Return the figures of one table; what cannot be drawn says why."""
-    table = board.table
+    runs = board.table.runs
     labels = [row.label for row in board.rows if row.done]
-    top, best = _only(table, labels[:_MOST_MAPS]), _only(table, labels[:1])
-    maps = _only(table, labels[:_MOST_HEATMAPS])
-    drawings: list[tuple[str, str, Callable[[], Drawing]]] = [
-        ("violin", "Average and worst macro-F1 of every seed", partial(draw_violin, table)),
-        ("heatmap", "F1 of each domain and class", partial(draw_heatmap, maps)),
-        ("distribution", "Training images of each class", partial(draw_distribution, table)),
-        ("convergence", "Loss and validation score over steps", partial(draw_convergence, table)),
-        ("tsne", f"Test features of the first {_MOST_MAPS} methods", partial(draw_tsne, top)),
-        ("transferability", "Domain-class pairs of the first method",
-         partial(draw_transferability, best)),
-    ]  # fmt: skip
+    top, best = _only(runs, labels[:_MOST_MAPS]), _only(runs, labels[:1])
+    drawings = [
+        ("violin", "Average and worst macro-F1 of every seed", runs),
+        ("heatmap", "F1 of each domain and class", _only(runs, labels[:_MOST_HEATMAPS])),
+        ("distribution", "Training images of each class", runs),
+        ("convergence", "Loss and validation score over steps", runs),
+        ("tsne", f"Test features of the first {_MOST_MAPS} methods", top),
+        ("transferability", "Domain-class pairs of the first method", best),
+    ]
     figures = [_embed(*drawing) for drawing in drawings]
-    by_algorithm = table.runs.table.groupby("algorithm", sort=False)["label"].nunique()
+    by_algorithm = runs.table.groupby("algorithm", sort=False)["label"].nunique()
     for name in by_algorithm.index[by_algorithm >= 3]:
-        swept = table.runs.where((table.runs.table["algorithm"] == name).to_numpy())
-        draw = partial(draw_sensitivity, replace(table, runs=swept))
-        figure = _embed("sensitivity", f"Hyper-parameters of {name}", draw)
+        swept = runs.where((runs.table["algorithm"] == name).to_numpy())
+        figure = _embed("sensitivity", f"Hyper-parameters of {name}", swept)
         figures += [figure] if figure.image else []  # most methods are not swept
     return figures
 
 
-def _embed(kind: str, title: str, draw: Callable[[], Drawing]) -> Figure:
+def _embed(kind: str, title: str, runs: Runs, choices: Choices = _DEFAULTS) -> Figure:
     """Draw a figure into the page; one with thousands of marks as pixels."""
-    raster = kind in _RASTER
+    if kind not in get_plugins()["figures"]:
+        return Figure(kind, title, reason=f"No plugin that is installed draws '{kind}'.")
+    format_ = "png" if kind in _RASTER else "svg"
     try:
         with style():
-            figure, frame = draw()
-            buffer = io.BytesIO()
-            figure.savefig(buffer, format="png" if raster else "svg", dpi=2 * _PIXELS_PER_INCH)
+            figure, frame = draw(kind, FigureData(runs), choices)
+            image = as_bytes(figure, format_, 2 * _PIXELS_PER_INCH)
     except LtbenchError as error:
         return Figure(kind, title, reason=str(error))
-    mime = "image/png" if raster else "image/svg+xml"
     numbers = frame.to_csv(index=False, lineterminator="\n").encode()
     return Figure(
         kind,
         title,
-        _address(mime, buffer.getvalue()),
+        _address(_MIME[format_], image),
         _address("text/csv", numbers),
         open=kind in _OPEN,
         width=round(_PIXELS_PER_INCH * figure.get_figwidth()),
@@ -102,6 +92,5 @@ def _address(mime: str, data: bytes) -> str:
     return f"data:{mime};base64,{base64.b64encode(data).decode()}"
 
 
-def _only(table: Table, labels: list[str]) -> Table:
-    chosen = table.runs.table["label"].isin(labels).to_numpy()
-    return replace(table, runs=table.runs.where(chosen))
+def _only(runs: Runs, labels: list[str]) -> Runs:
+    return runs.where(runs.table["label"].isin(labels).to_numpy())

@@ -61,6 +61,11 @@ def load_runs(folders: Path | Sequence[Path]) -> Runs:
     return as_frames(_without_copies(records))
 
 
+def joined(parts: Sequence[Runs]) -> Runs:
+    """Return the runs of several parts of the same runs."""
+    return Runs(pd.concat([p.table for p in parts]), pd.concat([p.scores for p in parts]))
+
+
 def as_frames(records: Sequence[RunRecord]) -> Runs:
     """Return records as data frames with one row each."""
     names = (f.name for f in fields(RunRecord))

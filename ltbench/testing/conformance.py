@@ -99,9 +99,17 @@ def prepare() -> None:
 
 
 def _all_points() -> Iterable[Point]:
-    from ltbench.testing.points import algorithm, backbone, dataset, declaration, metric, observer
+    from ltbench.testing.points import (
+        algorithm,
+        backbone,
+        dataset,
+        declaration,
+        figure,
+        metric,
+        observer,
+    )
 
-    for module in (declaration, algorithm, dataset, metric, backbone, observer):
+    for module in (declaration, algorithm, dataset, metric, backbone, observer, figure):
         yield from module.POINTS
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 from synthetic_runs import write_run
 
-from ltbench.cli.figures import KINDS, figures
+from ltbench.cli.figures import figures
 from ltbench.errors import UsageError
-from ltbench.report.figures.drawing import KINDS as DRAWN
+from ltbench.plugins.manager import get_plugins
 
 
 @pytest.fixture(scope="module")
@@ -22,9 +25,12 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def test_the_command_offers_every_kind() -> None:
-    assert set(KINDS) == set(DRAWN)
     help_ = CliRunner().invoke(figures, ["--help"]).output
-    assert all(kind in help_ for kind in KINDS)
+    kinds = get_plugins()["figures"]
+    assert {"distribution", "violin", "heatmap", "tsne", "convergence", "sensitivity", "cd",
+            "transferability"} <= set(kinds.names())  # fmt: skip
+    for entry in kinds:
+        assert re.search(rf"^  {entry.name} +{entry.summary[:30]}", help_, re.M)
 
 
 def test_writes_the_figure_and_its_numbers(runs: str, tmp_path: Path) -> None:
@@ -48,5 +54,81 @@ def test_a_file_is_named_after_the_kind_by_default(
 
 def test_errors(runs: str) -> None:
     assert CliRunner().invoke(figures, ["pie", runs]).exit_code == 2
+    near = CliRunner().invoke(figures, ["violins", runs])
+    assert near.exit_code == 2
+    assert "there is no figure 'violins'; did you mean 'violin'?" in near.stderr
     with pytest.raises(UsageError, match="--algo among"):
         CliRunner().invoke(figures, ["transferability", runs], catch_exceptions=False)
+
+
+MINE = """
+import pandas as pd
+from matplotlib.figure import Figure
+from ltbench import hookimpl
+
+def steps(data, choices):
+    figure = Figure()
+    figure.subplots().plot([1, 2])
+    return figure, pd.DataFrame({"runs": [len(data.runs.table)], "seed": [choices.seed]})
+
+def wrong(data, choices):
+    return 1
+
+def broken(data, choices):
+    raise KeyError("nothing")
+
+@hookimpl
+def ltbench_figures(register):
+    register("mine", steps, summary="Two steps")
+    register("wrong", wrong, summary="No figure")
+    register("broken", broken, summary="Raises")
+"""
+
+
+def plugin(folder: Path, *line: str) -> subprocess.CompletedProcess[str]:
+    """Type a command with the figures of :data:`MINE`, in their folder."""
+    (folder / "mine.py").write_text(MINE)
+    return subprocess.run(
+        [sys.executable, "-m", "ltbench", "--plugin", "mine.py", "figures", *line],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_a_plugin_file_brings_a_figure_of_its_own(runs: str, tmp_path: Path) -> None:
+    done = plugin(tmp_path, "mine", runs, "--seed", "4", "-o", "mine.svg")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "mine.csv").read_text() == "runs,seed\n2,4\n"
+    assert "<svg" in (tmp_path / "mine.svg").read_text()
+    assert "mine             Two steps" in plugin(tmp_path, "--help").stdout
+
+
+def test_a_figure_that_goes_wrong_is_named_with_its_plugin(runs: str, tmp_path: Path) -> None:
+    wrong, broken = plugin(tmp_path, "wrong", runs), plugin(tmp_path, "broken", runs)
+    assert "Error: figure 'wrong' of mine.py" in wrong.stderr
+    assert "does not return a matplotlib Figure and a data frame" in wrong.stderr
+    assert "Error: figure 'broken' of mine.py" in broken.stderr
+    assert "failed: KeyError: 'nothing'" in broken.stderr
+    assert wrong.returncode == broken.returncode == 2
+    assert not list(tmp_path.glob("*.png"))
+
+
+def test_the_help_waits_for_neither_torch_nor_drawing() -> None:
+    code = (
+        "import sys; from click.testing import CliRunner; from ltbench.cli.figures import figures;"
+        "assert CliRunner().invoke(figures, ['--help']).exit_code == 0;"
+        "assert not {'torch', 'matplotlib', 'pandas', 'numpy', 'rich'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_file_that_cannot_be_written_is_one_sentence(runs: str, tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("a file")
+    with pytest.raises(UsageError, match="cannot be written"):
+        CliRunner().invoke(
+            figures,
+            ["violin", runs, "-o", str(tmp_path / "taken" / "a.png")],
+            catch_exceptions=False,
+        )

@@ -62,7 +62,13 @@ def test_a_first_party_plugin_imports_the_api_only(path):
 
 def test_every_first_party_package_is_looked_at():
     packages = {path.relative_to(ROOT / "plugins").parts[0] for path in PLUGINS}
-    assert {"example", "ltbench_baselines", "ltbench_observers", "ltbench_datasets"} <= packages
+    assert {
+        "example",
+        "ltbench_baselines",
+        "ltbench_observers",
+        "ltbench_datasets",
+        "ltbench_figures",
+    } <= packages
     assert packages == {path.name for path in ROOT.glob("plugins/*") if any(path.rglob("*.py"))}
 
 

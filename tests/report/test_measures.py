@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ltbench_figures.convergence import draw_convergence
 from synthetic_runs import write_run
 
 from ltbench import hookimpl
@@ -14,9 +15,9 @@ from ltbench.evaluation.measures import declared_measures
 from ltbench.plugins.builtin import MEASURES
 from ltbench.plugins.manager import Plugins, get_plugins
 from ltbench.plugins.measure import Measure, find_base, parse_measures
-from ltbench.report.figures.convergence import draw_convergence
-from ltbench.report.figures.style import style
+from ltbench.report.figure_data import Choices, FigureData
 from ltbench.report.leaderboard import load_content, render
+from ltbench.report.look import style
 from ltbench.report.metrics import metric
 from ltbench.report.selection import split_tables
 from ltbench.report.verdict import verdict
@@ -213,6 +214,6 @@ def test_validation_curves_follow_the_declaration(tmp_path: Path) -> None:
     line = {"stage": "erm", "step": 25, "losses": {"total": 1.0}, "val": {"brier": 0.25}}
     (folder / "log.jsonl").write_text(json.dumps(line))
     with style():
-        figure, _ = draw_convergence(split_tables(load_runs(tmp_path))[0], "brier")
+        figure, _ = draw_convergence(FigureData(load_runs(tmp_path)), Choices(metric="brier"))
     assert figure.axes[1].get_ylabel() == "validation\npooled Brier score, points"
     assert figure.axes[1].lines[0].get_ydata().tolist() == [0.25]

@@ -8,10 +8,10 @@ import json
 from pathlib import Path
 
 import pytest
+from ltbench_figures.sensitivity import sweeps
 from synthetic_runs import write_run
 from tuned_runs import BUDGET, LABEL, write_tuned
 
-from ltbench.report.figures.sensitivity import sweeps
 from ltbench.report.grid import results_grid
 from ltbench.report.leaderboard import FORMATS, load_content, render
 from ltbench.report.provenance import run_commands

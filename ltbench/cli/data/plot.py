@@ -7,9 +7,8 @@ from pathlib import Path
 import click
 
 from ltbench.cli.data.options import data_dir_option, ready_dataset
-from ltbench.errors import UsageError
 
-SUFFIXES = (".png", ".svg", ".pdf")
+_DPI = 200
 
 
 @click.command("plot")
@@ -31,25 +30,21 @@ def plot(name: str, data_dir: Path | None, outputs: tuple[Path, ...]) -> None:
       ltbench data plot digits-mini-mlt
       ltbench data plot 'cifar100-lt[ratio=50]' -o tail.svg
     """
-    for output in outputs:
-        if output.suffix.lower() not in SUFFIXES:
-            raise UsageError(
-                f"'{output}' does not say a format: end its name in {', '.join(SUFFIXES)}"
-            )
-    dataset, split = ready_dataset(name, data_dir)
-    from ltbench.report.figures.distribution import counts_frame, draw_counts
-    from ltbench.report.figures.style import style
+    from ltbench.report.figure_data import Choices, FigureData
+    from ltbench.report.figures import check_suffix, draw, save
+    from ltbench.report.look import style
 
-    facts = dataset.facts
-    counts = {part: split.counts(part) for part in ("train", "val", "test")}
-    frame = counts_frame(facts.domains, facts.classes, counts, facts.many, facts.few)
+    for output in outputs:
+        check_suffix(output)
+    dataset, split = ready_dataset(name, data_dir)
+    facts = {
+        "domains": dataset.facts.domains,
+        "classes": dataset.facts.classes,
+        "counts": {part: split.counts(part) for part in ("train", "val", "test")},
+        "shots": {"many": dataset.facts.many, "few": dataset.facts.few},
+    }
     with style():
-        figure = draw_counts(frame, name)
-        for output in outputs or tuple(Path(f"{dataset.name}{s}") for s in SUFFIXES[:2]):
-            dated = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
-            try:
-                output.parent.mkdir(parents=True, exist_ok=True)
-                figure.savefig(output, dpi=200, metadata=dated.get(output.suffix.lower()))
-            except OSError as error:
-                raise UsageError(f"{output} cannot be written: {error.strerror}") from error
+        figure, _ = draw("distribution", FigureData.of_dataset(name, facts), Choices())
+        for output in outputs or (Path(f"{dataset.name}.png"), Path(f"{dataset.name}.svg")):
+            save(figure, output, _DPI)
             click.echo(f"Wrote {output}", err=True)

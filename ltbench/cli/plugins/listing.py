@@ -16,6 +16,7 @@ TITLES = {
     "metrics": "Metrics",
     "executors": "Executors",
     "observers": "Observers (run --observer NAME)",
+    "figures": "Figures (figures KIND)",
 }
 
 

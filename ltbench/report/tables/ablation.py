@@ -13,7 +13,7 @@ from ltbench.errors import UsageError, suggestion
 from ltbench.report.content import Score
 from ltbench.report.grid import cell_text
 from ltbench.report.section import Column, Section, section
-from ltbench.report.selection import Table, most_frequent, without_tuned
+from ltbench.report.selection import Table, most_frequent
 from ltbench.stats.intervals import half_width
 
 METRICS = ("macro_f1_average", "macro_f1_worst", "accuracy_average", "accuracy_worst")
@@ -34,7 +34,7 @@ def ablation(
     Raises:
         UsageError: the runs are of several algorithms, or the components are unknown or too many.
     """
-    table = without_tuned(table)
+    table = table.without_tuned()
     runs = table.runs.table
     name = table.only_algorithm("an ablation")
     hparams: list[dict[str, Any]] = list(runs["hparams"])

@@ -43,7 +43,7 @@ def check_import(subject: Subject) -> None:
 
 @POINTS.add("base", "It is what its hook asks for", *ALL)
 def check_base(subject: Subject) -> None:
-    """Check the base class, or that a backbone or a metric can be called."""
+    """Check the base class, or that a backbone, a metric or a figure can be called."""
     target = subject.entry.load()
     base = BASES.get(subject.entry.kind)
     if base is None:

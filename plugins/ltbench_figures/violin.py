@@ -8,36 +8,42 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy.stats import gaussian_kde
 
-from ltbench.report.content import long_scores
-from ltbench.report.figures import style as look
-from ltbench.report.selection import Table
+from ltbench.api import (
+    PAGE_WIDTH,
+    PALETTE,
+    Choices,
+    FigureData,
+    Table,
+)
+from ltbench_figures import style as look
 
 _PARTS = (
-    ("average", look.PALETTE[0], look.MARKERS[0], -0.2),
-    ("worst", look.PALETTE[1], look.MARKERS[2], 0.2),
+    ("average", PALETTE[0], look.MARKERS[0], -0.2),
+    ("worst", PALETTE[1], look.MARKERS[2], 0.2),
 )
 _FEWEST = 3
 
 
-def draw_violin(table: Table, base: str = "macro_f1") -> tuple[Figure, pd.DataFrame]:
+def draw_violin(data: FigureData, choices: Choices) -> tuple[Figure, pd.DataFrame]:
     """Draw average and worst scores of every method, the best average on top.
 
     Every run is a point. A violin needs three seeds that do not all agree; below that there are
     only points. Methods stand below each other, where their names need no turning.
 
     Args:
-        table: the runs.
-        base: ``macro_f1`` or ``accuracy``.
+        data: runs of one table.
+        choices: the base says which score.
 
     Returns:
         The figure, and a frame of ``label``, ``seed``, ``metric``, ``value``.
     """
-    names = [f"{base}_{part}" for part, *_ in _PARTS]
-    frame = long_scores(table.runs, names).dropna(subset=["value"]).reset_index(drop=True)
+    table = data.table("a violin plot")
+    names = [f"{choices.base}_{part}" for part, *_ in _PARTS]
+    frame = table.long_scores(names).dropna(subset=["value"]).reset_index(drop=True)
     means = frame[frame["metric"] == names[0]].groupby("label")["value"].mean()
     order = list(means.sort_values(ascending=False).index)
     each = float(np.clip(8.4 / max(len(order), 1), 0.22, 0.45))
-    figure = look.new_figure(look.PAGE_WIDTH, 1.1 + each * len(order))
+    figure = look.new_figure(PAGE_WIDTH, 1.1 + each * len(order))
     axis = figure.subplots()
     handles = []
     for name, (_, shade, marker, offset) in zip(names, _PARTS, strict=True):

@@ -12,11 +12,18 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from ltbench.errors import DataError, UsageError, suggestion
-from ltbench.report.figures import style as look
-from ltbench.report.metrics import Metric
-from ltbench.report.selection import Table
-from ltbench.results.untrusted import numbers, read_log
+from ltbench.api import (
+    PAGE_WIDTH,
+    PALETTE,
+    Choices,
+    DataError,
+    FigureData,
+    UsageError,
+    numbers,
+    read_log,
+    suggestion,
+)
+from ltbench_figures import style as look
 
 _MOST_TOGETHER = 6
 
@@ -24,7 +31,7 @@ Curves = dict[str, dict[str, pd.DataFrame]]
 """By column (loss or score) and method: mean, min, max and count over seeds at each step."""
 
 
-def draw_convergence(table: Table, score: str = "macro_f1_average") -> tuple[Figure, pd.DataFrame]:
+def draw_convergence(data: FigureData, choices: Choices) -> tuple[Figure, pd.DataFrame]:
     """Draw the training loss and a validation score at every evaluation.
 
     Lines are means over seeds, shaded from the least seed to the greatest. Up to six methods share
@@ -33,8 +40,8 @@ def draw_convergence(table: Table, score: str = "macro_f1_average") -> tuple[Fig
     marks where it starts.
 
     Args:
-        table: the runs, finished or not.
-        score: which validation metric.
+        data: runs of one table, finished or not; ``log.jsonl`` is read.
+        choices: the score says which validation metric.
 
     Returns:
         The figure, and a frame of ``label``, ``seed``, ``stage``, ``step``, ``loss``, ``score``.
@@ -43,6 +50,7 @@ def draw_convergence(table: Table, score: str = "macro_f1_average") -> tuple[Fig
         DataError: no run has a readable log.
         UsageError: no log has this metric.
     """
+    table, score = data.table("convergence"), choices.score
     rows: list[dict[str, object]] = []
     runs = table.runs.table
     known: set[str] = set()
@@ -64,7 +72,7 @@ def draw_convergence(table: Table, score: str = "macro_f1_average") -> tuple[Fig
     }
     stages = {label: _stage_starts(frame[frame["label"] == label]) for label in labels}
     together = len(labels) <= _MOST_TOGETHER
-    figure = (_draw_together if together else _draw_apart)(curves, stages, measure)
+    figure = (_draw_together if together else _draw_apart)(curves, stages, measure.axis)
     counts = [n for part in curves.values() for curve in part.values() for n in curve["count"]]
     notes = [
         look.over_seeds(counts),
@@ -109,10 +117,10 @@ def _stage_starts(frame: pd.DataFrame) -> list[float]:
     return sorted({float(step) for found in later for step in found})
 
 
-def _draw_together(curves: Curves, stages: dict[str, list[float]], measure: Metric) -> Figure:
+def _draw_together(curves: Curves, stages: dict[str, list[float]], measure: str) -> Figure:
     labels = list(stages)
-    columns = look.legend_columns(labels, look.PAGE_WIDTH)
-    figure = look.new_figure(look.PAGE_WIDTH, 3.0 + 0.17 * len(labels) / columns)
+    columns = look.legend_columns(labels, PAGE_WIDTH)
+    figure = look.new_figure(PAGE_WIDTH, 3.0 + 0.17 * len(labels) / columns)
     axes = dict(zip(("loss", "score"), figure.subplots(1, 2), strict=True))
     handles = []
     for i, label in enumerate(labels):
@@ -128,35 +136,32 @@ def _draw_together(curves: Curves, stages: dict[str, list[float]], measure: Metr
     return figure
 
 
-def _draw_apart(curves: Curves, stages: dict[str, list[float]], measure: Metric) -> Figure:
+def _draw_apart(curves: Curves, stages: dict[str, list[float]], measure: str) -> Figure:
     """Draw two panels for each method: its score before those of all others, and its loss."""
     labels = list(stages)
     rows, columns = look.grid_shape(len(labels), 5)
     each = float(np.clip(8.2 / (2 * rows), 0.7, 1.15))
-    figure = look.new_figure(look.PAGE_WIDTH, 0.8 + 2 * rows * each)
-    axes = look.panels(figure, 2 * rows, columns, sharex=True)
-    for i, label in enumerate(labels):
-        row, place = 2 * (i // columns), i % columns
-        above, below = axes[row, place], axes[row + 1, place]
-        above.set_visible(True)
-        below.set_visible(True)
+    figure = look.new_figure(PAGE_WIDTH, 0.8 + 2 * rows * each)
+    pairs = look.panel_pairs(figure, len(labels), columns, sharex=True)
+    for i, (label, (above, below)) in enumerate(zip(labels, pairs, strict=True)):
+        first = i % columns == 0
         above.set_title(look.shortened(label, 20), fontsize=6.5, pad=3)
         for other, curve in curves["score"].items():
             if other != label:
                 above.plot(curve.index, curve["mean"], color="#cccccc", lw=0.5)
         for axis, column in ((above, "score"), (below, "loss")):
-            _draw_curve(axis, curves[column][label], look.PALETTE[0], "-")
+            _draw_curve(axis, curves[column][label], PALETTE[0], "-")
             _mark(axis, stages[label])
             axis.tick_params(labelsize=6, length=2, pad=1.5)
             axis.xaxis.set_major_locator(MaxNLocator(4, integer=True))
             axis.yaxis.set_major_locator(MaxNLocator(3))
-            if place == 0:
+            if first:
                 axis.set_ylabel("score" if column == "score" else "loss", fontsize=7)
-        above.tick_params(labelleft=place == 0)
+        above.tick_params(labelleft=first)
         # The lowest panel of a column names the steps, also where the last row is not full.
         below.tick_params(labelbottom=i + columns >= len(labels))
-    look.share_range(axes[::2].ravel()[: len(labels)])
-    figure.supylabel(f"score: validation {measure.axis}; loss: training loss, own axes", fontsize=8)
+    look.share_range(above for above, _ in pairs)
+    figure.supylabel(f"score: validation {measure}; loss: training loss, own axes", fontsize=8)
     figure.supxlabel("training step", fontsize=8)
     return figure
 
@@ -173,7 +178,7 @@ def _mark(axis: Axes, starts: list[float]) -> None:
         axis.axvline(start, color="#666666", ls=":", lw=1)
 
 
-def _axis_name(column: str, measure: Metric) -> str:
+def _axis_name(column: str, measure: str) -> str:
     if column == "loss":
         return "training loss (each method's own)"
-    return f"validation\n{measure.axis}"
+    return f"validation\n{measure}"

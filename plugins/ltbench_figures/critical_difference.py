@@ -7,25 +7,32 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ltbench.errors import UsageError
-from ltbench.report.content import Summary
-from ltbench.report.figures import style as look
+from ltbench.api import PAGE_WIDTH, Choices, FigureData, UsageError
+from ltbench_figures import style as look
 
 _LINE = 0.24
 _SCALE = 2.9
 _TOP, _BOTTOM = 0.75, 0.25
 
 
-def draw_critical_difference(summary: Summary | None) -> tuple[Figure, pd.DataFrame]:
-    """Draw Demšar's diagram (JMLR 7 (2006), section 3.2.4).
+def draw_critical_difference(data: FigureData, choices: Choices) -> tuple[Figure, pd.DataFrame]:
+    """Draw mean ranks across data sets, bars joining methods between which no difference is shown.
+
+    Demšar's diagram (Journal of Machine Learning Research 7 (2006) 1–30, section 3.2.4).
+
+    Args:
+        data: runs of three data sets or more.
+        choices: the score says which metric ranks.
 
     Returns:
         The figure, and a frame of ``method``, ``mean_rank``, ``critical_difference`` and the rank
         on each data set.
 
     Raises:
-        UsageError: there are too few data sets or methods; the message says what is missing.
+        UsageError: no run has the metric, or there are too few data sets or methods; the message
+            says what is missing.
     """
+    summary = data.across_datasets(choices.score)
     if summary is None:
         raise UsageError(
             "A critical-difference diagram ranks methods across data sets, and the runs are of "
@@ -38,13 +45,13 @@ def draw_critical_difference(summary: Summary | None) -> tuple[Figure, pd.DataFr
     bars = unbroken(means.to_numpy(), distance)
     k, half = len(means), -(-len(means) // 2)
     depth = _LINE * (half + 0.7 * len(bars)) + _BOTTOM
-    figure = look.new_figure(look.PAGE_WIDTH, depth + _TOP + 0.45)
+    figure = look.new_figure(PAGE_WIDTH, depth + _TOP + 0.45)
     axis = figure.subplots()
     axis.set_axis_off()
     axis.set_ylim(-depth, _TOP)
     # The scale takes the middle of the page, and the names have the rest on both sides.
     inch = (k - 1) / _SCALE
-    margin = inch * (look.PAGE_WIDTH - _SCALE) / 2
+    margin = inch * (PAGE_WIDTH - _SCALE) / 2
     axis.set_xlim(1 - margin, k + margin)
     _draw_scale(axis, k, distance)
     top = -0.16 - 0.7 * _LINE * len(bars)

@@ -8,23 +8,30 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
-from ltbench.evaluation.classification import f1, recall
-from ltbench.report.figures import style as look
-from ltbench.report.selection import Table, done
-from ltbench.results.documents import read_confusion, read_data_facts
-from ltbench.stats.groups import FloatArray
+from ltbench.api import (
+    PAGE_WIDTH,
+    Choices,
+    FigureData,
+    f1,
+    read_confusion,
+    recall,
+)
+from ltbench_figures import style as look
+
+FloatArray = NDArray[np.float64]
 
 SCORES = {"macro_f1": f1, "accuracy": recall}
 MOST_METHODS = 24
 
 
-def draw_heatmap(table: Table, base: str = "macro_f1") -> tuple[Figure, pd.DataFrame]:
+def draw_heatmap(data: FigureData, choices: Choices) -> tuple[Figure, pd.DataFrame]:
     """Draw the F1 or accuracy of every domain-class pair, the mean over seeds, a panel a method.
 
     Args:
-        table: the runs; their confusion matrices are read.
-        base: ``macro_f1`` for F1, ``accuracy`` for the accuracy of each class.
+        data: runs of one table; their confusion matrices are read.
+        choices: the base, ``macro_f1`` for F1, ``accuracy`` for the accuracy of each class.
 
     Returns:
         The figure, and a frame of ``label``, ``seeds``, ``domain``, ``class``, ``value`` (0…1,
@@ -34,9 +41,10 @@ def draw_heatmap(table: Table, base: str = "macro_f1") -> tuple[Figure, pd.DataF
         UsageError: there are more methods than a page holds.
         DataError: a run's matrices do not fit the data set.
     """
-    facts = read_data_facts(table.folder)
+    table, base = data.table("a heat map"), choices.base
+    facts = table.facts()
     domains, classes = facts["domains"], facts["classes"]
-    finished = done(table.runs, "a heat map").table
+    finished = table.done("a heat map").runs.table
     labels = [name for name in table.labels() if (finished["label"] == name).any()]
     look.refuse_too_many(len(labels), MOST_METHODS, "A heat map")
     values = {
@@ -68,15 +76,14 @@ def _draw_panels(
 ) -> Figure:
     """Draw a panel for each method, so that the most there may be fit on one page."""
     rows, columns = _shape(len(values), len(classes))
-    width = look.PAGE_WIDTH if columns > 1 or len(classes) > 20 else 5.0
+    width = PAGE_WIDTH if columns > 1 or len(classes) > 20 else 5.0
     # As flat as the letters of the domains' names allow, where there are many rows.
     cell = float(np.clip((7.6 / rows - 0.26) / len(domains), 0.09, 0.24))
     figure = look.new_figure(width, 1.7 + rows * (0.26 + cell * len(domains)))
-    axes = look.panels(figure, rows, columns, sharey=True).ravel()
+    axes = look.panels(figure, len(values), columns, sharey=True)
     palette = mpl.colormaps[look.GRADIENT].with_extremes(bad=(0, 0, 0, 0))
     numbers = len(classes) <= 12 and len(values) <= 8
-    for i, (axis, (label, panel)) in enumerate(zip(axes, values.items(), strict=False)):
-        axis.set_visible(True)
+    for i, (axis, (label, panel)) in enumerate(zip(axes, values.items(), strict=True)):
         image = axis.imshow(100 * panel, cmap=palette, vmin=0, vmax=100, aspect="auto")
         if np.isnan(panel).any():
             axis.patch.set(hatch="//////", facecolor="white", edgecolor="#888888", lw=0)

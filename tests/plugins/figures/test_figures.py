@@ -10,6 +10,11 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
+from ltbench_figures import tsne
+from ltbench_figures.critical_difference import unbroken
+from ltbench_figures.sensitivity import spread
+from ltbench_figures.style import PAGE_HEIGHT, dash, over_seeds, shortened
+from ltbench_figures.transferability import plane
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 from matplotlib.text import Text
@@ -17,25 +22,17 @@ from synthetic_runs import write_run
 
 from ltbench.errors import DataError, UsageError
 from ltbench.evaluation.classification import f1
-from ltbench.report.figures import tsne
-from ltbench.report.figures.critical_difference import unbroken
-from ltbench.report.figures.drawing import KINDS, Choices, write_figure
-from ltbench.report.figures.sensitivity import spread
-from ltbench.report.figures.style import (
-    PAGE_HEIGHT,
-    PAGE_WIDTH,
-    PALETTE,
-    dash,
-    over_seeds,
-    shortened,
-    style,
-)
-from ltbench.report.figures.transferability import plane
+from ltbench.plugins.manager import get_plugins
+from ltbench.report.figure_data import Choices, FigureData
+from ltbench.report.figures import draw as draw_kind
+from ltbench.report.figures import write_figure
+from ltbench.report.look import PAGE_WIDTH, PALETTE, style
 from ltbench.report.selection import select_runs
 from ltbench.results.documents import read_confusion, read_features
 from ltbench.results.frame import Runs, load_runs
 from ltbench.stats.across import nemenyi_distance
 
+KINDS = [entry.name for entry in get_plugins()["figures"] if entry.distribution == "ltbench"]
 ONE_METHOD = ("sensitivity", "transferability")
 
 
@@ -79,7 +76,7 @@ def test_two_methods_in_every_format(two: Path, tmp_path: Path, kind: str, suffi
 
 def made(kind: str, runs: Runs, **choices: object) -> Figure:
     with style():
-        figure, numbers = KINDS[kind](runs, Choices(**choices))  # type: ignore[arg-type]
+        figure, numbers = draw_kind(kind, FigureData(runs), Choices(**choices))  # type: ignore[arg-type]
         assert len(numbers)
         figure.canvas.draw()
     return figure

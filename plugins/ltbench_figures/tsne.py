@@ -16,10 +16,16 @@ from matplotlib.lines import Line2D
 from sklearn.manifold import TSNE
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from ltbench.errors import DataError
-from ltbench.report.figures import style as look
-from ltbench.report.selection import Table, done_with_seed
-from ltbench.results.documents import read_data_facts, read_features, read_predictions
+from ltbench.api import (
+    PAGE_WIDTH,
+    PALETTE,
+    Choices,
+    DataError,
+    FigureData,
+    read_features,
+    read_predictions,
+)
+from ltbench_figures import style as look
 
 MOST_METHODS = 24
 _PERPLEXITY = 30
@@ -28,7 +34,7 @@ _MOST_POINTS = 12_000
 _WIDEST_PANEL = 2.4
 
 
-def draw_tsne(table: Table, seed: int | None = None) -> tuple[Figure, pd.DataFrame]:
+def draw_tsne(data: FigureData, choices: Choices) -> tuple[Figure, pd.DataFrame]:
     """Draw the t-SNE of the test features of one run of each method.
 
     van der Maaten & Hinton, Journal of Machine Learning Research 9 (2008) 2579–2605. Distances
@@ -38,8 +44,8 @@ def draw_tsne(table: Table, seed: int | None = None) -> tuple[Figure, pd.DataFra
     :func:`points_each`. More than twelve classes are coloured by their training images.
 
     Args:
-        table: the runs; ``features.npz`` and ``predictions.npz`` are read.
-        seed: which run of each method; by default its first.
+        data: runs of one table; ``features.npz`` and ``predictions.npz`` are read.
+        choices: the seed, which run of each method; by default its first.
 
     Returns:
         The figure, and a frame of ``label``, ``seed``, ``image`` (its row in the predictions),
@@ -49,8 +55,10 @@ def draw_tsne(table: Table, seed: int | None = None) -> tuple[Figure, pd.DataFra
         UsageError: there are more methods than a page holds, or no run has this seed.
         DataError: a run's files are missing or do not fit together.
     """
-    facts = read_data_facts(table.folder)
-    chosen = _choose(table, seed)
+    table = data.table("a map of features")
+    facts = table.facts()
+    chosen = table.one_of_each("a map of features", choices.seed)
+    look.refuse_too_many(len(chosen), MOST_METHODS, "A map")
     most = points_each(len(chosen))
     maps, totals = [], set()
     for run in chosen.itertuples():
@@ -78,16 +86,8 @@ def panel_columns(methods: int) -> int:
     return next(
         columns
         for columns in itertools.count(1)
-        if math.ceil(methods / columns) * 2 * min(_WIDEST_PANEL, look.PAGE_WIDTH / columns)
-        <= height
+        if math.ceil(methods / columns) * 2 * min(_WIDEST_PANEL, PAGE_WIDTH / columns) <= height
     )
-
-
-def _choose(table: Table, seed: int | None) -> pd.DataFrame:
-    chosen = done_with_seed(table, seed, "a map of features").drop_duplicates("label")
-    order = {label: i for i, label in enumerate(table.labels())}
-    look.refuse_too_many(len(chosen), MOST_METHODS, "A map")
-    return chosen.sort_values("label", key=lambda names: names.map(order))
 
 
 def _map(
@@ -129,14 +129,12 @@ def _draw_panels(
 ) -> Figure:
     columns = panel_columns(len(maps))
     rows = math.ceil(len(maps) / columns)
-    panel = min(_WIDEST_PANEL, look.PAGE_WIDTH / columns)
+    panel = min(_WIDEST_PANEL, PAGE_WIDTH / columns)
     width = max(4.2, panel * columns)
     figure = look.new_figure(width, 1.4 + rows * 2 * panel)
-    axes = look.panels(figure, 2 * rows, columns)
-    scale = _scale(facts) if len(facts["classes"]) > len(look.PALETTE) else None
-    for i, frame in enumerate(maps):
-        row, place = 2 * (i // columns), i % columns
-        above, below = axes[row, place], axes[row + 1, place]
+    pairs = look.panel_pairs(figure, len(maps), columns)
+    scale = _scale(facts) if len(facts["classes"]) > len(PALETTE) else None
+    for i, (frame, (above, below)) in enumerate(zip(maps, pairs, strict=True)):
         name = look.shortened(frame["label"].iloc[0], int((panel - 0.1) / 0.054))
         after = f"\nseed {frame['seed'].iloc[0]}" if name_seeds else ""
         above.set_title(f"{name}{after}", fontsize=6.5, pad=3)
@@ -144,7 +142,7 @@ def _draw_panels(
         size = 5 if panel > 1.5 else 2.5
         _scatter(above, frame, np.asarray(by_class), size)
         _scatter(below, frame, np.asarray(_colors(frame["domain_index"])), size)
-        if place == 0:
+        if i % columns == 0:
             above.set_ylabel("by class", fontsize=7)
             below.set_ylabel("by domain", fontsize=7)
     domains = facts["domains"]
@@ -168,7 +166,6 @@ def _draw_panels(
 
 
 def _scatter(axis: Axes, frame: pd.DataFrame, shades: np.ndarray, size: float) -> None:
-    axis.set_visible(True)
     # Drawn in a fixed random order, so that no class or domain lies on top of all others.
     order = np.random.default_rng(0).permutation(len(frame))
     x, y = frame["x"].to_numpy()[order], frame["y"].to_numpy()[order]

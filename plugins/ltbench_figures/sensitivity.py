@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from statistics import mode
 from typing import Any
 
 import numpy as np
@@ -12,9 +12,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from ltbench.errors import UsageError
-from ltbench.report.figures import style as look
-from ltbench.report.selection import Table, done, most_frequent, without_tuned
+from ltbench.api import (
+    PAGE_WIDTH,
+    PALETTE,
+    Choices,
+    FigureData,
+    Table,
+    UsageError,
+)
+from ltbench_figures import style as look
 
 _BASES = (("macro_f1", "macro-F1, %"), ("accuracy", "accuracy, %"))
 _PARTS = (("average", "-", look.MARKERS[0]), ("worst", "--", look.MARKERS[2]))
@@ -23,7 +29,7 @@ MOST_PARAMETERS = 12
 _NEAREST = 0.05
 
 
-def draw_sensitivity(table: Table, parameter: str | None = None) -> tuple[Figure, pd.DataFrame]:
+def draw_sensitivity(data: FigureData, choices: Choices) -> tuple[Figure, pd.DataFrame]:
     """Draw average (solid) and worst (dashed) F1 and accuracy, shaded between them.
 
     One column of panels for each hyper-parameter with two values or more while all others stay at
@@ -31,8 +37,8 @@ def draw_sensitivity(table: Table, parameter: str | None = None) -> tuple[Figure
     logarithmic, whichever spreads the values better.
 
     Args:
-        table: the runs of one algorithm, as a sweep leaves them.
-        parameter: only this hyper-parameter.
+        data: the runs of one algorithm, as a sweep leaves them.
+        choices: the parameter, for only this one.
 
     Returns:
         The figure, and a frame of ``parameter``, ``value``, ``metric``, ``n``, ``mean``.
@@ -41,7 +47,8 @@ def draw_sensitivity(table: Table, parameter: str | None = None) -> tuple[Figure
         UsageError: the runs are of several algorithms, no hyper-parameter varies alone, or
             too many do.
     """
-    frame = sweeps(table, parameter)
+    table = data.table("a curve")
+    frame = sweeps(table, choices.parameter)
     parameters = list(dict.fromkeys(frame["parameter"]))
     if len(parameters) > MOST_PARAMETERS:
         raise UsageError(
@@ -49,27 +56,25 @@ def draw_sensitivity(table: Table, parameter: str | None = None) -> tuple[Figure
             f"--parameter among {', '.join(parameters)}."
         )
     blocks, columns = look.grid_shape(len(parameters), 4)
-    width = min(look.PAGE_WIDTH, max(4.0, 2.4 * columns))
+    width = min(PAGE_WIDTH, max(4.0, 2.4 * columns))
     figure = look.new_figure(width, 0.9 + 2 * blocks * (1.9 if blocks == 1 else 1.4))
-    axes = look.panels(figure, 2 * blocks, columns)
-    for i, name in enumerate(parameters):
+    pairs = look.panel_pairs(figure, len(parameters), columns)
+    for i, (name, pair) in enumerate(zip(parameters, pairs, strict=True)):
         part = frame[frame["parameter"] == name]
         levels = sorted(set(part["value"]), key=_order)
         places, scale = spread(levels)
-        row, place = 2 * (i // columns), i % columns
-        for axis, (base, title) in zip(axes[row : row + 2, place], _BASES, strict=True):
-            axis.set_visible(True)
+        for axis, (base, title) in zip(pair, _BASES, strict=True):
             _draw(axis, part, base, dict(zip(levels, places, strict=True)))
             axis.set_xticks(places, [_text(v) for v in levels], rotation=90, fontsize=7)
-            if place == 0:
+            if i % columns == 0:
                 axis.set_ylabel(title)
         # Both panels of a hyper-parameter have the values that stand below the lower one.
-        axes[row, place].tick_params(labelbottom=False)
-        axes[row + 1, place].set_xlabel(f"{look.shortened(name, 24)}{scale}", fontsize=7.5)
-    for first in (0, 1):
-        look.share_range(axes[first::2].ravel()[: len(parameters)])
+        pair[0].tick_params(labelbottom=False)
+        pair[1].set_xlabel(f"{look.shortened(name, 24)}{scale}", fontsize=7.5)
+    for row in zip(*pairs, strict=True):
+        look.share_range(row)
     handles = [
-        Line2D([], [], color=look.PALETTE[0], ls=dash, marker=marker, ms=4, label=words)
+        Line2D([], [], color=PALETTE[0], ls=dash, marker=marker, ms=4, label=words)
         for (_, dash, marker), words in zip(
             _PARTS, ("average over domains", "worst domain"), strict=True
         )
@@ -91,11 +96,11 @@ def sweeps(table: Table, parameter: str | None = None) -> pd.DataFrame:
     Raises:
         UsageError: as :func:`draw_sensitivity`.
     """
-    runs = done(without_tuned(table).runs, "a sensitivity curve")
-    algorithm = replace(table, runs=runs).only_algorithm("a sensitivity curve")
+    chosen = table.without_tuned().done("a sensitivity curve")
+    algorithm, runs = chosen.only_algorithm("a sensitivity curve"), chosen.runs
     hparams = [{k: _hashable(v) for k, v in h.items()} for h in runs.table["hparams"]]
     names = list(dict.fromkeys(name for h in hparams for name in h))
-    base = {name: most_frequent([h.get(name) for h in hparams]) for name in names}
+    base = {name: mode([h.get(name) for h in hparams]) for name in names}
     metrics = [f"{b}_{part}" for b, _ in _BASES for part in ("average", "worst")]
     scores = runs.scores.reindex(columns=metrics)
     rows = []
@@ -140,7 +145,7 @@ def spread(levels: list[Any]) -> tuple[list[float], str]:
 
 
 def _draw(axis: Axes, frame: pd.DataFrame, base: str, place: dict[Any, float]) -> None:
-    lines, shade = {}, look.PALETTE[0]
+    lines, shade = {}, PALETTE[0]
     for part, dash, marker in _PARTS:
         shown = frame[frame["metric"] == f"{base}_{part}"]
         lines[part] = pd.Series(100 * shown["mean"].to_numpy(), [place[v] for v in shown["value"]])

@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
-from ltbench.report.figures import style as look
-from ltbench.report.selection import Table
-from ltbench.results.documents import read_data_facts
+from ltbench.api import PAGE_WIDTH, PALETTE, Choices, FigureData
+from ltbench_figures import style as look
 
 _BUCKETS = {
-    "many": (look.PALETTE[0], look.MARKERS[0]),
-    "medium": (look.PALETTE[1], look.MARKERS[1]),
-    "few": (look.PALETTE[2], look.MARKERS[2]),
+    "many": (PALETTE[0], look.MARKERS[0]),
+    "medium": (PALETTE[1], look.MARKERS[1]),
+    "few": (PALETTE[2], look.MARKERS[2]),
     "zero": ("#000000", "x"),
 }
 # Where the crosses of classes without images stand: below one, and no number of images.
 _NOWHERE = 0.6
 
 
-def draw_distribution(table: Table) -> tuple[Figure, pd.DataFrame]:
-    """Draw the class distribution of a table's data set.
+def draw_distribution(data: FigureData, choices: Choices) -> tuple[Figure, pd.DataFrame]:
+    """Draw the training images of each class in each domain, largest class first.
+
+    A panel for each domain, and marks and not bars, whose lengths would mean nothing on a
+    logarithmic axis.
+
+    Args:
+        data: of one data set; ``spec.json`` is read.
+        choices: of no effect.
 
     Returns:
         The figure, and a frame of ``domain``, ``class``, ``train``, ``val``, ``test``, ``shots``,
@@ -33,27 +39,15 @@ def draw_distribution(table: Table) -> tuple[Figure, pd.DataFrame]:
     Raises:
         DataError: the first run's ``spec.json`` lacks its counts.
     """
-    frame = class_counts(table)
-    return draw_counts(frame, table.dataset), frame
-
-
-def draw_counts(frame: pd.DataFrame, dataset: str) -> Figure:
-    """Draw a frame of :func:`counts_frame`, a panel for each domain.
-
-    Marks and not bars, whose lengths would mean nothing on a logarithmic axis.
-
-    Args:
-        frame: images per domain and class.
-        dataset: what to call the data set.
-    """
+    dataset, facts = data.facts("the distribution")
+    frame = counts_frame(facts)
     domains = list(dict.fromkeys(frame["domain"]))
     classes = len(frame) // len(domains)
     rows, columns = look.grid_shape(len(domains), 3 if classes <= 20 else 2)
-    width = max(4.5, min(look.PAGE_WIDTH, columns * (1.5 + 0.08 * classes)))
+    width = max(4.5, min(PAGE_WIDTH, columns * (1.5 + 0.08 * classes)))
     figure = look.new_figure(width, 0.9 + 1.9 * rows)
-    axes = look.panels(figure, rows, columns, sharey=True).ravel()
-    for axis, domain in zip(axes, domains, strict=False):
-        axis.set_visible(True)
+    axes = look.panels(figure, len(domains), columns, sharey=True)
+    for axis, domain in zip(axes, domains, strict=True):
         part = frame[frame["domain"] == domain].reset_index(drop=True)
         for bucket, (shade, marker) in _BUCKETS.items():
             shown = part["train"][part["shots"] == bucket].clip(lower=_NOWHERE)
@@ -75,46 +69,27 @@ def draw_counts(frame: pd.DataFrame, dataset: str) -> Figure:
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=4)
     look.headline(figure, "classes sorted by training images", dataset)
-    return figure
+    return figure, frame
 
 
 def _words(bucket: str) -> str:
     return "zero-shot: no training image" if bucket == "zero" else f"{bucket}-shot"
 
 
-def class_counts(table: Table) -> pd.DataFrame:
-    """Return the images of each domain and class, largest training class first."""
-    facts = read_data_facts(table.folder)
-    shots = facts["shots"]
-    return counts_frame(
-        facts["domains"],
-        facts["classes"],
-        facts["counts"],
-        shots.get("many", 100),
-        shots.get("few", 20),
-    )
-
-
-def counts_frame(
-    domains: Sequence[str],
-    classes: Sequence[str],
-    counts: Mapping[str, NDArray[np.int64]],
-    many: float,
-    few: float,
-) -> pd.DataFrame:
+def counts_frame(facts: Mapping[str, Any]) -> pd.DataFrame:
     """Return the images of each domain and class, largest training class first.
 
     Args:
-        domains, classes: their names.
-        counts: images per domain and class, (D, C), by part.
-        many, few: the shot thresholds.
+        facts: of a data set, as :meth:`ltbench.api.FigureData.facts` gives them.
     """
+    counts, shots = facts["counts"], facts["shots"]
+    many, few = shots.get("many", 100), shots.get("few", 20)
     rows = []
-    for d, domain in enumerate(domains):
+    for d, domain in enumerate(facts["domains"]):
         order = np.argsort(-counts["train"][d], kind="stable")
         for c in order:
             n = int(counts["train"][d, c])
-            shots = "zero" if n == 0 else "many" if n > many else "few" if n <= few else "medium"
+            bucket = "zero" if n == 0 else "many" if n > many else "few" if n <= few else "medium"
             parts = {part: int(table[d, c]) for part, table in counts.items()}
-            rows.append({"domain": domain, "class": classes[c], **parts, "shots": shots})
+            rows.append({"domain": domain, "class": facts["classes"][c], **parts, "shots": bucket})
     return pd.DataFrame(rows)

@@ -15,12 +15,18 @@ from numpy.typing import NDArray
 from scipy.spatial.distance import pdist, squareform
 from sklearn.manifold import smacof
 
-from ltbench.errors import DataError, UsageError
-from ltbench.report.figures import style as look
-from ltbench.report.selection import Table, done_with_seed
-from ltbench.results.documents import read_data_facts, read_features
-from ltbench.stats.groups import FloatArray
+from ltbench.api import (
+    PAGE_WIDTH,
+    PALETTE,
+    Choices,
+    DataError,
+    FigureData,
+    UsageError,
+    read_features,
+)
+from ltbench_figures import style as look
 
+FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 MOST_PAIRS = 600
@@ -29,7 +35,7 @@ _MOST_NAMES = 130
 _SMALL, _LARGE = 16, 55
 
 
-def draw_transferability(table: Table, seed: int | None = None) -> tuple[Figure, pd.DataFrame]:
+def draw_transferability(data: FigureData, choices: Choices) -> tuple[Figure, pd.DataFrame]:
     """Draw the centroids of all domain-class pairs of one run on a plane.
 
     The graph of Yang et al., ECCV 2022 (arXiv:2203.09513), section 3: nodes are pairs, and two
@@ -39,8 +45,8 @@ def draw_transferability(table: Table, seed: int | None = None) -> tuple[Figure,
     domains; more are numbered, and domains have the colours.
 
     Args:
-        table: the runs of one method.
-        seed: which run; by default the first that is done.
+        data: the runs of one method; ``features.npz`` is read.
+        choices: the seed, which run; by default the first that is done.
 
     Returns:
         The figure, and a frame of ``domain``, ``class``, ``train``, ``x``, ``y`` and the map's
@@ -50,9 +56,15 @@ def draw_transferability(table: Table, seed: int | None = None) -> tuple[Figure,
         UsageError: the runs are of several methods, or there are too many pairs to draw.
         DataError: the run's centroids do not fit the data set.
     """
-    run = _choose(table, seed)
+    table = data.table("the map")
+    chosen = table.one_of_each("a map of centroids", choices.seed)
+    if len(chosen) > 1:
+        raise UsageError(
+            f"The runs are of {len(chosen)} methods and the map shows one: choose with --algo "
+            f"among {', '.join(chosen['label'][:8])}."
+        )
+    run, facts = chosen.iloc[0], table.facts()
     folder = Path(run["path"])
-    facts = read_data_facts(folder)
     centroids = read_features(folder)["centroids"].astype(float)
     domains, classes = facts["domains"], facts["classes"]
     if centroids.shape[:2] != (len(domains), len(classes)):
@@ -65,7 +77,7 @@ def draw_transferability(table: Table, seed: int | None = None) -> tuple[Figure,
         )
     places, stress = plane(centroids[d, c])
     train = facts["counts"]["train"][d, c]
-    draw = _draw_colored if len(classes) <= len(look.PALETTE) else _draw_numbered
+    draw = _draw_colored if len(classes) <= len(PALETTE) else _draw_numbered
     figure = draw(places, d, c, train, facts)
     look.headline(
         figure,
@@ -95,17 +107,6 @@ def plane(points: FloatArray) -> tuple[FloatArray, float]:
     total = (fitted**2).sum()
     stress = np.sqrt(((fitted - pdist(points)) ** 2).sum() / total) if total > 0 else 0.0
     return places, float(stress)
-
-
-def _choose(table: Table, seed: int | None) -> pd.Series:
-    runs = done_with_seed(table, seed, "a map of centroids")
-    labels = list(dict.fromkeys(runs["label"]))
-    if len(labels) > 1:
-        raise UsageError(
-            f"The runs are of {len(labels)} methods and the map shows one: choose with --algo "
-            f"among {', '.join(labels[:8])}."
-        )
-    return runs.iloc[0]
 
 
 def _draw_colored(
@@ -140,9 +141,9 @@ def _draw_numbered(
     domains, classes = facts["domains"], facts["classes"]
     names = [f"{k} {look.shortened(n, 18)}" for k, n in enumerate(classes)]
     # Wider than the names of class numbers need, as nothing may lie on top of a name.
-    columns = max(1, int(look.PAGE_WIDTH / (0.25 + 0.05 * max(map(len, names)))))
+    columns = max(1, int(PAGE_WIDTH / (0.25 + 0.05 * max(map(len, names)))))
     rows = -(-len(names) // columns) if len(names) <= _MOST_NAMES else 0
-    figure = look.new_figure(look.PAGE_WIDTH, 6.2 + 0.1 * rows)
+    figure = look.new_figure(PAGE_WIDTH, 6.2 + 0.1 * rows)
     axis = figure.subplots()
     shades = [_pale(look.color(j)) for j in range(len(domains))]
     for j, shade in enumerate(shades):

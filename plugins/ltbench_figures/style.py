@@ -1,14 +1,12 @@
-"""The look of all figures: the page's size, fonts, colours that colour-blind readers can tell."""
+"""What the figures share: panels, headings, legends, names that fit, lines and marks."""
 
 from __future__ import annotations
 
 import math
 import textwrap
 from collections.abc import Iterable, Sequence
-from contextlib import AbstractContextManager
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
@@ -18,48 +16,14 @@ from matplotlib.colorbar import Colorbar
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, StrMethodFormatter
 
-from ltbench.errors import UsageError
+from ltbench.api import PALETTE, UsageError
 
-PAGE_WIDTH = 7.0
-"""Inches; no figure is wider, so that none is shrunk in print and its letters with it."""
 PAGE_HEIGHT = 9.5
 """Inches; what is drawn of twenty methods fits on one page."""
-DPI = 300
 
-# Found by a search for the largest smallest difference (CIEDE2000) between any two, for readers
-# with all cones and without red or green ones: 17.7. The first four differ in lightness as well,
-# by 25 of 100, so that they are also told apart in grey print.
-PALETTE = (
-    "#004477", "#AA7700", "#99CCDD", "#000000", "#AA88FF", "#5522FF",
-    "#77DD00", "#773300", "#228899", "#887766", "#BBCCAA", "#334444",
-)  # fmt: skip
 DASHES: tuple[Any, ...] = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2)))
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*")
 GRADIENT = "cividis"
-
-_RC = {
-    "font.size": 8,
-    "font.family": "sans-serif",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": "#dddddd",
-    "grid.linewidth": 0.6,
-    "legend.frameon": False,
-    "hatch.color": "#888888",
-    "hatch.linewidth": 0.5,
-    "svg.fonttype": "none",
-    "svg.hashsalt": "ltbench",
-    "pdf.fonttype": 42,
-    # Names of methods and classes may hold dollar signs.
-    "text.parse_math": False,
-}
-
-
-def style() -> AbstractContextManager[None]:
-    """Return a context in which figures are made and saved alike, whatever the user's settings."""
-    return mpl.rc_context({**mpl.rcParamsDefault, **_RC, "backend": "agg"})
 
 
 def new_figure(width: float, height: float) -> Figure:
@@ -92,12 +56,33 @@ def bar_below(figure: Figure, image: ScalarMappable, label: str) -> Colorbar:
     )  # fmt: skip
 
 
-def panels(figure: Figure, rows: int, columns: int, **options: Any) -> np.ndarray:
-    """Return axes (rows, columns) that are not shown before :meth:`set_visible` says so."""
+def panels(figure: Figure, number: int, columns: int, **options: Any) -> list[Axes]:
+    """Return so many axes in so many columns; the places left over stay empty."""
+    grid = _grid(figure, math.ceil(number / columns), columns, **options)
+    return _shown(grid.ravel()[:number])
+
+
+def panel_pairs(
+    figure: Figure, number: int, columns: int, **options: Any
+) -> list[tuple[Axes, Axes]]:
+    """Return so many pairs of axes, one above the other, in so many columns."""
+    grid = _grid(figure, 2 * math.ceil(number / columns), columns, **options)
+    upper, lower = (_shown(grid[first::2].ravel()[:number]) for first in (0, 1))
+    return list(zip(upper, lower, strict=True))
+
+
+def _grid(figure: Figure, rows: int, columns: int, **options: Any) -> np.ndarray:
     axes = figure.subplots(rows, columns, squeeze=False, **options)
     for axis in axes.ravel():
         axis.set_visible(False)
     return axes
+
+
+def _shown(axes: Iterable[Axes]) -> list[Axes]:
+    shown = list(axes)
+    for axis in shown:
+        axis.set_visible(True)
+    return shown
 
 
 def share_range(axes: Iterable[Axes]) -> None:

@@ -1,0 +1,86 @@
+"""What a figure is given: runs, what it may ask about them, and what the user chose."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ltbench.report.content import Summary, summarise
+from ltbench.report.metrics import choose_metrics
+from ltbench.report.selection import Table, only_table, split_tables
+from ltbench.results.frame import Runs, as_frames
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What the user may choose about a figure; each kind looks at some of it.
+
+    Attributes:
+        base: ``macro_f1`` or ``accuracy``.
+        metric: the metric across data sets or over steps; ``None`` for the base's average.
+        seed: which run, where a figure shows one of each method.
+        parameter: which hyper-parameter; ``None`` for all that vary.
+    """
+
+    base: str = "macro_f1"
+    metric: str | None = None
+    seed: int | None = None
+    parameter: str | None = None
+
+    @property
+    def score(self) -> str:
+        """Return the metric, by default the base's average over domains."""
+        return self.metric or f"{self.base}_average"
+
+
+@dataclass(frozen=True)
+class FigureData:
+    """The runs that a figure shows, and what it asks about them.
+
+    Attributes:
+        runs: all of them, done or not: ``runs.table`` has a row for each, and ``runs.scores`` its
+            test metrics in the same order (accuracies and F1 in 0…1).
+        known: name and facts of a data set of which there are no runs.
+    """
+
+    runs: Runs
+    known: tuple[str, Mapping[str, Any]] | None = None
+
+    @classmethod
+    def of_dataset(cls, name: str, facts: Mapping[str, Any]) -> FigureData:
+        """Return what there is to draw of a data set without runs."""
+        return cls(as_frames([]), (name, facts))
+
+    def table(self, purpose: str) -> Table:
+        """Return the one table of runs that may be compared.
+
+        Args:
+            purpose: what shows them, for the message: ``"a heat map"``.
+
+        Raises:
+            UsageError: the runs belong to several; the message says how to choose.
+        """
+        return only_table(self.runs, purpose)
+
+    def facts(self, purpose: str) -> tuple[str, Mapping[str, Any]]:
+        """Return the name of the one data set, and its facts as :meth:`Table.facts` gives them.
+
+        Raises:
+            UsageError: as :meth:`table`.
+            DataError: the first run's ``spec.json`` lacks them.
+        """
+        if self.known is not None:
+            return self.known
+        table = self.table(purpose)
+        return table.dataset, table.facts()
+
+    def across_datasets(self, metric: str) -> Summary | None:
+        """Return the methods' ranks over data sets, or ``None`` for runs of one data set.
+
+        Raises:
+            UsageError: no run has this metric.
+        """
+        scores = self.runs.scores
+        choose_metrics([metric], scores.columns[scores.notna().any()])
+        return summarise(split_tables(self.runs), metric)

@@ -1,0 +1,110 @@
+"""Drawing what was run: figures are plugins; this hands them runs and writes what they return."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from ltbench.errors import LtbenchError, PluginError, UsageError
+from ltbench.plugins.manager import get_plugins
+from ltbench.plugins.registry import Entry
+from ltbench.report.figure_data import Choices, FigureData
+from ltbench.report.look import style
+from ltbench.results.frame import Runs
+
+Drawing = tuple[Figure, pd.DataFrame]
+
+SUFFIXES = (".png", ".svg", ".pdf")
+DPI = 300
+
+
+def draw(kind: str, data: FigureData, choices: Choices) -> Drawing:
+    """Return a figure and its numbers; to be called within :func:`~ltbench.report.look.style`.
+
+    Raises:
+        UsageError: there is no such kind, or the runs do not suit it.
+        DataError: a file of a run is missing or does not fit.
+        PluginError: the figure's plugin fails, or gives something else.
+    """
+    return draw_entry(get_plugins()["figures"].get(kind), data, choices)
+
+
+def draw_entry(entry: Entry, data: FigureData, choices: Choices) -> Drawing:
+    """Return the same of one registered figure."""
+    who = f"figure '{entry.name}' of {entry.distribution} {entry.version}"
+    function = entry.load()
+    try:
+        drawing = function(data, choices)
+    except LtbenchError:
+        raise
+    except Exception as error:
+        raise PluginError(f"{who} failed: {type(error).__name__}: {error}") from error
+    match drawing:
+        case (Figure() as figure, pd.DataFrame() as frame):
+            return figure, frame
+    raise PluginError(f"{who} does not return a matplotlib Figure and a data frame")
+
+
+def write_figure(kind: str, runs: Runs, choices: Choices, output: Path) -> list[Path]:
+    """Draw a figure into a file and its numbers into a CSV beside it.
+
+    Args:
+        kind: the name of a registered figure.
+        runs: the runs to be drawn.
+        choices: see :class:`Choices`.
+        output: a file that ends in one of :data:`SUFFIXES`.
+
+    Returns:
+        The two files.
+
+    Raises:
+        UsageError: the file's name says no known format, it cannot be written, or as :func:`draw`.
+        DataError, PluginError: as :func:`draw`.
+    """
+    check_suffix(output)
+    with style():
+        figure, frame = draw(kind, FigureData(runs), choices)
+        save(figure, output)
+    numbers = output.with_suffix(".csv")
+    frame.to_csv(numbers, index=False, lineterminator="\n")
+    return [output, numbers]
+
+
+def check_suffix(output: Path) -> None:
+    """Check that a file's name says a format.
+
+    Raises:
+        UsageError: it does not.
+    """
+    if output.suffix.lower() not in SUFFIXES:
+        raise UsageError(
+            f"'{output}' does not say a format: end its name in {', '.join(SUFFIXES)}."
+        )
+
+
+def save(figure: Figure, output: Path, dpi: int = DPI) -> None:
+    """Write a figure into a file that ends in one of :data:`SUFFIXES`, within its style.
+
+    Raises:
+        UsageError: the file cannot be written.
+    """
+    content = as_bytes(figure, output.suffix.lower()[1:], dpi)
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        output.write_bytes(content)
+    except OSError as error:
+        raise UsageError(f"{output} cannot be written: {error.strerror}") from error
+
+
+def as_bytes(figure: Figure, format: str, dpi: int = DPI) -> bytes:
+    """Return a figure as ``png`` of so many pixels an inch, ``svg`` or ``pdf``, within its style.
+
+    Without a date, so that the same runs give the same file.
+    """
+    buffer = io.BytesIO()
+    dated = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
+    figure.savefig(buffer, format=format, dpi=dpi, metadata=dated.get(format))
+    return buffer.getvalue()
