@@ -15,11 +15,25 @@ THIRD_PARTY = str(Path(__file__).parent / "thirdparty")
 # of Ctrl-C shall find it working wherever the suite itself was started.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# Readline, which pytest imports, tells child processes of a terminal of 80 columns that nobody has.
+for name in ("COLUMNS", "LINES"):
+    os.environ.pop(name, None)
+
 # For this process and for those that the tests start.
 sys.path.insert(0, THIRD_PARTY)
 os.environ["PYTHONPATH"] = os.pathsep.join(
     filter(None, [THIRD_PARTY, os.environ.get("PYTHONPATH")])
 )
+
+
+try:
+    from hypothesis import settings
+except ImportError:  # the environment of the documents has none
+    pass
+else:
+    # A machine with other work is slow, not wrong.
+    settings.register_profile("patient", settings(), deadline=None)
+    settings.load_profile("patient")
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -31,3 +45,15 @@ def _own_folders(tmp_path_factory: pytest.TempPathFactory) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the tests that wait for clusters, so that they do not come alone at the end."""
     items.sort(key=lambda item: item.path.parent.name != "executors")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a test that needs a program that is not here, or fail it where that was installed."""
+    demanded = os.environ.get("LTBENCH_TEST_REQUIRES", "").split(",")
+    for mark in item.iter_markers("needs"):
+        name, missing = mark.args
+        if missing and name in demanded:
+            pytest.fail(f"LTBENCH_TEST_REQUIRES names {name}, but {missing}", pytrace=False)
+        if missing:
+            pytest.skip(missing)

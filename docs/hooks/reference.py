@@ -17,11 +17,12 @@ from docstrings import as_markdown, constants, first_line, inline, source_of
 from ltbench import api
 from ltbench.cli import main as program
 from ltbench.plugins import hookspecs
-from ltbench.plugins.description import Description, describe_entry
+from ltbench.plugins.description import Description, describe_entry, describe_parameters
 from ltbench.plugins.facts import Facts
 from ltbench.plugins.manager import KINDS, get_plugins
 from ltbench.plugins.predictions import Predictions
 from ltbench.plugins.registry import Entry
+from ltbench.results.protocol import Protocol, protocol_settings
 
 OWN = "ltbench"  # what other distributions register stays out, wherever the pages are built
 TITLES = {
@@ -56,6 +57,7 @@ def pages() -> dict[str, str]:
     return {
         **kinds,
         "metrics.md": _metrics_page(),
+        "protocol.md": _protocol_page(),
         "commands.md": _commands_page(),
         "hooks.md": _hooks_page(),
         "api.md": _api_page(),
@@ -160,6 +162,25 @@ def _metrics_page() -> str:
         _table(["name", "what", "gives"], rows),
     ]
     return "\n\n".join(opening + parts) + "\n"
+
+
+def _protocol_page() -> str:
+    rows = []
+    for p in describe_parameters(Protocol):
+        if setting := protocol_settings().get(p.name):
+            option = f"{setting.option}` / `{setting.off}" if p.type == "bool" else setting.option
+            rows.append([f"`{p.name}`", f"`{option}`", f"`{p.default}`", p.allowed, inline(p.help)])
+    opening = [
+        "# Protocol settings",
+        "A protocol is everything of training that is not the algorithm's. Each setting is an "
+        "option of `ltbench run` and `ltbench tune`, a key of a [sweep file](../sweeps.md) (the "
+        "option without its dashes), a key of a data set's [protocols](../data.md#protocols), "
+        "and part of a run's identity. What is not typed is the data set's protocol's; what "
+        "that leaves open has the default below. `ltbench data info` prints both.",
+        as_markdown(_after_first(Protocol.__doc__)),
+        _table(["setting", "option", "default", "allowed", "what"], rows),
+    ]
+    return "\n\n".join(opening) + "\n"
 
 
 def _some_predictions() -> Predictions:

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from ltbench import hookimpl
-from ltbench.cli.output import runs_argument, selection_options
+from ltbench.cli.output import chosen_runs, runs_argument, selection_options
 
 KINDS = (
     "distribution",
@@ -67,15 +67,8 @@ def figures(kind: str, runs: tuple[Path, ...], **options: Any) -> None:
       ltbench figures cd --metric accuracy_worst -o ranks.pdf
     """
     from ltbench.report.figures.drawing import Choices, write_figure
-    from ltbench.report.selection import select_runs
-    from ltbench.results.frame import load_runs
 
-    chosen = select_runs(
-        load_runs(runs or (Path("runs"),)),
-        options["algo"],
-        options["dataset"],
-        options["protocol"],
-    )
+    chosen = chosen_runs(runs, options)
     choices = Choices(
         base="macro_f1" if options["score"] == "f1" else "accuracy",
         metric=options["metric"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import signal
 import sys
 import traceback
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import click
 
 from ltbench import __version__
-from ltbench.errors import LtbenchError, suggestion
+from ltbench.errors import LtbenchError, Stopped, suggestion
 
 COMMANDS = (
     "run",
@@ -28,7 +29,6 @@ COMMANDS = (
     "show",
     "clean",
 )
-INTERRUPTED = 130  # the shell's own code for a program that Ctrl-C ended
 
 
 class _Group(click.Group):
@@ -46,13 +46,15 @@ class _Group(click.Group):
         try:
             return super().invoke(ctx)
         except LtbenchError as error:
+            if isinstance(error, Stopped):  # one Ctrl-C more shall not cost the sentence
+                signal.signal(signal.SIGINT, signal.SIG_IGN)
             if ctx.params.get("debug"):
                 traceback.print_exc()
             click.echo(f"Error: {error}", err=True)
             sys.exit(error.exit_code)
         except KeyboardInterrupt:
             click.echo("Stopped.", err=True)
-            sys.exit(INTERRUPTED)
+            sys.exit(Stopped.exit_code)
         except Exception as error:
             if isinstance(error, click.ClickException | click.exceptions.Exit | click.Abort):
                 raise

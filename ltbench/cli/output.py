@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -11,7 +11,9 @@ import click
 from ltbench.errors import UsageError
 
 if TYPE_CHECKING:
-    from ltbench.report.sections import Section
+    from ltbench.report.content import Content
+    from ltbench.report.section import Report
+    from ltbench.results.frame import Runs
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -21,25 +23,35 @@ SUFFIXES = {
     ".csv": "csv",
     ".json": "json",
     ".tex": "latex",
+    ".html": "html",
 }
 
 runs_argument = click.argument("runs", nargs=-1, type=click.Path(path_type=Path))
 
-
-def format_choice(suffixes: Mapping[str, str]) -> Callable[[Command], Command]:
-    """Return the option ``--format`` with these formats."""
-    return click.option(
-        "--format",
-        type=click.Choice(list(suffixes.values())),
-        help="Default: what the file is called, else terminal.",
-    )
-
-
-format_option = format_choice(SUFFIXES)
+format_option = click.option(
+    "--format",
+    type=click.Choice(list(SUFFIXES.values())),
+    help="Default: what the file is called, else terminal.",
+)
 
 output_option = click.option(
     "-o", "--output", type=click.Path(path_type=Path), help="File to write instead of printing."
 )
+
+metrics_option = click.option(
+    "--metrics", help="Columns, separated by commas; the first one sorts and ranks."
+)
+
+reference_option = click.option(
+    "--reference", default="erm", show_default=True, help="What others are compared to."
+)
+
+
+def resamples_option(default: int, words: str) -> Callable[[Command], Command]:
+    """Return the option ``--resamples``."""
+    return click.option(
+        "--resamples", type=click.IntRange(min=0), default=default, show_default=True, help=words
+    )
 
 
 def selection_options(command: Command) -> Command:
@@ -53,9 +65,41 @@ def selection_options(command: Command) -> Command:
     return command
 
 
-def format_of(
-    output: Path | None, chosen: str | None, suffixes: Mapping[str, str] = SUFFIXES
-) -> str:
+def folders(runs: Sequence[Path]) -> Sequence[Path]:
+    """Return the folders of runs, by default ``runs``."""
+    return runs or (Path("runs"),)
+
+
+def names(text: str | None) -> list[str]:
+    """Return what commas part."""
+    return [name.strip() for name in (text or "").split(",") if name.strip()]
+
+
+def chosen_runs(runs: Sequence[Path], options: dict[str, Any]) -> Runs:
+    """Read the runs that the options of :func:`selection_options` choose."""
+    from ltbench.report.selection import select_runs
+    from ltbench.results.frame import load_runs
+
+    found = load_runs(folders(runs))
+    return select_runs(found, options["algo"], options["dataset"], options["protocol"])
+
+
+def chosen_content(runs: Sequence[Path], options: dict[str, Any], resamples: int = 0) -> Content:
+    """Read the leaderboards of the runs that the options choose."""
+    from ltbench.report.leaderboard import load_content
+
+    return load_content(
+        folders(runs),
+        metrics=names(options["metrics"]) or None,
+        reference=options["reference"],
+        algos=options["algo"],
+        datasets=options["dataset"],
+        protocols=options["protocol"],
+        resamples=resamples,
+    )
+
+
+def format_of(output: Path | None, chosen: str | None) -> str:
     """Return the format: as chosen, else what the file is called, else ``terminal``.
 
     Raises:
@@ -63,21 +107,22 @@ def format_of(
     """
     if chosen or output is None:
         return chosen or "terminal"
-    if output.suffix not in suffixes:
+    if output.suffix not in SUFFIXES:
         raise UsageError(
-            f"'{output}' does not say its format: end its name in {', '.join(suffixes)}, "
+            f"'{output}' does not say its format: end its name in {', '.join(SUFFIXES)}, "
             "or use --format."
         )
-    return suffixes[output.suffix]
+    return SUFFIXES[output.suffix]
 
 
-def emit(sections: Sequence[Section], options: dict[str, Any]) -> None:
-    """Print sections, or write them to the file of ``--output``."""
-    from ltbench.report.sections import FORMATS, write
+def emit(report: Report, options: dict[str, Any]) -> None:
+    """Print a report, or write it to the file of ``--output``."""
+    from ltbench.report.render import FORMATS, write
 
-    format_ = format_of(options["output"], options["format"])
-    if options["output"] is None:
-        click.echo(FORMATS[format_](sections), nl=False)
+    output = options["output"]
+    format_ = format_of(output, options["format"])
+    if output is None:
+        click.echo(FORMATS[format_](report), nl=False)
     else:
-        write(sections, format_, options["output"])
-        click.echo(f"Wrote {options['output']}", err=True)
+        write(report, format_, output)
+        click.echo(f"Wrote {output}", err=True)

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
 from ltbench import hookimpl
-from ltbench.cli.output import runs_argument, selection_options
+from ltbench.cli.output import (
+    chosen_content,
+    folders,
+    metrics_option,
+    reference_option,
+    resamples_option,
+    runs_argument,
+    selection_options,
+)
 
 
 @click.command()
@@ -22,15 +31,9 @@ from ltbench.cli.output import runs_argument, selection_options
     show_default=True,
     help="File to write.",
 )
-@click.option("--metrics", help="Columns, separated by commas; the first one sorts and ranks.")
-@click.option("--reference", default="erm", show_default=True, help="What others are compared to.")
-@click.option(
-    "--resamples",
-    type=click.IntRange(min=0),
-    default=1000,
-    show_default=True,
-    help="Test sets that the bootstrap over images draws; 0 leaves it out.",
-)
+@metrics_option
+@reference_option
+@resamples_option(1000, "Test sets that the bootstrap over images draws; 0 leaves it out.")
 @click.option("--title", default="Long-tailed image classification", help="Heading of the page.")
 @selection_options
 def report(runs: tuple[Path, ...], **options: Any) -> None:
@@ -43,27 +46,18 @@ def report(runs: tuple[Path, ...], **options: Any) -> None:
       ltbench report
       ltbench report --dataset pacs-mlt --title 'PACS, ResNet-50' -o pacs.html
     """
-    from ltbench.report.leaderboard import load_content
     from ltbench.report.site import write_report
 
-    folders = runs or (Path("runs"),)
-    content = load_content(
-        folders,
-        metrics=[n.strip() for n in options["metrics"].split(",")] if options["metrics"] else None,
-        reference=options["reference"],
-        algos=options["algo"],
-        datasets=options["dataset"],
-        protocols=options["protocol"],
-        resamples=options["resamples"],
-    )
+    content = chosen_content(runs, options, options["resamples"])
     output = options["output"]
-    write_report(content, output, title=options["title"], command=_command(folders, options))
+    command = _command(folders(runs), options)
+    write_report(content, output, title=options["title"], command=command)
     click.echo(f"Wrote {output}", err=True)
 
 
-def _command(folders: tuple[Path, ...], options: dict[str, Any]) -> str:
+def _command(runs: Sequence[Path], options: dict[str, Any]) -> str:
     """Return the command line that asks for the same page."""
-    words = ["ltbench", "report", *map(str, folders)]
+    words = ["ltbench", "report", *map(str, runs)]
     for name in ("metrics", "reference", "resamples", "title", "output"):
         words += [f"--{name}", str(options[name])] if options[name] is not None else []
     for name in ("algo", "dataset", "protocol"):

@@ -8,21 +8,25 @@ from typing import Any
 import click
 
 from ltbench import hookimpl
-from ltbench.cli.output import emit, format_option, output_option, runs_argument, selection_options
+from ltbench.cli.output import (
+    chosen_content,
+    emit,
+    format_option,
+    metrics_option,
+    output_option,
+    reference_option,
+    resamples_option,
+    runs_argument,
+    selection_options,
+)
 
 
 @click.command()
 @runs_argument
-@click.option("--metrics", help="Metrics, separated by commas; the first one is the primary.")
-@click.option("--reference", default="erm", show_default=True, help="What others are compared to.")
+@metrics_option
+@reference_option
 @selection_options
-@click.option(
-    "--resamples",
-    type=click.IntRange(min=0),
-    default=1000,
-    show_default=True,
-    help="Test sets that the bootstrap over images draws; 0 leaves it out.",
-)
+@resamples_option(1000, "Test sets that the bootstrap over images draws; 0 leaves it out.")
 @click.option(
     "--power",
     type=click.FloatRange(min=0, min_open=True),
@@ -44,20 +48,14 @@ def stats(runs: tuple[Path, ...], **options: Any) -> None:
       ltbench stats --format json -o analysis.json
     """
     from ltbench.report.analysis import analysis_sections
-    from ltbench.report.leaderboard import load_content
+    from ltbench.report.section import Report
 
-    content = load_content(
-        runs or (Path("runs"),),
-        metrics=[n.strip() for n in options["metrics"].split(",")] if options["metrics"] else None,
-        reference=options["reference"],
-        algos=options["algo"],
-        datasets=options["dataset"],
-        protocols=options["protocol"],
-    )
+    content = chosen_content(runs, options)
     power = options["power"]
     if power is not None and content.boards[0].primary.in_percent:
         power /= 100
-    emit(analysis_sections(content, resamples=options["resamples"], power=power), options)
+    sections = analysis_sections(content, resamples=options["resamples"], power=power)
+    emit(Report(tuple(sections), title="Analysis"), options)
 
 
 @hookimpl

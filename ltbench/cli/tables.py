@@ -8,7 +8,15 @@ from typing import Any
 import click
 
 from ltbench import hookimpl
-from ltbench.cli.output import emit, format_option, output_option, runs_argument, selection_options
+from ltbench.cli.output import (
+    chosen_runs,
+    emit,
+    format_option,
+    names,
+    output_option,
+    runs_argument,
+    selection_options,
+)
 
 
 @click.group()
@@ -42,12 +50,13 @@ def ablation(runs: tuple[Path, ...], **options: Any) -> None:
       ltbench tables ablation --algo brl
       ltbench tables ablation --algo boda --components weight,macro_weight -o boda.tex
     """
+    from ltbench.report.section import Report
     from ltbench.report.selection import only_table
     from ltbench.report.tables.ablation import ablation as make_ablation
 
-    components = [n.strip() for n in (options["components"] or "").split(",") if n.strip()]
-    table = only_table(_select(runs, options), "an ablation")
-    emit([make_ablation(table, components)], options)
+    table = only_table(chosen_runs(runs, options), "an ablation")
+    section = make_ablation(table, names(options["components"]))
+    emit(Report((section,), title="Ablation"), options)
 
 
 @tables.command()
@@ -66,21 +75,10 @@ def backbones(runs: tuple[Path, ...], **options: Any) -> None:
       ltbench tables backbones --dataset cifar100-lt
       ltbench tables backbones --dataset cifar100-lt --algo erm --algo bsoftmax -o table.csv
     """
+    from ltbench.report.section import Report
     from ltbench.report.tables.backbones import backbones as make_backbones
 
-    emit(make_backbones(_select(runs, options)), options)
-
-
-def _select(runs: tuple[Path, ...], options: dict[str, Any]) -> Any:
-    from ltbench.report.selection import select_runs
-    from ltbench.results.frame import load_runs
-
-    return select_runs(
-        load_runs(runs or (Path("runs"),)),
-        options["algo"],
-        options["dataset"],
-        options["protocol"],
-    )
+    emit(Report(tuple(make_backbones(chosen_runs(runs, options))), title="Backbones"), options)
 
 
 @hookimpl

@@ -11,6 +11,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from ltbench.evaluation import classification
+from ltbench.evaluation.classification import f1_of_answers, mean_of_present
 from ltbench.plugins.predictions import Predictions
 
 Metrics = dict[str, float | None]
@@ -32,13 +34,10 @@ def accuracy(p: Predictions) -> Metrics:
 
 def macro_f1(p: Predictions) -> Metrics:
     """Macro-F1 over the classes present in the images: pooled, over domains, worst class."""
-    per_class = f1_per_class(p.y, p.prediction)
     return {
-        "macro_f1": float(per_class.mean()),
-        **_over_domains(
-            "macro_f1", p, lambda part: float(f1_per_class(part.y, part.prediction).mean())
-        ),
-        "f1_worst_class": float(per_class.min()),
+        "macro_f1": mean_of_present(_f1(p)),
+        **_over_domains("macro_f1", p, lambda part: mean_of_present(_f1(part))),
+        "f1_worst_class": float(np.nanmin(_f1(p))),
     }
 
 
@@ -79,20 +78,13 @@ def ece(p: Predictions) -> Metrics:
     return {"ece": float(np.abs(gap).sum() / len(p))}
 
 
-def f1_per_class(y: NDArray[np.int64], prediction: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return the F1 of every class present in ``y``, ascending by class; in 0…1."""
-    size = int(max(y.max(), prediction.max())) + 1
-    hits = np.bincount(y[y == prediction], minlength=size)
-    true, predicted = np.bincount(y, minlength=size), np.bincount(prediction, minlength=size)
-    present = true > 0
-    return 2 * hits[present] / (true + predicted)[present]
-
-
 def confusion_matrix(p: Predictions) -> NDArray[np.int64]:
     """Return the counts (C, C) with true classes as rows; C is fixed by the data set."""
-    classes = p.counts.shape[1]
-    flat = np.bincount(p.y * classes + p.prediction, minlength=classes * classes)
-    return flat.reshape(classes, classes)
+    return classification.confusion_matrix(p.y, p.prediction, p.counts.shape[1])
+
+
+def _f1(p: Predictions) -> NDArray[np.float64]:
+    return f1_of_answers(p.y, p.prediction, p.counts.shape[1])
 
 
 def _accuracy_by(groups: NDArray[np.int64], correct: NDArray[np.bool_]) -> NDArray[np.float64]:

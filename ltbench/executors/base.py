@@ -27,6 +27,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
+from ltbench.errors import Stopped as Stopped  # noqa: PLC0414 - executors raise it
 from ltbench.executors.slots import Slots
 from ltbench.plugins import hparams as parameters
 from ltbench.training.job import Job
@@ -43,10 +44,6 @@ GRACE_S = 60.0
 
 ATTEMPTS = 2
 """How often a run is tried whose process is lost, unless the executor knows better."""
-
-
-class Stopped(Exception):
-    """The sweep was interrupted by the user; what was begun can be resumed."""
 
 
 class Executor:

@@ -14,7 +14,7 @@ from ltbench.executors.signals import Interrupts, held_back
 from ltbench.executors.waiting import POLL_S, Waiting
 from ltbench.results.claim import Owner, acquire
 from ltbench.results.folder import RunFolder
-from ltbench.results.json_files import read_json
+from ltbench.results.untrusted import read_json
 from ltbench.training.job import Job
 
 PATIENCE_S = 0.5

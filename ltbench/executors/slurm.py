@@ -23,8 +23,7 @@ from ltbench.plugins import hparams as parameters
 from ltbench.plugins.hparams import hparam
 from ltbench.results.claim import Owner, acquire
 from ltbench.results.folder import write_json
-from ltbench.results.json_files import read_json, read_log
-from ltbench.results.record import UnreadableRun
+from ltbench.results.untrusted import UnreadableRun, read_json, read_log
 from ltbench.training.job import Job
 
 FOLDER = ".slurm"

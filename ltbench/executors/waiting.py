@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from ltbench.results.claim import WATCH, Owner, find_owner
-from ltbench.results.documents import read_json
 from ltbench.results.folder import RunFolder
+from ltbench.results.untrusted import read_json
 from ltbench.training.job import Job
 
 POLL_S = 1.0

@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 from ltbench import hookimpl
-from ltbench.plugins.hookspecs import Register
+from ltbench.plugins.hookspecs import Register, RegisterMetric
+
+MEASURES = {
+    "accuracy": {"better": "higher", "unit": "%", "head": "acc", "words": "accuracy"},
+    "macro_f1": {"better": "higher", "unit": "%", "head": "F1", "words": "macro-F1"},
+    "f1": {"better": "higher", "unit": "%", "head": "F1", "words": "F1"},
+    "loss": {"better": "lower", "unit": "nats", "head": "loss", "words": "loss"},
+    "ece": {"better": "lower", "unit": "%", "head": "ECE", "words": "calibration error"},
+}
+"""What the core's metrics measure, by the base names of their values."""
 
 
 @hookimpl
-def ltbench_metrics(register: Register) -> None:
+def ltbench_metrics(register: RegisterMetric) -> None:
     """Register the metrics of the field."""
-    metrics = "ltbench.evaluation.metrics"
-    register("accuracy", f"{metrics}:accuracy", summary="Top-1 accuracy over domains and worst")
-    register("macro-f1", f"{metrics}:macro_f1", summary="Macro-F1 over domains and worst")
-    register("shots", f"{metrics}:shots", summary="Accuracy of many, medium, few, zero shots")
-    register("loss", f"{metrics}:loss", summary="Mean negative log-likelihood")
-    register("ece", f"{metrics}:ece", summary="Expected calibration error, 15 bins")
+    for name, bases, summary in (
+        ("accuracy", ("accuracy",), "Top-1 accuracy over domains and worst"),
+        ("macro-f1", ("macro_f1", "f1"), "Macro-F1 over domains and worst"),
+        ("shots", ("accuracy",), "Accuracy of many, medium, few, zero shots"),
+        ("loss", ("loss",), "Mean negative log-likelihood"),
+        ("ece", ("ece",), "Expected calibration error, 15 bins"),
+    ):
+        target = f"ltbench.evaluation.metrics:{name.replace('-', '_')}"
+        register(name, target, summary=summary, bases={base: MEASURES[base] for base in bases})
 
 
 @hookimpl
@@ -44,7 +56,7 @@ def ltbench_backbones(register: Register) -> None:
 @hookimpl
 def ltbench_observers(register: Register) -> None:
     """Register the displays of progress."""
-    progress = "ltbench.cli.progress"
+    progress = "ltbench.session.progress"
     register("bars", f"{progress}:Bars", summary="Progress in a terminal, a bar for every run")
     register("lines", f"{progress}:Lines", summary="Progress as lines, for files and pipes")
 

@@ -36,6 +36,39 @@ class Register(Protocol):
         """Register ``target``, a ``"module:Class"`` string or an object, under ``name``."""
 
 
+class RegisterMetric(Protocol):
+    """Adds one metric, and says what its values mean."""
+
+    def __call__(
+        self,
+        name: str,
+        target: str | object,
+        *,
+        summary: str = "",
+        better: str = "",
+        unit: str = "",
+        head: str = "",
+        words: str = "",
+        bases: Mapping[str, Mapping[str, str]] | None = None,
+    ) -> None:
+        """Register ``target`` under ``name``.
+
+        What is declared covers all values whose names are the metric's own name (``_`` for ``-``)
+        or begin with it and a ``_``: ``brier``, ``brier_average``, ``brier_worst``.
+
+        Args:
+            name: the metric's.
+            target: a ``"module:function"`` string or the function.
+            summary: one line.
+            better: ``"higher"`` or ``"lower"``.
+            unit: ``"%"`` for shares in 0…1, printed as percent; otherwise what stands behind a
+                value, such as ``"nats"``, or nothing.
+            head: a word or two that head a column.
+            words: the name in running text; by default the head.
+            bases: the same four by base name, for a function whose values have other names.
+        """
+
+
 @hookspec
 def ltbench_algorithms(register: Register) -> None:
     """Register training algorithms (subclasses of :class:`ltbench.api.Algorithm`)."""
@@ -57,8 +90,13 @@ def ltbench_backbones(register: Register) -> None:
 
 
 @hookspec
-def ltbench_metrics(register: Register) -> None:
-    """Register metrics: callables ``(Predictions) -> {flat name: value or None}``."""
+def ltbench_metrics(register: RegisterMetric) -> None:
+    """Register metrics: callables ``(Predictions) -> {flat name: value or None}``.
+
+    ``register("brier", brier, summary=…, better="lower", head="Brier", words="Brier score")`` also
+    says what the values mean. Of a metric that does not, reports print plain numbers, take more
+    for better and say that they do.
+    """
 
 
 @hookspec

@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import Distribution, EntryPoint, entry_points
@@ -24,6 +24,7 @@ from ltbench import __version__
 from ltbench.errors import LtbenchError, PluginError
 from ltbench.plugins import hookspecs
 from ltbench.plugins.files import content_hash, load_plugin_file, plugin_files
+from ltbench.plugins.measure import Measure
 from ltbench.plugins.registry import Entry, Registry
 from ltbench.plugins.versions import check_statement, register_checked
 
@@ -221,12 +222,31 @@ def _described(error: BaseException) -> str:
 
 def _collector(
     entries: list[tuple[str, Entry]], kinds: str, kind: str, distribution: str, version: str
-) -> hookspecs.Register:
-    def register(name: str, target: str | object, *, summary: str = "") -> None:
+) -> Callable[..., None]:
+    def register(
+        name: str,
+        target: str | object,
+        *,
+        summary: str = "",
+        bases: Mapping[str, Mapping[str, str]] | None = None,
+        **declared: str,
+    ) -> None:
         if isinstance(target, str) and ":" not in target:
             raise PluginError(f"{kind} '{name}': target '{target}' is not 'module:attribute'")
         if not summary and not isinstance(target, str):
             summary = (inspect.getdoc(target) or "").partition("\n")[0]
-        entries.append((kinds, Entry(kind, name, target, summary, distribution, version)))
+        own = {name.replace("-", "_"): declared} if declared else {}
+        measures = _measures(kind, name, {**(bases or {}), **own})
+        entry = Entry(kind, name, target, summary, distribution, version, measures)
+        entries.append((kinds, entry))
 
     return register
+
+
+def _measures(kind: str, name: str, bases: Mapping[str, Mapping[str, str]]) -> dict[str, Measure]:
+    if bases and kind != "metric":
+        raise PluginError(f"{kind} '{name}': only a metric says what its values mean")
+    try:
+        return {base: Measure(**words) for base, words in bases.items()}
+    except (TypeError, ValueError) as error:
+        raise PluginError(f"metric '{name}': {error}") from error

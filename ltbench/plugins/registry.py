@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ltbench.errors import PluginError, UsageError, suggestion
+from ltbench.plugins.measure import Measure
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class Entry:
         summary: one line.
         distribution: name of the installed distribution, or of the file, that registered it.
         version: that distribution's version, or the hash of the file's content.
+        measures: of a metric, what it declares, by the base names of its values.
     """
 
     kind: str
@@ -30,6 +32,7 @@ class Entry:
     summary: str
     distribution: str
     version: str
+    measures: dict[str, Measure] = field(default_factory=dict)
 
     def load(self) -> Any:
         """Import and return the target.

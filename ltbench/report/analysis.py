@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from functools import partial
 
 import pandas as pd
 
 from ltbench.report.content import Content, Leaderboard, Summary, long_scores
-from ltbench.report.images import images_section
+from ltbench.report.image_intervals import images_section
 from ltbench.report.metrics import Metric
-from ltbench.report.sections import Column, Columns, Section, fixed, probability, section
+from ltbench.report.section import Column, Section, fixed, name_column, probability, remark, section
 from ltbench.report.wording import content_notes, summary_notes
 from ltbench.stats.diagnostics import diagnose
 from ltbench.stats.groups import Groups, split_by_label
@@ -42,9 +43,8 @@ def analysis_sections(
             sections.append(_power(board, groups[board.primary.name], power))
     if content.summary:
         sections.append(_across(content.summary))
-    notes = content_notes(content)
-    if notes:
-        sections.append(section("Passed over", pd.DataFrame(), {}, notes))
+    if notes := content_notes(content):
+        sections.append(remark("Passed over", *notes))
     return sections
 
 
@@ -61,8 +61,9 @@ def _title(board: Leaderboard, what: str) -> str:
 
 
 def _heading(board: Leaderboard) -> Section:
-    notes = [f"Protocol {board.table.protocol_hash}.", *board.analysis.missing]
-    return section(board.table.heading, pd.DataFrame(), {}, notes)
+    return remark(
+        board.table.heading, f"Protocol {board.table.protocol_hash}.", *board.analysis.missing
+    )
 
 
 def _means(board: Leaderboard) -> Section:
@@ -72,13 +73,13 @@ def _means(board: Leaderboard) -> Section:
          "half_width": cell.half_width}
         for m in board.declared for row in board.rows for cell in [row.cells[m.name]]
     ]  # fmt: skip
-    columns: Columns = {
-        "metric": ("metric", str),
-        "method": ("method", str),
-        "n": ("n", str),
-        "mean": ("mean", fixed(4)),
-        "sd": ("sd", fixed(4)),
-        "half_width": ("± 95 %", fixed(4)),
+    columns = {
+        "metric": name_column("metric"),
+        "method": name_column("method"),
+        "n": Column("n", priority=2),
+        "mean": Column("mean", fixed(4), 0),
+        "sd": Column("sd", fixed(4)),
+        "half_width": Column("± 95 %", fixed(4)),
     }
     notes = ("± is half of Student's 95 % interval of the mean over seeds; sd has n − 1 below it.",)
     return section(_title(board, "Means over seeds"), pd.DataFrame(rows), columns, notes)
@@ -94,19 +95,19 @@ def _variance(board: Leaderboard, groups: dict[str, Groups]) -> Section:
             row |= {f"{name}_{key}": value for key, value in asdict(test).items() if key != "test"}
         row["welch_p_holm"] = board.analysis.omnibus_holm.get(metric.name, float("nan"))
         rows.append(row)
-    columns: Columns = {
-        "metric": ("metric", str),
-        "classical_statistic": ("classical\nF", fixed(2)),
-        "classical_df1": ("df1", fixed(0)),
-        "classical_df2": ("df2", fixed(0)),
-        "classical_p": ("p", probability),
-        "classical_omega_squared": ("ω²", fixed(2)),
-        "welch_statistic": ("Welch\nF", fixed(2)),
-        "welch_df2": ("df2", fixed(1)),
-        "welch_p": ("p", probability),
-        "welch_p_calibrated": ("calibrated\np", probability),
-        "welch_p_holm": ("after\nHolm", probability),
-        "welch_omega_squared": ("ω²", fixed(2)),
+    columns = {
+        "metric": name_column("metric"),
+        "classical_statistic": Column("classical\nF", fixed(2), 3),
+        "classical_df1": Column("df1", fixed(0), 2),
+        "classical_df2": Column("df2", fixed(0), 4),
+        "classical_p": Column("p", probability, 3),
+        "classical_omega_squared": Column("ω²", fixed(2), 4),
+        "welch_statistic": Column("Welch\nF", fixed(2)),
+        "welch_df2": Column("df2", fixed(1), 2),
+        "welch_p": Column("p", probability),
+        "welch_p_calibrated": Column("calibrated\np", probability),
+        "welch_p_holm": Column("after\nHolm", probability, 0),
+        "welch_omega_squared": Column("ω²", fixed(2)),
     }
     notes = [
         "Classical: Fisher's one-way analysis, which supposes equal variances; papers print it. "
@@ -128,15 +129,15 @@ def _variance(board: Leaderboard, groups: dict[str, Groups]) -> Section:
 
 def _assumptions(board: Leaderboard, groups: dict[str, Groups]) -> Section:
     rows = [{"metric": m.name, **asdict(diagnose(groups[m.name]))} for m in board.declared]
-    columns: Columns = {
-        "metric": ("metric", str),
-        "residuals": ("seeds", str),
-        "shapiro_w": ("Shapiro–Wilk\nW", fixed(3)),
-        "shapiro_p": ("p", probability),
-        "levene_f": ("Brown–Forsythe\nF", fixed(2)),
-        "levene_p": ("p", probability),
-        "sd_low": ("least\nsd", fixed(4)),
-        "sd_high": ("greatest\nsd", fixed(4)),
+    columns = {
+        "metric": name_column("metric"),
+        "residuals": Column("seeds", priority=3),
+        "shapiro_w": Column("Shapiro–Wilk\nW", fixed(3), 2),
+        "shapiro_p": Column("p", probability),
+        "levene_f": Column("Brown–Forsythe\nF", fixed(2), 2),
+        "levene_p": Column("p", probability),
+        "sd_low": Column("least\nsd", fixed(4)),
+        "sd_high": Column("greatest\nsd", fixed(4)),
     }
     notes = (
         "Diagnostics only: they choose no test. With few seeds they miss all but gross departures, "
@@ -150,21 +151,20 @@ def _pairs(board: Leaderboard, metric: Metric, groups: Groups) -> Section:
     k = len(groups.replicated().names)
     if not 2 <= k <= MOST_METHODS:
         reason = f"It takes 2 to {MOST_METHODS} methods with two seeds or more; here are {k}."
-        return section(title, pd.DataFrame(), {}, (reason,))
+        return remark(title, reason)
     frame = all_pairs(groups, textbook=True)
     frame.insert(0, "metric", metric.name)
-    points = _points(metric)
-    columns: Columns = {
-        "a": ("method", str),
-        "b": ("minus", str),
-        "difference": ("difference", points),
-        "low": ("low", points),
-        "high": ("high", points),
-        "g": ("g", fixed(2, sign=True)),
-        "t": ("t", fixed(2, sign=True)),
-        "df": ("df", fixed(1)),
-        "p_games_howell": ("Games–Howell\np", probability),
-        "p": ("calibrated\np", probability),
+    columns = {
+        "a": name_column("method"),
+        "b": name_column("minus"),
+        "difference": Column("difference", points := partial(metric.number, sign=True), 0),
+        "low": Column("low", points),
+        "high": Column("high", points),
+        "g": Column("g", fixed(2, sign=True), 2),
+        "t": Column("t", fixed(2, sign=True), 3),
+        "df": Column("df", fixed(1), 3),
+        "p_games_howell": Column("Games–Howell\np", probability, 4),
+        "p": Column("calibrated\np", probability, 0),
     }
     notes = (
         "Differences in points with 95 % intervals that hold together over all pairs "
@@ -180,32 +180,32 @@ def _reference(board: Leaderboard) -> Section:
     frame = board.analysis.comparisons
     title = _title(board, f"Against {board.reference}")
     if frame.empty:
-        return section(title, frame, {}, ("It takes two seeds of it and of another method.",))
+        return remark(title, "It takes two seeds of it and of another method.")
     scale = {m.name: m for m in board.declared}
     shown = frame.copy()
     for column in ("difference", "low", "high"):
         shown[column] = [
             scale[m].scaled(v) for m, v in zip(frame["metric"], frame[column], strict=True)
         ]
-    columns: Columns = {
-        "metric": ("metric", str),
-        "label": ("method", str),
-        "difference": ("difference", fixed(1, sign=True)),
-        "low": ("low", fixed(1, sign=True)),
-        "high": ("high", fixed(1, sign=True)),
-        "g": ("g", fixed(2, sign=True)),
-        "t": ("t", fixed(2, sign=True)),
-        "df": ("df", fixed(1)),
-        "p": ("p", probability),
-        "p_holm": ("after\nHolm", probability),
-        "claimed": ("claimed", lambda claimed: "yes" if claimed else ""),
+    points = fixed(1, sign=True)
+    columns = {
+        "metric": name_column("metric"),
+        "label": name_column("method"),
+        "difference": Column("difference", points, 0),
+        "low": Column("low", points),
+        "high": Column("high", points),
+        "g": Column("g", fixed(2, sign=True), 2),
+        "t": Column("t", fixed(2, sign=True), 3),
+        "df": Column("df", fixed(1), 3),
+        "p": Column("p", probability, 2),
+        "p_holm": Column("after\nHolm", probability, 0),
+        "claimed": Column("claimed", lambda claimed: "yes" if claimed else ""),
     }
     notes = (
         "Welch's t. Intervals are for each difference alone, in points; Holm is over all "
         f"{len(frame)} rows. Claimed: at 5 %, where the analysis of variance finds a difference.",
     )
-    text = section(title, shown, columns, notes)
-    return Section(title, frame, text.grid, text.notes)
+    return section(title, frame, columns, notes, shown)
 
 
 def _power(board: Leaderboard, groups: Groups, difference: float) -> Section:
@@ -214,15 +214,15 @@ def _power(board: Leaderboard, groups: Groups, difference: float) -> Section:
     sd = pooled_sd(groups.variances, groups.counts)
     if not sd > 0:
         reason = "The spread over seeds is unknown: it takes a method with two seeds that differ."
-        return section(title, pd.DataFrame(), {}, (reason,))
+        return remark(title, reason)
     methods = max(2, len(groups.names))
     family = (methods - 1) * len(board.declared)
     now = int(groups.counts.max())
     frame = power_table(sd, difference, methods, family, now)
-    columns: Columns = {
-        "test": ("to find it with a chance of 80 %", str),
-        "power_now": (f"chance at\n{now} seeds", fixed(2)),
-        "seeds_needed": ("seeds\nneeded", fixed(0)),
+    columns = {
+        "test": name_column("to find it with a chance of 80 %"),
+        "power_now": Column(f"chance at\n{now} seeds", fixed(2)),
+        "seeds_needed": Column("seeds\nneeded", fixed(0)),
     }
     notes = (
         f"From a standard deviation over seeds of {metric.number(sd)} points, pooled over the "
@@ -237,7 +237,7 @@ def _across(summary: Summary) -> Section:
     result = summary.result
     title = f"Across data sets, {summary.metric.words}"
     frame = result.ranks.rename_axis("method").reset_index()
-    columns: Columns = {"method": ("method", str)}
+    columns = {"method": name_column("method")}
     if not result.reason:
         half = result.critical_difference / 2
         means = frame["method"].map(result.mean_ranks)
@@ -246,15 +246,12 @@ def _across(summary: Summary) -> Section:
         frame.insert(3, "high", means + half)
         frame = frame.sort_values("mean_rank", kind="stable", ignore_index=True)
         columns |= {
-            name: (name.replace("_", " "), fixed(2)) for name in ("mean_rank", "low", "high")
+            name: Column(name.replace("_", " "), fixed(2), 0)
+            for name in ("mean_rank", "low", "high")
         }
-    columns |= {name: (name, fixed(1)) for name in summary.datasets}
+    columns |= {name: Column(name, fixed(1)) for name in summary.datasets}
     notes = [*summary_notes(summary)]
     if not result.reason:
         notes.append("Intervals of mean ranks are ± half of Nemenyi's distance: two methods differ "
                      "exactly when theirs do not overlap.")  # fmt: skip
     return section(title, frame, columns, notes)
-
-
-def _points(metric: Metric) -> Column:
-    return lambda value: metric.number(value, sign=True)

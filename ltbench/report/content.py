@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
 from ltbench.report.metrics import DECLARED_METRICS, Metric, choose_metrics
-from ltbench.report.selection import Table, split_tables
+from ltbench.report.selection import Table, run_label, split_tables
 from ltbench.results.frame import Runs
+from ltbench.results.run import describe_tuning
 from ltbench.stats.across import AcrossDatasets, across_datasets
-from ltbench.stats.leaderboard import Analysis, analyse
+from ltbench.stats.claims import Analysis, analyse
 
 
 @dataclass(frozen=True)
-class Cell:
+class Score:
     """One method's score on one metric.
 
     Attributes:
@@ -49,39 +50,44 @@ class Row:
     """One method of a table.
 
     Attributes:
+        method: the algorithm with its stages and what differs from the defaults, as typed.
+        algo: the algorithm with its stages alone.
+        tuned: how its hyper-parameters were searched for; empty where they were not.
+        variant: digits of the hash, where another row has the same method and budget.
         done: seeds with a result; ``started`` counts those that failed or diverged too.
         ranks: lowest and highest rank it could hold on the primary metric, where testable.
-        tuned: how its hyper-parameters were searched for; empty where they were not.
     """
 
-    label: str
+    method: str
+    algo: str
+    tuned: dict[str, Any]
+    variant: str
     done: int
     started: int
     diverged: int
     failed: int
     unfinished: int
-    cells: dict[str, Cell]
+    cells: dict[str, Score]
     ranks: tuple[int, int] | None
     letters: str
     comparisons: dict[str, Comparison]
-    tuned: dict[str, Any] = field(default_factory=dict)
 
     @property
-    def method(self) -> str:
-        """The label without the words for the tuning budget."""
-        return self.label.partition(" (tuned: ")[0]
+    def label(self) -> str:
+        """The name of the row."""
+        return run_label(self.method, self.tuned, self.variant)
 
     @property
     def settings(self) -> str:
         """Where its hyper-parameters come from: "default", "set by hand" or "tuned: 16 trials"."""
         if self.tuned:
-            return self.label.removeprefix(self.method).strip(" ()") or "tuned"
-        return "set by hand" if "[" in self.label else "default"
+            return describe_tuning(self.tuned)
+        return "default" if self.method == self.algo else "set by hand"
 
 
 @dataclass(frozen=True)
 class ImageIntervals:
-    """Intervals over test images; see :func:`ltbench.stats.images.image_bootstrap`.
+    """Intervals over test images; see :func:`ltbench.stats.image_bootstrap.image_bootstrap`.
 
     Attributes:
         frame: its result; empty where no run has predictions.
@@ -97,7 +103,10 @@ class ImageIntervals:
 class Leaderboard:
     """One table: runs of one protocol, a row each method, sorted by the first metric.
 
-    ``images`` holds the bootstrap over test images where it was asked for.
+    Attributes:
+        declared: the metrics that carry claims.
+        disputed: base names of metrics about which the runs disagree.
+        images: the bootstrap over test images where it was asked for.
     """
 
     table: Table
@@ -106,6 +115,7 @@ class Leaderboard:
     rows: tuple[Row, ...]
     analysis: Analysis
     reference: str | None
+    disputed: tuple[str, ...] = ()
     images: ImageIntervals | None = None
 
     @property
@@ -175,7 +185,8 @@ def long_scores(runs: Runs, metrics: Sequence[str]) -> pd.DataFrame:
     return long.sort_values(["label", "seed"], kind="stable", ignore_index=True)
 
 
-def _board(table: Table, metrics: tuple[Metric, ...], reference: str) -> Leaderboard:
+def _board(table: Table, names: Sequence[str], reference: str) -> Leaderboard:
+    metrics = tuple(map(table.metric, names))
     primary = metrics[0]
     declared = tuple(m for m in metrics if m.name in DECLARED_METRICS or m is primary)
     scores = long_scores(table.runs, [m.name for m in metrics])
@@ -191,18 +202,23 @@ def _board(table: Table, metrics: tuple[Metric, ...], reference: str) -> Leaderb
     for label, seed, name, value in scores.dropna().itertuples(index=False):
         values.setdefault((label, name), []).append((seed, value))
     scored = {
-        key: Cell(line["mean"], line["half_width"], tuple(values[key]))
+        key: Score(line["mean"], line["half_width"], tuple(values[key]))
         for key, line in analysis.summary.to_dict("index").items()
     }
     rows = [
-        _row(label, group, metrics, analysis, scored)
-        for label, group in table.runs.table.groupby("label", sort=False)
+        _row(group, metrics, analysis, scored)
+        for _, group in table.runs.table.groupby("label", sort=False)
     ]
-    sign = 1 if primary.smaller_is_better else -1
-    rows.sort(key=lambda row: _sort_key(row.cells[primary.name].mean * sign, row.label))
-    return Leaderboard(
-        table, metrics, declared, tuple(rows), analysis, reference if has_reference else None
-    )
+    rows.sort(key=lambda row: _sort_key(-_merit(primary, row), row.label))
+    known = reference if has_reference else None
+    _, disputed = table.measures
+    return Leaderboard(table, metrics, declared, tuple(rows), analysis, known, tuple(disputed))
+
+
+def _merit(metric: Metric, row: Row) -> float:
+    """Return a mean of which more is better."""
+    mean = row.cells[metric.name].mean
+    return -mean if metric.smaller_is_better else mean
 
 
 def _sort_key(value: float, label: str) -> tuple[bool, float, str]:
@@ -210,27 +226,29 @@ def _sort_key(value: float, label: str) -> tuple[bool, float, str]:
 
 
 def _row(
-    label: str,
     runs: pd.DataFrame,
     metrics: tuple[Metric, ...],
     analysis: Analysis,
-    scored: Mapping[tuple[str, str], Cell],
+    scored: Mapping[tuple[str, str], Score],
 ) -> Row:
+    first = runs.iloc[0]
+    label = first["label"]
     number = runs["status"].value_counts().to_dict()
-    cells = {metric.name: scored.get((label, metric.name), Cell()) for metric in metrics}
     done, diverged, failed = (number.get(s, 0) for s in ("done", "diverged", "failed"))
     return Row(
-        label,
-        done,
-        done + diverged + failed,
-        diverged,
-        failed,
-        number.get("unfinished", 0),
-        cells,
-        analysis.ranks.get(label),
-        analysis.letters.get(label, ""),
-        _comparisons(label, analysis.comparisons),
-        runs["tuned"].iloc[0],
+        method=first["method"],
+        algo=first["algo"],
+        tuned=first["tuned"],
+        variant=first["variant"],
+        done=done,
+        started=done + diverged + failed,
+        diverged=diverged,
+        failed=failed,
+        unfinished=number.get("unfinished", 0),
+        cells={metric.name: scored.get((label, metric.name), Score()) for metric in metrics},
+        ranks=analysis.ranks.get(label),
+        letters=analysis.letters.get(label, ""),
+        comparisons=_comparisons(label, analysis.comparisons),
     )
 
 
@@ -257,11 +275,11 @@ def _summary(boards: Sequence[Leaderboard]) -> Summary | None:
     metric = boards[0].primary
     scores = pd.DataFrame(
         {
-            name: {row.label: row.cells[metric.name].mean for row in board.rows}
+            name: {row.label: _merit(board.primary, row) for row in board.rows}
             for name, board in by_dataset.items()
         }
     )
-    result = across_datasets(scores, larger_is_better=not metric.smaller_is_better)
+    result = across_datasets(scores)
     kept = {board.table.protocol_hash for board in by_dataset.values()}
     left_out = tuple(b.table.heading for b in boards if b.table.protocol_hash not in kept)
     return Summary(metric, result, tuple(by_dataset), left_out)

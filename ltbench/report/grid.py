@@ -1,46 +1,51 @@
-"""Leaderboards as grids of text, which the text formats only lay out."""
+"""The tables of a leaderboard for readers."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
-from ltbench.report.content import Cell, Comparison, Leaderboard, Row, Summary
+from ltbench.report.content import Comparison, Leaderboard, Row, Score, Summary
 from ltbench.report.metrics import Metric, metric
-from ltbench.report.wording import p_value
+from ltbench.report.section import Cell, Column, Grid, name_column, probability
 
 
-@dataclass(frozen=True)
-class Grid:
-    """Text in rows and columns; the first column holds names, the others numbers.
-
-    Attributes:
-        head: one or two lines for each column, separated by a line feed.
-    """
-
-    head: tuple[str, ...]
-    body: tuple[tuple[str, ...], ...]
-
-
-def results_grid(board: Leaderboard, *, narrow: bool = False) -> Grid:
+def results_grid(board: Leaderboard) -> Grid:
     """Return the main table: method, seeds, possible ranks with letters, and the metrics.
 
     Where hyper-parameters of some method were searched for, a column says of each where they come
-    from; a ``narrow`` table has those words below the name of a method that was tuned.
+    from; terminals have those words behind the names of methods that were tuned.
     """
     ranked = any(row.ranks for row in board.rows)
-    told = board.tuned and not narrow
-    head = ["method", *(["settings"] if told else []), "k/N", *(["rank"] if ranked else [])]
-    head += ["\n".join(metric.head) for metric in board.metrics]
+    columns = [name_column("method")]
+    columns += [Column("settings", wide=True)] if board.tuned else []
+    columns.append(Column("k/N", priority=2))
+    columns += [Column("rank")] if ranked else []
+    direction = "ascending" if board.primary.smaller_is_better else "descending"
+    sorted_by = (len(columns), direction)
+    columns += _metric_columns(board, board.metrics)
     body = []
     for row in board.rows:
-        line = [row.method, row.settings] if told else [row.label]
-        line.append(f"{row.done}/{row.started}")
+        line = [Cell(row.method, narrow=row.label), row.settings] if board.tuned else [row.label]
+        line.append(Cell(f"{row.done}/{row.started}", str(row.done)))
         if ranked:
-            line.append(f"{ranks_text(row.ranks)} {row.letters}".strip())
-        line += [cell_text(m, row.cells[m.name], row) for m in board.metrics]
+            place = str(row.ranks[0] + row.ranks[1] / 1000) if row.ranks else ""
+            line.append(Cell(f"{ranks_text(row.ranks)} {row.letters}".strip(), place))
+        line += [_score(m, row.cells[m.name], row) for m in board.metrics]
         body.append(tuple(line))
-    return Grid(tuple(head), tuple(body))
+    return Grid(tuple(columns), tuple(body), sorted=sorted_by)
+
+
+def _metric_columns(board: Leaderboard, metrics: tuple[Metric, ...]) -> list[Column]:
+    """Return columns of which the primary metric's stays longest, then those of the claims."""
+    return [
+        Column("\n".join(m.head), priority=i and i + 2 + 100 * (m not in board.declared))
+        for i, m in enumerate(metrics)
+    ]
+
+
+def _score(metric: Metric, cell: Score, row: Row) -> Cell:
+    seeds = "\n".join(f"seed {seed}: {metric.number(value)}" for seed, value in cell.values)
+    return Cell(cell_text(metric, cell, row), _value(cell.mean), seeds)
 
 
 def comparison_grid(board: Leaderboard) -> Grid | None:
@@ -48,12 +53,15 @@ def comparison_grid(board: Leaderboard) -> Grid | None:
     rows = [row for row in board.rows if row.comparisons]
     if not rows:
         return None
-    head = (f"minus {board.reference}", *("\n".join(m.head) for m in board.declared))
-    body = tuple(
-        (row.label, *(comparison_text(m, row.comparisons.get(m.name)) for m in board.declared))
-        for row in rows
-    )
-    return Grid(head, body)
+    body = tuple((row.label, *(_difference(row, m) for m in board.declared)) for row in rows)
+    columns = (name_column(f"minus {board.reference}"), *_metric_columns(board, board.declared))
+    caption = f"differences from {board.reference} in points, Hedges' g, and p after Holm"
+    return Grid(columns, body, caption)
+
+
+def _difference(row: Row, metric: Metric) -> Cell:
+    found = row.comparisons.get(metric.name)
+    return Cell(comparison_text(metric, found), _value(found.difference) if found else "")
 
 
 def images_grid(board: Leaderboard) -> Grid | None:
@@ -61,40 +69,42 @@ def images_grid(board: Leaderboard) -> Grid | None:
     if board.images is None or board.images.frame.empty:
         return None
     rows = board.images.frame.set_index(["label", "metric"]).to_dict("index")
-    metrics = [metric(name) for name in dict.fromkeys(board.images.frame["metric"])]
+    metrics = tuple(metric(name) for name in dict.fromkeys(board.images.frame["metric"]))
     names = [row.label for row in board.rows if (row.label, metrics[0].name) in rows]
-    head = ("over images", *("\n".join(m.head) for m in metrics))
     body = tuple((name, *(_interval(m, rows[name, m.name]) for m in metrics)) for name in names)
-    return Grid(head, body)
+    caption = "95 % intervals over test images, in brackets those of the differences"
+    columns = (name_column("over images"), *_metric_columns(board, metrics))
+    return Grid(columns, body, caption, elsewhere="json")
 
 
-def _interval(metric: Metric, row: dict[str, float]) -> str:
+def _interval(metric: Metric, row: dict[str, float]) -> Cell:
     """Return "74.5–78.3 (+15.4, +21.3)": of the score, and of the difference."""
     text = f"{metric.number(row['low'])}–{metric.number(row['high'])}"
-    if math.isnan(row["difference"]):
-        return text
-    low, high = (metric.number(row[f"difference_{end}"], sign=True) for end in ("low", "high"))
-    return f"{text} ({low}, {high})"
+    if not math.isnan(row["difference"]):
+        low, high = (metric.number(row[f"difference_{end}"], sign=True) for end in ("low", "high"))
+        text += f" ({low}, {high})"
+    return Cell(text, _value(row["low"]))
 
 
 def summary_grid(summary: Summary) -> Grid:
     """Return ranks of the methods, one column a data set, with mean ranks where allowed."""
     result = summary.result
     with_mean = not result.reason
-    names = list(result.mean_ranks.index) if with_mean else list(result.ranks.index)
-    head = ["method", *(["mean rank"] if with_mean else []), *summary.datasets]
+    columns = [name_column("method")]
+    columns += [Column("mean rank", priority=0)] if with_mean else []
+    columns += [Column(name) for name in summary.datasets]
     body = []
-    for name in names:
-        line = [str(name)]
+    for name in result.mean_ranks.index if with_mean else result.ranks.index:
+        line: list[str] = [str(name)]
         if with_mean:
-            half = result.critical_difference / 2
-            line.append(f"{result.mean_ranks[name]:.2f} ±{half:.2f}")
+            mean, half = result.mean_ranks[name], result.critical_difference / 2
+            line.append(Cell(f"{mean:.2f} ±{half:.2f}", _value(mean)))
         line += [f"{result.ranks.loc[name, dataset]:g}" for dataset in summary.datasets]
         body.append(tuple(line))
-    return Grid(tuple(head), tuple(body))
+    return Grid(tuple(columns), tuple(body), "1 is best", elsewhere="json")
 
 
-def cell_text(metric: Metric, cell: Cell, row: Row | None) -> str:
+def cell_text(metric: Metric, cell: Score, row: Row | None) -> str:
     """Return "67.1 ±1.2"; with its own n where some of the method's seeds lack the metric."""
     text = metric.number(cell.mean)
     if not math.isnan(cell.half_width):
@@ -123,4 +133,8 @@ def comparison_text(metric: Metric, comparison: Comparison | None) -> str:
     if math.isnan(comparison.p_holm):
         return f"{text} (no spread)"
     g = f"{comparison.g:.1f}".replace("-", "−")
-    return f"{text} g {g} {p_value(comparison.p_holm).replace('p = ', 'p ').replace('p < ', 'p<')}"
+    return f"{text} g {g} p {probability(comparison.p_holm)}".replace("p <", "p<")
+
+
+def _value(number: float) -> str:
+    return "" if math.isnan(number) else repr(float(number))

@@ -2,39 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from ltbench.errors import UsageError, suggestion
-from ltbench.report import data_formats, text_formats
-from ltbench.report.content import Content, build
+from ltbench.report.content import Content, Leaderboard, Summary, build
+from ltbench.report.document import document, rows_frame, runs_csv
+from ltbench.report.grid import comparison_grid, images_grid, results_grid, summary_grid
+from ltbench.report.provenance import lead, origin
+from ltbench.report.render import FORMATS, SUFFIXES, write
+from ltbench.report.section import Figure, Report, Section
 from ltbench.report.selection import select_runs
+from ltbench.report.verdict import verdict
+from ltbench.report.wording import (
+    content_notes,
+    footnotes,
+    omnibus_sentence,
+    subtitle,
+    summary_notes,
+)
 from ltbench.results.frame import load_runs
-
-
-def _html(content: Content) -> str:
-    from ltbench.report.page import html  # templates are slow to import, and rarely wanted
-
-    return html(content)
-
-
-FORMATS: dict[str, Callable[[Content], str]] = {
-    "terminal": text_formats.terminal,
-    "markdown": text_formats.markdown,
-    "csv": data_formats.csv,
-    "json": data_formats.to_json,
-    "latex": text_formats.latex,
-    "html": _html,
-}
-SUFFIXES = {
-    "terminal": ".txt",
-    "markdown": ".md",
-    "csv": ".csv",
-    "json": ".json",
-    "latex": ".tex",
-    "html": ".html",
-}
 
 
 def load_content(
@@ -69,7 +58,9 @@ def load_content(
     content = build(chosen, metrics=metrics, reference=reference, unreadable=unreadable)
     if not resamples:
         return content
-    from ltbench.report.images import bootstrap_images  # reads large files, only where asked for
+    from ltbench.report.image_intervals import (
+        bootstrap_images,  # reads large files, only where asked for
+    )
 
     boards = [replace(b, images=bootstrap_images(b, resamples)) for b in content.boards]
     return replace(content, boards=tuple(boards))
@@ -109,14 +100,69 @@ def render(
         datasets=datasets,
         protocols=protocols,
     )
-    return FORMATS[format](content)
+    return FORMATS[format](leaderboard_report(content))
+
+
+def leaderboard_report(
+    content: Content,
+    *,
+    title: str = "Leaderboard",
+    command: str = "",
+    figures: Mapping[str, Sequence[Figure]] | None = None,
+) -> Report:
+    """Return what leaderboards say, for any format.
+
+    Args:
+        content: the leaderboards.
+        title: the page's heading.
+        command: what asks for the page; the commands of the runs are added.
+        figures: of the page, for each protocol hash; those across data sets under ``""``.
+    """
+    figures = figures or {}
+    sections = [_board(board, figures) for board in content.boards]
+    if content.summary:
+        sections.append(_summary(content.summary, figures.get("", ())))
+    return Report(
+        tuple(sections),
+        tuple(content_notes(content)),
+        title,
+        lead(content),
+        document=partial(document, content),
+        frame=partial(rows_frame, content),
+        origin=partial(origin, content, command),
+    )
+
+
+def _board(board: Leaderboard, figures: Mapping[str, Sequence[Figure]]) -> Section:
+    grids = (results_grid(board), comparison_grid(board), images_grid(board))
+    return Section(
+        board.table.heading,
+        grids=tuple(grid for grid in grids if grid),
+        notes=tuple(footnotes(board)),
+        lead=subtitle(board),
+        findings=tuple(omnibus_sentence(board, metric) for metric in board.declared),
+        name=board.table.short,
+        verdict=tuple(verdict(board)),
+        figures=tuple(figures.get(board.table.protocol_hash, ())),
+    )
+
+
+def _summary(summary: Summary, figures: Sequence[Figure]) -> Section:
+    return Section(
+        f"Across data sets: ranks on {summary.metric.words}",
+        grids=(summary_grid(summary),),
+        notes=tuple(summary_notes(summary)),
+        name="Across data sets",
+        figures=tuple(figures),
+    )
 
 
 def write_folder(content: Content, folder: Path) -> list[Path]:
     """Write every format into a folder, with the rows behind the tables in ``rows.csv``."""
-    folder.mkdir(parents=True, exist_ok=True)
-    texts = {f"leaderboard{SUFFIXES[name]}": make(content) for name, make in FORMATS.items()}
-    texts["rows.csv"] = data_formats.rows_csv(content)
-    for name, text in texts.items():
-        (folder / name).write_text(text, encoding="utf-8")
-    return [folder / name for name in texts]
+    report = leaderboard_report(content)
+    paths = [folder / f"leaderboard{suffix}" for suffix in SUFFIXES.values()]
+    for name, path in zip(SUFFIXES, paths, strict=True):
+        write(report, name, path)
+    scores = folder / "rows.csv"
+    scores.write_text(runs_csv(content), encoding="utf-8")
+    return [*paths, scores]

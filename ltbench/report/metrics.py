@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ltbench.errors import UsageError, suggestion
+from ltbench.plugins.builtin import MEASURES
+from ltbench.plugins.measure import Measure, find_base
 
 DEFAULT_METRICS = (
     "accuracy_average",
@@ -27,16 +30,13 @@ DECLARED_METRICS = (
 )
 """The metrics about which a table makes claims, where they are among its columns."""
 
-_HEADS = {"accuracy": "acc", "macro_f1": "F1", "balanced_accuracy": "bal. acc", "ece": "ECE"}
-_WORDS = {
-    "accuracy": "accuracy",
-    "macro_f1": "macro-F1",
-    "average": "domain-average",
-    "worst": "worst-domain",
-    "ece": "calibration error",
-}
-_PARTS = ("average", "worst", "many", "medium", "few", "zero")
-_SMALLER_IS_BETTER = ("loss", "ece")
+BUILT_IN = {base: Measure(**words) for base, words in MEASURES.items()}
+"""What is known of runs from before ``result.json`` held the declarations of its metrics."""
+
+_PARTS = {
+    "": "pooled", "average": "domain-average", "worst": "worst-domain", "many": "many-shot",
+    "medium": "medium-shot", "few": "few-shot", "zero": "zero-shot",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -45,72 +45,111 @@ class Metric:
 
     Attributes:
         name: its key in ``result.json``.
-        base: what is measured, e.g. ``accuracy``.
         part: over what, e.g. ``worst``; empty for the pooled test set.
+        declared: what its values mean; ``None`` where nobody says, and more is taken for better.
     """
 
     name: str
-    base: str
-    part: str
+    part: str = ""
+    declared: Measure | None = None
+
+    @property
+    def base(self) -> str:
+        """Return what is measured, whatever it is over, as names have it."""
+        return self.name.removesuffix(f"_{self.part}") if self.part else self.name
 
     @property
     def smaller_is_better(self) -> bool:
         """Return whether less is better."""
-        return self.base.startswith(_SMALLER_IS_BETTER)
+        return self.declared is not None and self.declared.better == "lower"
 
     @property
     def in_percent(self) -> bool:
         """Return whether values lie in 0…1 and are printed as percent."""
-        return not self.base.startswith("loss")
+        return self.unit == "%"
+
+    @property
+    def unit(self) -> str:
+        """Return the unit of :meth:`scaled` values, as it stands behind a number."""
+        return self.declared.unit if self.declared else ""
 
     @property
     def head(self) -> tuple[str, str]:
         """Return two short lines that head a column."""
-        return _HEADS.get(self.base, self.base.replace("_", " ")), self.part or "pooled"
+        head = (self.declared and self.declared.head) or self.base.replace("_", " ")
+        return head, self.part.replace("_", " ") or "pooled"
 
     @property
     def words(self) -> str:
         """Return the name as running text, e.g. "worst-domain accuracy"."""
-        part = _WORDS.get(self.part, f"{self.part}-shot" if self.part else "pooled")
-        return f"{part} {self.measure}"
+        return f"{_PARTS.get(self.part, self.part.replace('_', '-'))} {self.measure}"
+
+    @property
+    def sentence_start(self) -> str:
+        """Return :attr:`words` with a capital letter."""
+        return self.words[:1].upper() + self.words[1:]
 
     @property
     def measure(self) -> str:
         """Return what is measured, whatever it is over, e.g. "macro-F1"."""
-        return _WORDS.get(self.base, self.base.replace("_", " "))
+        return (self.declared and self.declared.words) or self.head[0]
 
     @property
-    def unit(self) -> str:
-        """Return the unit of :meth:`scaled` values."""
-        return "%" if self.in_percent else ""
+    def axis(self) -> str:
+        """Return :attr:`words` with the unit, for the axis of a figure."""
+        return f"{self.words}, {self.unit}" if self.unit else self.words
 
     def scaled(self, value: float) -> float:
         """Return percent (points) where the metric is a share, else the value itself."""
         return 100 * value if self.in_percent else value
 
     def number(self, value: float, *, sign: bool = False) -> str:
-        """Return a rounded value: percent with one decimal, a loss with three; "—" for NaN."""
+        """Return a rounded value: percent with one decimal, all else with three; "—" for NaN."""
         if math.isnan(value):
             return "—"
         digits = 1 if self.in_percent else 3
         text = f"{self.scaled(value):{'+' if sign else ''}.{digits}f}"
         return text.replace("-", "−")
 
+    def with_unit(self, text: str) -> str:
+        """Return a number's text with the unit behind it."""
+        return text + (self.unit if self.in_percent or not self.unit else f" {self.unit}")
+
     def spread(self, value: float) -> str:
         """Return a rounded half-width; without decimals from ten points on, which is enough."""
         return f"{self.scaled(value):.0f}" if self.scaled(value) >= 9.95 else self.number(value)
 
 
-def metric(name: str) -> Metric:
-    """Return how the metric of this name is shown."""
-    for part in _PARTS:
-        if name.endswith(f"_{part}"):
-            return Metric(name, name.removesuffix(f"_{part}"), part)
-    return Metric(name, name, "")
+def metric(name: str, measures: Mapping[str, Measure] = BUILT_IN) -> Metric:
+    """Return how the metric of this name is shown, given what is declared by base names."""
+    base = find_base(name, measures)
+    if base is not None:
+        return Metric(name, name[len(base) + 1 :], measures[base])
+    part = next((part for part in _PARTS if part and name.endswith(f"_{part}")), "")
+    return Metric(name, part)
 
 
-def choose_metrics(wanted: Sequence[str] | None, known: Iterable[str]) -> tuple[Metric, ...]:
-    """Return the metrics of a table, the primary one first.
+def measures_of(
+    declarations: Iterable[Mapping[str, Mapping[str, str]]],
+) -> tuple[dict[str, Measure], list[str]]:
+    """Return what runs declare, the commonest where they differ, and of what they disagree.
+
+    Args:
+        declarations: of each run, by base name; empty for runs of older versions, of which only
+            the metrics of the core are known.
+    """
+    votes: dict[str, Counter[tuple[str, ...]]] = {}
+    for declared in declarations:
+        for base, words in declared.items():
+            votes.setdefault(base, Counter())[tuple(words.values())] += 1
+    found = {base: Measure(*count.most_common(1)[0][0]) for base, count in votes.items()}
+    # Other words for the same numbers are no disagreement.
+    disputed = [base for base, count in votes.items() if len({words[:2] for words in count}) > 1]
+    return BUILT_IN | found, disputed
+
+
+def choose_metrics(wanted: Sequence[str] | None, known: Iterable[str]) -> tuple[str, ...]:
+    """Return the names of the metrics of a table, the primary one first.
 
     Args:
         wanted: names, or ``None`` for the default columns.
@@ -123,4 +162,4 @@ def choose_metrics(wanted: Sequence[str] | None, known: Iterable[str]) -> tuple[
     for name in wanted or ():
         if name not in known:
             raise UsageError(f"No run here has the metric '{name}'{suggestion(name, known)}.")
-    return tuple(metric(name) for name in dict.fromkeys(wanted or DEFAULT_METRICS))
+    return tuple(dict.fromkeys(wanted or DEFAULT_METRICS))

@@ -6,15 +6,47 @@ import json
 import shlex
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
 
 import pandas as pd
 
 from ltbench.report.content import Content, Leaderboard
-from ltbench.report.selection import typed_label
-from ltbench.results.record import clean
+from ltbench.report.section import Column, Grid, Section
+from ltbench.report.wording import content_notes
+from ltbench.results.protocol import protocol_words
+from ltbench.results.untrusted import clean
 
 _FIELDS = ("ltbench", "git", "python", "torch", "device", "threads", "platform")
+
+
+def lead(content: Content) -> str:
+    """Return how much was run, in a sentence or two."""
+    runs = sum(row.done for board in content.boards for row in board.rows)
+    methods = len({row.label for board in content.boards for row in board.rows})
+    datasets = len({board.table.dataset for board in content.boards})
+    return (
+        f"{runs:,} runs of {methods} method{'s' * (methods != 1)} on {datasets} data "
+        f"set{'s' * (datasets != 1)}{total_time(content)}. A table compares only runs of one data "
+        "set, protocol and backbone."
+    )
+
+
+def origin(content: Content, command: str = "") -> Section:
+    """Return the commands and the environments of the runs.
+
+    Args:
+        content: their leaderboards.
+        command: a further one, which asks for the page.
+    """
+    commands = [line for board in content.boards for line in run_commands(board)]
+    rows = environments(content)
+    columns = tuple(Column(name) for name in (rows[0] if rows else ["runs"]))
+    body = tuple(tuple(row.values()) for row in rows)
+    return Section(
+        "How this was made",
+        grids=(Grid(columns, body, "Where the runs were carried out"),),
+        notes=tuple(content_notes(content)),
+        commands=tuple([*commands, command] if command else commands),
+    )
 
 
 def environments(content: Content) -> list[dict[str, str]]:
@@ -33,8 +65,9 @@ def environments(content: Content) -> list[dict[str, str]]:
 def run_commands(board: Leaderboard) -> list[str]:
     """Return the commands that make the runs of a table, as far as their identity tells them.
 
-    Settings that a command does not name are the protocol's, whose values the runs' ``spec.json``
-    holds.
+    Every setting of the protocol is named, so that the command means the same runs whatever the
+    data set's protocol says some day. Of a local checkpoint they name the first digits of the
+    SHA-256.
     """
     commands = [run_command(board)] if any(not row.tuned for row in board.rows) else []
     tuned = board.table.runs.table.drop_duplicates("label")
@@ -52,7 +85,7 @@ def run_commands(board: Leaderboard) -> list[str]:
 def run_command(board: Leaderboard) -> str:
     """Return the command that makes the runs of a table that were not tuned."""
     words = ["ltbench", "run"]
-    for label in dict.fromkeys(typed_label(row.label) for row in board.rows if not row.tuned):
+    for label in dict.fromkeys(row.method for row in board.rows if not row.tuned):
         words += ["--algo", label]
     return shlex.join([*words, *_setting(board, _seeds(board))])
 
@@ -77,19 +110,13 @@ def _typed(run: pd.Series) -> str:
 
 
 def _setting(board: Leaderboard, seeds: Sequence[str] = ()) -> list[str]:
+    """Return the options that give runs the data set, backbone and protocol of a table."""
     first = board.table.runs.table.iloc[0]
     words = ["--dataset", board.table.dataset, *seeds, "--backbone", first["backbone"]]
-    words += ["--pretrained"] if first["pretrained"] else []
-    protocol: dict[str, Any] = first["protocol"]
-    for option, name in (
-        ("--steps", "steps"),
-        ("--batch-size", "batch_per_domain"),
-        ("--lr", "lr"),
-        ("--select", "select"),
-    ):
-        if name in protocol:
-            words += [option, _text(protocol[name])]
-    return words + (["--precision", first["precision"]] if first["precision"] else [])
+    words += ["--pretrained"] if first["pretrained"] else ["--no-pretrained"]
+    words += ["--weights", f"CHECKPOINT-{first['weights'][:12]}"] if first["weights"] else []
+    words += ["--precision", first["precision"]] if first["precision"] else []
+    return words + [clean(word) for word in protocol_words(first["protocol"])]
 
 
 def total_time(content: Content) -> str:

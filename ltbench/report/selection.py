@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from ltbench.errors import UsageError, suggestion
+from ltbench.plugins.measure import Measure
+from ltbench.report.metrics import Metric, measures_of, metric
 from ltbench.results.frame import Runs
-from ltbench.results.record import clean
+from ltbench.results.run import method_label
+from ltbench.results.untrusted import clean
 
 _NONE = object()
-_TUNED = r" \(tuned: [^)]*\)$"
-_DIGITS = re.compile(r" #[0-9a-f]{1,6}(?= \(tuned: |$)")
 # Every data set has this option, so its default would only lengthen every name.
 _DEFAULTS = {"data_seed": 0}
 
@@ -58,6 +61,29 @@ class Table:
         means = column.groupby(self.runs.table["label"], sort=False).mean()
         return list(means.sort_values(ascending=False, kind="stable").index)
 
+    @cached_property
+    def measures(self) -> tuple[dict[str, Measure], list[str]]:
+        """What the runs declare of their metrics, and about which of them they disagree."""
+        return measures_of(self.runs.table["metrics"])
+
+    def metric(self, name: str) -> Metric:
+        """Return how these runs' metric of this name is shown."""
+        return metric(name, self.measures[0])
+
+    def only_algorithm(self, purpose: str) -> str:
+        """Return the one algorithm, with its stages, of these runs.
+
+        Raises:
+            UsageError: there are several.
+        """
+        names = sorted(set(self.runs.table["algo"]))
+        if len(names) > 1:
+            raise UsageError(
+                f"The runs are of {len(names)} algorithms and {purpose} shows one: choose with "
+                f"--algo among {', '.join(names[:8])}."
+            )
+        return names[0]
+
     @property
     def short(self) -> str:
         """Return a name that is unique among the tables of a report."""
@@ -74,7 +100,8 @@ def select_runs(
 
     Args:
         runs: what was read.
-        algos: labels (``boda[weight=0.5]``), or algorithms with their stages (``boda+crt``).
+        algos: labels, methods (``boda[weight=0.5]``), or algorithms with their stages
+            (``boda+crt``).
         datasets: names of data sets, with or without options.
         protocols: names of protocols, or the first digits of protocol hashes.
 
@@ -88,9 +115,9 @@ def select_runs(
             f"None of the {len(table)} run folders found can be read; the first, "
             f"{table['path'].iloc[0]}, says: {table['reason'].iloc[0]}."
         )
-    base = table["label"].str.replace(rf"\[[^\]]*\]|{_TUNED}", "", regex=True)
+    methods = (table["label"], table["method"], algorithms(table))
     names = table["protocol"].map(lambda protocol: str(protocol.get("name", "")))
-    chosen &= _matches("--algo", algos, (table["label"], base), chosen)
+    chosen &= _matches("--algo", algos, methods, chosen)
     chosen &= _matches("--dataset", datasets, (table["dataset"], dataset_names(table)), chosen)
     chosen &= _matches("--protocol", protocols, (names, table["protocol_hash"]), chosen)
     return runs.where(chosen.to_numpy())
@@ -117,24 +144,29 @@ def split_tables(runs: Runs) -> list[Table]:
 
 
 def told_apart(runs: Runs) -> Runs:
-    """Return the runs of one table with the first digits of the hash where a label is not enough.
+    """Return the runs of one table with ``algo``, and ``variant`` where a label is not enough.
 
     Two methods of one label are another version of a plugin, an edited plugin file, or a default
-    that changed. They are never one row.
+    that changed. They are never one row: digits of the hash become their ``variant``, and part of
+    the label.
     """
-    table = runs.table
+    table = runs.table.assign(algo=algorithms(runs.table))
     ambiguous = table.groupby("label")["hash"].transform("nunique") > 1
-    if not ambiguous.any():
-        return runs
-    tuned = table["label"].str.extract(f"({_TUNED})")[0].fillna("")
-    plain = table["label"].str.replace(_TUNED, "", regex=True)
-    apart = plain + " #" + table["hash"].str[:6] + tuned
-    return Runs(table.assign(label=table["label"].where(~ambiguous, apart)), runs.scores)
+    table["variant"] = table["hash"].str[:6].where(ambiguous, "")
+    fields = table.loc[ambiguous, ["method", "tuned", "variant"]].itertuples(index=False)
+    table.loc[ambiguous, "label"] = [run_label(*line) for line in fields]
+    return Runs(table, runs.scores)
 
 
-def typed_label(label: str) -> str:
-    """Return what a user types for a row: its label without the digits of :func:`told_apart`."""
-    return _DIGITS.sub("", label)
+def run_label(method: str, tuned: Mapping[str, Any], variant: str) -> str:
+    """Return how tables name a method."""
+    return clean(method_label(method, tuned, variant))
+
+
+def algorithms(table: pd.DataFrame) -> pd.Series:
+    """Return each run's algorithm with its stages, ``boda+crt``."""
+    pairs = zip(table["algorithm"], table["stages"], strict=True)
+    return pd.Series(["+".join((a, *s)) for a, s in pairs], index=table.index, dtype=object)
 
 
 def without_tuned(table: Table) -> Table:
@@ -145,6 +177,14 @@ def without_tuned(table: Table) -> Table:
     """
     chosen = ~table.runs.table["tuned"].astype(bool).to_numpy()
     return replace(table, runs=table.runs.where(chosen)) if chosen.any() else table
+
+
+def most_frequent(values: Sequence[Any]) -> Any:
+    """Return the commonest of some values, which need not be hashable; ``None`` of none."""
+    if not values:
+        return None
+    common = Counter(map(repr, values)).most_common(1)[0][0]
+    return next(value for value in values if repr(value) == common)
 
 
 def only_table(runs: Runs, purpose: str) -> Table:

@@ -21,7 +21,9 @@ from ltbench.report.figures.style import style
 from ltbench.report.figures.transferability import draw_transferability
 from ltbench.report.figures.tsne import draw_tsne
 from ltbench.report.figures.violin import draw_violin
-from ltbench.report.page import EmbeddedFigure, page
+from ltbench.report.leaderboard import leaderboard_report
+from ltbench.report.render import write
+from ltbench.report.section import Figure
 from ltbench.report.selection import Table
 
 _MOST_MAPS = 4
@@ -45,12 +47,11 @@ def write_report(content: Content, output: Path, *, title: str, command: str) ->
     if content.summary:
         draw = partial(draw_critical_difference, content.summary)
         figures[""] = [_embed("cd", "Critical differences of mean ranks", draw)]
-    text = page(content, title=title, commands=[command], figures=figures)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(text, encoding="utf-8")
+    report = leaderboard_report(content, title=title, command=command, figures=figures)
+    write(report, "html", output)
 
 
-def _figures(board: Leaderboard) -> list[EmbeddedFigure]:
+def _figures(board: Leaderboard) -> list[Figure]:
     """Return the figures of one table; what cannot be drawn says why."""
     table = board.table
     labels = [row.label for row in board.rows if row.done]
@@ -75,7 +76,7 @@ def _figures(board: Leaderboard) -> list[EmbeddedFigure]:
     return figures
 
 
-def _embed(kind: str, title: str, draw: Callable[[], Drawing]) -> EmbeddedFigure:
+def _embed(kind: str, title: str, draw: Callable[[], Drawing]) -> Figure:
     """Draw a figure into the page; one with thousands of marks as pixels."""
     raster = kind in _RASTER
     try:
@@ -84,10 +85,10 @@ def _embed(kind: str, title: str, draw: Callable[[], Drawing]) -> EmbeddedFigure
             buffer = io.BytesIO()
             figure.savefig(buffer, format="png" if raster else "svg", dpi=2 * _PIXELS_PER_INCH)
     except LtbenchError as error:
-        return EmbeddedFigure(kind, title, reason=str(error))
+        return Figure(kind, title, reason=str(error))
     mime = "image/png" if raster else "image/svg+xml"
     numbers = frame.to_csv(index=False, lineterminator="\n").encode()
-    return EmbeddedFigure(
+    return Figure(
         kind,
         title,
         _address(mime, buffer.getvalue()),

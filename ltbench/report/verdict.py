@@ -5,6 +5,7 @@ from __future__ import annotations
 from ltbench.report.content import Leaderboard, Row
 from ltbench.report.grid import cell_text, ranks_text
 from ltbench.report.metrics import Metric
+from ltbench.report.wording import listed
 
 _MOST_NAMES = 8
 
@@ -16,9 +17,9 @@ def verdict(board: Leaderboard) -> list[str]:
     if not scored:
         return ["No run of this table is done."]
     best = scored[0]
-    value = cell_text(metric, best.cells[metric.name], best)
+    value = metric.with_unit(cell_text(metric, best.cells[metric.name], best))
     extreme = "lowest" if metric.smaller_is_better else "highest"
-    sentences = [f"The {extreme} {metric.words} is that of {best.label}: {value}{metric.unit}."]
+    sentences = [f"The {extreme} {metric.words} is that of {best.label}: {value}."]
     if len(scored) == 1:
         return sentences
     if not board.analysis.ranks:
@@ -29,7 +30,7 @@ def verdict(board: Leaderboard) -> list[str]:
     if rivals and best.letters:
         sentences.append(
             f"It could hold rank {ranks_text(best.ranks)}: not told apart from it are "
-            f"{_names([row.label for row in rivals])}."
+            f"{listed([row.label for row in rivals], _MOST_NAMES)}."
         )
     elif best.letters:
         sentences.append("It differs from every other method that could be tested.")
@@ -49,18 +50,12 @@ def _against(board: Leaderboard, metric: Metric) -> str:
 
     better = [row.label for row in board.rows if claimed(row, better=True)]
     worse = [row.label for row in board.rows if claimed(row, better=False)]
-    name = metric.words[0].upper() + metric.words[1:]
+    name = metric.sentence_start
     if not better and not worse:
         return f"{name}: no method was shown to differ from {board.reference}."
     parts = []
     if better:
-        parts.append(f"better than {board.reference}: {_names(better)}")
+        parts.append(f"better than {board.reference}: {listed(better, _MOST_NAMES)}")
     if worse:
-        parts.append(f"worse: {_names(worse)}")
+        parts.append(f"worse: {listed(worse, _MOST_NAMES)}")
     return f"{name}: {'; '.join(parts)}."
-
-
-def _names(names: list[str]) -> str:
-    if len(names) > _MOST_NAMES:
-        return f"{', '.join(names[:_MOST_NAMES])} and {len(names) - _MOST_NAMES} more"
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
+from ltbench.plugins.measure import find_base
 from ltbench.report.content import Content, ImageIntervals, Leaderboard, Row, Summary
 from ltbench.report.metrics import Metric
-from ltbench.report.selection import typed_label
+from ltbench.report.section import probability
 
 TUNED = (
     "tuned: the hyper-parameters in brackets, or the defaults, scored best on validation images "
@@ -19,11 +21,15 @@ TUNED = (
 
 def p_value(p: float) -> str:
     """Return "p = .012", "p < .001", or "p —" where there is none."""
-    if math.isnan(p):
-        return "p —"
-    if p < 0.0005:
-        return "p < .001"
-    return f"p = {p:.3f}".replace("0.", ".", 1)
+    text = probability(p).replace("<", "< ")
+    return f"p = {text}" if text[0] == "." or text[0].isdigit() else f"p {text}"
+
+
+def listed(words: Sequence[str], most: int | None = None) -> str:
+    """Return "a, b and c", or the first few and how many more."""
+    if most is not None and len(words) > most:
+        return f"{', '.join(words[:most])} and {len(words) - most} more"
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
 
 
 def seeds(board: Leaderboard) -> str:
@@ -39,14 +45,21 @@ def seeds(board: Leaderboard) -> str:
 def subtitle(board: Leaderboard) -> str:
     """Return what the cells of the table hold."""
     if any(not math.isnan(cell.half_width) for row in board.rows for cell in row.cells.values()):
-        return f"mean ± half the 95 % t-interval over seeds, {seeds(board)}; % unless a loss"
-    return f"scores without ±: it takes two seeds, {seeds(board)}; % unless a loss"
+        return f"mean ± half the 95 % t-interval over seeds, {seeds(board)}; {_units(board)}"
+    return f"scores without ±: it takes two seeds, {seeds(board)}; {_units(board)}"
+
+
+def _units(board: Leaderboard) -> str:
+    """Return "% unless a loss", with what else is no percentage and its unit."""
+    plain = [m for m in board.metrics if not m.in_percent and m.base != "loss"]
+    names = dict.fromkeys(f"{m.measure} ({m.unit})" if m.unit else m.measure for m in plain)
+    return f"% unless {listed(['a loss', *names])}".replace(" and ", " or ")
 
 
 def omnibus_sentence(board: Leaderboard, metric: Metric) -> str:
     """Return the analysis of variance of one metric in a sentence."""
     test = board.analysis.omnibus[metric.name]
-    name = metric.words[0].upper() + metric.words[1:]
+    name = metric.sentence_start
     if test.reason:
         return f"{name}: no analysis of variance; {test.reason}."
     adjusted = board.analysis.omnibus_holm[metric.name]
@@ -82,7 +95,7 @@ def footnotes(board: Leaderboard) -> list[str]:
             "Calibrated p-values draw the test's statistic thousands of times under no difference "
             "(parametric bootstrap), because Welch's F and Games–Howell find too many differences "
             "at few seeds. Holm is over "
-            f"{_listed([m.words for m in board.declared])}; only these carry claims. "
+            f"{listed([m.words for m in board.declared])}; only these carry claims. "
             "An analysis of variance does not say which methods differ."
         )
     if len(analysis.comparisons):
@@ -151,20 +164,20 @@ def summary_notes(summary: Summary) -> list[str]:
 
 
 def _gaps(board: Leaderboard) -> list[str]:
-    notes = list(board.analysis.missing)
+    notes = [*board.analysis.missing, *_meanings(board)]
     broken = [row for row in board.rows if row.started > row.done]
     if broken:
-        listed = ", ".join(f"{row.label} ({', '.join(_broken(row))})" for row in broken)
+        gaps = ", ".join(f"{row.label} ({', '.join(_broken(row))})" for row in broken)
         notes.append(
-            f"k/N: seeds with a result of seeds run. Without one: {listed}; the means are over the "
+            f"k/N: seeds with a result of seeds run. Without one: {gaps}; the means are over the "
             "other seeds and may flatter."
         )
     unfinished = [f"{r.label} ({r.unfinished})" for r in board.rows if r.unfinished]
     if unfinished:
         notes.append(f"Not finished, and not counted: {', '.join(unfinished)}.")
-    if twice := [row.label for row in board.rows if typed_label(row.label) != row.label]:
+    if twice := [row.label for row in board.rows if row.variant]:
         notes.append(
-            f"Of one name but not the same method: {_listed(twice)}. A plugin has another version "
+            f"Of one name but not the same method: {listed(twice)}. A plugin has another version "
             "or content, or a default changed; the digits begin the name of the runs' folder."
         )
     if any(math.isnan(cell.mean) for row in board.rows for cell in row.cells.values()):
@@ -174,10 +187,23 @@ def _gaps(board: Leaderboard) -> list[str]:
     return notes
 
 
+def _meanings(board: Leaderboard) -> list[str]:
+    notes = []
+    if silent := [m.name for m in board.metrics if m.declared is None]:
+        notes.append(
+            f"No run says what {listed(silent)} means: more is taken for better, and the numbers "
+            "are printed as they are."
+        )
+    columns = {find_base(m.name, board.disputed): m for m in board.metrics}
+    for m in (m for base, m in columns.items() if base is not None):
+        way = "less" if m.smaller_is_better else "more"
+        notes.append(
+            f"The runs disagree about {m.measure} (direction or unit); as most of them say, {way} "
+            f"is better{f' and the unit is {m.unit}' if m.unit else ''}."
+        )
+    return notes
+
+
 def _broken(row: Row) -> list[str]:
     numbers = {"failed": row.failed, "diverged": row.diverged}
     return [f"{number} {word}" for word, number in numbers.items() if number]
-
-
-def _listed(words: list[str]) -> str:
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"

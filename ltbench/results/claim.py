@@ -297,15 +297,13 @@ def _read(folder: Path, name: str, before: str | None) -> Owner | None:
     stamp = state.st_mtime_ns, state.st_size
     try:
         document = json.loads(content)
-        token, pid = str(document["token"]), int(document["pid"])
-        texts = [str(document[key]) for key in ("host", "machine", "start")]
+        token, process = str(document["token"]), Process.from_dict(document)
         if not token.isalnum():  # it becomes part of a file's name
             raise ValueError(token)
     except (ValueError, KeyError, TypeError, RecursionError):
         # Torn by a power cut. It has no token, so what the file system says of it serves.
         token = f"unreadable{state.st_ino}x{state.st_mtime_ns}"
         return Owner(name, token, False, None, stamp)
-    process = Process(texts[0], texts[1], pid, texts[2])
     return Owner(name, token, token == before, process, stamp)
 
 

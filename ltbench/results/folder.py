@@ -14,12 +14,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any
 
 from ltbench.results.claim import is_claim_file
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 class RunFolder:
@@ -123,6 +123,8 @@ def write_arrays(
     path: Path, arrays: Mapping[str, NDArray[Any]], sync: Sequence[Path] | None = ()
 ) -> None:
     """Write a compressed ``.npz`` so that the file is there whole or not at all."""
+    import numpy as np  # which commands that only look at runs do not wait for
+
     buffer = io.BytesIO()
     np.savez_compressed(buffer, allow_pickle=False, **arrays)
     write_bytes(path, buffer.getvalue(), sync)

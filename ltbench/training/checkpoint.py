@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ltbench.results.folder import write_bytes
+from ltbench.results.folder import RunFolder, write_bytes
 
 State = dict[str, Tensor]
 
@@ -55,6 +55,11 @@ class Checkpoint:
     running: dict[str, Tensor] = field(default_factory=dict)
     running_steps: dict[str, int] = field(default_factory=dict)
 
+    def begin_stage(self, stage: int) -> None:
+        """Go on to the first step of the next stage."""
+        self.stage, self.step, self.best = stage, 0, None
+        self.optimizers, self.running, self.running_steps = {}, {}, {}
+
 
 def save_checkpoint(
     path: Path, checkpoint: Checkpoint | Best, sync: Sequence[Path] | None = ()
@@ -89,6 +94,22 @@ def load_checkpoint(path: Path) -> Checkpoint | None:
         return None
     except pickle.UnpicklingError:
         return None
+
+
+def resume(folder: RunFolder, threads: int) -> Checkpoint:
+    """Return a run's newest checkpoint, or a fresh one where there is none that fits its log.
+
+    The log is cut to what the checkpoint covers.
+
+    Args:
+        folder: the run's.
+        threads: CPU threads that a fresh run computes with.
+    """
+    checkpoint = load_checkpoint(folder.latest)
+    if checkpoint is not None and folder.cut_log(checkpoint.log_lines):
+        return checkpoint
+    folder.cut_log(0)
+    return Checkpoint(threads=threads)
 
 
 def load_best(path: Path) -> Best:

@@ -13,8 +13,7 @@ from ltbench import hookimpl
 from ltbench.plugins.hparams import HParams, hparam
 from ltbench.results.folder import write_bytes
 from ltbench.results.index import read_runs
-from ltbench.results.record import RunRecord
-from ltbench.results.run import RunSpec
+from ltbench.results.run import RunRecord, RunSpec
 from ltbench_observers.history import History, Point
 from ltbench_observers.tracker import Tracker
 from ltbench_observers.values import scalars

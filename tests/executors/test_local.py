@@ -20,8 +20,8 @@ from ltbench.executors.slots import Slots
 from ltbench.plugins.hparams import HParams
 from ltbench.results.claim import find_owner
 from ltbench.results.folder import RunFolder
+from ltbench.session.plan import Request, plan_runs
 from ltbench.training.job import Job
-from ltbench.training.plan import Request, plan_runs
 from ltbench.training.run import execute
 
 QUIET = (lambda event: None, lambda: False)
@@ -128,8 +128,10 @@ def test_a_run_that_takes_too_long_stops_at_a_checkpoint_and_goes_on_later(make_
 
 def test_a_run_that_hangs_is_killed_and_the_others_go_on(make_jobs, monkeypatch):
     monkeypatch.setattr(workers, "GRACE_S", 1.0)
-    hangs, fine = make_jobs("misbehave[how=hang]", "erm")
-    sweep = Sweep().run([replace(hangs, timeout=40.0, cost=1.0), fine])
+    before, hangs, after = make_jobs("focal", "misbehave[how=hang]", "erm")
+    # The first has the worker started, which takes longer than the others, when time is counted.
+    jobs = [replace(before, cost=2.0), replace(hangs, timeout=12.0, cost=1.0), after]
+    sweep = Sweep().run(jobs)
     assert "hung" in sweep.results["misbehave[how=hang] 0"]["error"]
     assert "test" in sweep.results["erm 0"]
     assert not sweep.said, "what hangs would hang again"

@@ -13,8 +13,7 @@ import pytest
 from cluster_sweeps import finish, results, run_here, start, wait_for
 from slurm_cluster import cluster, why_not
 
-pytest.importorskip("submitit", reason="the extra 'slurm' is not installed")
-pytestmark = pytest.mark.skipif(why_not() is not None, reason=f"no SLURM here: {why_not()}")
+pytestmark = pytest.mark.needs("slurm", why_not())
 
 SLOW = ("--algo", "misbehave[how=slow]", "--protocol", "long", "--steps", "120", "--seeds", "1")
 

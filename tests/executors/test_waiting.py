@@ -14,8 +14,8 @@ from ltbench.results import claim as claims
 from ltbench.results.claim import STALE_S, acquire, find_owner
 from ltbench.results.folder import RunFolder
 from ltbench.results.process import Process
+from ltbench.session.plan import Request, plan_runs
 from ltbench.training.job import Job
-from ltbench.training.plan import Request, plan_runs
 from ltbench.training.run import execute
 
 

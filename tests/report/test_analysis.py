@@ -12,7 +12,8 @@ from synthetic_runs import write_run
 
 from ltbench.report.analysis import analysis_sections, groups_by_metric
 from ltbench.report.leaderboard import load_content
-from ltbench.report.sections import FORMATS, Section
+from ltbench.report.render import FORMATS
+from ltbench.report.section import Report, Section
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +111,7 @@ def test_data_sets_have_mean_ranks_with_intervals(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_every_format(runs: Path, name: str) -> None:
-    text = FORMATS[name](analysis_sections(load_content(runs), resamples=10))
+    text = FORMATS[name](Report(tuple(analysis_sections(load_content(runs), resamples=10))))
     assert "macro_f1_worst" in text.replace("\\", "")
     if name == "json":
         rows = {section["title"].split(" — ")[0]: section["rows"] for section in json.loads(text)}

@@ -16,6 +16,7 @@ from matplotlib.text import Text
 from synthetic_runs import write_run
 
 from ltbench.errors import DataError, UsageError
+from ltbench.evaluation.classification import f1
 from ltbench.report.figures import tsne
 from ltbench.report.figures.critical_difference import unbroken
 from ltbench.report.figures.drawing import KINDS, Choices, write_figure
@@ -34,7 +35,6 @@ from ltbench.report.selection import select_runs
 from ltbench.results.documents import read_confusion, read_features
 from ltbench.results.frame import Runs, load_runs
 from ltbench.stats.across import nemenyi_distance
-from ltbench.stats.classification import f1
 
 ONE_METHOD = ("sensitivity", "transferability")
 

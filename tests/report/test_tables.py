@@ -11,7 +11,8 @@ from sklearn.metrics import accuracy_score, f1_score
 from synthetic_runs import write_run
 
 from ltbench.errors import DataError, UsageError
-from ltbench.report.sections import FORMATS
+from ltbench.report.render import FORMATS
+from ltbench.report.section import Report
 from ltbench.report.selection import only_table, select_runs
 from ltbench.report.tables.ablation import ablation
 from ltbench.report.tables.backbones import Profile, backbones, subset_masks
@@ -138,6 +139,6 @@ def test_mixed_protocols_and_foreign_predictions_are_noticed(tmp_path: Path) -> 
 @pytest.mark.parametrize("name", FORMATS)
 def test_sections_in_every_format(tmp_path: Path, name: str) -> None:
     switches(tmp_path, (True, True))
-    text = FORMATS[name]([ablation(only_table(load_runs(tmp_path), "it"))])
+    text = FORMATS[name](Report((ablation(only_table(load_runs(tmp_path), "it")),)))
     assert "cb" in text
     assert "nan" not in text.lower()

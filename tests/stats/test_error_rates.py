@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from ltbench.stats.claims import Analysis, analyse
 from ltbench.stats.intervals import half_width, summarise
-from ltbench.stats.leaderboard import Analysis, analyse
 
 METRICS = ("accuracy_average", "accuracy_worst", "macro_f1_average", "macro_f1_worst")
 

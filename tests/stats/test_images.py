@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from sklearn.metrics import accuracy_score, f1_score, recall_score
 
-from ltbench.stats.classification import (
+from ltbench.evaluation.classification import (
     accuracy,
     confusion_matrix,
     f1,
@@ -17,7 +17,7 @@ from ltbench.stats.classification import (
     recall,
     weighted_f1,
 )
-from ltbench.stats.images import image_bootstrap
+from ltbench.stats.image_bootstrap import image_bootstrap
 
 labels = st.integers(2, 8).flatmap(
     lambda c: st.tuples(

@@ -48,6 +48,7 @@ def draws(predictions):
         (first, "order", "with the images in another order"),
         (sorts, "pure", "changes the nll that it is given"),
         (draws, "pure", "gives two answers"),
+        (arrays, "declared", "does not say what 'arrays' means: register it with better="),
         (lambda predictions: {"own": 1.0}, "docstring", "has no docstring"),
     ],
 )

@@ -23,12 +23,13 @@ from ltbench.report.figures.style import (
     legend_columns,
     new_figure,
     over_seeds,
+    panels,
+    share_range,
     shortened,
 )
-from ltbench.report.metrics import Metric, metric
+from ltbench.report.metrics import Metric
 from ltbench.report.selection import Table
-from ltbench.results.documents import read_log
-from ltbench.results.record import numbers
+from ltbench.results.untrusted import numbers, read_log
 
 _MOST_TOGETHER = 6
 
@@ -67,7 +68,7 @@ def draw_convergence(table: Table, score: str = "macro_f1_average") -> tuple[Fig
         raise DataError(f"No run of {table.dataset} has a readable log.jsonl to draw.")
     if known and score not in known:
         raise UsageError(f"No log here has the metric '{score}'{suggestion(score, known)}.")
-    measure = metric(score)
+    measure = table.metric(score)
     labels = [name for name in table.labels() if (frame["label"] == name).any()]
     factor = {"loss": 1.0, "score": measure.scaled(1.0)}
     curves = {
@@ -84,8 +85,7 @@ def draw_convergence(table: Table, score: str = "macro_f1_average") -> tuple[Fig
         "dotted where a second stage starts" if any(stages.values()) else "",
         "" if together else "grey: the other methods",
     ]
-    text = ", ".join(note for note in notes if note)
-    headline(figure, f"{shortened(table.dataset, 36)}: {text}")
+    headline(figure, ", ".join(note for note in notes if note), table.dataset)
     return figure, frame
 
 
@@ -147,9 +147,7 @@ def _draw_apart(curves: Curves, stages: dict[str, list[float]], measure: Metric)
     rows, columns = grid_shape(len(labels), 5)
     each = float(np.clip(8.2 / (2 * rows), 0.7, 1.15))
     figure = new_figure(PAGE_WIDTH, 0.8 + 2 * rows * each)
-    axes = figure.subplots(2 * rows, columns, squeeze=False, sharex=True)
-    for axis in axes.ravel():
-        axis.set_visible(False)
+    axes = panels(figure, 2 * rows, columns, sharex=True)
     for i, label in enumerate(labels):
         row, place = 2 * (i // columns), i % columns
         above, below = axes[row, place], axes[row + 1, place]
@@ -170,19 +168,10 @@ def _draw_apart(curves: Curves, stages: dict[str, list[float]], measure: Metric)
         above.tick_params(labelleft=place == 0)
         # The lowest panel of a column names the steps, also where the last row is not full.
         below.tick_params(labelbottom=i + columns >= len(labels))
-    _share_range(list(axes[::2].ravel()[: len(labels)]))
-    unit = f", {measure.unit}" if measure.unit else ""
-    figure.supylabel(f"score: validation {measure.words}{unit}; loss: training loss, own axes",
-                     fontsize=8)  # fmt: skip
+    share_range(axes[::2].ravel()[: len(labels)])
+    figure.supylabel(f"score: validation {measure.axis}; loss: training loss, own axes", fontsize=8)
     figure.supxlabel("training step", fontsize=8)
     return figure
-
-
-def _share_range(axes: list[Axes]) -> None:
-    low = min(axis.get_ylim()[0] for axis in axes)
-    high = max(axis.get_ylim()[1] for axis in axes)
-    for axis in axes:
-        axis.set_ylim(low, high)
 
 
 def _draw_curve(axis: Axes, curve: pd.DataFrame, shade: str, dashes: Any) -> Any:
@@ -200,4 +189,4 @@ def _mark(axis: Axes, starts: list[float]) -> None:
 def _axis_name(column: str, measure: Metric) -> str:
     if column == "loss":
         return "training loss (each method's own)"
-    return f"validation\n{measure.words}" + (f", {measure.unit}" if measure.unit else "")
+    return f"validation\n{measure.axis}"

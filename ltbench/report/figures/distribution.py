@@ -17,6 +17,7 @@ from ltbench.report.figures.style import (
     headline,
     label_classes,
     new_figure,
+    panels,
     plain_numbers,
     shortened,
 )
@@ -61,8 +62,9 @@ def draw_counts(frame: pd.DataFrame, dataset: str) -> Figure:
     rows, columns = grid_shape(len(domains), 3 if classes <= 20 else 2)
     width = max(4.5, min(PAGE_WIDTH, columns * (1.5 + 0.08 * classes)))
     figure = new_figure(width, 0.9 + 1.9 * rows)
-    axes = np.atleast_1d(figure.subplots(rows, columns, sharey=True, squeeze=False)).ravel()
+    axes = panels(figure, rows, columns, sharey=True).ravel()
     for axis, domain in zip(axes, domains, strict=False):
+        axis.set_visible(True)
         part = frame[frame["domain"] == domain].reset_index(drop=True)
         for bucket, (shade, marker) in _BUCKETS.items():
             shown = part["train"][part["shots"] == bucket].clip(lower=_NOWHERE)
@@ -76,8 +78,6 @@ def draw_counts(frame: pd.DataFrame, dataset: str) -> Figure:
         label_classes(axis.xaxis, [str(n) for n in part["class"]], width / columns - 0.6)
         axis.set_xlabel("class")
         axis.grid(axis="x", visible=False)
-    for axis in axes[len(domains) :]:
-        axis.set_visible(False)
     figure.supylabel("training images", fontsize=8)
     handles = [
         axes[0].plot([], [], marker, color=shade, ms=4, label=_words(name))[0]
@@ -85,7 +85,7 @@ def draw_counts(frame: pd.DataFrame, dataset: str) -> Figure:
         if (frame["shots"] == name).any()
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=4)
-    headline(figure, f"{shortened(dataset, 36)}: classes sorted by training images")
+    headline(figure, "classes sorted by training images", dataset)
     return figure
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from ltbench.errors import UsageError
+from ltbench.evaluation.classification import f1, recall
 from ltbench.report.figures.style import (
     GRADIENT,
     PAGE_WIDTH,
@@ -19,11 +19,12 @@ from ltbench.report.figures.style import (
     label_classes,
     new_figure,
     over_seeds,
+    panels,
+    refuse_too_many,
     shortened,
 )
 from ltbench.report.selection import Table, done
 from ltbench.results.documents import read_confusion, read_data_facts
-from ltbench.stats.classification import f1, recall
 from ltbench.stats.groups import FloatArray
 
 SCORES = {"macro_f1": f1, "accuracy": recall}
@@ -49,11 +50,7 @@ def draw_heatmap(table: Table, base: str = "macro_f1") -> tuple[Figure, pd.DataF
     domains, classes = facts["domains"], facts["classes"]
     finished = done(table.runs, "a heat map").table
     labels = [name for name in table.labels() if (finished["label"] == name).any()]
-    if len(labels) > MOST_METHODS:
-        raise UsageError(
-            f"A heat map of {len(labels)} methods cannot be read: choose at most {MOST_METHODS} "
-            "with --algo."
-        )
+    refuse_too_many(len(labels), MOST_METHODS, "A heat map")
     values = {
         label: _mean_scores(list(finished["path"][finished["label"] == label]), facts, base)
         for label in labels
@@ -64,8 +61,9 @@ def draw_heatmap(table: Table, base: str = "macro_f1") -> tuple[Figure, pd.DataF
     gaps = any(np.isnan(panel).any() for panel in values.values())
     headline(
         figure,
-        f"{shortened(table.dataset, 36)}: {name} of each domain and class "
+        f"{name} of each domain and class "
         f"({over_seeds(seeds)}{'; hatched: no test image' if gaps else ''})",
+        table.dataset,
     )
     rows = [
         {"label": label, "seeds": seeds[label], "domain": domain, "class": class_,
@@ -86,10 +84,11 @@ def _draw_panels(
     # As flat as the letters of the domains' names allow, where there are many rows.
     cell = float(np.clip((7.6 / rows - 0.26) / len(domains), 0.09, 0.24))
     figure = new_figure(width, 1.7 + rows * (0.26 + cell * len(domains)))
-    axes = figure.subplots(rows, columns, squeeze=False, sharey=True).ravel()
+    axes = panels(figure, rows, columns, sharey=True).ravel()
     palette = mpl.colormaps[GRADIENT].with_extremes(bad=(0, 0, 0, 0))
     numbers = len(classes) <= 12 and len(values) <= 8
     for i, (axis, (label, panel)) in enumerate(zip(axes, values.items(), strict=False)):
+        axis.set_visible(True)
         image = axis.imshow(100 * panel, cmap=palette, vmin=0, vmax=100, aspect="auto")
         if np.isnan(panel).any():
             axis.patch.set(hatch="//////", facecolor="white", edgecolor="#888888", lw=0)
@@ -103,8 +102,6 @@ def _draw_panels(
         axis.grid(visible=False)
         if numbers:
             _write_numbers(axis, 100 * panel)
-    for axis in axes[len(values) :]:
-        axis.set_visible(False)
     bar_below(figure, image, f"{name}, %")
     return figure
 

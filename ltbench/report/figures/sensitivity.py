@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -21,9 +21,11 @@ from ltbench.report.figures.style import (
     headline,
     new_figure,
     over_seeds,
+    panels,
+    share_range,
     shortened,
 )
-from ltbench.report.selection import Table, done, without_tuned
+from ltbench.report.selection import Table, done, most_frequent, without_tuned
 
 _BASES = (("macro_f1", "macro-F1, %"), ("accuracy", "accuracy, %"))
 _PARTS = (("average", "-", MARKERS[0]), ("worst", "--", MARKERS[2]))
@@ -60,9 +62,7 @@ def draw_sensitivity(table: Table, parameter: str | None = None) -> tuple[Figure
     blocks, columns = grid_shape(len(parameters), 4)
     width = min(PAGE_WIDTH, max(4.0, 2.4 * columns))
     figure = new_figure(width, 0.9 + 2 * blocks * (1.9 if blocks == 1 else 1.4))
-    axes = figure.subplots(2 * blocks, columns, squeeze=False)
-    for axis in axes.ravel():
-        axis.set_visible(False)
+    axes = panels(figure, 2 * blocks, columns)
     for i, name in enumerate(parameters):
         part = frame[frame["parameter"] == name]
         levels = sorted(set(part["value"]), key=_order)
@@ -78,7 +78,7 @@ def draw_sensitivity(table: Table, parameter: str | None = None) -> tuple[Figure
         axes[row, place].tick_params(labelbottom=False)
         axes[row + 1, place].set_xlabel(f"{shortened(name, 24)}{scale}", fontsize=7.5)
     for first in (0, 1):
-        _share_range(list(axes[first::2].ravel()[: len(parameters)]))
+        share_range(axes[first::2].ravel()[: len(parameters)])
     handles = [
         Line2D([], [], color=PALETTE[0], ls=dash, marker=marker, ms=4, label=words)
         for (_, dash, marker), words in zip(
@@ -89,8 +89,9 @@ def draw_sensitivity(table: Table, parameter: str | None = None) -> tuple[Figure
     algorithm = table.runs.table["algorithm"].iloc[0]
     headline(
         figure,
-        f"{shortened(table.dataset, 36)}: {algorithm}, one hyper-parameter at a time "
+        f"{algorithm}, one hyper-parameter at a time "
         f"({over_seeds(frame['n'])}, shaded between average and worst)",
+        table.dataset,
     )
     return figure, frame.assign(value=frame["value"].map(_text))
 
@@ -102,20 +103,10 @@ def sweeps(table: Table, parameter: str | None = None) -> pd.DataFrame:
         UsageError: as :func:`draw_sensitivity`.
     """
     runs = done(without_tuned(table).runs, "a sensitivity curve")
-    algorithms = sorted(
-        {
-            "+".join((a, *s))
-            for a, s in zip(runs.table["algorithm"], runs.table["stages"], strict=True)
-        }
-    )
-    if len(algorithms) > 1:
-        raise UsageError(
-            f"The runs are of {len(algorithms)} algorithms and a sensitivity curve shows one: "
-            f"choose with --algo among {', '.join(algorithms[:8])}."
-        )
+    algorithm = replace(table, runs=runs).only_algorithm("a sensitivity curve")
     hparams = [{k: _hashable(v) for k, v in h.items()} for h in runs.table["hparams"]]
     names = list(dict.fromkeys(name for h in hparams for name in h))
-    base = {name: Counter(h.get(name) for h in hparams).most_common(1)[0][0] for name in names}
+    base = {name: most_frequent([h.get(name) for h in hparams]) for name in names}
     metrics = [f"{b}_{part}" for b, _ in _BASES for part in ("average", "worst")]
     scores = runs.scores.reindex(columns=metrics)
     rows = []
@@ -134,8 +125,8 @@ def sweeps(table: Table, parameter: str | None = None) -> pd.DataFrame:
             ]  # fmt: skip
     if not rows:
         raise UsageError(
-            f"No hyper-parameter of {algorithms[0]} varies alone among these runs: sweep one with "
-            f"`ltbench run --algo '{algorithms[0]}[NAME=[1e-3,1e-2,1e-1]]' --dataset "
+            f"No hyper-parameter of {algorithm} varies alone among these runs: sweep one with "
+            f"`ltbench run --algo '{algorithm}[NAME=[1e-3,1e-2,1e-1]]' --dataset "
             f"{table.dataset}`."
         )
     return pd.DataFrame(rows)
@@ -157,13 +148,6 @@ def spread(levels: list[Any]) -> tuple[list[float], str]:
     if np.diff(best).min() < _NEAREST:
         return even, "\n(not to scale)"
     return list(best), "\n(log. scale)" if best is spans[-1] and len(spans) > 1 else ""
-
-
-def _share_range(axes: list[Axes]) -> None:
-    low = min(axis.get_ylim()[0] for axis in axes)
-    high = max(axis.get_ylim()[1] for axis in axes)
-    for axis in axes:
-        axis.set_ylim(low, high)
 
 
 def _draw(axis: Axes, frame: pd.DataFrame, base: str, place: dict[Any, float]) -> None:

@@ -9,12 +9,16 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
 from matplotlib.colorbar import Colorbar
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, StrMethodFormatter
+
+from ltbench.errors import UsageError
 
 PAGE_WIDTH = 7.0
 """Inches; no figure is wider, so that none is shrunk in print and its letters with it."""
@@ -65,8 +69,9 @@ def new_figure(width: float, height: float) -> Figure:
     return figure
 
 
-def headline(figure: Figure, text: str) -> None:
-    """Write the heading of a figure."""
+def headline(figure: Figure, text: str, dataset: str = "") -> None:
+    """Write the heading of a figure, with the data set before it."""
+    text = f"{shortened(dataset, 36)}: {text}" if dataset else text
     figure.suptitle(wrapped(text, figure.get_figwidth()), fontsize=9)
 
 
@@ -85,6 +90,35 @@ def bar_below(figure: Figure, image: ScalarMappable, label: str) -> Colorbar:
         image, ax=figure.axes, label=label, location="bottom", shrink=min(1.0, 3 / width),
         aspect=28, fraction=0.15 / height, pad=0.1 / height,
     )  # fmt: skip
+
+
+def panels(figure: Figure, rows: int, columns: int, **options: Any) -> np.ndarray:
+    """Return axes (rows, columns) that are not shown before :meth:`set_visible` says so."""
+    axes = figure.subplots(rows, columns, squeeze=False, **options)
+    for axis in axes.ravel():
+        axis.set_visible(False)
+    return axes
+
+
+def share_range(axes: Iterable[Axes]) -> None:
+    """Give panels, which need not stand side by side, the same range of values."""
+    limits = {axis: axis.get_ylim() for axis in axes}
+    for axis in limits:
+        axis.set_ylim(
+            min(low for low, _ in limits.values()), max(top for _, top in limits.values())
+        )
+
+
+def refuse_too_many(methods: int, most: int, what: str) -> None:
+    """Refuse to draw more methods than can be told apart.
+
+    Raises:
+        UsageError: there are more.
+    """
+    if methods > most:
+        raise UsageError(
+            f"{what} of {methods} methods cannot be read: choose at most {most} with --algo."
+        )
 
 
 def over_seeds(counts: Iterable[int]) -> str:

@@ -78,8 +78,9 @@ def draw_transferability(table: Table, seed: int | None = None) -> tuple[Figure,
     figure = draw(places, d, c, train, facts)
     headline(
         figure,
-        f"{shortened(table.dataset, 36)}: {shortened(run['label'])}, seed {run['seed']}: centroids "
-        f"of {len(d)} domain-class pairs (stress {stress:.2f})",
+        f"{shortened(run['label'])}, seed {run['seed']}: centroids of {len(d)} domain-class pairs "
+        f"(stress {stress:.2f})",
+        table.dataset,
     )
     frame = pd.DataFrame(
         {"domain": [domains[j] for j in d], "class": [classes[k] for k in c], "train": train,

@@ -27,7 +27,9 @@ from ltbench.report.figures.style import (
     headline,
     legend_columns,
     new_figure,
+    panels,
     plain_numbers,
+    refuse_too_many,
     shortened,
     wrapped,
 )
@@ -103,11 +105,7 @@ def _choose(table: Table, seed: int | None) -> pd.DataFrame:
             raise UsageError(f"No run of {table.dataset} with seed {seed} is done.")
     chosen = finished.drop_duplicates("label")
     order = {label: i for i, label in enumerate(table.labels())}
-    if len(chosen) > MOST_METHODS:
-        raise UsageError(
-            f"A map of {len(chosen)} methods cannot be read: choose at most {MOST_METHODS} "
-            "with --algo."
-        )
+    refuse_too_many(len(chosen), MOST_METHODS, "A map")
     return chosen.sort_values("label", key=lambda names: names.map(order))
 
 
@@ -153,9 +151,7 @@ def _draw_panels(
     panel = min(_WIDEST_PANEL, PAGE_WIDTH / columns)
     width = max(4.2, panel * columns)
     figure = new_figure(width, 1.4 + rows * 2 * panel)
-    axes = figure.subplots(2 * rows, columns, squeeze=False)
-    for axis in axes.ravel():
-        axis.set_visible(False)
+    axes = panels(figure, 2 * rows, columns)
     scale = _scale(facts) if len(facts["classes"]) > len(PALETTE) else None
     for i, frame in enumerate(maps):
         row, place = 2 * (i // columns), i % columns

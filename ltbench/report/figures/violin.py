@@ -10,7 +10,6 @@ from scipy.stats import gaussian_kde
 
 from ltbench.report.content import long_scores
 from ltbench.report.figures.style import MARKERS, PAGE_WIDTH, PALETTE, new_figure, shortened
-from ltbench.report.metrics import metric
 from ltbench.report.selection import Table
 
 _PARTS = (("average", PALETTE[0], MARKERS[0], -0.2), ("worst", PALETTE[1], MARKERS[2], 0.2))
@@ -43,13 +42,13 @@ def draw_violin(table: Table, base: str = "macro_f1") -> tuple[Figure, pd.DataFr
         for place, label in enumerate(order):
             values = 100 * part["value"][part["label"] == label].to_numpy()
             _draw_scores(axis, values, place + offset, shade, marker)
-        handles += axis.plot([], [], marker, color=shade, ms=5, label=metric(name).words)
+        handles += axis.plot([], [], marker, color=shade, ms=5, label=table.metric(name).words)
     seeds = frame.groupby("label")["seed"].nunique().reindex(order)
     axis.set_yticks(range(len(order)), _names(seeds))
     axis.set_ylim(len(order) - 0.5, -0.5)
     for between in range(1, len(order)):
         axis.axhline(between - 0.5, color="#dddddd", lw=0.6, zorder=0.5)
-    axis.set_xlabel(f"{metric(names[0]).measure}, %")
+    axis.set_xlabel(f"{table.metric(names[0]).measure}, %")
     axis.grid(axis="y", visible=False)
     axis.tick_params(axis="y", length=0)
     figure.legend(handles=handles, loc="outside upper right", ncols=2)

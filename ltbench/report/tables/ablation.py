@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 
 from ltbench.errors import UsageError, suggestion
-from ltbench.report.content import Cell
+from ltbench.report.content import Score
 from ltbench.report.grid import cell_text
-from ltbench.report.metrics import Metric, metric
-from ltbench.report.sections import Columns, Section, section
-from ltbench.report.selection import Table, without_tuned
+from ltbench.report.section import Column, Section, section
+from ltbench.report.selection import Table, most_frequent, without_tuned
 from ltbench.stats.intervals import half_width
 
 METRICS = ("macro_f1_average", "macro_f1_worst", "accuracy_average", "accuracy_worst")
@@ -38,12 +36,12 @@ def ablation(
     """
     table = without_tuned(table)
     runs = table.runs.table
-    name = _only_algorithm(table)
+    name = table.only_algorithm("an ablation")
     hparams: list[dict[str, Any]] = list(runs["hparams"])
     components = _components(name, hparams, components)
     base = _base(hparams, components)
     matching = [all(h.get(k) == v for k, v in base.items()) for h in hparams]
-    usual = {c: _most_frequent([h[c] for h in hparams if h.get(c)]) for c in components}
+    usual = {c: most_frequent([h[c] for h in hparams if h.get(c)]) for c in components}
     states = [tuple(_state(h.get(c), usual[c]) for c in components) for h in hparams]
     done = (runs["status"] == "done").tolist()
     rows = []
@@ -59,27 +57,13 @@ def ablation(
             row[f"{m}_half_width"] = half_width(values)
         rows.append(row)
     frame = pd.DataFrame(rows)
-    notes = _notes(frame, components, name, table, base)
-    text = section(
+    return section(
         f"Ablation of {name}: {table.heading}",
-        _texts(frame, metrics),
-        _columns(components, metrics),
-        notes,
+        frame,
+        _columns(table, components, metrics),
+        _notes(frame, components, name, table, base),
+        _texts(frame, table, metrics),
     )
-    return Section(text.title, frame, text.grid, text.notes)
-
-
-def _only_algorithm(table: Table) -> str:
-    runs = table.runs.table
-    names = sorted(
-        {"+".join((a, *s)) for a, s in zip(runs["algorithm"], runs["stages"], strict=True)}
-    )
-    if len(names) > 1:
-        raise UsageError(
-            f"The runs are of {len(names)} algorithms and an ablation takes one apart: choose with "
-            f"--algo among {', '.join(names[:8])}."
-        )
-    return names[0]
 
 
 def _components(name: str, hparams: list[dict[str, Any]], wanted: Sequence[str]) -> tuple[str, ...]:
@@ -110,16 +94,8 @@ def _base(hparams: list[dict[str, Any]], components: Sequence[str]) -> dict[str,
     others = dict.fromkeys(key for h in hparams for key in h if key not in components)
     values: dict[str, Any] = {}
     for key in others:
-        values[key] = _most_frequent([h.get(key) for h in hparams])
+        values[key] = most_frequent([h.get(key) for h in hparams])
     return values
-
-
-def _most_frequent(values: list[Any]) -> Any:
-    """Return the commonest of some values, which need not be hashable; ``None`` of none."""
-    if not values:
-        return None
-    common = Counter(map(repr, values)).most_common(1)[0][0]
-    return next(value for value in values if repr(value) == common)
 
 
 def _state(value: Any, usual: Any) -> bool | None:
@@ -133,23 +109,22 @@ def _counted(statuses: pd.Series) -> int:
     return int(statuses.isin(["done", "failed", "diverged"]).sum())
 
 
-def _texts(frame: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
+def _texts(frame: pd.DataFrame, table: Table, metrics: Sequence[str]) -> pd.DataFrame:
     shown = frame.copy().astype(object)
     for m in metrics:
         shown[m] = [
-            cell_text(metric(m), Cell(mean, width), None)
+            cell_text(table.metric(m), Score(mean, width), None)
             for mean, width in zip(frame[m], frame[f"{m}_half_width"], strict=True)
         ]
     shown["n"] = [f"{n}/{run}" for n, run in zip(frame["n"], frame["run"], strict=True)]
     return shown
 
 
-def _columns(components: Sequence[str], metrics: Sequence[str]) -> Columns:
-    columns: Columns = {"number": ("no.", str)}
-    columns |= {name: (name, lambda on: "✓" if on else "") for name in components}
-    columns["n"] = ("k/N", str)
-    heads: dict[str, Metric] = {m: metric(m) for m in metrics}
-    return columns | {name: ("\n".join(m.head), str) for name, m in heads.items()}
+def _columns(table: Table, components: Sequence[str], metrics: Sequence[str]) -> dict[str, Column]:
+    columns = {"number": Column("no.", priority=0, text=True)}
+    columns |= {name: Column(name, lambda on: "✓" if on else "", 0) for name in components}
+    columns["n"] = Column("k/N")
+    return columns | {name: Column("\n".join(table.metric(name).head)) for name in metrics}
 
 
 def _notes(

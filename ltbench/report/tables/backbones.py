@@ -12,14 +12,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ltbench.errors import DataError, UsageError
-from ltbench.report.content import Cell
+from ltbench.evaluation.classification import accuracy, confusion_matrix, weighted_f1
+from ltbench.report.content import Score
 from ltbench.report.grid import cell_text
 from ltbench.report.metrics import metric
-from ltbench.report.sections import Columns, Section, section
+from ltbench.report.section import Column, Section, name_column, section
 from ltbench.report.selection import dataset_names, done
 from ltbench.results.documents import Arrays, read_data_facts, read_predictions
 from ltbench.results.frame import Runs
-from ltbench.stats.classification import accuracy, confusion_matrix, weighted_f1
 from ltbench.stats.intervals import half_width
 
 SUBSETS = ("balanced", "long-tailed", "head", "middle", "tail")
@@ -169,14 +169,14 @@ def _section(dataset: str, frame: pd.DataFrame, measure: str, notes: list[str]) 
         row["n"] = int(by_subset["n"].max())
         for subset in SUBSETS:
             mean, width = by_subset.loc[subset, ["mean", "half_width"]]
-            row[subset] = cell_text(metric(measure), Cell(mean, width), None)
+            row[subset] = cell_text(metric(measure), Score(mean, width), None)
         rows.append(row)
-    columns: Columns = {"trained_on": ("trained on", str), "model": ("model", str)}
-    columns |= {"method": ("loss", str), "n": ("n", str)}
-    columns |= {subset: (subset, str) for subset in SUBSETS}
+    columns = {"trained_on": name_column("trained on"), "model": name_column("model")}
+    columns |= {"method": name_column("loss"), "n": Column("n", priority=3)}
+    columns |= {subset: Column(subset, priority=i) for i, subset in enumerate(SUBSETS)}
     shown = pd.DataFrame(rows).sort_values(["trained_on", "model"], kind="stable")
-    text = section(f"{MEASURES[measure]}: {dataset}", shown, columns, notes)
-    return Section(text.title, part.drop(columns="measure"), text.grid, text.notes)
+    title = f"{MEASURES[measure]}: {dataset}"
+    return section(title, part.drop(columns="measure"), columns, notes, shown)
 
 
 def _notes(runs: Runs, profile: Profile, frame: pd.DataFrame) -> list[str]:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ltbench.plugins.manager import get_plugins
+from ltbench.plugins.measure import find_base
 from ltbench.plugins.predictions import Predictions
 from ltbench.testing.point import Points, Subject
 
@@ -86,6 +87,17 @@ def check_own_names(subject: Subject) -> None:
             assert not twice, (
                 f"metric '{subject.entry.name}' gives '{min(twice)}', and so does '{entry.name}'"
             )
+
+
+@POINTS.add("declared", "It says which direction is better, for each of its names", KIND)
+def check_declared(subject: Subject) -> None:
+    """Check that what was declared at its registration covers every value."""
+    for key in subject.entry.load()(random_predictions()):
+        assert find_base(key, subject.entry.measures), (
+            f"metric '{subject.entry.name}' does not say what '{key}' means: register it with "
+            'better="higher" or better="lower" (and unit, head and words), or by bases={…} '
+            "where its names begin otherwise"
+        )
 
 
 _COLUMNS = ("y", "d", "prediction", "confidence", "nll")

@@ -41,6 +41,10 @@ def ltbench_metrics(register):
         "domain-gap",
         "ltbench_example.domain_gap:domain_gap",
         summary="Accuracy of the best domain less that of the worst",
+        better="lower",
+        unit="%",
+        head="gap",
+        words="gap between domains",
     )
 
 

@@ -39,9 +39,9 @@ def test_no_call_is_waited_for_however_much_is_said(apart):
     began = time.monotonic()
     for _ in range(200):
         apart.call("write", "x" * 20_000)  # far more than a pipe holds
-    assert time.monotonic() - began < 15
+    assert time.monotonic() - began < 100
     assert not apart.close(0.2)
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 120
 
 
 def test_a_failure_is_heard_of_and_the_other_calls_are_made(apart, path):
@@ -87,7 +87,7 @@ def test_ctrl_c_ends_the_waiting_only(apart):
     timer.start()
     began = time.monotonic()
     assert not apart.close(600)
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 120
 
 
 def test_a_parent_that_is_killed_leaves_nothing_behind(path):
@@ -116,5 +116,5 @@ def test_a_parent_that_is_killed_leaves_nothing_behind(path):
         time.sleep(0.05)
     parent.kill()
     parent.communicate()
-    child.wait(timeout=30)
+    child.wait(timeout=120)
     assert path.read_text().split() == ["one", "closed"]

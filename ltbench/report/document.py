@@ -1,0 +1,119 @@
+"""Leaderboards for programs. Shares are fractions here, not percent."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import pandas as pd
+
+from ltbench.report.content import Content, Leaderboard, Row, long_scores
+from ltbench.report.wording import (
+    content_notes,
+    footnotes,
+    omnibus_sentence,
+    subtitle,
+    summary_notes,
+)
+
+
+def rows_frame(content: Content) -> pd.DataFrame:
+    """Return one row for each table and method."""
+    return pd.DataFrame([_flat(board, row) for board in content.boards for row in board.rows])
+
+
+def runs_csv(content: Content) -> str:
+    """Return the rows behind the tables: every run's score on every metric of the table."""
+    frames = []
+    for board in content.boards:
+        scores = long_scores(board.table.runs, [m.name for m in board.metrics])
+        scores.insert(0, "protocol_hash", board.table.protocol_hash)
+        scores.insert(0, "dataset", board.table.dataset)
+        frames.append(scores.dropna(subset=["value"]))
+    return pd.concat(frames).to_csv(index=False, lineterminator="\n")
+
+
+def document(content: Content) -> dict[str, Any]:
+    """Return everything leaderboards say, as one object of JSON."""
+    found: dict[str, Any] = {
+        "format": 1,
+        "tables": [_table(board) for board in content.boards],
+        "across_datasets": None,
+        "notes": content_notes(content),
+    }
+    if content.summary:
+        result = content.summary.result
+        found["across_datasets"] = {
+            "metric": content.summary.metric.name,
+            "datasets": list(content.summary.datasets),
+            "ranks": result.ranks.to_dict(orient="index"),
+            "mean_ranks": result.mean_ranks.to_dict(),
+            "friedman": {
+                "statistic": result.statistic,
+                "df": result.df,
+                "p": result.p,
+                "p_permutation": result.p_permutation,
+            },
+            "nemenyi_critical_difference": result.critical_difference,
+            "incomplete": list(result.incomplete),
+            "notes": summary_notes(content.summary),
+        }
+    return found
+
+
+def _table(board: Leaderboard) -> dict[str, Any]:
+    return {
+        "dataset": board.table.dataset,
+        "title": board.table.title,
+        "protocol": board.table.protocol,
+        "protocol_hash": board.table.protocol_hash,
+        "setting": board.table.setting,
+        "cells": subtitle(board),
+        "primary": board.primary.name,
+        "reference": board.reference,
+        "metrics": [metric.name for metric in board.metrics],
+        "declared": [metric.name for metric in board.declared],
+        "measures": {m.name: asdict(m.declared) for m in board.metrics if m.declared},
+        "rows": [
+            {"label": row.label, **asdict(row), "settings": row.settings} for row in board.rows
+        ],
+        "omnibus": {
+            metric.name: {
+                **asdict(board.analysis.omnibus[metric.name]),
+                "p_holm": board.analysis.omnibus_holm[metric.name],
+                "sentence": omnibus_sentence(board, metric),
+            }
+            for metric in board.declared
+        },
+        "over_images": board.images.frame.to_dict("records") if board.images else None,
+        "notes": footnotes(board),
+    }
+
+
+def _flat(board: Leaderboard, row: Row) -> dict[str, object]:
+    low, high = row.ranks or (None, None)
+    flat: dict[str, object] = {
+        "dataset": board.table.dataset,
+        "protocol": board.table.protocol,
+        "protocol_hash": board.table.protocol_hash,
+        "method": row.label,
+        "settings": "tuned" if row.tuned else row.settings,
+        **{f"tuned_{name}": row.tuned.get(name, "") for name in ("search", "trials", "seed")},
+        "seeds_done": row.done,
+        "seeds_run": row.started,
+        "rank_low": low,
+        "rank_high": high,
+        "letters": row.letters,
+        "reference": board.reference,
+    }
+    for metric in board.metrics:
+        cell = row.cells[metric.name]
+        flat[f"{metric.name}_n"] = len(cell.values)
+        flat[f"{metric.name}_mean"] = cell.mean
+        flat[f"{metric.name}_half_width"] = cell.half_width
+    for metric in board.declared:
+        comparison = row.comparisons.get(metric.name)
+        for name in ("difference", "low", "high", "g", "p", "p_holm", "claimed"):
+            value = getattr(comparison, name) if comparison else None
+            flat[f"{metric.name}_vs_reference_{name}"] = value
+    return flat
