@@ -151,7 +151,8 @@ def test_a_command_killed_just_after_it_submitted_leaves_no_job_unknown(slurm, t
     deadly = {**slurm, "PATH": f"{wrapped.parent}:{slurm['PATH']}"}
     code, text = finish(on(deadly, out, *args))
     assert code == -signal.SIGKILL, text
-    torn = {number for number, *_ in queue(slurm, "%i")}
+    (name,) = json.loads((out / ".slurm" / "submitted.json").read_text())
+    torn = {number for number, of in queue(slurm, "%i", "%j") if of == name}
     assert len(torn) == seeds, "they wait for a file that nobody will write"
     code, text = finish(on(slurm, out, *args))
     assert code == 0, text
