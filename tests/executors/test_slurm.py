@@ -135,8 +135,9 @@ def test_a_later_command_finds_the_jobs_of_one_that_was_killed(slurm, tmp_path):
     assert len({path.name for path in (tmp_path / ".slurm").iterdir() if path.is_dir()}) == 1
 
 
+# Its jobs would begin in an hour, so that they do not end by themselves before the next command.
 KILLS_ITS_COMMAND = """#!/bin/sh
-{sbatch} "$@"
+{sbatch} --begin=now+1hour "$@"
 kill -9 $PPID
 """
 
