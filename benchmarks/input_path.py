@@ -30,7 +30,8 @@ from torchvision.datasets import ImageFolder
 
 from ltbench.data.augmentation import augmentation
 from ltbench.data.catalogue import create_dataset
-from ltbench.data.images import DeviceImages, Normalisation
+from ltbench.data.device_images import DeviceImages
+from ltbench.data.normalisation import Normalisation
 from ltbench.data.store import open_store
 from ltbench.plugins.dataset import Dataset
 from ltbench.plugins.names import Name

@@ -90,8 +90,8 @@ def measure(out: Path, runs: int, jobs: int, scratch: Path) -> None:
     from ltbench.executors.local import LocalExecutor
     from ltbench.executors.slots import Slots
     from ltbench.plugins.hparams import HParams
+    from ltbench.session.plan import Request, plan_runs
     from ltbench.training.job import Job
-    from ltbench.training.plan import Request, plan_runs
 
     before = time.perf_counter()
     plan = plan_runs(Request(["nothing"], ["pixels"], range(runs), "fp32", scratch, {}))

@@ -8,19 +8,23 @@ the runs have no folder yet, some failed and some are held by a live process.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import resource
 import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 
 from synthetic_runs import write_run
 
 from ltbench.results.claim import acquire
 from ltbench.results.index import INDEX_NAME
-from ltbench.sweeps.record import PlannedRun, write_record
+from ltbench.results.process import Process
+from ltbench.results.sweeps import SWEEPS
 
 REPEATS = 5
 SEEDS = 25
@@ -49,9 +53,17 @@ def begin_sweep(root: Path, folders: list[Path]) -> None:
     """Record a sweep by this process that has as many runs to go; some failed, some are held."""
     there = [str(folder.relative_to(root)) for folder in folders]
     ahead = [f"{path.rpartition('-')[0]}-{1000 + number}" for number, path in enumerate(there)]
-    runs = [PlannedRun(p, "erm", "data", "erm", int(p.rpartition("-")[2]), 300, 40.0)
-            for p in there + ahead]  # fmt: skip
-    write_record(root, ["ltbench", "run", "sweep.toml"], runs, slots=8)
+    record = {
+        "format": 1, "command": ["ltbench", "run", "sweep.toml"], "slots": 8,
+        **asdict(Process.current()), "started": datetime.now(UTC).isoformat(),
+        "runs": [
+            {"folder": path, "label": "erm", "method": "erm", "dataset": "data", "algo": "erm",
+             "seed": int(path.rpartition("-")[2]), "steps": 300, "estimate_s": 40.0}
+            for path in there + ahead
+        ],
+    }  # fmt: skip
+    (root / SWEEPS).mkdir(exist_ok=True)
+    (root / SWEEPS / "benchmark.json").write_text(json.dumps(record))
     for folder in folders[:500]:
         (folder / "result.json").unlink()
     for folder in folders[:492]:

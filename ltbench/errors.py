@@ -34,6 +34,12 @@ class DivergedError(LtbenchError):
     """Training left the finite numbers, or its loss passed the protocol's bound."""
 
 
+class Stopped(LtbenchError):
+    """The user stopped the sweep, by Ctrl-C or a signal; what was begun can be resumed."""
+
+    exit_code = 130  # the shell's own code for a program that Ctrl-C ended
+
+
 def suggestion(name: str, known: Iterable[str]) -> str:
     """Return ``"; did you mean 'boda'?"``, or a list of what there is when nothing is near.
 

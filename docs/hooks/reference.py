@@ -8,20 +8,23 @@ import inspect
 import json
 import re
 from collections.abc import Callable, Iterator
+from types import ModuleType
 from typing import Any
 
 import click
 import numpy as np
 from docstrings import as_markdown, constants, first_line, inline, source_of
 
-from ltbench import api
+from ltbench import api, testing
 from ltbench.cli import main as program
+from ltbench.lazy import homes_of
 from ltbench.plugins import hookspecs
-from ltbench.plugins.description import Description, describe_entry
+from ltbench.plugins.description import Description, describe_entry, describe_parameters
 from ltbench.plugins.facts import Facts
 from ltbench.plugins.manager import KINDS, get_plugins
 from ltbench.plugins.predictions import Predictions
 from ltbench.plugins.registry import Entry
+from ltbench.results.protocol import Protocol, protocol_settings
 
 OWN = "ltbench"  # what other distributions register stays out, wherever the pages are built
 TITLES = {
@@ -56,9 +59,11 @@ def pages() -> dict[str, str]:
     return {
         **kinds,
         "metrics.md": _metrics_page(),
+        "protocol.md": _protocol_page(),
         "commands.md": _commands_page(),
         "hooks.md": _hooks_page(),
-        "api.md": _api_page(),
+        "api.md": _module_page(api),
+        "testing.md": _module_page(testing),
     }
 
 
@@ -160,6 +165,25 @@ def _metrics_page() -> str:
         _table(["name", "what", "gives"], rows),
     ]
     return "\n\n".join(opening + parts) + "\n"
+
+
+def _protocol_page() -> str:
+    rows = []
+    for p in describe_parameters(Protocol):
+        if setting := protocol_settings().get(p.name):
+            option = f"{setting.option}` / `{setting.off}" if p.type == "bool" else setting.option
+            rows.append([f"`{p.name}`", f"`{option}`", f"`{p.default}`", p.allowed, inline(p.help)])
+    opening = [
+        "# Protocol settings",
+        "A protocol is everything of training that is not the algorithm's. Each setting is an "
+        "option of `ltbench run` and `ltbench tune`, a key of a [sweep file](../sweeps.md) (the "
+        "option without its dashes), a key of a data set's [protocols](../data.md#protocols), "
+        "and part of a run's identity. What is not typed is the data set's protocol's; what "
+        "that leaves open has the default below. `ltbench data info` prints both.",
+        as_markdown(_after_first(Protocol.__doc__)),
+        _table(["setting", "option", "default", "allowed", "what"], rows),
+    ]
+    return "\n\n".join(opening) + "\n"
 
 
 def _some_predictions() -> Predictions:
@@ -264,32 +288,26 @@ def _hook(name: str) -> str:
     return "\n\n".join(filter(None, [f"### {name}", code, as_markdown(hook.__doc__), link]))
 
 
-def _api_page() -> str:
-    parts = [
-        "# ltbench.api",
-        as_markdown(api.__doc__),
-        _table(
-            ["name", "what"],
-            [[f"[`{n}`](#{_anchor(n)})", _api_line(n)] for n in sorted(api.__all__)],
-        ),
-    ]
-    parts += [_api_entry(name) for name in sorted(api.__all__)]
+def _module_page(module: ModuleType) -> str:
+    rows = [[f"[`{n}`](#{_anchor(n)})", _line(module, n)] for n in sorted(module.__all__)]
+    parts = [f"# {module.__name__}", as_markdown(module.__doc__), _table(["name", "what"], rows)]
+    parts += [_entry(module, name) for name in sorted(module.__all__)]
     return "\n\n".join(parts) + "\n"
 
 
-def _api_line(name: str) -> str:
-    home, value = _api_home(name), getattr(api, name)
+def _line(module: ModuleType, name: str) -> str:
+    home, value = _home(module, name), getattr(module, name)
     if inspect.isclass(value) or inspect.isfunction(value):
         return first_line(value.__doc__)
     return first_line(constants(home).get(name)) or f"`{source_of(home, name)}`".replace("|", "\\|")
 
 
-def _api_home(name: str) -> Any:
-    return importlib.import_module(api._HOME_OF[name])
+def _home(module: ModuleType, name: str) -> ModuleType:
+    return importlib.import_module(homes_of(module.__name__)[name])
 
 
-def _api_entry(name: str) -> str:
-    value, home = getattr(api, name), _api_home(name)
+def _entry(module: ModuleType, name: str) -> str:
+    value, home = getattr(module, name), _home(module, name)
     if inspect.isclass(value):
         parts = [_heading(name), f"```python\nclass {name}{_signature(value)}\n```"]
         parts.append(as_markdown(value.__doc__))

@@ -12,8 +12,8 @@ import click
 
 from ltbench import hookimpl
 from ltbench.cli.output import runs_argument
-from ltbench.cli.short_path import shown_path
 from ltbench.errors import LtbenchError, UsageError
+from ltbench.report.plain import shown_path
 
 if TYPE_CHECKING:
     from ltbench.results.cleaning import Litter
@@ -80,8 +80,8 @@ def _folders(runs: tuple[Path, ...]) -> list[Path]:
 
 def _find(root: Path, options: dict[str, Any]) -> list[Litter]:
     from ltbench.results import cleaning
-    from ltbench.results.pick import parse_states, pick
-    from ltbench.results.states import STATES, read_states
+    from ltbench.results.choose import filter_runs, parse_statuses
+    from ltbench.results.states import STATUSES, read_states
     from ltbench.results.sweeps import TUNING
 
     overview = read_states(root)
@@ -89,11 +89,11 @@ def _find(root: Path, options: dict[str, Any]) -> list[Litter]:
     has_tuning = options["tuning"] and tuning.is_dir()
     if not (overview.runs or overview.sweeps or has_tuning):
         raise UsageError(f"'{root}' holds no runs, so nothing in it is touched")
-    states = [*parse_states(options["status"], UNDONE), *(["done"] if options["done"] else [])]
+    states = [*parse_statuses(options["status"], UNDONE), *(["done"] if options["done"] else [])]
     which = options["algo"], options["dataset"]
-    chosen = list(cleaning.find_runs(pick(overview.runs, states, *which)))
+    chosen = list(cleaning.find_runs(filter_runs(overview.runs, states, *which)))
     removed = {str(litter.path) for litter in chosen}
-    stay = [run for run in pick(overview.runs, STATES, *which) if run.path not in removed]
+    stay = [run for run in filter_runs(overview.runs, STATUSES, *which) if run.path not in removed]
     found = [
         *chosen,
         *cleaning.find_leftovers(stay, checkpoints=options["checkpoints"]),

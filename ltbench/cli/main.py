@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import signal
 import sys
 import traceback
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import click
 
 from ltbench import __version__
-from ltbench.errors import LtbenchError, suggestion
+from ltbench.errors import LtbenchError, Stopped, suggestion
 
 COMMANDS = (
     "run",
@@ -28,7 +29,6 @@ COMMANDS = (
     "show",
     "clean",
 )
-INTERRUPTED = 130  # the shell's own code for a program that Ctrl-C ended
 
 
 class _Group(click.Group):
@@ -46,13 +46,15 @@ class _Group(click.Group):
         try:
             return super().invoke(ctx)
         except LtbenchError as error:
+            if isinstance(error, Stopped):  # one Ctrl-C more shall not cost the sentence
+                signal.signal(signal.SIGINT, signal.SIG_IGN)
             if ctx.params.get("debug"):
                 traceback.print_exc()
             click.echo(f"Error: {error}", err=True)
             sys.exit(error.exit_code)
         except KeyboardInterrupt:
             click.echo("Stopped.", err=True)
-            sys.exit(INTERRUPTED)
+            sys.exit(Stopped.exit_code)
         except Exception as error:
             if isinstance(error, click.ClickException | click.exceptions.Exit | click.Abort):
                 raise
@@ -69,6 +71,13 @@ class _Group(click.Group):
 @click.version_option(__version__, prog_name="ltbench")
 @click.option("--debug", is_flag=True, envvar="LTBENCH_DEBUG", help="Show tracebacks of errors.")
 @click.option(
+    "-v",
+    "--verbose",
+    count=True,
+    envvar="LTBENCH_VERBOSE",
+    help="Say on stderr what is done (plugins, caches, downloads, claims); -vv says more.",
+)
+@click.option(
     "--plugin",
     "plugins",
     multiple=True,
@@ -76,7 +85,7 @@ class _Group(click.Group):
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Load a Python file as a plugin; repeatable. LTBENCH_PLUGIN_PATH does the same.",
 )
-def cli(debug: bool, plugins: tuple[Path, ...]) -> None:
+def cli(debug: bool, verbose: int, plugins: tuple[Path, ...]) -> None:
     """Compare training methods for long-tailed and multi-domain image classification.
 
     \b
@@ -98,6 +107,10 @@ def main() -> None:
     # Plugins bring commands, so that --plugin must be read before the command line as a whole is;
     # what is wrong with it is said then.
     early = cli.make_context("ltbench", sys.argv[1:], resilient_parsing=True)
+    if verbosity := early.params.get("verbose"):
+        from ltbench.verbose import show_logs
+
+        show_logs(verbosity)
     add_plugin_files(early.params.get("plugins") or ())
     try:
         plugins = get_plugins()

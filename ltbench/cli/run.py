@@ -8,12 +8,20 @@ from typing import Any
 import click
 
 from ltbench import hookimpl
-from ltbench.cli.observers import observer_option
-from ltbench.cli.run_options import PROTOCOL, WHAT, WHERE, parse_seeds, setting_words, with_options
+from ltbench.cli.options import (
+    PROTOCOL,
+    GroupedCommand,
+    open_session,
+    output_options,
+    parse_seeds,
+    setting_words,
+    sweep_options,
+    values,
+)
 from ltbench.cli.sweep_argument import has_own, load_file
 
 
-@click.command()
+@click.command(cls=GroupedCommand)
 @click.argument(
     "file",
     required=False,
@@ -22,28 +30,27 @@ from ltbench.cli.sweep_argument import has_own, load_file
     type=click.Path(path_type=Path),
     metavar="[FILE]",
 )
-@with_options(WHAT)
-@click.option(
-    "--seeds",
-    default="5",
-    show_default=True,
-    metavar="N|LIST",
-    help="How many seeds (5 is 0…4), or which (0,3,7).",
+@sweep_options(
+    click.option(
+        "--seeds",
+        default="5",
+        show_default=True,
+        metavar="N|LIST",
+        help="How many seeds (5 is 0…4), or which (0,3,7).",
+    ),
+    click.option(
+        "--hparams",
+        type=click.Choice(["default", "best"]),
+        default="default",
+        show_default=True,
+        help="Hyper-parameters that are not typed: the defaults, or the best that tuning found.",
+    ),
 )
-@click.option(
-    "--hparams",
-    type=click.Choice(["default", "best"]),
-    default="default",
-    show_default=True,
-    help="Hyper-parameters that are not typed: the defaults, or the best that tuning found.",
+@output_options(
+    "the runs",
+    "one JSON object about the runs",
+    click.option("--no-leaderboard", is_flag=True, help="Do not print the table at the end."),
 )
-@with_options(PROTOCOL)
-@with_options(WHERE)
-@observer_option
-@click.option("--dry-run", is_flag=True, help="Print the runs and stop.")
-@click.option("--no-leaderboard", is_flag=True, help="Do not print the table at the end.")
-@click.option("--quiet", "-q", is_flag=True, help="No progress.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object about the runs.")
 @click.pass_context
 def run(ctx: click.Context, /, **options: Any) -> None:
     """Train algorithms on data sets with several seeds, then print the leaderboard.
@@ -65,41 +72,29 @@ def run(ctx: click.Context, /, **options: Any) -> None:
       ltbench run --algo boda --dataset digits-mini-mlt --hparams best --seeds 5
       ltbench run sweep.toml --seeds 1 --dry-run
     """
-    from ltbench.cli.launch import Launch
-    from ltbench.cli.observers import choose_watchers
-    from ltbench.cli.sweep import Sweep
-    from ltbench.plugins.manager import get_plugins
-    from ltbench.sweeps.estimate import read_estimator
-    from ltbench.training.plan import plan_runs
+    from ltbench.cli.printing import print_outcome, print_plan
+    from ltbench.session.expand import expand_algos
+    from ltbench.session.tuning import method_words, with_best
 
-    quiet = options["quiet"] or options["as_json"]
-    watchers = choose_watchers(get_plugins(), options["observers"], quiet=quiet)
-    launch = Launch(options)
-    algos = options["algos"]
-    if options["file"]:
-        from ltbench.sweeps.expand import expand_algos
-
-        algos = expand_algos(algos, options["file"], own=has_own(ctx, "algos"))
-    settle = {}
+    session = open_session(ctx)
+    algos, file, as_json = options["algos"], options["file"], options["as_json"]
+    if file:
+        algos = expand_algos(algos, file, own=has_own(ctx, "algos"))
+    seeds = parse_seeds(options["seeds"])
+    plan = session.plan(algos, options["datasets"], seeds, **values(ctx, PROTOCOL))
     if options["hparams"] == "best":
-        from ltbench.cli.tuning import best_settings
-
-        settle["settle"] = best_settings(options["out"], setting_words(ctx), quiet=quiet)
-    request = launch.request(algos, options["datasets"], parse_seeds(options["seeds"]))
-    plan = plan_runs(request, **settle)
+        words = setting_words(ctx)
+        say = (lambda _: None) if session.quiet else session.say
+        plan = with_best(plan, lambda m: f"ltbench tune {method_words(m)}{words}", say)
     for sentence in plan.left_out:
-        click.echo(f"left out: {sentence}", err=True)
-    out, slots = options["out"], launch.slots(len(plan.specs))
-    estimator = read_estimator(out, launch.device)
-    sweep = Sweep(plan, out, quiet=quiet, watchers=watchers, estimator=estimator)
+        session.say(f"left out: {sentence}")
     if options["dry_run"]:
-        sweep.describe(slots=len(slots.devices), as_json=options["as_json"])
+        print_plan(session, plan, as_json=as_json)
         return
-    sweep.prepare(request)
-    jobs = launch.jobs(request, plan, slots, out, estimator.costs(plan.specs))
-    failed = sweep.run(launch.executor(slots), jobs)
-    sweep.conclude(as_json=options["as_json"], leaderboard=not options["no_leaderboard"])
-    if failed or plan.left_out:
+    session.prepare(plan)
+    runs = session.run(plan)
+    leaderboard = not options["no_leaderboard"]
+    if print_outcome(plan, runs, as_json=as_json, leaderboard=leaderboard) or plan.left_out:
         raise SystemExit(1)
 
 

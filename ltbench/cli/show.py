@@ -12,8 +12,8 @@ import click
 from ltbench import hookimpl
 
 if TYPE_CHECKING:
-    from ltbench.cli.run_page import Documents
-    from ltbench.results.states import RunState
+    from ltbench.report.run_page import Documents
+    from ltbench.results.run import RunRecord
 
 
 @click.command()
@@ -41,9 +41,9 @@ def show(run: str, traceback: bool, as_json: bool, **which: Any) -> None:
       ltbench show 'boda[weight=0.5]+crt' --seed 2 --dataset pacs-mlt
       ltbench show erm --seed 0 --json | jq .result.test
     """
-    from ltbench.cli.run_page import as_text
-    from ltbench.cli.short_path import shown_path
-    from ltbench.results.find import find_run
+    from ltbench.report.plain import shown_path
+    from ltbench.report.run_page import as_text
+    from ltbench.results.choose import find_run
     from ltbench.results.states import read_states
 
     folder = find_run(run, which["out"], seed=which["seed"], dataset=which["dataset"])
@@ -60,9 +60,8 @@ def show(run: str, traceback: bool, as_json: bool, **which: Any) -> None:
 
 def _read(folder: Path) -> Documents:
     """Read a run's files; one that cannot be read costs its own part of the page."""
-    from ltbench.cli.run_page import Documents
-    from ltbench.results.json_files import read_json, read_log
-    from ltbench.results.record import UnreadableRun
+    from ltbench.report.run_page import Documents
+    from ltbench.results.untrusted import UnreadableRun, read_json, read_log
 
     found: dict[str, dict[str, Any]] = {}
     broken = []
@@ -75,10 +74,10 @@ def _read(folder: Path) -> Documents:
     return Documents(**found, log=list(read_log(folder)), broken=broken)
 
 
-def _document(state: RunState, documents: Documents) -> dict[str, Any]:
+def _document(state: RunRecord, documents: Documents) -> dict[str, Any]:
     return {
         "folder": state.path,
-        "state": state.state,
+        "state": state.status,
         "holder": str(state.holder) if state.holder else None,
         "spec": documents.spec,
         "result": documents.result or None,

@@ -64,7 +64,7 @@ def status(runs: tuple[Path, ...], watch: float | None, everything: bool, as_jso
 
 def _look(folders: tuple[Path, ...], *, everything: bool, as_json: bool) -> str:
     """Return what there is to say at this moment."""
-    from ltbench.cli.status_page import as_document, as_text
+    from ltbench.report.status_page import as_document, as_text
 
     overview = _overview(folders)
     now = time.time()

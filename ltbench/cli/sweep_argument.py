@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ltbench.cli.run_options import parse_seeds
+from ltbench.cli.options import SettingValue, parse_seeds
 from ltbench.errors import UsageError
 
 if TYPE_CHECKING:
-    from ltbench.sweeps.sweep_file import SweepFile
+    from ltbench.session.sweep_file import SweepFile
 
 _NOT_IN_FILES = ("dry_run", "as_json")
 
@@ -24,7 +24,7 @@ def load_file(ctx: click.Context, parameter: click.Parameter, path: Path | None)
     """
     if path is None:
         return None
-    from ltbench.sweeps.sweep_file import read_sweep_file
+    from ltbench.session.sweep_file import read_sweep_file
 
     options = {
         _long(option): option
@@ -64,6 +64,8 @@ def _converted(
         if not values or not all(isinstance(one, str) for one in values):
             raise UsageError(f"{where} is not a list of names")
         return values
+    if isinstance(value, list) and isinstance(option.type, SettingValue) and option.type.listed:
+        value = ",".join(map(str, value))
     if not isinstance(value, int | float | str) or isinstance(value, bool):
         raise UsageError(f"{where} is not a single value")
     try:

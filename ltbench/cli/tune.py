@@ -8,39 +8,42 @@ from typing import Any
 import click
 
 from ltbench import hookimpl
-from ltbench.cli.observers import observer_option
-from ltbench.cli.run_options import PROTOCOL, WHAT, WHERE, setting_words, with_options
+from ltbench.cli.options import (
+    PROTOCOL,
+    GroupedCommand,
+    open_session,
+    output_options,
+    setting_words,
+    sweep_options,
+    values,
+)
 
 
-@click.command()
-@with_options(WHAT)
-@click.option(
-    "--trials",
-    type=click.IntRange(min=1),
-    default=16,
-    show_default=True,
-    help="Settings to try for each algorithm and data set, the defaults among them.",
+@click.command(cls=GroupedCommand)
+@sweep_options(
+    click.option(
+        "--trials",
+        type=click.IntRange(min=1),
+        default=16,
+        show_default=True,
+        help="Settings to try for each algorithm and data set, the defaults among them.",
+    ),
+    click.option(
+        "--search",
+        type=click.Choice(["random", "bayes"]),
+        default="random",
+        show_default=True,
+        help="Draw them at random, or by what scored well so far (Optuna).",
+    ),
+    click.option(
+        "--seed",
+        type=click.IntRange(min=0),
+        default=0,
+        show_default=True,
+        help="Seed of the search and of its runs.",
+    ),
 )
-@click.option(
-    "--search",
-    type=click.Choice(["random", "bayes"]),
-    default="random",
-    show_default=True,
-    help="Draw them at random, or by what scored well so far (Optuna).",
-)
-@click.option(
-    "--seed",
-    type=click.IntRange(min=0),
-    default=0,
-    show_default=True,
-    help="Seed of the search and of its runs.",
-)
-@with_options(PROTOCOL)
-@with_options(WHERE)
-@observer_option
-@click.option("--dry-run", is_flag=True, help="Print the runs that come next and stop.")
-@click.option("--quiet", "-q", is_flag=True, help="No progress.")
-@click.option("--json", "as_json", is_flag=True, help="Print the studies as one JSON array.")
+@output_options("the runs that come next", "the studies as one JSON array")
 @click.pass_context
 def tune(ctx: click.Context, /, **options: Any) -> None:
     """Search an algorithm's hyper-parameters, judged by validation images at one seed.
@@ -57,30 +60,35 @@ def tune(ctx: click.Context, /, **options: Any) -> None:
           --dataset digits-mini-mlt --search bayes
       ltbench run --algo boda --dataset digits-mini-mlt --hparams best --seeds 5
     """
-    from ltbench.cli.launch import Launch
-    from ltbench.cli.observers import choose_watchers
-    from ltbench.cli.tuning import Tuning, show, what_words
-    from ltbench.plugins.manager import get_plugins
+    from ltbench.cli.printing import print_plan, print_study
+    from ltbench.session.studies import Budget
+    from ltbench.session.tuning import Tuning, method_words
 
     as_json = options["as_json"]
-    quiet = options["quiet"] or as_json
-    watchers = choose_watchers(get_plugins(), options["observers"], quiet=quiet)
-    tuning = Tuning(Launch(options), options, watchers, quiet=quiet)
+    session = open_session(ctx)
+    budget = Budget(options["search"], options["trials"], options["seed"])
+    plan = session.plan(
+        options["algos"], options["datasets"], [budget.seed], **values(ctx, PROTOCOL)
+    )
+    tuning = Tuning(session, plan, budget)
     if options["dry_run"]:
         for study in tuning.studies:
-            tuning.describe(study, as_json=as_json)
+            print_plan(session, tuning.next_trials(study), as_json=as_json)
+            later = budget.trials - len(study.trials)
+            if later and not as_json:
+                click.echo(f"{later} more trials depend on what these score")
         return
     for study in tuning.studies:
         tuning.carry_out(study)
         if not as_json:
-            click.echo(show(study))
+            print_study(study)
     if as_json:
         click.echo(json.dumps([study.as_dict() for study in tuning.studies], indent=1))
     else:
         click.echo("Next, the best settings with more seeds:")
         for study in tuning.studies:
             if study.best:
-                words = f"{what_words(study.question)}{setting_words(ctx)}"
+                words = f"{method_words(study.method)}{setting_words(ctx)}"
                 click.echo(f"  ltbench run --hparams best {words} --seeds 5")
     if not all(study.best for study in tuning.studies):
         raise SystemExit(1)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from ltbench.errors import DataError
 from ltbench.plugins.dataset import Dataset
-from ltbench.plugins.manager import get_plugins
 from ltbench.plugins.names import Name
+from ltbench.plugins.resolve import resolve
 from ltbench.plugins.split import Split
 
 
@@ -17,8 +17,9 @@ def create_dataset(name: Name, data_dir: Path) -> Dataset:
     Raises:
         UsageError: it does not exist, or its parameters are not possible.
     """
-    cls: type[Dataset] = get_plugins()["datasets"].get(name.name).load()
-    return cls(name.name, cls.HParams.from_options(name.options, name.name), data_dir)
+    cls, hparams = resolve("datasets", name.name, name.options)
+    dataset: Dataset = cls(name.name, hparams, data_dir)
+    return dataset
 
 
 def open_dataset(name: Name, data_dir: Path) -> tuple[Dataset, Split]:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
 
+Factors = Sequence[Tensor | float] | Mapping[int, Tensor | float]
+
 LUMA = (0.2989, 0.587, 0.114)
 
 BRIGHTNESS, CONTRAST, SATURATION, HUE = range(4)
+UNCHANGED = (1.0, 1.0, 1.0, 0.0)
+"""The factor of each kind of jitter that leaves an image as it is."""
 
 
-def jitter(x: Tensor, factors: Sequence[Tensor | float], order: Sequence[int]) -> Tensor:
+def jitter(x: Tensor, factors: Factors, order: Sequence[int]) -> Tensor:
     """Change brightness, contrast, saturation and hue of RGB images in place.
 
     As torchvision's ``ColorJitter`` on floats in 0…1. One-channel images have no saturation and
@@ -38,6 +42,25 @@ def jitter(x: Tensor, factors: Sequence[Tensor | float], order: Sequence[int]) -
         else:
             grey = luma(x)
             x.mul_(factor).add_(grey.mul_(1 - factor)).clamp_(0, 1)
+    return x
+
+
+def jitter_each(x: Tensor, factors: Tensor, orders: Tensor, kinds: Sequence[int]) -> Tensor:
+    """Do the same to a batch in which every image has an order of its own.
+
+    At each place of the order every kind passes over all images, and changes those whose turn it
+    is: which ones these are is known on the device alone.
+
+    Args:
+        x: images (N, channels, H, W) in 0…1, changed in place.
+        factors: of each kind, (N, 4).
+        orders: permutations of the places in ``kinds``, (N, len(kinds)).
+        kinds: the jitters to apply.
+    """
+    for now in orders.unbind(1):
+        for place, kind in enumerate(kinds):
+            factor = torch.where(now == place, factors[:, kind], UNCHANGED[kind])
+            jitter(x, {kind: factor.view(-1, 1, 1, 1)}, [kind])
     return x
 
 

@@ -12,7 +12,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ltbench.data.augmentation import plain
-from ltbench.data.images import DeviceImages, Normalisation
+from ltbench.data.device_images import DeviceImages
+from ltbench.data.normalisation import Normalisation
 from ltbench.data.sampling import Rows
 from ltbench.errors import DataError, PluginError
 from ltbench.evaluation.metrics import Metrics
@@ -36,30 +37,36 @@ class Evaluator:
 
     Args:
         images: the images of the data set.
-        facts: its facts.
+        normalise: of the run, the one that its training batches pass through.
+        facts: of the data set.
         counts: training images per domain and class, (D, C).
         batch: images per forward pass.
     """
 
     def __init__(
-        self, images: DeviceImages, facts: Facts, counts: NDArray[np.int64], batch: int
+        self,
+        images: DeviceImages,
+        normalise: Normalisation,
+        facts: Facts,
+        counts: NDArray[np.int64],
+        batch: int,
     ) -> None:
         self.images = images
+        self.normalise = normalise
         self.facts = facts
         self.counts = counts
         self.batch = batch
-        self.normalise = Normalisation(facts, images.device)
 
     @torch.no_grad()
     def features(self, model: Algorithm, rows: Rows) -> Features:
         """Return the features of the images at ``rows``."""
-        parts, index = self._forward(model, rows, model.features)
+        parts, index = self._apply(model, rows, model.features)
         return Features(parts, self.images.y[index], self.images.d[index])
 
     @torch.no_grad()
     def predictions(self, model: Algorithm, rows: Rows) -> Predictions:
         """Return the model's answers on the images at ``rows``."""
-        logits, index = self._forward(model, rows, model.predict)
+        logits, index = self._apply(model, rows, model.predict)
         y, d = self.images.y[index], self.images.d[index]
         confidence, prediction = logits.softmax(1).max(1)
         return Predictions(
@@ -73,9 +80,10 @@ class Evaluator:
             few=self.facts.few,
         )
 
-    def _forward(
-        self, model: Algorithm, rows: Rows, apply: Callable[[Tensor], Tensor]
+    def _apply(
+        self, model: Algorithm, rows: Rows, compute: Callable[[Tensor], Tensor]
     ) -> tuple[Tensor, Tensor]:
+        """Return what ``compute`` makes of the images at ``rows``, and the rows on the device."""
         if not len(rows):
             raise DataError(
                 f"'{self.facts.name}' has no such images to look at: give it validation images by "
@@ -83,13 +91,13 @@ class Evaluator:
             )
         was_training = model.training
         model.eval()
-        outputs, places = [], []
+        outputs, indices = [], []
         parts = (rows[start : start + self.batch] for start in range(0, len(rows), self.batch))
         for images, index in self.images.batches(parts):
-            outputs.append(apply(self.normalise(plain(images, self.facts.size))))
-            places.append(index)
+            outputs.append(compute(self.normalise(plain(images, self.facts.size))))
+            indices.append(index)
         model.train(was_training)
-        return torch.cat(outputs), torch.cat(places)
+        return torch.cat(outputs), torch.cat(indices)
 
 
 def compute_metrics(predictions: Predictions) -> Metrics:

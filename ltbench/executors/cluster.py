@@ -2,21 +2,48 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+from typing import ClassVar
+
 from ltbench.errors import UsageError
+from ltbench.executors.base import Executor
+from ltbench.executors.slots import Slots
+from ltbench.plugins import hparams as parameters
 
 
-def choose_cluster_device(asked: str, executor: str, gpus: float) -> str:
-    """Return the device of runs elsewhere: a GPU if the executor asks for one, else the CPU.
+class ClusterExecutor(Executor):
+    """Carries runs out on other machines; its setting ``gpus`` says how many GPUs a run gets.
 
-    Args:
-        asked: what was typed after ``--device``; ``auto`` where nothing.
-        executor: the executor's name.
-        gpus: how many GPUs, or what share of one, it asks for.
+    Attributes:
+        name: under which it is registered, which is also the extra to install.
+        package: what the extra brings.
 
     Raises:
-        UsageError: a GPU is wanted that the executor does not ask for.
+        UsageError: (from the constructor) the package is not installed.
     """
-    device = ("cuda" if gpus else "cpu") if asked == "auto" else asked
-    if device.startswith("cuda") and not gpus:
-        raise UsageError(f"--device {asked}: write --executor '{executor}[gpus=1]' to get a GPU")
-    return device
+
+    name: ClassVar[str]
+    package: ClassVar[str]
+
+    def __init__(self, slots: Slots, hparams: parameters.HParams) -> None:
+        super().__init__(slots, hparams)
+        if find_spec(self.package) is None:
+            raise UsageError(
+                f"--executor {self.name} needs the package {self.package}: pip install "
+                f"'ltbench[{self.name}]'"
+            )
+
+    @classmethod
+    def choose_device(cls, asked: str, hparams: parameters.HParams) -> str:
+        """Return the device of runs elsewhere: a GPU if they are to get one, else the CPU.
+
+        Raises:
+            UsageError: a GPU is wanted that the executor does not ask for.
+        """
+        gpus = getattr(hparams, "gpus", 0)
+        device = ("cuda" if gpus else "cpu") if asked == "auto" else asked
+        if device.startswith("cuda") and not gpus:
+            raise UsageError(
+                f"--device {asked}: write --executor '{cls.name}[gpus=1]' to get a GPU"
+            )
+        return device

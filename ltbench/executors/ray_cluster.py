@@ -1,4 +1,4 @@
-"""A Ray cluster: how to join it, what it has room for, what its nodes see."""
+"""A Ray cluster: how to join it, how many runs it takes, what its nodes see."""
 
 from __future__ import annotations
 
@@ -8,8 +8,13 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import ray
+from ray.exceptions import NodeDiedError, RayError, TaskUnschedulableError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
 import ltbench
 from ltbench.errors import UsageError
+from ltbench.executors.ray_task import look_around
 
 CONNECT_SECONDS = 15.0
 LOOK_SECONDS = 120.0
@@ -21,8 +26,6 @@ def connect(address: str) -> None:
     Raises:
         UsageError: nothing answers at the address.
     """
-    import ray
-
     address = address or os.environ.get("RAY_ADDRESS", "")
     _check_that_something_listens(address)
     ours = {key: value for key, value in os.environ.items() if key.startswith("LTBENCH_")}
@@ -55,14 +58,12 @@ def _nobody_there(address: str, error: Exception) -> UsageError:
     )
 
 
-def room(cpus: float, gpus: float, memory: float) -> int:
+def capacity(cpus: float, gpus: float, memory: float) -> int:
     """Return how many tasks to have in the cluster at a time: what fits, and a few that wait.
 
     Raises:
         UsageError: no node is large enough for a single run.
     """
-    import ray
-
     needed = {"CPU": cpus, "GPU": gpus, "memory": memory * 1e9}
     needed = {key: value for key, value in needed.items() if value}
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
@@ -83,16 +84,13 @@ def nodes_see(out: Path) -> bool:
         UsageError: a node has another version of ltbench, or none.
     """
     import ray
-    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-
-    from ltbench.executors.ray_task import look_around
 
     with tempfile.NamedTemporaryFile(prefix=".ray-", dir=out) as marker:
-        answers = []
-        for node in ray.nodes():
-            if node["Alive"]:
-                there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
-                answers.append(look_around.options(scheduling_strategy=there).remote(marker.name))
+        answers = [
+            look_around.options(scheduling_strategy=on_node(node["NodeID"])).remote(marker.name)
+            for node in ray.nodes()
+            if node["Alive"]
+        ]
         seen = [answer for reference in answers if (answer := _answer(reference)) is not None]
     versions = {version for version, _ in seen}
     if versions != {ltbench.__version__}:
@@ -106,9 +104,6 @@ def nodes_see(out: Path) -> bool:
 
 def _answer(reference: Any) -> tuple[str, bool] | None:
     """Return what a node says; ``None`` if it has gone, which Ray may notice late."""
-    import ray
-    from ray.exceptions import NodeDiedError, RayError, TaskUnschedulableError
-
     try:
         answer: tuple[str, bool] = ray.get(reference, timeout=LOOK_SECONDS)
     except (NodeDiedError, TaskUnschedulableError):
@@ -121,9 +116,8 @@ def _answer(reference: Any) -> tuple[str, bool] | None:
     return answer
 
 
-def this_node() -> Any:
-    """Return a scheduling strategy that keeps an actor where the command runs."""
-    import ray
-    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-
-    return NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+def on_node(node: str = "") -> Any:
+    """Return a scheduling strategy that keeps work on a node; by default, that of the command."""
+    return NodeAffinitySchedulingStrategy(
+        node or ray.get_runtime_context().get_node_id(), soft=False
+    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import tempfile
 import time
 from collections.abc import Mapping
@@ -14,11 +13,11 @@ import ray
 from ray.exceptions import RayError
 
 import ltbench
-from ltbench.executors.waiting import POLL_S, Waiting
+from ltbench.executors.waiting import execute_when_free
 from ltbench.results.folder import RunFolder, write_bytes
 from ltbench.training.job import Job
 
-STOP_SECONDS = 2.0
+POST_SECONDS = 1.0
 
 Files = dict[str, bytes]
 
@@ -27,14 +26,15 @@ class _Mailbox:
     """Carries events from the tasks to the command, and its wish to stop to the tasks."""
 
     def __init__(self) -> None:
-        self.events: list[tuple[str, Mapping[str, Any]]] = []
+        self.events: list[tuple[Path, Mapping[str, Any]]] = []
         self.stopping = False
 
-    def post(self, run: str, event: Mapping[str, Any]) -> None:
-        """Keep an event until the command asks for it."""
-        self.events.append((run, event))
+    def post(self, folder: Path, events: list[Mapping[str, Any]]) -> bool:
+        """Keep the events of the run in a folder, and return whether its task shall stop."""
+        self.events += [(folder, event) for event in events]
+        return self.stopping
 
-    def collect(self) -> list[tuple[str, Mapping[str, Any]]]:
+    def collect(self) -> list[tuple[Path, Mapping[str, Any]]]:
         """Return the events since the last call."""
         events, self.events = self.events, []
         return events
@@ -42,10 +42,6 @@ class _Mailbox:
     def stop(self) -> None:
         """Have the tasks write checkpoints and return."""
         self.stopping = True
-
-    def stopped(self) -> bool:
-        """Return whether the tasks shall stop."""
-        return self.stopping
 
 
 def _look_around(marker: str) -> tuple[str, bool]:
@@ -61,13 +57,13 @@ def _carry_out(job: Job, mailbox: Any, files: Files | None) -> tuple[dict[str, A
         mailbox: takes what happens to it.
         files: what is in the run's folder, by name, where the nodes do not see it.
     """
-    reporter = _Reporter(str(job.folder), mailbox)
+    reporter = _Reporter(job.folder, mailbox)
     if files is None:
-        return _train(job, reporter), None
+        return reporter.carry_out(job), None
     with tempfile.TemporaryDirectory(prefix="ltbench-ray-") as scratch:
-        there = replace(job, folder=Path(scratch) / "run", gone=None)
+        there = replace(job, folder=Path(scratch) / "run", abandoned=None)
         unpack(there.folder, files)
-        return _train(there, reporter), pack(there.folder)
+        return reporter.carry_out(there), pack(there.folder)
 
 
 def pack(folder: Path) -> Files:
@@ -100,52 +96,37 @@ def unpack(folder: Path, files: Files) -> None:
 class _Reporter:
     """A task's end of the mailbox."""
 
-    def __init__(self, run: str, mailbox: Any) -> None:
-        self.run, self.mailbox = run, mailbox
-        self.last: Any = None
+    def __init__(self, folder: Path, mailbox: Any) -> None:
+        self.folder, self.mailbox = folder, mailbox
+        self.events: list[Mapping[str, Any]] = []
         self.stopped = False
-        self.asked = 0.0
+        self.post_at = 0.0
 
-    def report(self, event: Mapping[str, Any]) -> None:
-        """Send an event, without waiting for it to arrive."""
-        self.last = self.mailbox.post.remote(self.run, dict(event))
+    def carry_out(self, job: Job) -> dict[str, Any]:
+        """Carry out a run; when this returns, all events have arrived."""
+        result = execute_when_free(job, self._report, self._should_stop)
+        self._post()
+        return result
 
-    def should_stop(self) -> bool:
-        """Return whether the command wants the task to stop, or is gone."""
-        now = time.monotonic()
-        if not self.stopped and now - self.asked > STOP_SECONDS:
-            self.asked = now
-            try:
-                self.stopped = ray.get(self.mailbox.stopped.remote(), timeout=60)
-            except RayError:
-                self.stopped = True
+    def _report(self, event: Mapping[str, Any]) -> None:
+        self.events.append(event)
+        if event["event"] != "step":
+            self._post()
+
+    def _should_stop(self) -> bool:
+        if time.monotonic() > self.post_at:
+            self._post()
         return self.stopped
 
-    def flush(self) -> None:
-        """Wait until all events have arrived, so that none comes after the result."""
-        if self.last is not None:
-            with contextlib.suppress(RayError):
-                ray.get(self.last, timeout=60)
-
-
-def _train(job: Job, reporter: _Reporter) -> dict[str, Any]:
-    """Train, once nobody else does: a run whose node was lost stays claimed for a while."""
-    from ltbench.training.run import execute
-
-    waiting = Waiting()
-    result: dict[str, Any] = {"status": "interrupted"}
-    while not reporter.should_stop():
-        found = waiting.look(job)
-        if isinstance(found, Job):
-            result = execute(found, reporter.report, reporter.should_stop)
-            if result.get("status") != "claimed":
-                break
-        elif found is not None:
-            result = dict(found)
-            break
-        time.sleep(POLL_S)
-    reporter.flush()
-    return result
+    def _post(self) -> None:
+        """Send the events, and hear whether the command wants the task to stop, or is gone."""
+        try:
+            answer = self.mailbox.post.remote(self.folder, self.events)
+            self.stopped = ray.get(answer, timeout=60) or self.stopped
+        except RayError:
+            self.stopped = True
+        self.events = []
+        self.post_at = time.monotonic() + POST_SECONDS
 
 
 # Of type Any, since the decorators of Ray have none.

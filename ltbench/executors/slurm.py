@@ -7,30 +7,31 @@ nodes see.
 from __future__ import annotations
 
 import contextlib
-import json
+import re
 import time
-from collections.abc import Iterable, Mapping, Sequence
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ltbench.errors import UsageError
 from ltbench.executors import slurm_queue
-from ltbench.executors.base import Executor, Observe, Stopped
-from ltbench.executors.burial import bury
-from ltbench.executors.cluster import choose_cluster_device
+from ltbench.executors.cluster import ClusterExecutor
 from ltbench.executors.slots import Slots
-from ltbench.executors.waiting import Waiting
 from ltbench.plugins import hparams as parameters
 from ltbench.plugins.hparams import hparam
-from ltbench.results.documents import read_json
-from ltbench.results.folder import RunFolder, write_json
-from ltbench.results.record import UnreadableRun
+from ltbench.results.claim import Owner, acquire
+from ltbench.results.folder import write_json
+from ltbench.results.untrusted import UnreadableRun, read_json, read_log
 from ltbench.training.job import Job
 
 FOLDER = ".slurm"
+LIST = "submitted.json"
 GRACE_SECONDS = 15.0  # a shared file system may show a result later than the queue shows its end
-RETRIES = 1
+STOP_SECONDS = 1.0  # between looks at jobs that were cancelled
+NAME = re.compile(r"ltbench-[0-9a-f]{12}")
+"""Of the jobs of one array, and of no others."""
 
 
 class SlurmParameters(parameters.HParams):
@@ -50,150 +51,162 @@ class SlurmParameters(parameters.HParams):
     poll: float = hparam(5.0, low=0.2, high=600.0, help="seconds between looks at the queue")
 
 
-class SlurmExecutor(Executor):
+class SlurmExecutor(ClusterExecutor):
     """Job arrays on a SLURM cluster: one job a run, requeued with its checkpoint."""
 
+    name, package = "slurm", "submitit"
     HParams = SlurmParameters
     hparams: SlurmParameters
 
     def __init__(self, slots: Slots, hparams: SlurmParameters) -> None:
-        super().__init__(slots, hparams)
         slurm_queue.require_slurm()
-        try:
-            import ltbench.executors.slurm_job  # noqa: F401
-        except ImportError as error:
-            raise UsageError(
-                "--executor slurm needs the package submitit: pip install 'ltbench[slurm]'"
-            ) from error
+        super().__init__(slots, hparams)
+        import ltbench.executors.slurm_job  # noqa: F401  # before submitit, whose signal it sets
 
-    @classmethod
-    def choose_device(cls, asked: str, hparams: parameters.HParams) -> str:
-        """Return the device that the jobs compute on: a GPU if they ask for one."""
-        assert isinstance(hparams, SlurmParameters)
-        return choose_cluster_device(asked, "slurm", hparams.gpus)
+        self.submitted: dict[Path, tuple[Job, Any]] = {}  # with submitit's job
+        self.names: set[str] = set()  # of their arrays
+        self.unsure = ""  # the name of an array of which SLURM may have jobs
+        self.missing: dict[Path, float] = {}  # since when neither the queue nor a result has them
+        self.seen: dict[Path, int] = {}  # lines of a run's log.jsonl
+        self.stopping = False
+        self.look_at = 0.0
 
-    def run(self, jobs: Sequence[Job], observe: Observe) -> None:
-        """Submit the jobs, longest first, and collect them as they finish.
+    def open(self, jobs: Sequence[Job]) -> Sequence[Job]:
+        """Find what earlier commands, which may have been killed, left in the queue."""
+        self.folder = jobs[0].folder.parents[3] / FOLDER
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.most = slurm_queue.largest_array() - 1
+        with self._alone():
+            self._adopt(jobs)
+        return [job for job, _ in self.submitted.values()]
+
+    def capacity(self) -> int:
+        """Return how many jobs an array may have: the queue takes any number of arrays."""
+        return self.most
+
+    def submit(self, jobs: Sequence[Job]) -> None:
+        """Submit an array of those jobs that no other command has submitted meanwhile.
+
+        Its name and its runs are written down before. Whatever kills the command then, a later one
+        finds the array's jobs by their name.
 
         Raises:
-            Stopped: Ctrl-C; the jobs have been cancelled and those that ran wrote checkpoints.
+            UsageError: SLURM refused them.
         """
-        jobs = [replace(job, threads=self.hparams.cpus) for job in jobs]
-        sweep = _Submissions(jobs, self.hparams, observe)
-        try:
-            sweep.start()
-            while sweep.open or sweep.waiting:
-                time.sleep(self.hparams.poll)
-                sweep.collect()
-        except KeyboardInterrupt:
-            self.say("stopping: jobs write their checkpoints and end; Ctrl-C again does not wait")
-            with contextlib.suppress(KeyboardInterrupt):
-                sweep.stop()
-            raise Stopped from None
-
-
-class _Submissions:
-    """The jobs of a sweep in the queue."""
-
-    def __init__(self, jobs: Sequence[Job], asked: SlurmParameters, observe: Observe) -> None:
-        self.asked, self.observe = asked, observe
-        self.jobs = {str(job.folder): job for job in jobs}
-        self.folder = jobs[0].folder.parents[3] / FOLDER
-        self.list = self.folder / "submitted.json"
-        self.open: dict[str, Any] = {}  # run folder → submitit's job
-        self.waiting = Waiting()
-        self.logs = {run: _LogTail(job) for run, job in self.jobs.items()}
-        self.begun: set[str] = set()
-        self.missing: dict[str, float] = {}
-        self.deaths: dict[str, int] = {}
-
-    def start(self) -> None:
-        """Submit what is not in the queue already from an earlier command."""
-        earlier = self._earlier()
-        there = slurm_queue.states(str(job_id) for job_id in earlier.values()) or {}
-        for run, job_id in earlier.items():
-            if run in self.jobs and there.get(str(job_id)) in slurm_queue.ALIVE:
-                self.open[run] = _submitted(self.folder, str(job_id))
-        self._take(
-            (job, self.waiting.look(job)) for run, job in self.jobs.items() if run not in self.open
-        )
-
-    def collect(self) -> None:
-        """Report what happened since the last look."""
-        now = slurm_queue.states(job.job_id for job in self.open.values())
-        for run, submitted in list(self.open.items()):
-            state = now.get(submitted.job_id, "") if now is not None else "PENDING"
-            if state == "RUNNING":
-                self._begin(run)
-            for record in self.logs[run].news():
-                self._begin(run)
-                self.observe(self.jobs[run], {"event": "evaluated", **record})
-            if submitted.paths.result_pickle.exists():
-                self._take_result(run)
-            elif state not in slurm_queue.ALIVE and self._is_gone(run):
-                self._bury(run, state)
-        self._take(self.waiting.poll())
-
-    def stop(self) -> None:
-        """Cancel everything and wait for checkpoints; a second Ctrl-C does not wait."""
-        ids = [job.job_id for job in self.open.values()]
-        slurm_queue.cancel(ids)
-        while any(state in slurm_queue.ALIVE for state in (slurm_queue.states(ids) or {}).values()):
-            time.sleep(self.asked.poll)
-
-    def _earlier(self) -> dict[str, Any]:
-        try:
-            return read_json(self.list) or {}
-        except UnreadableRun:
-            return {}
-
-    def _take(self, found: Iterable[tuple[Job, Job | Mapping[str, Any] | None]]) -> None:
-        """Submit what can be carried out, and report what another command did."""
-        free = []
-        for job, what in found:
-            if isinstance(what, Job):
-                self.jobs[str(job.folder)] = what
-                free.append(what)
-            elif what is not None:
-                self._finish(str(job.folder), what)
-        if free:
-            self._submit(free)
-
-    def _begin(self, run: str) -> None:
-        if run not in self.begun:
-            self.begun.add(run)
-            self.observe(self.jobs[run], {"event": "started"})
-
-    def _submit(self, jobs: Iterable[Job]) -> None:
         from submitit.core.utils import FailedJobError
 
         from ltbench.executors.slurm_job import SlurmRun
 
-        waiting = sorted(jobs, key=lambda job: -job.cost)
-        most = slurm_queue.largest_array() - 1
-        for array in (waiting[i : i + most] for i in range(0, len(waiting), most)):
+        with self._alone():
+            if not (array := self._adopt(jobs)):
+                return
+            name = self.unsure = f"ltbench-{uuid.uuid4().hex[:12]}"
+            self._write({**self._listed(), name: [str(job.folder) for job in array]})
+            there = [replace(job, threads=self.hparams.cpus) for job in array]
             try:
-                submitted = self._executor().map_array(SlurmRun(), array)
+                submitted = self._executor(name).map_array(SlurmRun(), there)
             except FailedJobError as error:
                 raise UsageError(f"--executor slurm: sbatch refused: {_sentence(error)}") from error
-            runs = (str(job.folder) for job in array)
-            self.open.update(zip(runs, submitted, strict=True))
-        self._remember()
+            self.unsure = ""
+        for job, slurm_job in zip(array, submitted, strict=True):
+            self._watch(job, slurm_job, name)
 
-    def _executor(self) -> Any:
+    def poll(self, seconds: float) -> Iterator[tuple[Job, Mapping[str, Any]]]:
+        """Yield what the queue, the logs and the results say, every so many seconds."""
+        if time.monotonic() < self.look_at:
+            return
+        self.look_at = time.monotonic() + (STOP_SECONDS if self.stopping else self.hparams.poll)
+        found = slurm_queue.find(self.names)
+        states = {job_id: state for job_id, _, state in found or ()}
+        for folder, (job, slurm_job) in list(self.submitted.items()):
+            state = states.get(slurm_job.job_id, "") if found is not None else "PENDING"
+            if state == "RUNNING":
+                yield job, {"event": "started"}
+            outcome = self._outcome(folder, slurm_job, state)
+            if outcome or state != "PENDING":
+                for record in self._new_records(folder):
+                    yield job, {"event": "evaluated", **record}
+            if outcome:
+                del self.submitted[folder]
+                yield job, outcome
+
+    def stop(self) -> None:
+        """Cancel all jobs; those that run write checkpoints."""
+        self.stopping, self.look_at = True, 0.0
+        slurm_queue.cancel(slurm_job.job_id for _, slurm_job in self.submitted.values())
+
+    def close(self) -> None:
+        """Cancel what is left, also what SLURM may have without this command knowing."""
+        if self.submitted or self.unsure:
+            self.stop()
+            if self.unsure:
+                slurm_queue.cancel([f"--name={self.unsure}"])
+            if slurm_queue.find([*self.names, self.unsure]) is None:
+                self.say("SLURM does not answer: type the same command later, to see to its jobs")
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Have no other command submit, or look for jobs, in this block."""
+        while isinstance(claim := acquire(self.folder), Owner):
+            time.sleep(0.1)
+        with claim:
+            yield
+
+    def _adopt(self, jobs: Sequence[Job]) -> list[Job]:
+        """Watch those of the jobs that SLURM has already, and return the others.
+
+        A job without submitit's file is of a command that was killed between submitting it and
+        writing that file. It would do nothing, and is cancelled.
+        """
+        listed, wanted = self._listed(), {str(job.folder): job for job in jobs}
+        found = slurm_queue.find(listed) if listed else []
+        if found is None:
+            return list(jobs)
+        there = [(job_id, name) for job_id, name, state in found if state in slurm_queue.ALIVE]
+        torn = []
+        for job_id, name in there:
+            slurm_job = _submitted(self.folder, job_id)
+            index = int(job_id.partition("_")[2] or 0)
+            if not slurm_job.paths.submitted_pickle.exists():
+                torn.append(job_id)
+            elif not slurm_job.paths.result_pickle.exists():
+                job = wanted.pop("".join(listed[name][index : index + 1]), None)
+                if job is not None:
+                    self._watch(job, slurm_job, name)
+        slurm_queue.cancel(torn)
+        self._write({name: listed[name] for _, name in there})
+        return list(wanted.values())
+
+    def _watch(self, job: Job, slurm_job: Any, name: str) -> None:
+        self.submitted[job.folder] = job, slurm_job
+        self.names.add(name)
+        self.seen.setdefault(job.folder, len(list(read_log(job.folder))))
+
+    def _listed(self) -> dict[str, list[str]]:
+        """Return the names of arrays with the folders of their runs, as they are written down."""
+        with contextlib.suppress(UnreadableRun):
+            return {
+                name: [str(run) for run in runs]
+                for name, runs in (read_json(self.folder / LIST) or {}).items()
+                if NAME.fullmatch(name) and isinstance(runs, list)
+            }
+        return {}
+
+    def _write(self, listed: Mapping[str, Sequence[str]]) -> None:
+        write_json(self.folder / LIST, listed)
+
+    def _executor(self, name: str) -> Any:
+        """Return submitit's executor for an array of this name."""
         import submitit
 
-        asked = self.asked
+        asked = self.hparams
         executor = submitit.SlurmExecutor(self.folder / "%j", max_num_timeout=asked.requeues)
         optional = {
-            "partition": asked.partition,
-            "account": asked.account,
-            "qos": asked.qos,
-            "constraint": asked.constraint,
-            "gpus_per_node": asked.gpus,
+            key: getattr(asked, key) for key in ("partition", "account", "qos", "constraint")
         }
+        optional["gpus_per_node"] = asked.gpus
         executor.update_parameters(
-            job_name="ltbench",
+            job_name=name,
             time=asked.time,
             mem=f"{int(asked.memory * 1024)}MB",
             cpus_per_task=asked.cpus,
@@ -204,69 +217,31 @@ class _Submissions:
         )
         return executor
 
-    def _remember(self) -> None:
-        """Write down what is in the queue, for a later command to find its jobs again."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        write_json(self.list, {run: job.job_id for run, job in self.open.items()})
+    def _outcome(self, folder: Path, slurm_job: Any, state: str) -> Mapping[str, Any] | None:
+        """Return the last event of a job that is over."""
+        job_id, paths = slurm_job.job_id, slurm_job.paths
+        if paths.result_pickle.exists():
+            error = slurm_job.exception()
+            if error is None:
+                return {"event": "finished", "result": slurm_job.result()}
+            # Of the job itself; a failure of the run is a result.
+            cause = f"{job_id}: {_sentence(error)}"
+            return {"event": "lost", "what": "its SLURM job failed", "cause": cause, "attempts": 1}
+        if state in slurm_queue.ALIVE:
+            self.missing.pop(folder, None)
+            return None
+        since = self.missing.setdefault(folder, time.monotonic())
+        if not self.stopping and time.monotonic() - since < GRACE_SECONDS:
+            return None
+        del self.missing[folder]
+        what, cause = "its SLURM job ended without a result", f"{job_id} as {state or 'unknown'}"
+        return {"event": "lost", "what": what, "cause": cause, "advice": f"see {paths.stderr}"}
 
-    def _take_result(self, run: str) -> None:
-        submitted = self.open[run]
-        error = submitted.exception()
-        if error is None:
-            self._finish(run, submitted.result())
-        else:  # of the job; a failure of the run itself is a result
-            self._fail(run, f"SLURM job {submitted.job_id} failed: {_sentence(error)}")
-
-    def _is_gone(self, run: str) -> bool:
-        since = self.missing.setdefault(run, time.monotonic())
-        return time.monotonic() - since > GRACE_SECONDS
-
-    def _bury(self, run: str, state: str) -> None:
-        """Submit a run once more whose job died, and record it as failed the second time."""
-        submitted = self.open[run]
-        self.missing.pop(run)
-        self.deaths[run] = self.deaths.get(run, 0) + 1
-        if self.deaths[run] <= RETRIES:
-            self._submit([self.jobs[run]])
-            return
-        ended = f"SLURM job {submitted.job_id} ended as {state or 'unknown'} without a result"
-        self._fail(run, f"{ended}, and so did one before; see {submitted.paths.stderr}")
-
-    def _fail(self, run: str, sentence: str) -> None:
-        outcome = bury(self.jobs[run], sentence)
-        if outcome.get("status") == "claimed":
-            del self.open[run]
-            self._take([(self.jobs[run], self.waiting.look(self.jobs[run]))])
-        else:
-            self._finish(run, outcome)
-
-    def _finish(self, run: str, result: Mapping[str, Any]) -> None:
-        self.missing.pop(run, None)
-        self._begin(run)
-        self.observe(self.jobs[run], {"event": "finished", "result": result})
-        if self.open.pop(run, None) is not None:
-            self._remember()
-
-
-class _LogTail:
-    """The lines of a run's ``log.jsonl`` that have not been seen yet."""
-
-    def __init__(self, job: Job) -> None:
-        self.path = RunFolder(job.folder).log
-        self.seen = len(self._lines())
-
-    def news(self) -> list[dict[str, Any]]:
+    def _new_records(self, folder: Path) -> list[dict[str, Any]]:
         """Return the evaluations since the last call; those that a resume repeats come once."""
-        lines = self._lines()
-        fresh, self.seen = lines[self.seen :], max(self.seen, len(lines))
-        return [json.loads(line) for line in fresh]
-
-    def _lines(self) -> list[str]:
-        try:
-            text = self.path.read_text(encoding="utf-8")
-        except OSError:
-            return []
-        return [line for line in text.splitlines(keepends=True) if line.endswith("\n")]
+        fresh = list(read_log(folder))[self.seen[folder] :]
+        self.seen[folder] += len(fresh)
+        return fresh
 
 
 def _submitted(folder: Path, job_id: str) -> Any:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import time
-from collections.abc import Callable
 from typing import Any
 
 os.environ["SUBMITIT_PREEMPT_SIGNAL"] = "USR1"  # read when submitit is imported
@@ -14,7 +12,7 @@ os.environ["SUBMITIT_PREEMPT_SIGNAL"] = "USR1"  # read when submitit is imported
 from submitit.helpers import Checkpointable
 
 from ltbench.executors.slurm_queue import requeue_if_preempted
-from ltbench.executors.waiting import POLL_S, Waiting
+from ltbench.executors.waiting import execute_when_free
 from ltbench.training.job import Job
 
 
@@ -32,27 +30,10 @@ class SlurmRun(Checkpointable):
         received: list[int] = []
         for number in (signal.SIGUSR1, signal.SIGTERM):
             signal.signal(number, lambda number, _: received.append(number))
-        result = _carry_out(job, lambda: bool(received))
+        result = execute_when_free(job, lambda _: None, lambda: bool(received))
         if result.get("status") == "interrupted":
             if signal.SIGUSR1 in received and callable(requeue):
                 requeue(signal.SIGUSR1, None)
             if requeue_if_preempted(os.environ["SLURM_JOB_ID"]):
                 sys.exit("preempted: requeued with its checkpoint")
         return result
-
-
-def _carry_out(job: Job, should_stop: Callable[[], bool]) -> dict[str, Any]:
-    """Train, once nobody else does: a run whose node was lost stays claimed for a while."""
-    from ltbench.training.run import execute
-
-    waiting = Waiting()
-    while not should_stop():
-        found = waiting.look(job)
-        if isinstance(found, Job):
-            result = execute(found, lambda _: None, should_stop)
-            if result.get("status") != "claimed":
-                return result
-        elif found is not None:
-            return dict(found)
-        time.sleep(POLL_S)
-    return {"status": "interrupted"}

@@ -43,30 +43,28 @@ def require_slurm() -> None:
         )
 
 
-def states(job_ids: Iterable[str]) -> dict[str, str] | None:
-    """Return the state of each job that the queue knows, or ``None`` if it does not answer.
+def find(names: Iterable[str]) -> list[tuple[str, str, str]] | None:
+    """Return id, name and state of all jobs of these names, or ``None`` without an answer.
+
+    An id is as in ``17_3`` (the fourth of an array) or ``17``. Jobs that ended stay for a while
+    (the cluster's MinJobAge).
+    """
+    command = ["squeue", "--noheader", "--array", "--states=all", "--format=%i %j %T"]
+    answer = _ask([*command, f"--name={','.join(names)}"])
+    if answer is None:
+        return None
+    lines = (line.split() for line in answer.splitlines())
+    return [(job_id, name, state) for job_id, name, state in lines]
+
+
+def cancel(what: Iterable[str]) -> None:
+    """Have jobs terminated: SIGTERM now, SIGKILL after the cluster's KillWait.
 
     Args:
-        job_ids: as in ``17_3`` (the fourth of an array) or ``17``.
+        what: their ids, or ``--name=NAME`` for all of that name.
     """
-    arrays = sorted({job_id.partition("_")[0] for job_id in job_ids})
-    command = ["squeue", "--noheader", "--array", "--states=all", "--format=%i %A %T"]
-    try:
-        # One by one, since squeue refuses the whole list where it has forgotten one of them.
-        answers = [_ask([*command, f"--jobs={array}"]) for array in arrays]
-    except subprocess.SubprocessError:
-        return None
-    found = {}
-    for line in "\n".join(answers).splitlines():
-        job_id, single, state = line.split()
-        found[job_id] = found[single] = state
-    return found
-
-
-def cancel(job_ids: Iterable[str]) -> None:
-    """Have jobs terminated: SIGTERM now, SIGKILL after the cluster's KillWait."""
-    if ids := sorted(set(job_ids)):
-        subprocess.run(["scancel", *ids], check=False, capture_output=True, timeout=60)
+    if arguments := sorted(what):
+        _ask(["scancel", *arguments])
 
 
 def requeue_if_preempted(job_id: str) -> bool:
@@ -75,27 +73,21 @@ def requeue_if_preempted(job_id: str) -> bool:
     SLURM does so itself only if the job is still there when its grace time ends; one that has left
     by then, since it has nothing more to do, counts as finished.
     """
-    shown = _ask(["scontrol", "show", "job", job_id])
-    preempted = re.search(r"\bPreemptTime=\d", shown) is not None
-    return preempted and _succeeds(["scontrol", "requeue", job_id])
+    preempted = re.search(r"\bPreemptTime=\d", _ask(["scontrol", "show", "job", job_id]) or "")
+    return preempted is not None and _ask(["scontrol", "requeue", job_id]) is not None
 
 
 def largest_array() -> int:
     """Return how many jobs an array may have."""
-    try:
-        configuration = _ask(["scontrol", "show", "config"])
-    except subprocess.SubprocessError:
-        return LARGEST_ARRAY
-    found = re.search(r"^MaxArraySize\s*=\s*(\d+)", configuration, re.MULTILINE)
+    shown = _ask(["scontrol", "show", "config"]) or ""
+    found = re.search(r"^MaxArraySize\s*=\s*(\d+)", shown, re.MULTILINE)
     return int(found[1]) if found else LARGEST_ARRAY
 
 
-def _ask(command: list[str]) -> str:
-    answer = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    if answer.returncode and "Invalid job id" not in answer.stderr:
-        answer.check_returncode()
-    return answer.stdout
-
-
-def _succeeds(command: list[str]) -> bool:
-    return subprocess.run(command, capture_output=True, timeout=60, check=False).returncode == 0
+def _ask(command: list[str]) -> str | None:
+    """Return what a command of SLURM prints, or ``None`` if it fails."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ltbench.results.claim import WATCH, Owner, find_owner
-from ltbench.results.documents import read_json
 from ltbench.results.folder import RunFolder
+from ltbench.results.untrusted import read_json
 from ltbench.training.job import Job
 
 POLL_S = 1.0
@@ -27,10 +28,10 @@ class _Waiting:
 
 
 class Waiting:
-    """The jobs that other commands have. All executors use it in the same way.
+    """The jobs that other commands have.
 
-    Before a job is handed to a process, :meth:`look` says what there is to do with it; every
-    :data:`POLL_S` seconds, :meth:`poll` says what came of those put aside.
+    Before a job is submitted, :meth:`look` says what there is to do with it; every :data:`POLL_S`
+    seconds, :meth:`poll` says what came of those put aside.
     """
 
     def __init__(self) -> None:
@@ -58,7 +59,7 @@ class Waiting:
             return read_json(folder.result) or {}
         if before is not None and _stamp(folder.error) not in (None, before.error):
             return read_json(folder.error) or {}  # it failed over there; once is enough
-        return replace(job, gone=owner.key if owner else None)
+        return replace(job, abandoned=owner.key if owner else None)
 
     def poll(self) -> Iterator[tuple[Job, Job | Mapping[str, Any]]]:
         """Yield the jobs that need no more waiting, with what :meth:`look` says of them."""
@@ -77,6 +78,29 @@ class Waiting:
         runs = "1 run" if len(self) == 1 else f"{len(self)} runs"
         who = ", ".join(f"{owner} ({n})" if n > 1 else owner for owner, n in owners.items())
         return f"waiting for {runs} that another command works on: {who}"
+
+
+def execute_when_free(
+    job: Job, report: Callable[[Mapping[str, Any]], None], should_stop: Callable[[], bool]
+) -> dict[str, Any]:
+    """Carry out a run once nobody else does: one whose node was lost stays claimed for a while.
+
+    For processes elsewhere, which see of a claim what the command does not. The arguments and what
+    is returned are those of :func:`ltbench.training.run.execute`, but never ``claimed``.
+    """
+    from ltbench.training.run import execute
+
+    waiting = Waiting()
+    while not should_stop():
+        found = waiting.look(job)
+        if isinstance(found, Job):
+            result = execute(found, report, should_stop)
+            if result.get("status") != "claimed":
+                return result
+        elif found is not None:
+            return dict(found)
+        time.sleep(POLL_S)
+    return {"status": "interrupted"}
 
 
 def _stamp(path: Path) -> Stamp:

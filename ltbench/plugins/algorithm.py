@@ -39,11 +39,15 @@ class FeaturePass(Protocol):
 class Training(Protocol):
     """What an algorithm may ask of the training loop in :meth:`Algorithm.before_step`."""
 
-    def pass_over(self, part: str) -> FeaturePass:
+    def extract_features(self, part: str) -> FeaturePass:
         """Return the features (N, F), classes and domains of ``train`` or ``val`` images.
 
         The images are not augmented and the model is in evaluation mode meanwhile.
         """
+
+    def pass_over(self, part: str) -> FeaturePass:
+        """Do the same; the older name of :meth:`extract_features`."""
+        return self.extract_features(part)
 
 
 class Algorithm(nn.Module):

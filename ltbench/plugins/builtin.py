@@ -56,7 +56,7 @@ def ltbench_backbones(register: Register) -> None:
 @hookimpl
 def ltbench_observers(register: Register) -> None:
     """Register the displays of progress."""
-    progress = "ltbench.cli.progress"
+    progress = "ltbench.session.progress"
     register("bars", f"{progress}:Bars", summary="Progress in a terminal, a bar for every run")
     register("lines", f"{progress}:Lines", summary="Progress as lines, for files and pipes")
 

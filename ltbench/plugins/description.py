@@ -92,7 +92,7 @@ def describe_entry(entry: Entry) -> Description:
         version=entry.version,
         text=inspect.cleandoc(target.__doc__ or ""),
         needs=tuple(_needs(entry.kind, target)),
-        parameters=_parameters(hparams) if hparams is not None else (),
+        parameters=describe_parameters(hparams) if hparams is not None else (),
     )
 
 
@@ -111,14 +111,15 @@ def _needs(kind: str, target: Any) -> list[str]:
     return needs
 
 
-def _parameters(hparams: type[HParams]) -> tuple[Parameter, ...]:
+def describe_parameters(hparams: type[HParams]) -> tuple[Parameter, ...]:
+    """Return what is to be said of every hyper-parameter of a class."""
     types = typing.get_type_hints(hparams)
-    defaults = hparams().as_dict()
+    defaults = hparams()
     return tuple(
         Parameter(
             name=name,
             type=getattr(types[name], "__name__", str(types[name])),
-            default=format_value(defaults[name]),
+            default=format_value(getattr(defaults, name)),
             allowed=_allowed(bounds, types[name]),
             search=_search(bounds),
             help=bounds.help,

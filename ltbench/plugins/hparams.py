@@ -103,16 +103,13 @@ class HParams:
         Raises:
             UsageError: unknown key, wrong type, or a value out of its bounds.
         """
-        types = typing.get_type_hints(cls)
-        fields = {f.name: f for f in _fields(cls)}
+        types, bounds = typing.get_type_hints(cls), cls.bounds()
         values = {}
         for key, value in options.items():
-            if key not in fields:
-                raise UsageError(f"{owner} has no hyper-parameter '{key}'{suggestion(key, fields)}")
+            if key not in bounds:
+                raise UsageError(f"{owner} has no hyper-parameter '{key}'{suggestion(key, bounds)}")
             where = f"{owner}[{key}={format_value(value)}]"
-            typed = _convert(value, types[key], where)
-            _check(typed, fields[key].metadata.get("bounds", Bounds()), where)
-            values[key] = typed
+            values[key] = check_value(value, types[key], bounds[key], where)
         return cls(**values)
 
     def as_dict(self) -> dict[str, Any]:
@@ -133,6 +130,23 @@ dataclass(frozen=True, kw_only=True)(HParams)
 
 def _fields(cls: type[HParams]) -> tuple[dataclasses.Field[Any], ...]:
     return dataclasses.fields(cls)  # type: ignore[arg-type]
+
+
+def check_value(value: Any, kind: Any, bounds: Bounds, where: str) -> Any:
+    """Return a value in the type of its hyper-parameter.
+
+    Args:
+        value: as typed, or from JSON.
+        kind: the annotated type.
+        bounds: what it may be.
+        where: what the message of an error begins with.
+
+    Raises:
+        UsageError: it has another type or is out of bounds.
+    """
+    typed = _convert(value, kind, where)
+    _check(typed, bounds, where)
+    return typed
 
 
 def _convert(value: Any, wanted: Any, where: str) -> Any:

@@ -6,14 +6,14 @@ import json
 import shlex
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
 
 import pandas as pd
 
 from ltbench.report.content import Content, Leaderboard
 from ltbench.report.section import Column, Grid, Section
 from ltbench.report.wording import content_notes
-from ltbench.results.record import clean
+from ltbench.results.protocol import protocol_words
+from ltbench.results.untrusted import clean
 
 _FIELDS = ("ltbench", "git", "python", "torch", "device", "threads", "platform")
 
@@ -65,8 +65,9 @@ def environments(content: Content) -> list[dict[str, str]]:
 def run_commands(board: Leaderboard) -> list[str]:
     """Return the commands that make the runs of a table, as far as their identity tells them.
 
-    Settings that a command does not name are the protocol's, whose values the runs' ``spec.json``
-    holds.
+    Every setting of the protocol is named, so that the command means the same runs whatever the
+    data set's protocol says some day. Of a local checkpoint they name the first digits of the
+    SHA-256.
     """
     commands = [run_command(board)] if any(not row.tuned for row in board.rows) else []
     tuned = board.table.runs.table.drop_duplicates("label")
@@ -109,19 +110,13 @@ def _typed(run: pd.Series) -> str:
 
 
 def _setting(board: Leaderboard, seeds: Sequence[str] = ()) -> list[str]:
+    """Return the options that give runs the data set, backbone and protocol of a table."""
     first = board.table.runs.table.iloc[0]
     words = ["--dataset", board.table.dataset, *seeds, "--backbone", first["backbone"]]
-    words += ["--pretrained"] if first["pretrained"] else []
-    protocol: dict[str, Any] = first["protocol"]
-    for option, name in (
-        ("--steps", "steps"),
-        ("--batch-size", "batch_per_domain"),
-        ("--lr", "lr"),
-        ("--select", "select"),
-    ):
-        if name in protocol:
-            words += [option, _text(protocol[name])]
-    return words + (["--precision", first["precision"]] if first["precision"] else [])
+    words += ["--pretrained"] if first["pretrained"] else ["--no-pretrained"]
+    words += ["--weights", f"CHECKPOINT-{first['weights'][:12]}"] if first["weights"] else []
+    words += ["--precision", first["precision"]] if first["precision"] else []
+    return words + [clean(word) for word in protocol_words(first["protocol"])]
 
 
 def total_time(content: Content) -> str:

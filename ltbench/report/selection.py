@@ -17,8 +17,8 @@ from ltbench.errors import UsageError, suggestion
 from ltbench.plugins.measure import Measure
 from ltbench.report.metrics import Metric, measures_of, metric
 from ltbench.results.frame import Runs
-from ltbench.results.record import clean
 from ltbench.results.run import method_label
+from ltbench.results.untrusted import clean
 
 _NONE = object()
 # Every data set has this option, so its default would only lengthen every name.

@@ -17,7 +17,8 @@ from pathlib import Path
 
 from ltbench.results.claim import Owner, acquire, find_owner, is_claim_file
 from ltbench.results.holders import find_holder
-from ltbench.results.states import Overview, RunState
+from ltbench.results.run import RunRecord
+from ltbench.results.states import Overview
 from ltbench.results.sweeps import SWEEPS, TUNING
 
 _DRAFT_AGE = 3600.0
@@ -47,16 +48,16 @@ class Litter:
     remove: Callable[[], None]
 
 
-def find_runs(runs: Iterable[RunState]) -> Iterator[Litter]:
+def find_runs(runs: Iterable[RunRecord]) -> Iterator[Litter]:
     """Yield these runs as litter, but for those whose folder is not one that a run makes."""
     for run in runs:
         path = Path(run.path)
-        if is_run_folder(run) and run.state != "running":
-            done = run.state == "done"
-            yield Litter("run", path, run.state, tree_size(path), _Removal(path, done))
+        if is_run_folder(run) and run.status != "running":
+            done = run.status == "done"
+            yield Litter("run", path, run.status, tree_size(path), _Removal(path, done))
 
 
-def find_leftovers(runs: Iterable[RunState], *, checkpoints: bool) -> Iterator[Litter]:
+def find_leftovers(runs: Iterable[RunRecord], *, checkpoints: bool) -> Iterator[Litter]:
     """Yield temporary files and stale claims of runs that stay, and their checkpoints if told.
 
     Args:
@@ -67,7 +68,7 @@ def find_leftovers(runs: Iterable[RunState], *, checkpoints: bool) -> Iterator[L
         path = Path(run.path)
         if not is_run_folder(run) or find_holder(path) is not None:
             continue
-        if run.state == "done" and checkpoints and (size := tree_size(path / "checkpoint")):
+        if run.status == "done" and checkpoints and (size := tree_size(path / "checkpoint")):
             yield Litter("checkpoint", path, "", size, _Inside(path, _remove_checkpoint))
         drafts = list(_drafts(path))
         if drafts:
@@ -87,7 +88,7 @@ def find_records(overview: Overview, removed: Collection[str], *, forget: bool) 
             with is removed too, or they would be said to wait.
         forget: yield all of them, so that what was not begun is forgotten.
     """
-    open_runs = {run.path for run in overview.runs if run.state in ("waiting", "broken-off")}
+    open_runs = {run.path for run in overview.runs if run.status in ("waiting", "broken-off")}
     for sweep in overview.sweeps:
         planned = {run.path for run in sweep.runs}
         over = not planned.isdisjoint(removed) and planned.isdisjoint(open_runs.difference(removed))
@@ -104,7 +105,7 @@ def find_drafts(root: Path) -> Iterator[Litter]:
             yield Litter("temporary file", path, "", _size(entry), _unlink(path))
 
 
-def find_tuning(root: Path, runs: Iterable[RunState]) -> Iterator[Litter]:
+def find_tuning(root: Path, runs: Iterable[RunRecord]) -> Iterator[Litter]:
     """Yield the folder of tuning's runs below ``root``, unless one of them is running.
 
     Args:
@@ -112,16 +113,16 @@ def find_tuning(root: Path, runs: Iterable[RunState]) -> Iterator[Litter]:
         runs: those of tuning.
     """
     path, runs = root / TUNING, list(runs)
-    if path.is_dir() and not path.is_symlink() and not any(r.state == "running" for r in runs):
+    if path.is_dir() and not path.is_symlink() and not any(r.status == "running" for r in runs):
         size, detail = tree_size(path), f"{len(runs)} runs"
         yield Litter("tuning folder", path, detail, size, lambda: _remove_tuning(path, runs))
 
 
-def is_run_folder(run: RunState) -> bool:
+def is_run_folder(run: RunRecord) -> bool:
     """Return whether a folder is one that a run makes: named by its hash and seed, and no link."""
     path = Path(run.path)
     return (
-        run.state != "unreadable"
+        run.status != "unreadable"
         and bool(run.hash)
         and path.name == f"seed-{run.seed}"
         and path.parent.name == run.hash[:12]
@@ -184,7 +185,7 @@ class _Removal:
                 os.unlink(entry.path)
 
 
-def _remove_tuning(path: Path, runs: Iterable[RunState]) -> None:
+def _remove_tuning(path: Path, runs: Iterable[RunRecord]) -> None:
     for run in runs:
         if is_run_folder(run):
             _Removal(Path(run.path), done=True)()

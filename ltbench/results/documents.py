@@ -12,8 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ltbench.errors import DataError
-from ltbench.results.json_files import read_json, read_log
-from ltbench.results.record import UnreadableRun
+from ltbench.results.untrusted import UnreadableRun, read_json
 
 _LARGEST_ARRAYS = 4 * 2**30
 
@@ -21,10 +20,6 @@ _BAD_ARCHIVE = (
     OSError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error
 )  # fmt: skip
 Arrays = dict[str, NDArray[Any]]
-__all__ = [
-    "Arrays", "read_arrays", "read_confusion", "read_data_facts", "read_features", "read_json",
-    "read_log", "read_predictions",
-]  # fmt: skip
 
 
 def read_arrays(path: Path, shapes: Mapping[str, int]) -> Arrays:

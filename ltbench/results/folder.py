@@ -8,18 +8,21 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import logging
 import os
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any
 
 from ltbench.results.claim import is_claim_file
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+logger = logging.getLogger(__name__)
 
 
 class RunFolder:
@@ -77,6 +80,7 @@ class RunFolder:
         there = self.log.read_bytes() if self.log.exists() else b""
         kept = there.splitlines(keepends=True)[:lines]
         if len(kept) < lines or not all(map(_is_record, kept)):
+            logger.info("%s does not fit its checkpoint, so the run begins anew", self.log)
             return False
         if b"".join(kept) != there:
             write_bytes(self.log, b"".join(kept))
@@ -123,6 +127,8 @@ def write_arrays(
     path: Path, arrays: Mapping[str, NDArray[Any]], sync: Sequence[Path] | None = ()
 ) -> None:
     """Write a compressed ``.npz`` so that the file is there whole or not at all."""
+    import numpy as np  # which commands that only look at runs do not wait for
+
     buffer = io.BytesIO()
     np.savez_compressed(buffer, allow_pickle=False, **arrays)
     write_bytes(path, buffer.getvalue(), sync)

@@ -5,9 +5,21 @@ from __future__ import annotations
 import os
 import statistics
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Hashable, Iterable, Sequence
+from typing import TypeVar
 
-from ltbench.results.states import Overview, RunState
+from ltbench.results.run import RunRecord
+from ltbench.results.states import Overview
+
+Key = TypeVar("Key", bound=Hashable)
+
+
+def medians(values: Iterable[tuple[Key, float]]) -> dict[Key, float]:
+    """Return the median of the values under each key."""
+    grouped: dict[Key, list[float]] = defaultdict(list)
+    for key, value in values:
+        grouped[key].append(value)
+    return {key: statistics.median(group) for key, group in grouped.items()}
 
 
 def rate(overview: Overview, now: float) -> float | None:
@@ -33,7 +45,7 @@ def seconds_left(overview: Overview) -> float | None:
     A run in progress goes on at its own speed. One that waits takes what others of its hash took,
     else what its command expected, else what the others took that are done.
     """
-    left = [run for run in overview.runs if run.state == "running" or _is_due(run)]
+    left = [run for run in overview.runs if run.status == "running" or _is_due(run)]
     if not left:
         return None
     guess = _Guess(overview.runs)
@@ -41,21 +53,21 @@ def seconds_left(overview: Overview) -> float | None:
     known = [value for value in seconds if value is not None]
     if len(known) < len(seconds):
         return None
-    running = sum(run.state == "running" for run in left)
+    running = sum(run.status == "running" for run in left)
     slots = max(sum(sweep.slots for sweep in overview.active), running)
     # No number of slots makes the longest run shorter.
     return max(sum(known) / slots, *known)
 
 
-def _is_due(run: RunState) -> bool:
-    return run.state == "waiting" and run.expected
+def _is_due(run: RunRecord) -> bool:
+    return run.status == "waiting" and run.expected
 
 
 def _finish_times(overview: Overview) -> list[float]:
     times = []
     planned = {run.path for sweep in overview.active for run in sweep.runs}
     for run in overview.runs:
-        if run.state == "done" and run.path in planned:
+        if run.status == "done" and run.path in planned:
             try:
                 times.append(os.stat(f"{run.path}/result.json").st_mtime)
             except OSError:
@@ -66,16 +78,13 @@ def _finish_times(overview: Overview) -> list[float]:
 class _Guess:
     """What a run takes, judged by those that are done."""
 
-    def __init__(self, runs: Sequence[RunState]) -> None:
-        by_hash: dict[str, list[float]] = defaultdict(list)
-        for run in runs:
-            if run.state == "done" and run.seconds > 0:
-                by_hash[run.hash[:12]].append(run.seconds)
-        self.by_hash = {key: statistics.median(values) for key, values in by_hash.items()}
+    def __init__(self, runs: Sequence[RunRecord]) -> None:
+        done = (run for run in runs if run.status == "done" and run.seconds > 0)
+        self.by_hash = medians((run.hash[:12], run.seconds) for run in done)
         # A run that was never begun has no hash yet, but its folder's name is the hash.
         self.any = statistics.median(self.by_hash.values()) if self.by_hash else None
 
-    def left(self, run: RunState) -> float | None:
+    def left(self, run: RunRecord) -> float | None:
         progress = run.progress
         if progress is not None and progress.share and progress.seconds > 0:
             return progress.seconds * (1 - progress.share) / progress.share

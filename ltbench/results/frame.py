@@ -11,7 +11,7 @@ import pandas as pd
 
 from ltbench.errors import UsageError
 from ltbench.results.index import read_runs
-from ltbench.results.record import RunRecord
+from ltbench.results.run import STANDING, RunRecord
 
 _BEST_FIRST = {"done": 0, "diverged": 1, "failed": 2, "unfinished": 3, "unreadable": 4}
 
@@ -21,7 +21,8 @@ class Runs:
     """Runs, one row each.
 
     Attributes:
-        table: the fields of :class:`~ltbench.results.record.RunRecord` except the metrics.
+        table: the fields of :class:`~ltbench.results.run.RunRecord` except the metrics and what
+            only a run that is not done has, and ``label``.
         scores: a column for each test metric (accuracies and F1 in 0…1), NaN where missing.
     """
 
@@ -62,7 +63,8 @@ def load_runs(folders: Path | Sequence[Path]) -> Runs:
 
 def as_frames(records: Sequence[RunRecord]) -> Runs:
     """Return records as data frames with one row each."""
-    columns = [f.name for f in fields(RunRecord) if f.name != "test"]
+    names = (f.name for f in fields(RunRecord))
+    columns = [name for name in names if name != "test" and name not in STANDING] + ["label"]
     table = pd.DataFrame(
         {
             name: pd.Series([getattr(r, name) for r in records], dtype=_dtype(name))

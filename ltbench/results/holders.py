@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import os
-import platform
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from ltbench.results.claim import STALE_S, WATCH, find_owner
-from ltbench.results.record import clean
+from ltbench.results.untrusted import clean
 
 SILENT_S = 5 * STALE_S
 """After so long without a sign an owner that cannot be seen from here counts as gone. It is longer
 than what a process waits that takes over, as that one watches and this is one look by the clock."""
-_STARTED_AFTER = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,34 +54,3 @@ def find_holder(folder: Path) -> Holder | None:
         return None
     name, pid = (clean(process.host), process.pid) if process else ("", 0)
     return Holder(name, pid, here, max(0.0, silent))
-
-
-def is_at_work(host: str, pid: int, started: float) -> bool | None:
-    """Return whether a command still runs; ``None`` where it cannot be seen from here.
-
-    Args:
-        host: its machine.
-        pid: its number there.
-        started: when it wrote its record, in seconds since 1970.
-    """
-    if host != platform.node():
-        return None
-    if pid <= 0:
-        return False
-    try:
-        os.kill(pid, 0)
-    except PermissionError:
-        pass  # it is there, and another user's
-    except (OSError, OverflowError):
-        return False
-    import psutil
-
-    try:
-        process = psutil.Process(pid)
-        # A process that began after the record has got a number that was free again.
-        began_before = process.create_time() < started + _STARTED_AFTER
-        return began_before and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
-    except psutil.Error:
-        return True

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import platform
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 
 @dataclass(frozen=True)
@@ -33,13 +34,26 @@ class Process:
         pid = os.getpid()
         return cls(platform.node(), machine(), pid, _state_and_start(pid)[1])
 
+    @classmethod
+    def from_dict(cls, document: Mapping[str, Any]) -> Self:
+        """Read what ``asdict`` makes of a process, which may have been written by anybody.
+
+        Raises:
+            ValueError: it is something else.
+        """
+        try:
+            host, machine, start = (str(document[key]) for key in ("host", "machine", "start"))
+            return cls(host, machine, int(document["pid"]), start)
+        except (KeyError, TypeError, OverflowError) as error:
+            raise ValueError("this does not name a process") from error
+
     def is_gone(self) -> bool | None:
         """Return whether the process has ended; ``None`` where it cannot be seen from here."""
         if self.machine != machine():
             return None
         try:
             os.kill(self.pid, 0)
-        except ProcessLookupError:
+        except (ProcessLookupError, OverflowError):
             return True
         except OSError:
             pass  # it is there, and another user's

@@ -1,19 +1,44 @@
-"""A protocol: every setting of training that is not the algorithm's."""
+"""A protocol: every setting of training that is not the algorithm's.
+
+:class:`Protocol` declares each setting once. The command line, sweep files, identities, printed
+commands and the documentation take from :func:`protocol_settings` what they need to know of them.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterable, Mapping
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from ltbench.errors import UsageError, suggestion
 from ltbench.plugins.facts import Facts
-from ltbench.plugins.hparams import HParams, hparam
+from ltbench.plugins.hparams import Bounds, HParams, check_value, hparam
 
 SELECTION = {"f1": "macro_f1_average", "accuracy": "accuracy_average", "last": "step"}
 """What is highest at the model that each choice of ``select`` takes: a validation metric, or the
 step itself, so that the last model is taken and no validation images are needed."""
+
+EPOCHS = {"epochs": "steps", "eval_epochs": "eval_every"}
+"""What a data set's protocol may give in epochs, and the setting that it stands for."""
+
+
+def setting(default: Any, *, option: str = "", later: bool = False, **bounds: Any) -> Any:
+    """Declare a setting of which :func:`~ltbench.plugins.hparams.hparam` cannot say all.
+
+    Args:
+        default: the value when nothing is given.
+        option: what a user types after ``--`` where it is not the setting's name.
+        later: it came after the first runs were made, so that at its default it is no part of
+            their identity.
+        bounds: as for a hyper-parameter.
+    """
+    declared = hparam(default, **bounds)
+    declared.metadata = {**declared.metadata, "option": option, "later": later}
+    return declared
 
 
 class Protocol(HParams):
@@ -24,22 +49,32 @@ class Protocol(HParams):
     """
 
     name: str = hparam("", help="the protocol's name in the data set's facts")
-    steps: int = hparam(5001, low=1, help="optimisation steps of a stage")
-    batch_per_domain: int = hparam(24, low=1, help="images per domain in a batch")
-    optimizer: str = hparam("adam", choices=("adam", "adamw", "sgd"))
+    steps: int = hparam(5001, low=1, help="optimisation steps of each stage")
+    batch_per_domain: int = setting(
+        24, option="batch-size", low=1, help="images per domain in a batch"
+    )
+    optimizer: str = hparam("adam", choices=("adam", "adamw", "sgd"), help="optimiser")
     lr: float = hparam(5e-5, low=1e-12, high=1e3, help="learning rate")
-    momentum: float = hparam(0.9, low=0.0, high=1.0, help="of SGD")
-    weight_decay: float = hparam(0.0, low=0.0)
-    schedule: str = hparam("constant", choices=("constant", "step", "cosine"))
+    momentum: float = hparam(0.9, low=0.0, high=1.0, help="momentum of SGD")
+    weight_decay: float = hparam(0.0, low=0.0, help="weight decay of the optimiser")
+    schedule: str = hparam(
+        "constant", choices=("constant", "step", "cosine"), help="course of the learning rate"
+    )
     decay_at: tuple[float, ...] = hparam((), help="shares of the steps at which the rate drops")
     decay: float = hparam(0.1, low=0.0, high=1.0, help="factor of each drop")
     warmup: float = hparam(0.0, low=0.0, high=1.0, help="share of the steps with a rising rate")
     eval_every: int = hparam(100, low=1, help="steps between evaluations on validation")
-    select: str = hparam("f1", choices=tuple(SELECTION), help="what chooses the model")
-    augmentation: str = hparam("none", help="see ltbench.data.augmentation")
+    select: str = hparam(
+        "f1",
+        choices=tuple(SELECTION),
+        help="validation metric that chooses the model, or its last step",
+    )
+    augmentation: str = hparam("none", help="what is done to training images")
     freeze_bn: bool = hparam(False, help="keep batch normalisation's statistics as they are")
     max_loss: float = hparam(1e8, low=0.0, help="a mean loss above this counts as diverged")
-    image_size: int = hparam(0, low=0, high=4096, help="side in pixels; 0 is the data set's own")
+    image_size: int = setting(
+        0, later=True, low=0, high=4096, help="side in pixels; 0 is the data set's own"
+    )
 
     @property
     def selection_metric(self) -> str:
@@ -47,14 +82,13 @@ class Protocol(HParams):
         return SELECTION[self.select]
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the settings by name, the image size only where it is not the data set's own.
-
-        A run's identity is made of these, and the size came later than the first runs.
-        """
-        settings = super().as_dict()
-        if not self.image_size:
-            del settings["image_size"]
-        return settings
+        """Return the settings by name, as a run's identity holds them."""
+        settings = protocol_settings()
+        return {
+            name: value
+            for name, value in super().as_dict().items()
+            if name not in settings or not settings[name].later or value != settings[name].default
+        }
 
     def sized(self, facts: Facts) -> Facts:
         """Return the facts with the image size that the network sees under this protocol."""
@@ -72,8 +106,85 @@ class Protocol(HParams):
         return 1.0
 
 
-def protocol_settings(facts: Facts, name: str | None) -> dict[str, object]:
-    """Return the settings of a data set's protocol, its backbone among them.
+@dataclass(frozen=True)
+class ProtocolSetting:
+    """One setting of a protocol.
+
+    Attributes:
+        name: of the field of :class:`Protocol`.
+        option: what a user types, dashes included.
+        kind: the annotated type.
+        default: of the class; data sets' protocols have their own.
+        later: whether it is left out of an identity where it has its default.
+    """
+
+    name: str
+    option: str
+    kind: Any
+    default: Any
+    bounds: Bounds
+    later: bool
+
+    def check(self, value: Any) -> Any:
+        """Return a value in the setting's type.
+
+        Raises:
+            UsageError: it has another type or is out of bounds.
+        """
+        return check_value(value, self.kind, self.bounds, str(value))
+
+    @property
+    def off(self) -> str:
+        """The option that switches it off, where it is true or false."""
+        return f"--no-{self.option.removeprefix('--')}"
+
+    def words(self, value: Any) -> list[str]:
+        """Return what a user types to give it a value, which may be any that JSON can hold."""
+        if self.kind is bool:
+            return [self.option if value else self.off]
+        listed = value if isinstance(value, list | tuple) else [value]
+        return [self.option, ",".join(map(str, listed))]
+
+
+@cache
+def protocol_settings() -> dict[str, ProtocolSetting]:
+    """Return every setting of a protocol by name, in the order of their declaration.
+
+    A protocol's own name is none: it chooses the others' values.
+    """
+    types = typing.get_type_hints(Protocol)
+    return {
+        f.name: ProtocolSetting(
+            name=f.name,
+            option=f"--{f.metadata.get('option') or f.name.replace('_', '-')}",
+            kind=types[f.name],
+            default=f.default,
+            bounds=f.metadata["bounds"],
+            later=f.metadata.get("later", False),
+        )
+        for f in dataclasses.fields(Protocol)
+        if f.name != "name"
+    }
+
+
+def protocol_words(protocol: Mapping[str, Any]) -> list[str]:
+    """Return the options that give a run the settings that its identity holds.
+
+    What came later than the run, and is not in its identity, had what is its default today.
+
+    Args:
+        protocol: the settings by name, whatever a file says they are.
+    """
+    name = protocol.get("name")
+    words = ["--protocol", str(name)] if name else []
+    for one in protocol_settings().values():
+        if one.name in protocol or one.later:
+            words += one.words(protocol.get(one.name, one.default))
+    return words
+
+
+def named_protocol(facts: Facts, name: str | None) -> dict[str, object]:
+    """Return what a data set's protocol sets, its backbone among it.
 
     Args:
         facts: of the data set.
@@ -84,7 +195,7 @@ def protocol_settings(facts: Facts, name: str | None) -> dict[str, object]:
     """
     chosen = name or next(iter(facts.protocols))
     if chosen not in facts.protocols:
-        near = suggestion(chosen, known_protocols(facts))
+        near = suggestion(chosen, facts.protocols)
         raise UsageError(f"data set '{facts.name}' has no protocol '{chosen}'{near}")
     return {"name": chosen, **facts.protocols[chosen]}
 
@@ -101,15 +212,10 @@ def epochs_to_steps(settings: Mapping[str, object], images: int, domains: int) -
         domains: domains with training images.
     """
     left = dict(settings)
-    per_domain = left.get("batch_per_domain", Protocol.from_options({}, "").batch_per_domain)
+    per_domain = left.get("batch_per_domain", protocol_settings()["batch_per_domain"].default)
     an_epoch = max(1, math.ceil(images / (int(str(per_domain)) * domains)))
-    for epochs, steps in (("epochs", "steps"), ("eval_epochs", "eval_every")):
+    for epochs, steps in EPOCHS.items():
         if epochs in left:
             number = int(str(left.pop(epochs)))
             left.setdefault(steps, number * an_epoch)
     return left
-
-
-def known_protocols(facts: Facts) -> Iterable[str]:
-    """Return the names of a data set's protocols."""
-    return facts.protocols.keys()

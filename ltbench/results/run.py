@@ -1,17 +1,34 @@
-"""A run's specification: everything that makes it what it is, resolved and hashed."""
+"""What a run is: its specification, which makes it the run it is, and what is known of it.
+
+:class:`RunSpec` is what is asked for: written to ``spec.json``, hashed, carried out.
+:class:`RunRecord` is what one look at a run's folder tells: what was asked, how it stands and what
+came out. Folders may come from anywhere, so a record is judged field by field: names lose control
+characters (no escape sequences reach a terminal), numbers that are not finite become missing, and
+whatever does not fit makes the run ``unreadable`` with one sentence of why.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
+from ltbench.plugins.measure import parse_measures
 from ltbench.results.protocol import Protocol
+from ltbench.results.untrusted import UnreadableRun, clean, mapping_in, name_in, numbers
 
+if TYPE_CHECKING:
+    from ltbench.results.holders import Holder
+    from ltbench.results.sweeps import SweepRecord
+
+Status = Literal[
+    "done", "running", "waiting", "broken-off", "failed", "diverged", "unreadable", "unfinished"
+]
 FORMAT = 1
 _LONGEST_LABEL = 190
 
@@ -150,7 +167,7 @@ class RunSpec:
             plugins=identity.get("plugins", {}),
             tuned=identity.get("tuned"),
             seed=spec["seed"],
-            method=method_of(spec, identity.get("tuned")),
+            method=_method(spec, identity.get("tuned")),
             data=spec["data"],
         )
 
@@ -186,19 +203,205 @@ def describe_tuning(tuned: Mapping[str, Any]) -> str:
     return f"{text}; fixed {fixed}" if fixed else text
 
 
-def method_of(spec: Mapping[str, Any], tuned: Mapping[str, Any] | None) -> str:
-    """Return the method that ``spec.json`` names.
-
-    Files written before there was a ``method`` have it within the label, before the words that
-    :func:`method_label` makes of the same ``tuned``.
-    """
-    if "method" in spec:
-        return str(spec["method"])
-    label = str(spec["label"])
-    return label.removesuffix(f" ({describe_tuning(tuned)})") if tuned else label
-
-
 def canonical_hash(value: Any) -> str:
     """Return twelve hexadecimal digits of the SHA-256 of a value's canonical JSON."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run is, from the last line of its log.
+
+    Attributes:
+        stage: the algorithm or stage that trains.
+        step: of the stage.
+        share: of all the run's steps, 0…1, or ``None`` where their number is not known.
+        seconds: spent in the run so far.
+        val: the last validation metrics.
+    """
+
+    stage: str
+    step: int
+    share: float | None
+    seconds: float
+    val: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """What is known of one run without opening its large files.
+
+    Attributes:
+        path: the run's folder.
+        status: ``done`` where ``result.json`` exists, else ``failed`` or ``diverged`` (with
+            ``reason``), ``unfinished``, or ``unreadable`` (with ``reason``). A look at who is at
+            work (:mod:`ltbench.results.states`) tells ``running``, ``waiting`` and ``broken-off``
+            apart.
+        method: the algorithm with its stages and what differs from the defaults, as typed.
+        tuned: how its hyper-parameters were searched for (``search``, ``trials``, ``seed``,
+            ``metric``, ``fixed``); empty where they were not.
+        seconds: what it took, where it is done.
+        metrics: what the run's metrics declare (``better``, ``unit``, ``head``, ``words``), by the
+            base names of their values.
+        test: the chosen model's test metrics; accuracies and F1 in 0…1; without what is missing.
+        steps: optimisation steps of all its stages, 0 where they are not known.
+        estimate: seconds that its command expected it to take, or ``None``.
+        holder: who trains it, where it is running.
+        progress: how far it is, where it was begun and is not done.
+        expected: whether a command that is at work will come to it.
+        sweep: the newest command that planned it, or ``None``.
+    """
+
+    path: str
+    status: Status
+    reason: str = ""
+    hash: str = ""
+    protocol_hash: str = ""
+    seed: int = -1
+    method: str = ""
+    algorithm: str = ""
+    stages: tuple[str, ...] = ()
+    dataset: str = ""
+    protocol: dict[str, Any] = field(default_factory=dict)
+    tuned: dict[str, Any] = field(default_factory=dict)
+    seconds: float = math.nan
+    hparams: dict[str, Any] = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict)
+    backbone: str = ""
+    pretrained: bool = False
+    weights: str = ""
+    precision: str = ""
+    title: str = ""
+    metrics: dict[str, dict[str, str]] = field(default_factory=dict)
+    test: dict[str, float] = field(default_factory=dict)
+    environment: dict[str, Any] = field(default_factory=dict)
+    parameters: float = math.nan
+    peak_memory_mb: float = math.nan
+    steps: int = 0
+    estimate: float | None = None
+    holder: Holder | None = None
+    progress: Progress | None = None
+    expected: bool = False
+    sweep: SweepRecord | None = None
+
+    @property
+    def algo(self) -> str:
+        """The algorithm with its stages, for example ``boda+crt``."""
+        return "+".join((self.algorithm, *self.stages))
+
+    @property
+    def label(self) -> str:
+        """The method as people read it, with the budget of its tuning if it was tuned."""
+        return clean(method_label(self.method, self.tuned))
+
+    @property
+    def select(self) -> str:
+        """How its model is chosen, as in the protocol."""
+        return clean(str(self.protocol.get("select", "")))
+
+
+STANDING = ("steps", "estimate", "holder", "progress", "expected", "sweep")
+"""The fields of a record that say how it stands while it is not done."""
+
+
+def parse_record(
+    path: str,
+    spec: Mapping[str, Any],
+    result: Mapping[str, Any] | None,
+    error: Mapping[str, Any] | None,
+) -> RunRecord:
+    """Judge the documents of one run folder.
+
+    Args:
+        path: the folder, for messages.
+        spec: the content of ``spec.json``.
+        result: the content of ``result.json``, or ``None`` where the run is not done.
+        error: the content of ``error.json``, or ``None``.
+
+    Raises:
+        UnreadableRun: a document does not fit the format; the message names it.
+    """
+    if spec.get("format") != FORMAT:
+        raise UnreadableRun(f"spec.json has format {spec.get('format')!r}, not {FORMAT}")
+    identity = mapping_in(spec, "identity", "spec.json")
+    algorithm = mapping_in(identity, "algorithm", "spec.json")
+    dataset = mapping_in(identity, "dataset", "spec.json")
+    backbone = mapping_in(identity, "backbone", "spec.json")
+    stages, data, seed = identity.get("stages", []), spec.get("data"), spec.get("seed")
+    if not isinstance(stages, list):
+        raise UnreadableRun("spec.json: 'stages' is not a list")
+    if not isinstance(seed, int) or isinstance(seed, bool):
+        raise UnreadableRun(f"spec.json: 'seed' is {seed!r}, not a whole number")
+    name_in(spec, "label", "spec.json")
+    tuned = _budget(identity.get("tuned"))
+    record = RunRecord(
+        path=path,
+        status="unfinished",
+        hash=name_in(spec, "hash", "spec.json"),
+        protocol_hash=name_in(spec, "protocol_hash", "spec.json"),
+        seed=seed,
+        method=clean(_method(spec, tuned)),
+        algorithm=name_in(algorithm, "name", "spec.json"),
+        stages=tuple(
+            name_in(stage if isinstance(stage, dict) else {}, "name", "spec.json")
+            for stage in stages
+        ),
+        dataset=name_in(dataset, "name", "spec.json"),
+        protocol=dict(mapping_in(identity, "protocol", "spec.json")),
+        tuned=tuned,
+        hparams=dict(mapping_in(algorithm, "hparams", "spec.json")),
+        options=dict(mapping_in(dataset, "options", "spec.json")),
+        backbone=name_in(backbone, "name", "spec.json"),
+        pretrained=backbone.get("pretrained") is True,
+        weights=clean(str(backbone.get("weights") or "")),
+        precision=clean(str(identity.get("precision", ""))),
+        title=clean(str(data.get("title", ""))) if isinstance(data, dict) else "",
+    )
+    if result is not None:
+        return replace(record, status="done", **_outcome(spec, result))
+    if error is not None:
+        status: Status = "diverged" if error.get("status") == "diverged" else "failed"
+        return replace(record, status=status, reason=clean(str(error.get("error", ""))))
+    return record
+
+
+def unreadable(path: str, reason: str) -> RunRecord:
+    """Return the record of a folder that cannot be read, with the reason in one sentence."""
+    return RunRecord(path=path, status="unreadable", reason=clean(reason))
+
+
+def _method(spec: Mapping[str, Any], tuned: Mapping[str, Any] | None) -> str:
+    """Return the method that ``spec.json`` names.
+
+    Files written before there was a ``method`` have it at the beginning of the label, before the
+    words that :func:`method_label` makes of the same ``tuned``.
+    """
+    method, label = spec.get("method"), str(spec["label"])
+    if isinstance(method, str) and method:
+        return method
+    return label.removesuffix(f" ({describe_tuning(tuned)})") if tuned else label
+
+
+def _outcome(spec: Mapping[str, Any], result: Mapping[str, Any]) -> dict[str, Any]:
+    if result.get("format") != FORMAT:
+        raise UnreadableRun(f"result.json has format {result.get('format')!r}, not {FORMAT}")
+    if (result.get("hash"), result.get("seed")) != (spec.get("hash"), spec.get("seed")):
+        raise UnreadableRun("result.json belongs to another run than spec.json")
+    sizes = numbers({name: result.get(name) for name in ("parameters", "peak_memory_mb")})
+    environment = result.get("environment")
+    return sizes | {
+        "test": numbers(mapping_in(result, "test", "result.json")),
+        "metrics": parse_measures(result.get("metrics")),
+        "environment": environment if isinstance(environment, dict) else {},
+        "seconds": numbers(result.get("timings")).get("total_s", math.nan),
+    }
+
+
+def _budget(tuned: object) -> dict[str, Any]:
+    if not isinstance(tuned, dict):
+        return {}
+    words = {name: clean(str(tuned.get(name, ""))) for name in ("search", "metric")}
+    fixed = tuned.get("fixed")
+    counts = {name: int(value) for name, value in numbers(tuned).items()}
+    return words | counts | {"fixed": dict(fixed) if isinstance(fixed, dict) else {}}

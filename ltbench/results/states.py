@@ -7,72 +7,19 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
-from ltbench.results.holders import Holder, find_holder, is_at_work
+from ltbench.results.holders import Holder, find_holder
 from ltbench.results.index import read_runs
-from ltbench.results.record import RunRecord, clean, numbers
-from ltbench.results.sweeps import TUNING, Planned, SweepRecord, read_sweeps
+from ltbench.results.run import Progress, RunRecord, Status
+from ltbench.results.sweeps import TUNING, SweepRecord, read_sweeps
+from ltbench.results.untrusted import clean, numbers
 
-State = Literal["done", "running", "waiting", "broken-off", "failed", "diverged", "unreadable"]
-STATES: tuple[State, ...] = (
+STATUSES: tuple[Status, ...] = (
     "done", "running", "waiting", "broken-off", "failed", "diverged", "unreadable"
 )  # fmt: skip
+"""How a run can stand, for those who look at who is at work."""
 _TAIL = 64 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a run is, from the last line of its log.
-
-    Attributes:
-        step: of the stage.
-        share: of all the run's steps, 0…1, or ``None`` where their number is not known.
-        seconds: spent in the run so far.
-        val: the last validation metrics.
-    """
-
-    stage: str
-    step: int
-    share: float | None
-    seconds: float
-    val: dict[str, float]
-
-
-@dataclass(frozen=True, slots=True)
-class RunState:
-    """One run and how it stands.
-
-    Attributes:
-        path: its folder.
-        algo: the algorithm with its stages.
-        reason: why it failed, diverged or cannot be read.
-        seconds: what it took, where it is done.
-        steps: optimisation steps of all its stages, 0 where they are not known.
-        estimate: seconds that its command expected it to take, or ``None``.
-        select: how its model is chosen, as in the protocol.
-        holder: who trains it, where it is running.
-        progress: how far it is, where it was begun and is not done.
-        expected: whether a command that is at work will come to it.
-        sweep: the newest command that planned it, or ``None``.
-    """
-
-    path: str
-    state: State
-    label: str = ""
-    dataset: str = ""
-    algo: str = ""
-    seed: int = -1
-    hash: str = ""
-    reason: str = ""
-    seconds: float = 0.0
-    steps: int = 0
-    estimate: float | None = None
-    select: str = ""
-    holder: Holder | None = None
-    progress: Progress | None = None
-    expected: bool = False
-    sweep: SweepRecord | None = None
 
 
 @dataclass(frozen=True)
@@ -85,18 +32,9 @@ class Overview:
         active: those of them that are at work.
     """
 
-    runs: list[RunState]
+    runs: list[RunRecord]
     sweeps: list[SweepRecord] = field(default_factory=list)
     active: list[SweepRecord] = field(default_factory=list)
-
-
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """The newest command that planned a run, and the newest one at work that did."""
-
-    run: Planned
-    sweep: SweepRecord
-    active: SweepRecord | None
 
 
 def read_states(root: Path) -> Overview:
@@ -106,12 +44,12 @@ def read_states(root: Path) -> Overview:
     records = {record.path: record for record in read_runs(top, brief=True)}
     holders = _holders(records.values(), sweeps)
     active = [sweep for sweep in sweeps if _is_active(sweep, holders)]
-    plans = _plans(sweeps, active)
+    # The newest command that planned a run, and the newest one at work that did.
+    planned = {run.path: (run, sweep) for sweep in sweeps for run in sweep.runs}
+    expected = {run.path: sweep for sweep in active for run in sweep.runs}
     runs = [
-        _known(records[path], plans.get(path), holders.get(path))
-        if path in records
-        else _planned(plans[path], holders.get(path))
-        for path in sorted(records.keys() | plans.keys())
+        _standing(records.get(path), planned.get(path), expected.get(path), holders.get(path))
+        for path in sorted(records.keys() | planned.keys())
     ]
     return Overview(runs, sweeps, active)
 
@@ -121,7 +59,7 @@ def read_overview(roots: Iterable[Path]) -> Overview:
 
     The runs that tuning makes are among them for as long as it is at work.
     """
-    runs: dict[str, RunState] = {}
+    runs: dict[str, RunRecord] = {}
     sweeps: dict[Path, SweepRecord] = {}
     active: dict[Path, SweepRecord] = {}
     for part in (part for root in roots for part in _parts(root)):
@@ -135,7 +73,7 @@ def _parts(root: Path) -> Iterable[Overview]:
     yield read_states(root)
     if (root / TUNING).is_dir():
         tuning = read_states(root / TUNING)
-        if tuning.active or any(run.state == "running" for run in tuning.runs):
+        if tuning.active or any(run.status == "running" for run in tuning.runs):
             yield tuning
 
 
@@ -151,72 +89,52 @@ def _holders(records: Iterable[RunRecord], sweeps: Iterable[SweepRecord]) -> dic
 
 def _is_active(sweep: SweepRecord, holders: Mapping[str, Holder]) -> bool:
     """Return whether a command is at work; of another machine's only its runs can tell."""
-    here = is_at_work(sweep.host, sweep.pid, sweep.started)
-    return any(run.path in holders for run in sweep.runs) if here is None else here
+    gone = sweep.process.is_gone()
+    return any(run.path in holders for run in sweep.runs) if gone is None else not gone
 
 
-def _plans(sweeps: Iterable[SweepRecord], active: list[SweepRecord]) -> dict[str, _Plan]:
-    plans: dict[str, _Plan] = {}
-    for sweep in sweeps:
-        at_work = sweep if sweep in active else None
-        for run in sweep.runs:
-            before = plans.get(run.path)
-            plans[run.path] = _Plan(run, sweep, at_work or (before.active if before else None))
-    return plans
+def _standing(
+    record: RunRecord | None,
+    plan: tuple[RunRecord, SweepRecord] | None,
+    expected: SweepRecord | None,
+    holder: Holder | None,
+) -> RunRecord:
+    """Return how a run stands.
+
+    Args:
+        record: what lies in its folder, if there is one.
+        plan: the run as the newest command planned it, and that command, if there is one.
+        expected: the newest command at work that planned it.
+        holder: who trains it.
+    """
+    if record is None:
+        assert plan is not None
+        run, sweep = plan
+        status: Status = "waiting" if holder is None else "running"
+        return replace(
+            run, status=status, holder=holder, expected=expected is not None, sweep=sweep
+        )
+    standing: dict[str, Any] = {"steps": _steps(record)}
+    if plan is not None:
+        run, sweep = plan
+        standing = {"steps": run.steps, "estimate": run.estimate, "sweep": sweep}
+    if record.status not in ("done", "unreadable"):
+        standing |= {
+            "status": "running" if holder is not None else _idle(record, expected),
+            "holder": holder,
+            "progress": _progress(record, standing["steps"]),
+            "expected": expected is not None,
+        }
+    return replace(record, **standing)
 
 
-def _planned(plan: _Plan, holder: Holder | None) -> RunState:
-    run = plan.run
-    return RunState(
-        path=run.path,
-        state="waiting" if holder is None else "running",
-        label=run.label,
-        dataset=run.dataset,
-        algo=run.algo,
-        seed=run.seed,
-        steps=run.steps,
-        estimate=run.estimate,
-        holder=holder,
-        expected=plan.active is not None,
-        sweep=plan.sweep,
-    )
-
-
-def _known(record: RunRecord, plan: _Plan | None, holder: Holder | None) -> RunState:
-    state = RunState(
-        path=record.path,
-        state="unreadable" if record.status == "unreadable" else "done",
-        label=record.label,
-        dataset=record.dataset,
-        algo="+".join((record.algorithm, *record.stages)),
-        seed=record.seed,
-        hash=record.hash,
-        reason=record.reason,
-        seconds=record.seconds,
-        steps=plan.run.steps if plan else _steps(record),
-        estimate=plan.run.estimate if plan else None,
-        select=str(record.protocol.get("select", "")),
-        sweep=plan.sweep if plan else None,
-    )
-    if record.status in ("done", "unreadable"):
-        return state
-    return replace(
-        state,
-        state="running" if holder is not None else _idle_state(record, plan),
-        holder=holder,
-        progress=_progress(record, state.steps),
-        expected=plan is not None and plan.active is not None,
-    )
-
-
-def _idle_state(record: RunRecord, plan: _Plan | None) -> State:
-    """Return the state of a run that nobody holds."""
-    active = plan.active if plan else None
+def _idle(record: RunRecord, expected: SweepRecord | None) -> Status:
+    """Return the status of a run that nobody holds."""
     if record.status in ("failed", "diverged"):
         # A command that began after the failure will try the run again.
-        again = active is not None and _changed(f"{record.path}/error.json") < active.started
-        return "waiting" if again else "failed" if record.status == "failed" else "diverged"
-    return "broken-off" if active is None else "waiting"
+        retried = expected is not None and _changed(f"{record.path}/error.json") < expected.started
+        return "waiting" if retried else record.status
+    return "broken-off" if expected is None else "waiting"
 
 
 def _changed(path: str) -> float:

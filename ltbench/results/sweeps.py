@@ -1,20 +1,26 @@
-"""Reading what commands set out to do: the records of sweeps that ``ltbench run`` leaves.
+"""The records of sweeps: which runs a command set out to do, for ``ltbench status``.
 
-They are read for ``ltbench status`` and may come from anywhere, so what does not fit is passed
-over: a broken record costs the runs that wait their line, and no more.
+``<out>/.sweeps/<12 hexadecimal digits of the set of runs>.json`` is written when a command begins,
+so that runs that wait, and have no folder yet, can be told from runs that nobody asked for. The
+same command again writes the same file anew. It says nothing of how the runs fare: their folders
+do. Records may come from anywhere, so what does not fit is passed over: a broken one costs the runs
+that wait their line, and no more.
 """
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ltbench.results.json_files import read_json
-from ltbench.results.record import UnreadableRun, clean, numbers
+from ltbench.results.folder import write_bytes
+from ltbench.results.process import Process
+from ltbench.results.run import RunRecord, RunSpec, canonical_hash
+from ltbench.results.untrusted import UnreadableRun, clean, numbers, read_json
 
 SWEEPS = ".sweeps"
 TUNING = ".tuning"
@@ -24,24 +30,19 @@ _LONGEST_WORD = 2000
 _LEVELS_ABOVE = 5  # from a seed's folder to the folder of all runs
 
 
-@dataclass(frozen=True, slots=True)
-class Planned:
-    """One run that a command set out to do.
+@dataclass(frozen=True)
+class PlannedRun:
+    """One run of a sweep that begins.
 
     Attributes:
-        path: its folder.
-        algo: the algorithm with its stages.
-        steps: optimisation steps of all its stages together, 0 where it is not said.
-        estimate: seconds it may take, or ``None``.
+        spec: what is asked for.
+        steps: optimisation steps of all stages together.
+        estimate: seconds it may take, or ``None`` where nothing is known.
     """
 
-    path: str
-    label: str
-    dataset: str
-    algo: str
-    seed: int
+    spec: RunSpec
     steps: int
-    estimate: float | None
+    estimate: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,20 +50,49 @@ class SweepRecord:
     """One command and the runs it set out to do.
 
     Attributes:
+        path: the record's file.
         command: what was typed.
+        runs: how each of them stands as far as the plan tells: it waits.
         slots: runs at a time.
-        host: where the command runs or ran.
-        pid: its process.
+        process: the command's own.
         started: when it began, in seconds since 1970.
     """
 
     path: Path
     command: tuple[str, ...]
-    runs: tuple[Planned, ...]
+    runs: tuple[RunRecord, ...]
     slots: int
-    host: str
-    pid: int
+    process: Process
     started: float
+
+
+def write_record(out: Path, command: Sequence[str], runs: Sequence[PlannedRun], slots: int) -> Path:
+    """Write the record of a sweep that begins now and return its path.
+
+    Args:
+        out: the folder of the runs.
+        command: what was typed.
+        runs: all of them, the finished ones included.
+        slots: runs at a time.
+
+    Raises:
+        OSError: the disk is full or the folder is not writable.
+    """
+    folders = sorted(str(run.spec.folder(Path())) for run in runs)
+    path = out / SWEEPS / f"{canonical_hash(folders)}.json"
+    head = {
+        "format": FORMAT,
+        "command": list(command),
+        "slots": slots,
+        **asdict(Process.current()),
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    # A line for each run: people read it, and the fast encoder writes 10,000 in a blink.
+    lines = ",\n".join(json.dumps(_line(run), ensure_ascii=False) for run in runs)
+    text = f'{json.dumps(head, ensure_ascii=False)[:-1]}, "runs": [\n{lines}\n]}}\n'
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_bytes(path, text.encode())
+    return path
 
 
 def read_sweeps(root: Path) -> list[SweepRecord]:
@@ -74,6 +104,22 @@ def read_sweeps(root: Path) -> list[SweepRecord]:
     sweeps = (_read(path, root) for path in _records(root))
     found = [sweep for sweep in sweeps if sweep is not None and sweep.runs]
     return sorted(found, key=lambda sweep: sweep.started)
+
+
+def _line(run: PlannedRun) -> dict[str, Any]:
+    """Return what the record holds of a run, for :func:`_planned`."""
+    spec = run.spec
+    return {
+        "folder": str(spec.folder(Path())),
+        "label": spec.label,
+        "method": spec.method,
+        "tuned": spec.tuned or {},
+        "dataset": spec.dataset.name,
+        "algo": spec.algo,
+        "seed": spec.seed,
+        "steps": run.steps,
+        "estimate_s": run.estimate,
+    }
 
 
 def _records(root: Path) -> Iterator[Path]:
@@ -91,6 +137,8 @@ def _read(path: Path, root: Path) -> SweepRecord | None:
         out = str(path.parent.parent)
         inside = "" if Path(out) == root else f"{root}{os.sep}"
         runs = (_planned(run, out) for run in record["runs"])
+        # Records of older versions do not name the machine's boot, so only their runs can tell.
+        process = Process.from_dict({"machine": "", "start": "", **record})
         return SweepRecord(
             path=path,
             command=tuple(_word(word) for word in record["command"]),
@@ -98,27 +146,31 @@ def _read(path: Path, root: Path) -> SweepRecord | None:
                 run for run in runs if run is not None and f"{run.path}{os.sep}".startswith(inside)
             ),
             slots=max(1, int(record["slots"])),
-            host=clean(str(record["host"])),
-            pid=int(record["pid"]),
+            process=Process(clean(process.host), process.machine, process.pid, process.start),
             started=_seconds(record["started"]),
         )
     except (UnreadableRun, KeyError, TypeError, ValueError, OverflowError, AttributeError):
         return None
 
 
-def _planned(run: Any, out: str) -> Planned | None:
+def _planned(run: Any, out: str) -> RunRecord | None:
     """Return a planned run, or ``None`` where it does not fit or lies outside ``out``."""
     folder = str(run["folder"])
     path = os.path.normpath(os.path.join(out, folder))
     if not path.startswith(f"{out}{os.sep}") or "\0" in folder:
         return None
     given = numbers({name: run.get(name) for name in ("estimate_s", "steps")})
-    return Planned(
+    algorithm, *stages = clean(str(run.get("algo", ""))).split("+")
+    tuned = run.get("tuned")
+    return RunRecord(
         path=path,
-        label=clean(str(run["label"])),
-        dataset=clean(str(run["dataset"])),
-        algo=clean(str(run.get("algo", ""))),
+        status="waiting",
         seed=int(run["seed"]),
+        method=clean(str(run.get("method", run["label"]))),
+        algorithm=algorithm,
+        stages=tuple(stages),
+        dataset=clean(str(run["dataset"])),
+        tuned=tuned if isinstance(tuned, dict) else {},
         steps=int(given.get("steps", 0)),
         estimate=given.get("estimate_s"),
     )

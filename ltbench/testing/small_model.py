@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from ltbench.plugins.algorithm import Algorithm
+from ltbench.plugins.algorithm import Algorithm, Training
 from ltbench.plugins.backbone import Backbone
 from ltbench.plugins.batch import Batch, TrainInfo
-from ltbench.plugins.manager import get_plugins
 from ltbench.plugins.names import parse_name
+from ltbench.plugins.resolve import resolve
 from ltbench.plugins.stage import Stage
 from ltbench.results.protocol import Protocol
 from ltbench.testing.small_data import COUNTS, SIZE
@@ -39,7 +39,7 @@ class SmallBackbone(Backbone):
         return features
 
 
-class SmallTraining:
+class SmallTraining(Training):
     """Answers an algorithm's request for features with those of the images given.
 
     Args:
@@ -51,7 +51,7 @@ class SmallTraining:
         self.model, self.images = model, images
         self.features, self.y, self.d = torch.empty(0), images.y, images.d
 
-    def pass_over(self, part: str) -> SmallTraining:
+    def extract_features(self, part: str) -> SmallTraining:
         """Return features, classes and domains, with the model in evaluation mode meanwhile."""
         was_training = self.model.training
         self.model.eval()
@@ -92,8 +92,7 @@ def build_algorithm(name: str, info: TrainInfo, *, seed: int = 0) -> Algorithm:
     """
     torch.manual_seed(seed)
     parsed = parse_name(name)
-    cls: type[Algorithm] = get_plugins()["algorithms"].get(parsed.name).load()
-    hparams = cls.HParams.from_options(parsed.options, parsed.name)
+    cls, hparams = resolve("algorithms", parsed.name, parsed.options)
     return ready(cls(SmallBackbone(info.image_shape), info, hparams), seed)
 
 
@@ -105,9 +104,8 @@ def build_stage(name: str, base: Algorithm, *, seed: int = 0) -> Stage:
     """
     torch.manual_seed(seed)
     parsed = parse_name(name)
-    cls: type[Stage] = get_plugins()["stages"].get(parsed.name).load()
-    hparams = cls.HParams.from_options(parsed.options, parsed.name)
-    stage = cls(base, base.train_info, hparams)
+    cls, hparams = resolve("stages", parsed.name, parsed.options)
+    stage: Stage = cls(base, base.train_info, hparams)
     ready(stage, seed)
     return stage
 

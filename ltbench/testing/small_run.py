@@ -15,9 +15,9 @@ import torch
 from ltbench.plugins.names import Name
 from ltbench.results.folder import RunFolder
 from ltbench.results.run import RunSpec
+from ltbench.session.plan import Request, plan_runs
 from ltbench.testing.small_data import NAME, register_small_data
 from ltbench.training.job import Job
-from ltbench.training.plan import Request, plan_runs
 from ltbench.training.run import execute
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-import pickle
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ltbench.results.folder import write_bytes
+from ltbench.results.folder import RunFolder, write_bytes
+
+logger = logging.getLogger(__name__)
 
 State = dict[str, Tensor]
 
@@ -55,6 +57,11 @@ class Checkpoint:
     running: dict[str, Tensor] = field(default_factory=dict)
     running_steps: dict[str, int] = field(default_factory=dict)
 
+    def begin_stage(self, stage: int) -> None:
+        """Go on to the first step of the next stage."""
+        self.stage, self.step, self.best = stage, 0, None
+        self.optimizers, self.running, self.running_steps = {}, {}, {}
+
 
 def save_checkpoint(
     path: Path, checkpoint: Checkpoint | Best, sync: Sequence[Path] | None = ()
@@ -82,13 +89,30 @@ def load_checkpoint(path: Path) -> Checkpoint | None:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
         best = state.pop("best")
-        return Checkpoint(**state, best=Best(**best) if best else None)
+        found = Checkpoint(**state, best=Best(**best) if best else None)
     except FileNotFoundError:
         return None
-    except (OSError, EOFError, RuntimeError, TypeError, KeyError, ValueError, AttributeError):
+    except Exception as error:  # on torn files the unpickler raises what it pleases
+        logger.info("%s cannot be read, so the run begins anew (%s)", path, error)
         return None
-    except pickle.UnpicklingError:
-        return None
+    logger.info("going on at step %d of stage %d from %s", found.step, found.stage + 1, path)
+    return found
+
+
+def resume(folder: RunFolder, threads: int) -> Checkpoint:
+    """Return a run's newest checkpoint, or a fresh one where there is none that fits its log.
+
+    The log is cut to what the checkpoint covers.
+
+    Args:
+        folder: the run's.
+        threads: CPU threads that a fresh run computes with.
+    """
+    checkpoint = load_checkpoint(folder.latest)
+    if checkpoint is not None and folder.cut_log(checkpoint.log_lines):
+        return checkpoint
+    folder.cut_log(0)
+    return Checkpoint(threads=threads)
 
 
 def load_best(path: Path) -> Best:

@@ -6,6 +6,7 @@ import platform
 import resource
 import subprocess
 import sys
+from collections.abc import Mapping
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
@@ -15,26 +16,31 @@ import torch
 
 import ltbench
 from ltbench.plugins.manager import get_plugins
-from ltbench.training.job import Job
 
 LIBRARIES = ("torch", "torchvision", "timm", "numpy", "scipy", "scikit-learn", "pillow", "mlxtend")
 
 
-def environment(job: Job, threads: int) -> dict[str, Any]:
-    """Return versions, device and source revision."""
+def environment(device: torch.device, threads: int, plugins: Mapping[str, str]) -> dict[str, Any]:
+    """Return versions, device and source revision.
+
+    Args:
+        device: that the run was trained on.
+        threads: CPU threads that it computed with.
+        plugins: versions of the distributions whose plugins shape its result.
+    """
     return {
         "ltbench": ltbench.__version__,
         "python": platform.python_version(),
         "torch": torch.__version__,
         "platform": platform.platform(),
-        "device": device_name(torch.device(job.device)),
+        "device": device_name(device),
         "threads": threads,
         "git": git_revision(),
         "distributions": {
             "ltbench": ltbench.__version__,
             **_libraries(),
             **{entry.distribution: entry.version for entry in get_plugins()["metrics"]},
-            **job.spec.plugins,
+            **plugins,
         },
     }
 

@@ -24,7 +24,7 @@ class Job:
             begin with the longest.
         timeout: seconds after which the run stops at a checkpoint and counts as failed; each
             attempt has as many.
-        gone: key of another process's claim on the run that the executor has watched and found
+        abandoned: key of another process's claim on the run that the executor has watched and found
             abandoned, so that the run is taken over at once.
     """
 
@@ -37,4 +37,4 @@ class Job:
     store: Path | None = None
     cost: float = 0.0
     timeout: float | None = None
-    gone: str | None = None
+    abandoned: str | None = None

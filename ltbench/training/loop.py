@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable
 
 import numpy as np
 import torch
@@ -14,21 +12,15 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from ltbench.data.augmentation import augmentation
-from ltbench.data.images import DeviceImages
 from ltbench.data.sampling import make_sampler
 from ltbench.errors import DivergedError
-from ltbench.evaluation.evaluator import Evaluator, Features, compute_metrics
-from ltbench.plugins.algorithm import Algorithm, MakeOptimizer
+from ltbench.evaluation.evaluator import Features, compute_metrics
+from ltbench.plugins.algorithm import Algorithm, MakeOptimizer, Training
 from ltbench.plugins.batch import Batch
-from ltbench.plugins.facts import Facts
-from ltbench.plugins.split import Split
-from ltbench.results.folder import RunFolder
 from ltbench.results.protocol import Protocol
 from ltbench.training.checkpoint import Best, Checkpoint, clone_state, save_checkpoint
+from ltbench.training.context import RunContext
 from ltbench.training.seeding import derive_seed, seed_torch
-
-Report = Callable[[Mapping[str, Any]], None]
-"""Takes what happened: ``{"event": "step"|"evaluated", …}``."""
 
 STEP_REPORT_SECONDS = 0.5
 
@@ -37,47 +29,35 @@ class Interrupted(Exception):
     """The run was asked to stop; its checkpoint is written."""
 
 
-@dataclass(frozen=True)
-class Setting:
-    """What every stage of a run works with."""
-
-    seed: int
-    protocol: Protocol
-    facts: Facts
-    split: Split
-    images: DeviceImages
-    evaluator: Evaluator
-    folder: RunFolder
-    report: Report
-    should_stop: Callable[[], bool]
-
-
-class StageLoop:
+class StageLoop(Training):
     """Trains one model from a checkpoint's step to the last one.
 
     Args:
-        setting: of the run.
+        context: of the run.
         name: of the algorithm or stage.
-        model: on the device, in the state that ``at`` describes.
+        model: on the device, in the state that ``checkpoint`` describes.
         steps: optimisation steps of this stage.
-        at: where to go on; a fresh stage has ``step`` 0. It is updated as training proceeds.
+        checkpoint: where to go on; a fresh stage has ``step`` 0. It is updated as training
+            proceeds.
     """
 
     def __init__(
-        self, setting: Setting, name: str, model: Algorithm, steps: int, at: Checkpoint
+        self, context: RunContext, name: str, model: Algorithm, steps: int, checkpoint: Checkpoint
     ) -> None:
-        self.setting, self.name, self.model, self.steps, self.at = setting, name, model, steps, at
-        self.protocol = setting.protocol
+        self.context, self.name, self.model, self.steps = context, name, model, steps
+        self.state, self.seed = checkpoint, context.spec.seed
+        self.protocol = context.spec.protocol
+        self.augment = augmentation(self.protocol.augmentation)
         # By number, not by name: at one seed every algorithm sees the same batches.
-        self.purpose = f"stage {at.stage}"
+        self.purpose = f"stage {checkpoint.stage}"
         model.optimizers = model.configure_optimizers(optimizer_maker(self.protocol))
-        for key, state in at.optimizers.items():
-            model.optimizers[key].load_state_dict(state)
-        self.domains = len(np.unique(setting.split.d[setting.split.rows("train")]))
+        for key, saved in checkpoint.optimizers.items():
+            model.optimizers[key].load_state_dict(saved)
+        self.domains = len(np.unique(context.split.d[context.split.rows("train")]))
         self.running: dict[str, Tensor] = {
-            key: value.to(setting.images.device) for key, value in at.running.items()
+            key: value.to(context.images.device) for key, value in checkpoint.running.items()
         }
-        self.started = time.monotonic() - at.seconds
+        self.started = time.monotonic() - checkpoint.seconds
 
     def run(self) -> Best:
         """Train to the end of the stage and return its best model.
@@ -89,57 +69,56 @@ class StageLoop:
         self._train_mode()
         sampler = make_sampler(
             self.model.sampling,
-            self.setting.split,
+            self.context.split,
             self.protocol.batch_per_domain,
-            derive_seed(self.setting.seed, self.purpose, "batches"),
+            derive_seed(self.seed, self.purpose, "batches"),
         )
         reported = 0.0
-        batches = self.setting.images.stream(sampler, self.at.step, self.steps)
+        batches = self.context.images.stream(sampler, self.state.step, self.steps)
         for images, rows in batches:
             self._step(images, rows)
-            if self.at.step % self.protocol.eval_every == 0 or self.at.step == self.steps:
+            if self.state.step % self.protocol.eval_every == 0 or self.state.step == self.steps:
                 self._evaluate()
                 self._save()
-            if self.setting.should_stop():
+            if self.context.should_stop():
                 self._save()
                 raise Interrupted
             if time.monotonic() - reported > STEP_REPORT_SECONDS:
                 reported = time.monotonic()
-                self.setting.report({"event": "step", "stage": self.name, "step": self.at.step})
-        if self.at.best is None:  # a stage without optimisation steps
+                self.context.report({"event": "step", "stage": self.name, "step": self.state.step})
+        if self.state.best is None:  # a stage without optimisation steps
             self.model.before_step(0, self)
             self._evaluate()
             self._save()
-        assert self.at.best is not None
-        return self.at.best
+        assert self.state.best is not None
+        return self.state.best
 
-    def pass_over(self, part: str) -> Features:
+    def extract_features(self, part: str) -> Features:
         """Return the features of ``train`` or ``val`` images; see ``ltbench.api.Training``."""
-        rows = self.setting.split.rows(part)
-        found = self.setting.evaluator.features(self.model, rows)
+        rows = self.context.split.rows(part)
+        found = self.context.evaluator.features(self.model, rows)
         self._train_mode()
         return found
 
     def _step(self, images: Tensor, rows: Tensor) -> None:
-        step, seed, facts = self.at.step, self.setting.seed, self.setting.facts
-        seed_torch(seed, self.purpose, "step", step)
+        step, side = self.state.step, self.context.facts.size
+        seed_torch(self.seed, self.purpose, "step", step)
         self.model.generator = self._generator("algorithm")
         self.model.before_step(step, self)
-        augment = augmentation(self.protocol.augmentation)
-        source = self.setting.images
-        x = augment(images, source.sizes[rows], facts.size, self._generator("augmentation"))
-        x = self.setting.evaluator.normalise(x)
+        source = self.context.images
+        x = self.augment(images, source.sizes[rows], side, self._generator("augmentation"))
+        x = self.context.normalise(x)
         self._set_lr(step)
         losses = self.model.step(Batch(x, source.y[rows], source.d[rows], self.domains))
         for key, value in losses.items():
             self.running[key] = self.running.get(key, 0) + value.detach().float()
-            self.at.running_steps[key] = self.at.running_steps.get(key, 0) + 1
-        self.at.step += 1
+            self.state.running_steps[key] = self.state.running_steps.get(key, 0) + 1
+        self.state.step += 1
 
     def _generator(self, purpose: str) -> torch.Generator:
         """Return a generator on the device for one purpose of the present step."""
-        seed = derive_seed(self.setting.seed, self.purpose, purpose, self.at.step)
-        return torch.Generator(self.setting.images.device).manual_seed(seed)
+        seed = derive_seed(self.seed, self.purpose, purpose, self.state.step)
+        return torch.Generator(self.context.images.device).manual_seed(seed)
 
     def _set_lr(self, step: int) -> None:
         factor = self.protocol.lr_factor(step, self.steps)
@@ -150,40 +129,40 @@ class StageLoop:
     def _evaluate(self) -> None:
         began = time.monotonic()
         losses = self._mean_losses()
-        rows = self.setting.split.rows("val")
+        rows = self.context.split.rows("val")
         val: dict[str, float | None] = {}
         if len(rows):  # a protocol that takes the last model needs none
-            val = dict(compute_metrics(self.setting.evaluator.predictions(self.model, rows)))
+            val = dict(compute_metrics(self.context.evaluator.predictions(self.model, rows)))
         self._train_mode()
         metric = self.protocol.selection_metric
-        value = float(self.at.step) if metric == "step" else val[metric]
+        value = float(self.state.step) if metric == "step" else val[metric]
         if value is None:
             raise DivergedError(f"validation gives no {metric} to choose a model by")
-        if self.at.best is None or value > self.at.best.value:
-            self.at.best = Best(self.at.step, value, val, clone_state(self.model))
-        self.at.evaluating += time.monotonic() - began
-        self.at.seconds = time.monotonic() - self.started
+        if self.state.best is None or value > self.state.best.value:
+            self.state.best = Best(self.state.step, value, val, clone_state(self.model))
+        self.state.evaluating += time.monotonic() - began
+        self.state.seconds = time.monotonic() - self.started
         record = {
             "stage": self.name,
-            "step": self.at.step,
+            "step": self.state.step,
             "losses": losses,
             "val": val,
             "lr": self._lr(),
-            "seconds": round(self.at.seconds, 3),
+            "seconds": round(self.state.seconds, 3),
         }
-        self.setting.folder.append_log(record)
-        self.at.log_lines += 1
-        self.setting.report({"event": "evaluated", **record})
+        self.context.folder.append_log(record)
+        self.state.log_lines += 1
+        self.context.report({"event": "evaluated", **record})
 
     def _mean_losses(self) -> dict[str, float]:
         """Return the mean of each loss since the last evaluation and start counting anew."""
-        steps = self.at.running_steps
+        steps = self.state.running_steps
         losses = {key: float(value) / steps[key] for key, value in self.running.items()}
-        self.running, self.at.running_steps = {}, {}
+        self.running, self.state.running_steps = {}, {}
         total = losses.get("total", 0.0)
         if not math.isfinite(total) or abs(total) > self.protocol.max_loss:
             raise DivergedError(
-                f"the mean loss of {self.name} up to step {self.at.step} is {total:g}; "
+                f"the mean loss of {self.name} up to step {self.state.step} is {total:g}; "
                 "a smaller --lr may help"
             )
         return losses
@@ -193,12 +172,12 @@ class StageLoop:
         return float(groups[0]["lr"]) if groups else 0.0
 
     def _save(self) -> None:
-        self.at.model = clone_state(self.model)
-        self.at.optimizers = {k: o.state_dict() for k, o in self.model.optimizers.items()}
-        self.at.running = {k: v.detach().cpu() for k, v in self.running.items()}
-        self.at.seconds = time.monotonic() - self.started
+        self.state.model = clone_state(self.model)
+        self.state.optimizers = {k: o.state_dict() for k, o in self.model.optimizers.items()}
+        self.state.running = {k: v.detach().cpu() for k, v in self.running.items()}
+        self.state.seconds = time.monotonic() - self.started
         # The lines of the log that it counts reach the disk before it.
-        save_checkpoint(self.setting.folder.latest, self.at, [self.setting.folder.log])
+        save_checkpoint(self.context.folder.latest, self.state, [self.context.folder.log])
 
     def _train_mode(self) -> None:
         self.model.train()

@@ -12,12 +12,17 @@ from ltbench.models.weights import load_weights
 from ltbench.plugins.algorithm import Algorithm
 from ltbench.plugins.batch import TrainInfo
 from ltbench.plugins.facts import Facts
-from ltbench.plugins.manager import get_plugins
+from ltbench.plugins.resolve import resolve
 from ltbench.plugins.split import Split
-from ltbench.plugins.stage import Stage
 from ltbench.results.run import RunSpec
+from ltbench.training.plugin_versions import check_plugin_versions
 from ltbench.training.seeding import seed_torch
-from ltbench.training.used import check_used
+from ltbench.training.steps import stage_steps
+
+
+def stage_names(spec: RunSpec) -> list[str]:
+    """Return the names of a run's stages; the first is the algorithm."""
+    return [spec.algorithm.name, *(stage.name for stage in spec.stages)]
 
 
 class ModelBuilder:
@@ -42,7 +47,7 @@ class ModelBuilder:
         device: torch.device,
         weights: Path | None = None,
     ) -> None:
-        check_used(spec)
+        check_plugin_versions(spec)
         self.spec, self.device, self.weights = spec, device, weights
         self.info = TrainInfo(
             counts=torch.from_numpy(split.counts("train")),
@@ -54,7 +59,7 @@ class ModelBuilder:
             batch_per_domain=spec.protocol.batch_per_domain,
             image_shape=(facts.channels, facts.size, facts.size),
         )
-        self.names = [spec.algorithm.name, *(stage.name for stage in spec.stages)]
+        self.names = stage_names(spec)
 
     def algorithm(self) -> Algorithm:
         """Return the algorithm with fresh weights."""
@@ -65,20 +70,18 @@ class ModelBuilder:
         if self.weights is not None:
             load_weights(backbone, self.weights)
         component = self.spec.algorithm
-        cls: type[Algorithm] = get_plugins()["algorithms"].get(component.name).load()
-        hparams = cls.HParams.from_options(component.hparams, component.name)
+        cls, hparams = resolve("algorithms", component.name, component.hparams)
         return self._placed(cls(backbone, self.info, hparams))
 
     def stage(self, index: int, base: Algorithm) -> Algorithm:
         """Return stage ``index`` (from 1) on top of ``base``."""
         seed_torch(self.spec.seed, "initial weights", index)
         component = self.spec.stages[index - 1]
-        cls: type[Stage] = get_plugins()["stages"].get(component.name).load()
-        hparams = cls.HParams.from_options(component.hparams, component.name)
+        cls, hparams = resolve("stages", component.name, component.hparams)
         info = replace(self.info, steps=self.steps(index))
         return self._placed(cls(base, info, hparams))
 
-    def upto(self, index: int) -> Algorithm:
+    def up_to(self, index: int) -> Algorithm:
         """Return the whole chain up to stage ``index``; its weights are yet to be loaded."""
         model = self.algorithm()
         for number in range(1, index + 1):
@@ -87,12 +90,7 @@ class ModelBuilder:
 
     def steps(self, index: int) -> int:
         """Return the optimisation steps of stage ``index``."""
-        steps = self.spec.protocol.steps
-        for component in self.spec.stages[:index]:
-            cls: type[Stage] = get_plugins()["stages"].get(component.name).load()
-            hparams = cls.HParams.from_options(component.hparams, component.name)
-            steps = cls.steps(steps, hparams)
-        return steps
+        return stage_steps(self.spec)[index]
 
     def _placed(self, model: Algorithm) -> Algorithm:
         for module in model.modules():

@@ -67,7 +67,7 @@ class BoDA(WithLoss):
         """Refresh the centroids when it is time."""
         super().before_step(step, training)
         if step >= self.start and (step - self.start) % self.update == 0:
-            found = training.pass_over("train")
+            found = training.extract_features("train")
             self.refresh(found.features, found.y, found.d)
 
     def refresh(self, features: Tensor, y: Tensor, d: Tensor) -> None:

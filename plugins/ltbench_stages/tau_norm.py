@@ -44,7 +44,7 @@ class TauNorm(UntrainedStage):
     def before_step(self, step: int, training: Training) -> None:
         """Choose τ on the validation images and scale the classifier."""
         weight = self.base.class_weights().detach()
-        found = training.pass_over("val")
+        found = training.extract_features("val")
         taus = torch.linspace(self.hparams.lowest, self.hparams.highest, self.hparams.points)
         scores = [
             domain_average(

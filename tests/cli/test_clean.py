@@ -32,7 +32,7 @@ def call(*arguments: object, answer: str = "") -> Result:
 
 
 def left(root: Path) -> dict[str, str]:
-    return {f"{run.algo} {run.seed}": run.state for run in read_states(root).runs}
+    return {f"{run.algo} {run.seed}": run.status for run in read_states(root).runs}
 
 
 def files(root: Path) -> set[str]:

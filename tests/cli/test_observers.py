@@ -16,13 +16,13 @@ import pytest
 from click.testing import CliRunner
 
 from ltbench.cli.main import cli
-from ltbench.cli.progress import Bars, Lines
 from ltbench.cli.run import run
 from ltbench.executors.observation import Observation
 from ltbench.plugins.manager import Plugins, get_plugins
 from ltbench.plugins.observer import make_observer
 from ltbench.results.protocol import Protocol
 from ltbench.results.run import BackboneSpec, Component, RunSpec
+from ltbench.session.progress import Bars, Lines
 from ltbench.training.job import Job
 
 if "run" not in cli.commands:
@@ -208,7 +208,7 @@ def test_they_are_listed_without_importing_what_they_need():
     ],
 )
 def test_progress_is_shown_unless_quiet_or_when_asked_for(args, shown):
-    from ltbench.cli.observers import choose_watchers
+    from ltbench.session.observers import choose_watchers
 
     texts = [text for flag, text in itertools.pairwise(args) if flag == "--observer"]
     watchers = choose_watchers(get_plugins(), texts, quiet="--quiet" in args)

@@ -10,10 +10,10 @@ import pytest
 from click.testing import CliRunner
 from synthetic_runs import write_run
 
-from ltbench.cli.chart import Curve, draw
-from ltbench.cli.duration import duration
 from ltbench.cli.show import show
 from ltbench.errors import UsageError
+from ltbench.report.chart import Curve, draw
+from ltbench.report.plain import duration
 
 
 def call(*arguments: object) -> str:

@@ -192,7 +192,7 @@ def test_watch_prints_again_when_piped_and_ends_quietly(tmp_path):
     while b"2 of 2 runs done" not in line:
         line = process.stdout.readline()
     process.send_signal(signal.SIGINT)
-    _, error = process.communicate(timeout=30)
+    _, error = process.communicate(timeout=120)
     assert (process.returncode, error) == (0, b"")
 
 
@@ -202,7 +202,7 @@ def test_watch_takes_no_folder_for_its_seconds(tmp_path):
     assert process.stdout is not None
     assert b"1 of 1 runs done" in process.stdout.readline()
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=30)
+    process.communicate(timeout=120)
     assert process.returncode == 0
 
 
@@ -212,7 +212,7 @@ def test_watch_draws_in_place_in_a_terminal(tmp_path):
     process = start("--watch", "0.2", str(tmp_path), stdin=theirs, stdout=theirs, stderr=theirs,
                     env={**os.environ, "TERM": "xterm-256color", "COLUMNS": "150"})  # fmt: skip
     os.close(theirs)
-    seen, until = b"", time.monotonic() + 60
+    seen, until = b"", time.monotonic() + 120
     while b"2 of 2 runs done" not in seen and time.monotonic() < until:
         if select.select([ours], [], [], 1)[0]:
             seen += os.read(ours, 65536)
@@ -220,7 +220,7 @@ def test_watch_draws_in_place_in_a_terminal(tmp_path):
             (tmp_path / "second").touch()
             write_run(tmp_path, seed=1, arrays=False)
     process.send_signal(signal.SIGINT)
-    assert process.wait(timeout=30) == 0
+    assert process.wait(timeout=120) == 0
     os.close(ours)
     assert b"2 of 2 runs done" in seen
     assert b"\x1b[" in seen  # the cursor goes up, so that the page is drawn over the last one

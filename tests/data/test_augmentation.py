@@ -11,15 +11,9 @@ from PIL import Image
 from scipy import stats
 from torchvision.transforms import v2
 
-from ltbench.data.augmentation import (
-    AUGMENTATIONS,
-    CROP_RATIO,
-    Photo,
-    augmentation,
-    crop_flip,
-    plain,
-    random_crops,
-)
+from ltbench.data.augmentation import AUGMENTATIONS, augmentation, crop_flip, plain
+from ltbench.data.crops import CROP_RATIO, random_crops
+from ltbench.data.photo import Photo
 from ltbench.errors import UsageError
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 import shutil
 import socket
@@ -48,6 +49,8 @@ PartitionName=high Nodes=ALL PriorityTier=10 PreemptMode=OFF MaxTime=60
 
 def why_not() -> str | None:
     """Return why no cluster can be started here, or ``None``."""
+    if importlib.util.find_spec("submitit") is None:
+        return "the extra 'slurm' is not installed"
     missing = [name for name in PROGRAMS if shutil.which(name, path=_path()) is None]
     if missing:
         return f"{', '.join(missing)} not installed (Debian's slurm-wlm and munge)"

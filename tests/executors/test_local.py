@@ -14,14 +14,14 @@ from pathlib import Path
 import psutil
 import pytest
 
-from ltbench.executors import slot as slots
+from ltbench.executors import worker as workers
 from ltbench.executors.local import LocalExecutor
 from ltbench.executors.slots import Slots
 from ltbench.plugins.hparams import HParams
 from ltbench.results.claim import find_owner
 from ltbench.results.folder import RunFolder
+from ltbench.session.plan import Request, plan_runs
 from ltbench.training.job import Job
-from ltbench.training.plan import Request, plan_runs
 from ltbench.training.run import execute
 
 QUIET = (lambda event: None, lambda: False)
@@ -98,8 +98,13 @@ def test_the_longest_go_first_and_one_that_dies_is_tried_once_more(make_jobs):
 
 def test_a_slot_without_a_job_costs_no_process(make_jobs, monkeypatch):
     started = []
-    start = slots.Slot._start
-    monkeypatch.setattr(slots.Slot, "_start", lambda self: (started.append(self), start(self)))
+    start = workers.Worker.__init__
+
+    def count(self, *args):
+        started.append(self)
+        start(self, *args)
+
+    monkeypatch.setattr(workers.Worker, "__init__", count)
     one, other = make_jobs("erm", seeds=2)
     execute(other, *QUIET)
     sweep = Sweep(slots=4).run([other, one])
@@ -122,9 +127,11 @@ def test_a_run_that_takes_too_long_stops_at_a_checkpoint_and_goes_on_later(make_
 
 
 def test_a_run_that_hangs_is_killed_and_the_others_go_on(make_jobs, monkeypatch):
-    monkeypatch.setattr(slots, "GRACE_S", 1.0)
-    hangs, fine = make_jobs("misbehave[how=hang]", "erm")
-    sweep = Sweep().run([replace(hangs, timeout=40.0, cost=1.0), fine])
+    monkeypatch.setattr(workers, "GRACE_S", 1.0)
+    before, hangs, after = make_jobs("focal", "misbehave[how=hang]", "erm")
+    # The first has the worker started, which takes longer than the others, when time is counted.
+    jobs = [replace(before, cost=2.0), replace(hangs, timeout=12.0, cost=1.0), after]
+    sweep = Sweep().run(jobs)
     assert "hung" in sweep.results["misbehave[how=hang] 0"]["error"]
     assert "test" in sweep.results["erm 0"]
     assert not sweep.said, "what hangs would hang again"
@@ -178,14 +185,18 @@ def start_slow(out: Path) -> subprocess.Popen[str]:
     return process
 
 
-@pytest.mark.parametrize("signals", [1, 2, 5])
-def test_ctrl_c_once_or_more_says_how_to_go_on_and_leaves_no_process(tmp_path, signals):
+@pytest.mark.parametrize(
+    ("signals", "number"),
+    [(1, signal.SIGINT), (1, signal.SIGTERM), (2, signal.SIGINT), (2, signal.SIGTERM),
+     (5, signal.SIGINT)],
+)  # fmt: skip
+def test_interrupts_say_how_to_go_on_and_leave_no_process(tmp_path, signals, number):
     process = start_slow(tmp_path)
     family = psutil.Process(process.pid).children(recursive=True)
-    for number in range(signals):
-        if number and process.poll() is None:
+    for count in range(signals):
+        if count and process.poll() is None:
             time.sleep(0.02)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
     began = time.monotonic()
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 130

@@ -8,7 +8,9 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 
+import psutil
 import pytest
 from cluster_sweeps import finish, results, run_here, start, wait_for
 
@@ -50,17 +52,34 @@ def test_the_loss_of_a_node_costs_no_run(uninterrupted, tmp_path):
     assert not [path for path in tmp_path.rglob("*") if path.name.startswith(("claim", ".ray"))]
 
 
-def test_ctrl_c_has_the_tasks_write_checkpoints(uninterrupted, tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_has_the_tasks_write_checkpoints(uninterrupted, tmp_path, number):
     stopped = start(tmp_path, *SLOW, "--executor", "ray")  # which starts Ray itself
     wait_for(lambda: len(list(tmp_path.rglob("latest.pt"))) > 1)
-    stopped.send_signal(signal.SIGINT)
+    stopped.send_signal(number)
     code, text = finish(stopped)
     assert code == 130, text
+    assert "Ctrl-C again stops at once" in text
     assert "type the same command to go on" in text
     assert not list(tmp_path.rglob("claim*"))
     code, text = finish(start(tmp_path, *SLOW, "--executor", "ray"))
     assert code == 0, text
     assert results(tmp_path) == uninterrupted
+
+
+def test_a_second_interrupt_does_not_wait_and_leaves_no_task(tmp_path):
+    stopped = start(tmp_path, *SLOW, "--executor", "ray")
+    wait_for(lambda: len(list(tmp_path.rglob("latest.pt"))) > 1)
+    family = psutil.Process(stopped.pid).children(recursive=True)
+    stopped.send_signal(signal.SIGINT)
+    time.sleep(0.05)
+    stopped.send_signal(signal.SIGTERM)
+    code, text = finish(stopped)
+    assert code == 130, text
+    assert "type the same command to go on" in text
+    assert "Traceback" not in text
+    _, alive = psutil.wait_procs(family, timeout=60)
+    assert not alive
 
 
 @pytest.mark.skipif(

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
+import time
 
 import pytest
 from cluster_sweeps import finish, results, run_here, start, wait_for
 from slurm_cluster import cluster, why_not
 
-pytest.importorskip("submitit", reason="the extra 'slurm' is not installed")
-pytestmark = pytest.mark.skipif(why_not() is not None, reason=f"no SLURM here: {why_not()}")
+pytestmark = pytest.mark.needs("slurm", why_not())
 
 SLOW = ("--algo", "misbehave[how=slow]", "--protocol", "long", "--steps", "120", "--seeds", "1")
 
@@ -87,18 +88,34 @@ def test_a_run_whose_time_is_up_is_requeued_with_its_checkpoint(slurm, uninterru
     assert results(tmp_path / "slurm") == uninterrupted
 
 
-def test_ctrl_c_cancels_the_jobs_after_a_checkpoint(slurm, uninterrupted, tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_cancels_the_jobs_after_a_checkpoint(slurm, uninterrupted, tmp_path, number):
     stopped = on(slurm, tmp_path, *SLOW)
     wait_for(lambda: list(tmp_path.rglob("latest.pt")))
-    stopped.send_signal(signal.SIGINT)
+    stopped.send_signal(number)
     code, text = finish(stopped)
     assert code == 130, text
+    assert "Ctrl-C again stops at once" in text
     assert "type the same command to go on" in text
     assert not queue(slurm, "%T")
     assert not list(tmp_path.rglob("claim*"))
     code, text = finish(on(slurm, tmp_path, *SLOW))
     assert code == 0, text
     assert results(tmp_path) == uninterrupted
+
+
+def test_a_second_interrupt_does_not_wait_and_leaves_no_job(slurm, tmp_path):
+    seeds = ("--seeds", str(os.cpu_count() + 2))  # so that some of the jobs wait
+    stopped = on(slurm, tmp_path, *SLOW[:-2], *seeds)
+    wait_for(lambda: list(tmp_path.rglob("latest.pt")))
+    stopped.send_signal(signal.SIGTERM)
+    time.sleep(0.05)
+    stopped.send_signal(signal.SIGINT)
+    code, text = finish(stopped)
+    assert code == 130, text
+    assert "type the same command to go on" in text
+    assert "Traceback" not in text
+    wait_for(lambda: not queue(slurm, "%T"), 60)
 
 
 def test_a_job_that_dies_is_tried_once_more_and_then_recorded(slurm, tmp_path):
@@ -116,6 +133,41 @@ def test_a_later_command_finds_the_jobs_of_one_that_was_killed(slurm, tmp_path):
     assert code == 0, text
     assert len(results(tmp_path)) == 1
     assert len({path.name for path in (tmp_path / ".slurm").iterdir() if path.is_dir()}) == 1
+
+
+KILLS_ITS_COMMAND = """#!/bin/sh
+{sbatch} "$@"
+kill -9 $PPID
+"""
+
+
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_a_command_killed_just_after_it_submitted_leaves_no_job_unknown(slurm, tmp_path, seeds):
+    wrapped, out = tmp_path / "bin" / "sbatch", tmp_path / "runs"
+    wrapped.parent.mkdir()
+    wrapped.write_text(KILLS_ITS_COMMAND.format(sbatch=shutil.which("sbatch", path=slurm["PATH"])))
+    wrapped.chmod(0o755)
+    args = ("--algo", "erm", "--seeds", str(seeds))
+    deadly = {**slurm, "PATH": f"{wrapped.parent}:{slurm['PATH']}"}
+    code, text = finish(on(deadly, out, *args))
+    assert code == -signal.SIGKILL, text
+    torn = {number for number, *_ in queue(slurm, "%i")}
+    assert len(torn) == seeds, "they wait for a file that nobody will write"
+    code, text = finish(on(slurm, out, *args))
+    assert code == 0, text
+    assert len(results(out)) == seeds
+    wait_for(lambda: not queue(slurm, "%T"))
+    began = {path.name.rpartition("_result")[0] for path in out.rglob("*_result.pkl")}
+    assert len(began) == seeds, "every run was carried out once"
+    assert not {job_id.rpartition("_")[0] for job_id in began} & torn
+
+
+def test_two_commands_share_the_jobs_of_one(slurm, tmp_path):
+    first = on(slurm, tmp_path, *SLOW)
+    wait_for(lambda: queue(slurm, "%T"))
+    second = on(slurm, tmp_path, *SLOW)
+    assert [finish(command)[0] for command in (first, second)] == [0, 0]
+    assert len(list((tmp_path / ".slurm").rglob("*_result.pkl"))) == 1
 
 
 def test_a_partition_that_is_not_there_is_an_error_of_use(slurm, tmp_path):

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from ltbench.executors.burial import bury
+from ltbench.executors.dispatcher import record_lost
 from ltbench.executors.waiting import Waiting
 from ltbench.results import claim as claims
 from ltbench.results.claim import STALE_S, acquire, find_owner
 from ltbench.results.folder import RunFolder
 from ltbench.results.process import Process
+from ltbench.session.plan import Request, plan_runs
 from ltbench.training.job import Job
-from ltbench.training.plan import Request, plan_runs
 from ltbench.training.run import execute
 
 
@@ -80,7 +80,7 @@ def test_a_command_that_fell_silent_elsewhere_loses_its_run(job, monkeypatch):
     assert list(waiting.poll()) == []
     now[0] += 2
     [(_, mine)] = waiting.poll()
-    assert mine == replace(job, gone="old")
+    assert mine == replace(job, abandoned="old")
     claims.WATCH.seen.clear()
     assert execute(job, lambda event: None, lambda: False)["status"] == "claimed"
     result = execute(mine, lambda event: None, lambda: False)
@@ -88,15 +88,15 @@ def test_a_command_that_fell_silent_elsewhere_loses_its_run(job, monkeypatch):
     assert find_owner(job.folder) is None
 
 
-def test_a_burial_leaves_word_and_no_claim(job):
-    assert bury(job, "it died")["error"] == "it died"
+def test_what_is_recorded_of_a_lost_run_leaves_no_claim(job):
+    assert record_lost(job, "it died")["error"] == "it died"
     names = sorted(path.name for path in job.folder.iterdir())
     assert names == ["error.json"]
 
 
-def test_nobody_is_buried_who_is_done_or_in_other_hands(job):
+def test_nothing_is_recorded_of_a_run_that_is_done_or_in_other_hands(job):
     with acquire(job.folder):
-        assert bury(job, "it died")["status"] == "claimed"
+        assert record_lost(job, "it died")["status"] == "claimed"
     RunFolder(job.folder).finish({"test": {}})
-    assert bury(job, "it died") == {"test": {}}
+    assert record_lost(job, "it died") == {"test": {}}
     assert not RunFolder(job.folder).error.exists()

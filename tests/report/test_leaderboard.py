@@ -37,6 +37,14 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+def why_no_latex() -> str | None:
+    """Return why the page of the test below cannot be set, or ``None``."""
+    if shutil.which("pdflatex") is None:
+        return "there is no pdflatex (Debian's texlive-latex-base)"
+    found = subprocess.run(["kpsewhich", "booktabs.sty"], capture_output=True, check=False)
+    return "there is no booktabs.sty (texlive-latex-recommended)" if found.returncode else None
+
+
 def board(root: Path, **options: object) -> dict[str, object]:
     document = json.loads(render(root, format="json", **options))  # type: ignore[arg-type]
     return document["tables"][0]
@@ -223,7 +231,7 @@ def test_latex_notes_go_with_their_table_and_leave_later_text_alone(runs: Path) 
     assert not re.search(r"^[^{%]*\\footnotesize", outside, flags=re.MULTILINE)
 
 
-@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="there is no pdflatex")
+@pytest.mark.needs("latex", why_no_latex())
 def test_latex_compiles_and_keeps_to_the_page(tmp_path: Path) -> None:
     for m, seed in itertools.product(range(20), range(2)):
         label = f"a-method-with-a-long-name[{m}_$]"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import shutil
 from collections.abc import Iterator
@@ -118,12 +119,23 @@ def test_the_command_names_what_was_run(tmp_path: Path) -> None:
     assert "--dataset 'digits-mini-mlt[ratio=50]' --seeds 0,3 --backbone digits-cnn" in command
 
 
+def why_no_browser() -> str | None:
+    """Return why no browser can be driven here, or ``None``."""
+    if importlib.util.find_spec("selenium") is None:
+        return "the package selenium is not installed"
+    missing = [name for name in ("chromium", "chromedriver") if not shutil.which(name)]
+    reason = f"no {' and no '.join(missing)} (Debian's chromium and chromium-driver)"
+    return reason if missing else None
+
+
+needs_browser = pytest.mark.needs("browser", why_no_browser())
+
+
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    webdriver = pytest.importorskip("selenium.webdriver", reason="needs the package selenium")
+    from selenium import webdriver
+
     program, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if not program or not driver:
-        pytest.skip("needs Debian's packages chromium and chromium-driver")
     options = webdriver.ChromeOptions()
     options.binary_location = program
     profile = tmp_path_factory.mktemp("profile")
@@ -143,6 +155,7 @@ def column(browser: Any, number: int) -> list[str]:
     return browser.execute_script(f"return {rows}.map(r => r.cells[{number}].innerText)")
 
 
+@needs_browser
 def test_a_click_on_a_heading_sorts_and_missing_values_stay_below(browser: Any, page: Path) -> None:
     browser.get(page.as_uri())
     before = column(browser, 0)
@@ -160,6 +173,7 @@ def test_a_click_on_a_heading_sorts_and_missing_values_stay_below(browser: Any, 
     assert heads[0].find_element("xpath", "..").get_attribute("aria-sort") is None
 
 
+@needs_browser
 def test_keys_walk_the_table_and_show_the_seeds(browser: Any, page: Path) -> None:
     from selenium.webdriver.common.keys import Keys
 
@@ -176,6 +190,7 @@ def test_keys_walk_the_table_and_show_the_seeds(browser: Any, page: Path) -> Non
     assert not tip.is_displayed()
 
 
+@needs_browser
 def test_light_and_dark(browser: Any, page: Path) -> None:
     paper = "return getComputedStyle(document.body).backgroundColor"
     seen = set()
@@ -191,6 +206,7 @@ def test_light_and_dark(browser: Any, page: Path) -> None:
     assert len(seen) == 2
 
 
+@needs_browser
 def test_nothing_goes_wrong_in_the_browser(browser: Any, page: Path) -> None:
     browser.get(page.as_uri())
     assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []

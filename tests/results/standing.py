@@ -9,6 +9,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from ltbench.results.process import Process
+
 HOLD = (
     "import sys, time, pathlib; from ltbench.results.claim import acquire;"
     "acquire(pathlib.Path(sys.argv[1])); print('held', flush=True); time.sleep(600)"
@@ -30,7 +32,7 @@ def abandon(folder: Path) -> None:
     """Leave the claim of a process that was killed."""
     process = holder(folder)
     process.kill()
-    process.wait()
+    process.communicate()
     assert (folder / "claim").exists()
 
 
@@ -56,8 +58,11 @@ def plan(
          "seed": int(name.rpartition("-")[2]), "steps": 300, "estimate_s": 40.0}
         for name in folders
     ]  # fmt: skip
+    here = Process.current()
+    machine = here.machine if host == here.host else f"{host} boot"
     record = {
         "format": 1, "command": command, "slots": 2, "host": host, "pid": pid,
+        "machine": machine, "start": here.start,
         "started": (datetime.now(UTC) - timedelta(seconds=ago)).isoformat(),
         "runs": runs, **more,
     }  # fmt: skip

@@ -17,11 +17,10 @@ from ltbench.results.documents import (
     read_confusion,
     read_data_facts,
     read_features,
-    read_log,
     read_predictions,
 )
 from ltbench.results.frame import load_runs
-from ltbench.results.record import clean, numbers
+from ltbench.results.untrusted import clean, numbers, read_log
 
 
 def edit(path: Path, change: Callable[[dict[str, Any]], None]) -> None:

@@ -16,7 +16,8 @@ from synthetic_runs import write_run
 from ltbench.results import forecast, holders
 from ltbench.results.index import read_runs
 from ltbench.results.process import machine
-from ltbench.results.states import Overview, RunState, read_last_line, read_overview, read_states
+from ltbench.results.run import RunRecord
+from ltbench.results.states import Overview, read_last_line, read_overview, read_states
 
 sys.path.insert(0, str(Path(__file__).parent))
 from standing import abandon, foreign_claim, holder, plan
@@ -26,13 +27,13 @@ DEAD = 2**22 + 5  # beyond the greatest number of a process
 ERM = "digits-mini-mlt/erm/007ebc172266"
 
 
-def only(root: Path) -> RunState:
+def only(root: Path) -> RunRecord:
     (run,) = read_states(root).runs
     return run
 
 
 def states(root: Path) -> dict[int, str]:
-    return {run.seed: run.state for run in read_states(root).runs}
+    return {run.seed: run.status for run in read_states(root).runs}
 
 
 @pytest.mark.parametrize(
@@ -43,7 +44,7 @@ def states(root: Path) -> dict[int, str]:
 def test_what_lies_in_the_folder_says_how_a_run_stands(tmp_path, made, state):
     folder = write_run(tmp_path, arrays=False, **made)
     run = only(tmp_path)
-    assert (run.state, run.path, run.label) == (state, str(folder), "erm")
+    assert (run.status, run.path, run.label) == (state, str(folder), "erm")
     assert run.reason == ("RuntimeError: loss is NaN" if "error" in made else "")
 
 
@@ -53,13 +54,13 @@ def test_a_run_is_running_while_its_holder_lives(tmp_path, made):
     process = holder(folder)
     try:
         run = only(tmp_path)
-        assert run.state == "running"
+        assert run.status == "running"
         assert run.holder is not None
         assert (run.holder.pid, run.holder.here) == (process.pid, True)
     finally:
         process.kill()
         process.wait()
-    assert only(tmp_path).state == ("failed" if "error" in made else "broken-off")
+    assert only(tmp_path).status == ("failed" if "error" in made else "broken-off")
 
 
 def test_a_holder_elsewhere_is_believed_for_a_while(tmp_path, monkeypatch):
@@ -67,17 +68,17 @@ def test_a_holder_elsewhere_is_believed_for_a_while(tmp_path, monkeypatch):
     foreign_claim(folder)
     os.utime(folder / "claim", (1, 1))  # its modification time is a count, not a time
     run = only(tmp_path)
-    assert run.state == "running"
+    assert run.status == "running"
     assert str(run.holder).startswith("process 42 on node7, last sign ")
     now = time.time()
     monkeypatch.setattr(holders.time, "time", lambda: now + holders.SILENT_S + 5)
-    assert only(tmp_path).state == "broken-off"
+    assert only(tmp_path).status == "broken-off"
 
 
 def test_a_torn_claim_hides_no_run(tmp_path):
     folder = write_run(tmp_path, finished=False)
     (folder / "claim").write_bytes(b'{"token": "a')
-    assert only(tmp_path).state == "running"
+    assert only(tmp_path).status == "running"
     assert str(only(tmp_path).holder).startswith("last sign ")
 
 
@@ -87,8 +88,8 @@ def test_planned_runs_wait_until_they_begin(tmp_path):
     process = holder(tmp_path / ERM / "seed-2")  # it has a claim and no specification yet
     try:
         overview = read_states(tmp_path)
-        assert [run.state for run in overview.runs] == ["done", "waiting", "running", "waiting"]
-        assert all(run.expected for run in overview.runs if run.state == "waiting")
+        assert [run.status for run in overview.runs] == ["done", "waiting", "running", "waiting"]
+        assert all(run.expected for run in overview.runs if run.status == "waiting")
         assert len(overview.active) == 1
     finally:
         process.kill()
@@ -99,13 +100,24 @@ def test_of_a_command_that_is_gone_what_waits_is_expected_by_nobody(tmp_path):
     plan(tmp_path, [f"{ERM}/seed-0"], pid=DEAD, host=HOST)
     overview = read_states(tmp_path)
     assert overview.active == []
-    assert [(run.state, run.expected) for run in overview.runs] == [("waiting", False)]
+    assert [(run.status, run.expected) for run in overview.runs] == [("waiting", False)]
     assert overview.runs[0].sweep is overview.sweeps[0]
 
 
 def test_a_number_that_another_process_got_since_is_not_the_command(tmp_path):
-    plan(tmp_path, [f"{ERM}/seed-0"], pid=os.getpid(), host=HOST, ago=86400 * 365)
+    plan(tmp_path, [f"{ERM}/seed-0"], pid=os.getpid(), host=HOST, start="1")
     assert read_states(tmp_path).active == []
+
+
+def test_of_a_command_of_an_older_version_only_its_runs_can_tell(tmp_path):
+    folder = write_run(tmp_path, seed=0, finished=False)
+    record = plan(tmp_path, [str(folder.relative_to(tmp_path))], pid=os.getpid(), host=HOST)
+    document = json.loads(record.read_text())
+    del document["machine"], document["start"]
+    record.write_text(json.dumps(document))
+    assert read_states(tmp_path).active == []
+    foreign_claim(folder)
+    assert len(read_states(tmp_path).active) == 1
 
 
 def test_a_command_elsewhere_is_at_work_while_one_of_its_runs_is_held(tmp_path):
@@ -160,9 +172,9 @@ def test_progress_counts_over_stages(tmp_path):
 def test_only_the_tail_of_a_log_is_read(tmp_path):
     line = json.dumps({"step": 1, "losses": {"total": 0.5}}) + "\n"
     (tmp_path / "log.jsonl").write_text(line * 200_000 + '{"step": 2}\n')
-    began = time.perf_counter()
+    began = time.process_time()
     assert read_last_line(tmp_path) == {"step": 2}
-    assert time.perf_counter() - began < 0.05
+    assert time.process_time() - began < 0.05
     (tmp_path / "log.jsonl").write_bytes(b"\xff\x00" * 1000 + b"\n[1]\n" + b"[" * 100_000)
     assert read_last_line(tmp_path) is None
 
@@ -189,7 +201,7 @@ def test_nonsense_in_a_record_crashes_nothing(tmp_path, change):
     plan(tmp_path, [f"{ERM}/seed-0"], **{"pid": DEAD, "host": HOST, **change})
     overview = read_states(tmp_path)
     assert all(run.label.isprintable() and run.dataset.isprintable() for run in overview.runs)
-    assert all(sweep.host.isprintable() for sweep in overview.sweeps)
+    assert all(sweep.process.host.isprintable() for sweep in overview.sweeps)
     assert forecast.seconds_left(overview) is None
 
 
@@ -276,7 +288,7 @@ def test_a_hostile_claim_crashes_nothing(tmp_path, pid):
     claim = {"token": "ab12", "host": "\x1b[2J", "machine": machine(), "pid": pid, "start": "9"}
     (folder / "claim").write_text(json.dumps(claim))
     run = only(tmp_path)
-    assert run.state in ("running", "broken-off")
+    assert run.status in ("running", "broken-off")
     assert run.holder is None or str(run.holder).isprintable()
 
 
@@ -289,4 +301,4 @@ def test_a_claim_that_succeeds_itself_is_no_endless_chain(tmp_path):
         "import sys, pathlib; from ltbench.results.states import read_states;"
         "read_states(pathlib.Path(sys.argv[1]))"
     )
-    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True, timeout=30)
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True, timeout=200)

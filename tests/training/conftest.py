@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from ltbench.session.plan import Request, plan_runs
 from ltbench.training.job import Job
-from ltbench.training.plan import Request, plan_runs
 
 
 @pytest.fixture

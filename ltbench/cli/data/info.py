@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from ltbench.cli.data.options import (
     named_dataset,
     shot_buckets,
 )
+from ltbench.plugins.names import format_value
 
 if TYPE_CHECKING:
     from ltbench.plugins.facts import Facts
@@ -65,6 +67,14 @@ def info(name: str, data_dir: Path | None, as_json: bool) -> None:
 
 
 def _described(name: str, facts: Facts, cause: str | None, found: dict[str, Any]) -> dict[str, Any]:
+    from ltbench.results.protocol import EPOCHS, protocol_settings
+
+    said = [{EPOCHS.get(key, key) for key in settings} for settings in facts.protocols.values()]
+    defaults = {
+        name: setting.default
+        for name, setting in protocol_settings().items()
+        if not all(name in names for names in said)
+    }
     return {
         "name": name,
         "title": facts.title,
@@ -76,6 +86,7 @@ def _described(name: str, facts: Facts, cause: str | None, found: dict[str, Any]
         "citation": " ".join(facts.citation.split()),
         "sources": [url for source in facts.sources for url in source.get("urls", ())],
         "protocols": facts.protocols,
+        "defaults": defaults,
         "missing": cause,
         "counts": {domain: list(n) for domain, n in facts.counts.items()},
         **found,
@@ -98,8 +109,8 @@ def _print(described: dict[str, Any], *, ready: bool) -> None:
     for url in described["sources"]:
         click.echo(f"source     {url}")
     for protocol, settings in described["protocols"].items():
-        listed = ", ".join(f"{key} {value}" for key, value in settings.items())
-        click.echo(f"protocol   {protocol}: {listed}")
+        click.echo(f"protocol   {protocol}: {_listed(settings)}")
+    click.echo(f"otherwise  {_listed(described['defaults'])}")
     if not ready:
         click.echo(f"not ready  {described['missing']}")
     if described["counts"]:
@@ -114,3 +125,7 @@ def _print(described: dict[str, Any], *, ready: bool) -> None:
             sets = ", ".join(f"{name} {size}" for name, size in described["test_sets"].items())
             click.echo(f"test sets  {sets}")
         click.echo(f"split sha256 {described['split']}")
+
+
+def _listed(settings: Mapping[str, Any]) -> str:
+    return ", ".join(f"{key} {format_value(value)}" for key, value in settings.items())

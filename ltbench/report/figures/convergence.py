@@ -16,8 +16,7 @@ from ltbench.errors import DataError, UsageError, suggestion
 from ltbench.report.figures import style as look
 from ltbench.report.metrics import Metric
 from ltbench.report.selection import Table
-from ltbench.results.documents import read_log
-from ltbench.results.record import numbers
+from ltbench.results.untrusted import numbers, read_log
 
 _MOST_TOGETHER = 6
 

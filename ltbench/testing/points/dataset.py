@@ -33,7 +33,7 @@ COPIES = 0.1  # of the held-out images may occur in training, by the nature of t
 @POINTS.add("facts", "Its facts are complete and fit each other", KIND)
 def check_facts(subject: Subject) -> None:
     """Check names, thresholds, sizes and protocols."""
-    from ltbench.results.protocol import Protocol, epochs_to_steps, protocol_settings
+    from ltbench.results.protocol import Protocol, epochs_to_steps, named_protocol
 
     facts = _facts(subject)
     name = subject.text
@@ -53,7 +53,7 @@ def check_facts(subject: Subject) -> None:
     )
     assert facts.protocols, f"{name}: its facts have no protocol"
     for protocol in facts.protocols:
-        settings = protocol_settings(facts, protocol)
+        settings = named_protocol(facts, protocol)
         assert "backbone" in settings, f"{name}: its protocol '{protocol}' names no backbone"
         settings = epochs_to_steps(settings, 100, len(facts.domains))
         settings.pop("backbone")
@@ -170,9 +170,9 @@ def check_verify(subject: Subject) -> None:
 @POINTS.add("trains", "A short run on it ends with finite metrics", KIND)
 def check_trains(subject: Subject) -> None:
     """Check two steps of ERM with a tiny network, on a data set that is small."""
+    from ltbench.session.plan import Request, plan_runs
     from ltbench.testing.small_data import BACKBONE, register_small_data
     from ltbench.testing.small_run import carry_out
-    from ltbench.training.plan import Request, plan_runs
 
     if len(_split(subject)) > SMALL:
         raise NotApplicable(f"it has more than {SMALL} images")

@@ -156,8 +156,8 @@ def train(data_dir: Path, tmp_path: Path) -> Callable[..., dict[str, Any]]:
     """Plan, decode, train three steps on small images, evaluate; returns ``result.json``."""
 
     def three_steps(name: str, algo: str = "erm", **request: Any) -> dict[str, Any]:
+        from ltbench.session.plan import Request, plan_runs
         from ltbench.training.job import Job
-        from ltbench.training.plan import Request, plan_runs
         from ltbench.training.run import execute
 
         overrides = {"steps": 3, "batch_per_domain": 2, "image_size": 32}

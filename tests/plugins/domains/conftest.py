@@ -29,7 +29,7 @@ class TinyBackbone(Backbone):
 class NoTraining:
     """Nothing that these methods do before a step needs the training loop."""
 
-    def pass_over(self, part):
+    def extract_features(self, part):
         raise AssertionError("a pass over the data was not expected")
 
 

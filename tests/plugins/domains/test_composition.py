@@ -21,8 +21,8 @@ from torch.nn import functional as F
 from ltbench.api import Algorithm, HParams, UsageError, hparam
 from ltbench.plugins.manager import get_plugins
 from ltbench.plugins.names import Name, parse_chains, parse_name
+from ltbench.session.plan import Request, plan_runs
 from ltbench.testing.small_model import build_algorithm, random_batch, take_steps, train_info
-from ltbench.training.plan import Request, plan_runs
 
 FIRST_PARTY = ("ltbench_domains", "ltbench_mdlt", "ltbench_baselines")
 

@@ -36,7 +36,7 @@ class Training:
         self.passes = []
         self.found = None
 
-    def pass_over(self, part):
+    def extract_features(self, part):
         self.passes.append(part)
         return self.found
 

@@ -1,0 +1,281 @@
+"""The options that commands share: what to train, under which protocol, where, and with what said.
+
+Each group has a heading of its own in ``--help``. That of the protocol is made of the class.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+import shlex
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ltbench.errors import UsageError
+from ltbench.results.protocol import ProtocolSetting, protocol_settings
+
+if TYPE_CHECKING:
+    from ltbench.session.session import Session
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+_NOT_GIVEN = click.core.ParameterSource.DEFAULT
+_UNITS = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
+
+
+class Seconds(click.ParamType):  # type: ignore[type-arg]
+    """Seconds, or a number with a unit: ``90``, ``90s``, ``10m``, ``2h``, ``1d``."""
+
+    name = "time"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Return the seconds."""
+        found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-z]*)", str(value))
+        if found is None or found[2] not in _UNITS or float(found[1]) == 0:
+            self.fail(f"'{value}' is not a time: use seconds, or 10m, 2h, 1d", param, ctx)
+        return float(found[1]) * _UNITS[found[2]]
+
+
+class SettingValue(click.ParamType):  # type: ignore[type-arg]
+    """The value of a protocol's setting, in its bounds; several numbers are parted by commas."""
+
+    def __init__(self, setting: ProtocolSetting) -> None:
+        self.setting = setting
+        self.listed = setting.kind not in (int, float, str)
+        self.one: click.ParamType[Any] = click.types.convert_type(
+            float if self.listed else setting.kind
+        )
+        self.name = "list" if self.listed else self.one.name
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the value in the setting's type."""
+        if self.listed and isinstance(value, str):
+            value = [self.one.convert(part, param, ctx) for part in value.split(",") if part]
+        elif not self.listed:
+            value = self.one.convert(value, param, ctx)
+        try:
+            return self.setting.check(value)
+        except UsageError as error:
+            return self.fail(str(error), param, ctx)
+
+
+class GroupedCommand(click.Command):
+    """A command whose help has its options under the headings of :func:`group`."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options, group by group."""
+        groups: dict[str, list[tuple[str, str]]] = {}
+        for parameter in self.get_params(ctx):
+            record = parameter.get_help_record(ctx)
+            if record is not None and isinstance(parameter, click.Option):
+                groups.setdefault(getattr(parameter, "heading", "Other"), []).append(record)
+        for heading in sorted(groups, key=lambda heading: heading == "Other"):
+            with formatter.section(heading):
+                formatter.write_dl(groups[heading])
+
+
+def group(heading: str, *options: Decorator) -> Decorator:
+    """Return a decorator that adds options to a command, in their order, under a heading."""
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        for option in reversed(options):
+            command = option(command)
+            command.__click_params__[-1].heading = heading  # type: ignore[attr-defined]
+        return command
+
+    return decorate
+
+
+def _setting_option(setting: ProtocolSetting) -> Decorator:
+    text = f"{setting.bounds.help[:1].upper()}{setting.bounds.help[1:]}."
+    if setting.kind is bool:
+        names = f"{setting.option}/{setting.off}"
+        return click.option(names, setting.name, default=None, help=text)
+    choices = setting.bounds.choices
+    kind = click.Choice(choices) if choices else SettingValue(setting)
+    return click.option(setting.option, setting.name, type=kind, help=text)
+
+
+_shown = functools.partial(click.option, show_default=True)
+_names = functools.partial(click.option, multiple=True, metavar="NAMES")
+
+
+PROTOCOL = "Protocol, by default the data set's own"
+FOLDERS = "Folders"
+WHERE = "Where"
+_FOLDER = click.Path(path_type=Path, file_okay=False)
+_FROM_ONE = click.IntRange(min=1)
+
+weights_option = click.option(
+    "--weights",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Local checkpoint that the backbone starts from.",
+)
+data_dir_option = click.option(
+    "--data-dir",
+    type=_FOLDER,
+    help="Folder of the data sets.  [default: LTBENCH_DATA or the user's data folder]",
+)
+where_options = group(
+    WHERE,
+    _shown("--device", default="auto", help="auto, cpu, cuda, cuda:N, mps."),
+    click.option("--jobs", type=_FROM_ONE, help="Runs at a time.  [default: one a core or GPU]"),
+    click.option(
+        "--jobs-per-device",
+        type=_FROM_ONE,
+        help="Runs that share a GPU, for small models; all CPU cores are one device.",
+    ),
+    click.option(
+        "--timeout",
+        type=Seconds(),
+        metavar="TIME",
+        help="Stop a run after so long, at a checkpoint, and count it as failed: 90, 10m, 2h.",
+    ),
+    _shown(
+        "--executor",
+        default="local",
+        metavar="NAME",
+        help="Where runs are carried out: local, ray[gpus=0.5], slurm[partition=gpu,gpus=1].",
+    ),
+    click.option(
+        "--ray-address",
+        metavar="HOST:PORT",
+        help="Carry the runs out on this Ray cluster; short for --executor ray[address=…].",
+    ),
+)
+protocol_options = group(
+    PROTOCOL,
+    click.option("--protocol", metavar="NAME", help="One of the data set's protocols."),
+    click.option("--backbone", metavar="NAME", help="digits-cnn, or any model of timm."),
+    click.option(
+        "--pretrained/--no-pretrained",
+        default=None,
+        help="Start from the weights that timm names, or from scratch.",
+    ),
+    weights_option,
+    _shown(
+        "--precision",
+        type=click.Choice(["auto", "fp32", "bf16"]),
+        default="auto",
+        help="Number format of the network's arithmetic; auto is bf16 where it is native.",
+    ),
+    *map(_setting_option, protocol_settings().values()),
+)
+
+
+def sweep_options(*more: Decorator) -> Decorator:
+    """Return a decorator that adds what ``run`` and ``tune`` share.
+
+    Args:
+        more: what else says what to run.
+    """
+    what = group(
+        "What",
+        _names(
+            "--algo",
+            "algos",
+            required=True,
+            help="Algorithms, comma-separated or repeated: erm, brl[alpha=1], boda+crt.",
+        ),
+        _names(
+            "--dataset", "datasets", required=True, help="Data sets, comma-separated or repeated."
+        ),
+        *more,
+    )
+    out = _shown("--out", type=_FOLDER, default=Path("runs"), help="Folder of the runs.")
+    folders = group(FOLDERS, out, data_dir_option)
+    return lambda command: what(protocol_options(where_options(folders(command))))
+
+
+def output_options(dry_run: str, as_json: str, *more: Decorator) -> Decorator:
+    """Return a decorator that adds what says who is told, and how.
+
+    Args:
+        dry_run: what ``--dry-run`` prints.
+        as_json: what ``--json`` prints.
+        more: options of this command alone.
+    """
+    observer = (
+        "Who is told what happens, comma-separated or repeated: csv, tensorboard, "
+        "wandb[project=moths].  [default: bars in a terminal, else lines]"
+    )
+    return group(
+        "Progress and output",
+        _names("--observer", "observers", help=observer),
+        click.option("--dry-run", is_flag=True, help=f"Print {dry_run} and stop."),
+        *more,
+        click.option("--quiet", "-q", is_flag=True, help="No progress."),
+        click.option("--json", "as_json", is_flag=True, help=f"Print {as_json}."),
+    )
+
+
+def open_session(ctx: click.Context, **others: Any) -> Session:
+    """Return the session that the options of a command describe.
+
+    Args:
+        ctx: of the command.
+        others: arguments of the session that no option gives.
+    """
+    from ltbench.session.session import Session
+
+    return Session(
+        observers=ctx.params["observers"],
+        quiet=ctx.params["quiet"] or ctx.params["as_json"],
+        say=lambda sentence: click.echo(sentence, err=True),
+        command=["ltbench", *sys.argv[1:]],
+        **values(ctx, FOLDERS, WHERE),
+        **others,
+    )
+
+
+def values(ctx: click.Context, *headings: str) -> dict[str, Any]:
+    """Return the values of the options under some headings, by name."""
+    return {
+        str(parameter.name): ctx.params[str(parameter.name)]
+        for parameter in ctx.command.params
+        if getattr(parameter, "heading", "") in headings
+    }
+
+
+def setting_words(ctx: click.Context) -> str:
+    """Return the options that were given and decide what a run is or where it lies.
+
+    For commands to be typed next, which shall mean the same data, protocol and folders.
+    """
+    words = []
+    deciding = values(ctx, PROTOCOL, FOLDERS)
+    for parameter in ctx.command.params:
+        value = deciding.get(str(parameter.name))
+        if value is None or ctx.get_parameter_source(str(parameter.name)) is _NOT_GIVEN:
+            continue
+        on, off = parameter.opts[0], parameter.secondary_opts
+        text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+        words += [on if value else off[0]] if off else [on, text]
+    return "".join(f" {word}" for word in map(shlex.quote, words))
+
+
+def parse_seeds(text: str) -> list[int]:
+    """Return the seeds for ``"5"`` (0…4), ``"0,3,7"`` or ``"3,"`` (that one alone).
+
+    Raises:
+        UsageError: it is neither a positive number nor a list of different seeds.
+    """
+    try:
+        numbers = [int(part) for part in text.removesuffix(",").split(",")]
+    except ValueError:
+        numbers = [-1]
+    if "," not in text:
+        if numbers[0] < 1:
+            raise UsageError(f"--seeds {text}: give a number of seeds from 1, or a list like 0,3,7")
+        return list(range(numbers[0]))
+    if min(numbers) < 0 or len(set(numbers)) < len(numbers):
+        raise UsageError(
+            f"--seeds {text}: a list of seeds holds different numbers from 0, like 0,3,7"
+        )
+    return numbers

@@ -1,0 +1,96 @@
+"""What ``run``, ``retry`` and ``tune`` print: plans, outcomes and studies."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+import click
+from tabulate import tabulate
+
+from ltbench.report.plain import duration
+from ltbench.results.run import describe_tuning
+from ltbench.session.estimate import wall_seconds
+from ltbench.session.plan import Plan
+from ltbench.session.session import Session, SweepRun
+from ltbench.session.studies import Study
+
+
+def print_plan(session: Session, plan: Plan, *, as_json: bool) -> None:
+    """Print the runs: which, where, how they stand, and how long those left will take.
+
+    Args:
+        session: that would carry them out.
+        plan: the runs.
+        as_json: print one JSON array instead.
+    """
+    runs = session.describe(plan)
+    if as_json:
+        described = [{**run.as_dict(), "estimate_s": run.estimate} for run in runs]
+        click.echo(json.dumps(described, indent=1))
+        return
+    for run in runs:
+        unknown = "" if run.state == "done" else "time unknown"
+        time = f"about {duration(run.estimate)}" if run.estimate else unknown
+        name = f"{run.spec.label} on {run.spec.dataset.name} seed {run.spec.seed}"
+        click.echo(f"{run.state:10} {time:14} {name}  {run.folder}")
+    left = [run.estimate for run in runs if run.state != "done"]
+    time = _time_left(left, len(session.slots(plan).devices))
+    click.echo(f"{len(runs)} runs, {len(runs) - len(left)} of them done{time}")
+
+
+def print_outcome(plan: Plan, runs: Sequence[SweepRun], *, as_json: bool, leaderboard: bool) -> int:
+    """Print what came of the runs, the table, and what to type next.
+
+    Returns:
+        How many failed or diverged.
+    """
+    lost = [run for run in runs if run.state in ("failed", "diverged")]
+    if as_json:
+        document = {"out": str(plan.out), "runs": [run.as_dict() for run in runs]}
+        click.echo(json.dumps(document, indent=1))
+        return len(lost)
+    for run in lost:
+        click.echo(f"{run.state}: {run.spec.label} seed {run.spec.seed}: {run.reason}")
+    if leaderboard and any(run.state == "done" for run in runs):
+        from ltbench.report.leaderboard import render
+
+        click.echo(render(plan.out, datasets=sorted({run.spec.dataset.name for run in runs})))
+    click.echo(f"The runs lie in {plan.out}/. Next:")
+    click.echo(f"  ltbench leaderboard {plan.out} -o leaderboard.md")
+    return len(lost)
+
+
+def print_study(study: Study) -> None:
+    """Print the trials of a study as a table, the best first."""
+    scored = sorted(study.trials, key=lambda t: (t.value is None, -(t.value or 0.0), t.number))
+    body = [
+        (
+            trial.number,
+            trial.status if trial.value is None else f"{100 * trial.value:.1f}",
+            trial.label + (" (defaults)" if not trial.point else ""),
+            "<- best" if trial is study.best else "",
+        )
+        for trial in scored
+    ]
+    head = ("trial", f"val {study.metric}", "hyper-parameters", "")
+    table = tabulate(body, head, tablefmt="simple", disable_numparse=True,
+                     colalign=("right", "right", "left", "left"))  # fmt: skip
+    click.echo(
+        f"{study.method.title}, {describe_tuning(study.tuned())}; scores are the validation's, "
+        f"in %\n\n{table}\n"
+    )
+
+
+def _time_left(estimates: Sequence[float | None], slots: int) -> str:
+    """Return in words how long runs will take together, ready to follow a count of them."""
+    known = [seconds for seconds in estimates if seconds is not None]
+    if not estimates:
+        return ""
+    if not known:
+        return "; there is no run to judge by how long they will take"
+    at_a_time = f"{slots} at a time" if slots > 1 else "one after the other"
+    text = f"; about {duration(wall_seconds(known, slots))} {at_a_time}"
+    if len(known) < len(estimates):
+        text += f", without {len(estimates) - len(known)} for which there is no run to judge by"
+    return text

@@ -1,0 +1,93 @@
+"""Fetches the sources that a data set's facts list, and arranges what the archives hold."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ltbench.data.archives import move_into, unpack
+from ltbench.data.fetch import Source, fetch, wrong_content
+from ltbench.errors import UsageError
+from ltbench.plugins.facts import Facts
+
+
+def fetch_sources(
+    entries: Iterable[Mapping[str, Any]], data_dir: Path, report: Callable[[str], None]
+) -> None:
+    """Fetch files below ``data_dir`` and unpack those that are archives.
+
+    An entry's ``folder`` says where its file goes, ``unpack`` (true, or a folder) where its
+    content, and ``rename`` which unpacked folders get other names. An archive is removed once its
+    content is in place. What is there already is not fetched again, and a transfer that broke off
+    goes on.
+
+    Args:
+        entries: of ``sources`` in the facts: ``file``, ``urls``, and where known ``sha256``,
+            ``md5`` and ``size`` in bytes.
+        data_dir: the folder of all data sets' files.
+        report: takes a line about what is being done.
+
+    Raises:
+        DataError: a file cannot be had, or an archive is broken or not safe.
+        UsageError: a folder cannot be written or its disk is full.
+    """
+    for entry in entries:
+        folder = data_dir / entry.get("folder", "")
+        target = entry.get("unpack")
+        content = folder / target if isinstance(target, str) else folder
+        # Beside the content lies a note of what the archive gave. It holds only as long as all of
+        # that is there: who removes a broken file is told to fetch it anew.
+        note = content / f".{entry['file']}.unpacked"
+        if target and _is_unpacked(note):
+            report(f"{entry['file']} is unpacked in {content}")
+            continue
+        path = fetch(Source.from_facts(entry), folder, report)
+        if not target:
+            continue
+        report(f"Unpacking {path}")
+        names = unpack(path, content)
+        try:
+            for old, new in entry.get("rename", {}).items():
+                if (content / old).exists():
+                    move_into(content / old, content / new)
+                names = [re.sub(f"^{re.escape(old)}(?=/|$)", new, name) for name in names]
+            note.write_text("\n".join(names), encoding="utf-8")
+            path.unlink()
+        except OSError as error:
+            raise UsageError(f"{content} cannot be written: {error.strerror or error}") from error
+
+
+def _is_unpacked(note: Path) -> bool:
+    if not note.is_file():
+        return False
+    names = note.read_text(encoding="utf-8").splitlines()
+    return all((note.parent / name).exists() for name in names)
+
+
+def wrong_files(entries: Iterable[tuple[Path, Mapping[str, Any]]]) -> list[str]:
+    """Return one sentence per file whose size or checksum is not what its entry says.
+
+    Args:
+        entries: files that are there, each with its entry of ``sources`` in the facts.
+
+    Raises:
+        OSError: a file is not there or cannot be read.
+    """
+    causes = [(path, wrong_content(path, Source.from_facts(entry))) for path, entry in entries]
+    return [f"{path} {cause}" for path, cause in causes if cause]
+
+
+def where_to_put(facts: Facts, place: Path, name: str) -> str:
+    """Return the sentence on a data set that is not there: how to get it, and where by hand.
+
+    Args:
+        facts: of the data set.
+        place: where its images would be looked for.
+        name: as a user types it, with parameters where they matter.
+    """
+    return (
+        f"{facts.name} is not on this machine: type 'ltbench data prepare {name}', or put the "
+        f"images by hand in {place}"
+    )

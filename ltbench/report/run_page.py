@@ -1,0 +1,248 @@
+"""What ``ltbench show`` says of one run: its specification, curves, result and costs."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ltbench.report.chart import SYMBOLS, Curve, draw
+from ltbench.report.plain import duration
+from ltbench.report.terminal import table, terminal_width
+from ltbench.results.run import RunRecord
+from ltbench.results.untrusted import clean, numbers
+
+_WIDEST = 79  # of a page that is read rather than compared
+_PARTS = ("average", "worst", "many", "medium", "few", "zero", "worst_class", "worst_pair")
+_VALIDATION = ("macro_f1_average", "accuracy_average", "macro_f1_worst", "accuracy_worst")
+
+
+@dataclass(frozen=True)
+class Documents:
+    """What lies in a run's folder, as it was read; anything in it may be missing or nonsense.
+
+    Attributes:
+        broken: sentences about files that could not be read.
+    """
+
+    spec: dict[str, Any]
+    result: dict[str, Any]
+    error: dict[str, Any]
+    log: list[dict[str, Any]] = field(default_factory=list)
+    broken: list[str] = field(default_factory=list)
+
+
+def as_text(state: RunRecord, documents: Documents, folder: str) -> str:
+    """Return the page.
+
+    Args:
+        state: how the run stands.
+        documents: of its folder.
+        folder: as it is to be named.
+    """
+    name = f"{state.label} on {state.dataset} seed {state.seed}" if state.label else "A run"
+    holder = f" ({state.holder})" if state.holder else ""
+    parts = [
+        [f"{name}: {state.status.replace('-', ' ')}{holder}", folder],
+        [f"Unreadable: {problem}" for problem in documents.broken],
+        _specification(documents.spec),
+        _error(documents.error, folder),
+        *_curves(documents),
+        _results(documents.result),
+        _costs(documents.result),
+    ]
+    return "\n\n".join("\n".join(part) for part in parts if part)
+
+
+def _specification(spec: Mapping[str, Any]) -> list[str]:
+    identity = _mapping(spec, "identity")
+    dataset, protocol = _mapping(identity, "dataset"), dict(_mapping(identity, "protocol"))
+    backbone, data = _mapping(identity, "backbone"), _mapping(spec, "data")
+    start = "pretrained" if backbone.get("pretrained") is True else "from scratch"
+    if backbone.get("weights"):
+        start = f"from weights {_text(backbone['weights'])[:12]}"
+    sizes = [
+        f"{len(data[key])} {key}"
+        for key in ("domains", "classes")
+        if isinstance(data.get(key), list)
+    ]
+    lines = {
+        "hash": f"{_text(spec.get('hash'))}, protocol {_text(spec.get('protocol_hash'))}",
+        "algorithm": _component(_mapping(identity, "algorithm")),
+        "stages": ", ".join(_component(stage) for stage in _list(identity, "stages")),
+        "data set": ", ".join([_component({**dataset, "hparams": dataset.get("options")}), *sizes]),
+        "split": _text(dataset.get("split"))[:12],
+        "protocol": f"{_text(protocol.pop('name', ''))}: {_settings(protocol)}",
+        "backbone": f"{_text(backbone.get('name'))}, {start}",
+        "precision": _text(identity.get("precision")),
+    }
+    return [
+        line
+        for key, value in lines.items()
+        if value
+        for line in textwrap.wrap(
+            f"{key:11}{value}", _width(), subsequent_indent=" " * 11, break_on_hyphens=False
+        )
+    ]
+
+
+def _error(error: Mapping[str, Any], folder: str) -> list[str]:
+    if not error:
+        return []
+    step = error.get("step")
+    where = f" in {_text(error.get('stage'))}" + ("" if step is None else f" at step {_text(step)}")
+    return [
+        f"{_text(error.get('status', 'failed')).capitalize()}{where}: {_text(error.get('error'))}",
+        f"Traceback: {folder}/error.json, or ltbench show … --traceback",
+    ]
+
+
+def _curves(documents: Documents) -> list[list[str]]:
+    """Return the pictures of losses and validation metrics over the steps of all stages."""
+    log = [line for line in documents.log if "step" in numbers(line)]
+    if not log:
+        return []
+    stages = _by_stage(log)
+    borders = [(start, name) for name, start, _ in stages[1:]]
+    pictures = []
+    selection = _text(_mapping(documents.result, "selection").get("metric"))
+    wanted = list(dict.fromkeys([selection, *_VALIDATION]))
+    for title, key, names in (
+        ("Losses over steps (means since the evaluation before)", "losses", None),
+        ("Validation over steps", "val", wanted),
+    ):
+        there = dict.fromkeys(name for line in log for name in numbers(line.get(key)))
+        if names is not None:
+            there = dict.fromkeys([name for name in names if name in there] or there)
+        chosen = list(there)[: len(SYMBOLS)]
+        if chosen:
+            curves = [Curve(name, _segments(stages, key, name)) for name in chosen]
+            pictures.append([title, *draw(curves, width=_width(), borders=borders)])
+    return pictures
+
+
+_Stage = tuple[str, float, list[tuple[float, dict[str, Any]]]]
+
+
+def _by_stage(log: Sequence[dict[str, Any]]) -> list[_Stage]:
+    """Return each stage's name, where it starts, and its lines at steps that count on."""
+    stages: list[_Stage] = []
+    last = 0.0
+    for line in log:
+        name = _text(line.get("stage"))
+        if not stages or stages[-1][0] != name:
+            stages.append((name, last, []))
+        last = stages[-1][1] + numbers(line)["step"]
+        stages[-1][2].append((last, line))
+    return stages
+
+
+def _segments(stages: Sequence[_Stage], key: str, name: str) -> list[list[tuple[float, float]]]:
+    segments = []
+    for _, _, lines in stages:
+        found = ((x, numbers(line.get(key))) for x, line in lines)
+        segments.append([(x, values[name]) for x, values in found if name in values])
+    return segments
+
+
+def _results(result: Mapping[str, Any]) -> list[str]:
+    """Return the test metrics: a column for each, a row for each part of the test images."""
+    if not result:
+        return []
+    test = numbers(result.get("test"))
+    columns: dict[str, None] = {}
+    by_part: dict[str, dict[str, float]] = {"all": {}}
+    for name, value in test.items():
+        metric, part = _split(name)
+        columns[metric] = None
+        by_part.setdefault(part, {})[metric] = value
+    order = sorted(by_part, key=lambda part: _PARTS.index(part) if part in _PARTS else -1)
+    parts = {part.replace("_", " "): by_part[part] for part in order}
+    further = {**_mapping(result, "domains"), **_mapping(result, "test_sets")}
+    parts.update({_text(name): numbers(values) for name, values in further.items()})
+    names = [name for name in columns if any(name in row for row in parts.values())]
+    rows = [["Test", *names]]
+    for part, values in parts.items():
+        cells = [f"{values[name]:.3f}" if name in values else "·" for name in names]
+        rows.append([part, *cells])
+    selection = _mapping(result, "selection")
+    best = numbers(selection).get("value")
+    chosen = (
+        f"Chosen: {_text(selection.get('stage'))} step {_text(selection.get('step'))}, by "
+        f"{_text(selection.get('metric'))}" + ("" if best is None else f" = {best:.4g}")
+    )
+    text = table(rows[0], rows[1:], width=_width(), elsewhere="--json has them")
+    return [text, "", chosen]
+
+
+def _split(name: str) -> tuple[str, str]:
+    """Return the metric and the part of the test images that a flat name stands for."""
+    for part in sorted(_PARTS, key=len, reverse=True):
+        if name.endswith(f"_{part}"):
+            return name.removesuffix(f"_{part}"), part
+    return name, "all"
+
+
+def _costs(result: Mapping[str, Any]) -> list[str]:
+    """Return what the run took, and where it ran."""
+    if not result:
+        return []
+    times, sizes = numbers(result.get("timings")), numbers(result)
+    lines = []
+    if "total_s" in times:
+        train, evaluate = times.get("train_s", 0.0), times.get("evaluate_s", 0.0)
+        whole = duration(times["total_s"])
+        lines.append(f"Time: {whole} (training {train:.1f} s, evaluation {evaluate:.1f} s)")
+    words = []
+    if "parameters" in sizes:
+        words.append(f"{sizes['parameters']:,.0f} parameters")
+    if "macs" in sizes:
+        words.append(f"{sizes['macs']:,.0f} multiply-adds an image")
+    if "peak_memory_mb" in sizes:
+        words.append(f"{sizes['peak_memory_mb']:,.0f} MB at most")
+    lines.append(f"Model: {', '.join(words)}")
+    environment = _mapping(result, "environment")
+    where = ", ".join(
+        f"{name} {_text(environment[name])}"
+        for name in ("ltbench", "python", "torch", "device", "threads", "platform", "git")
+        if environment.get(name) is not None
+    )
+    lines.extend(textwrap.wrap(f"Environment: {where}", _width(), subsequent_indent="  "))
+    return lines
+
+
+def _width() -> int:
+    return min(_WIDEST, terminal_width())
+
+
+def _component(component: object) -> str:
+    """Return ``name[key=value,…]``."""
+    if not isinstance(component, dict):
+        return _text(component)
+    hparams = component.get("hparams")
+    options = _settings(hparams) if isinstance(hparams, dict) else ""
+    return _text(component.get("name")) + (f"[{options}]" if options else "")
+
+
+def _settings(values: Mapping[str, Any]) -> str:
+    return ", ".join(
+        f"{_text(key)}={_text(value if isinstance(value, str) else json.dumps(value))}"
+        for key, value in values.items()
+        if value is not None
+    )
+
+
+def _mapping(document: Mapping[str, Any], key: str) -> dict[str, Any]:
+    value = document.get(key)
+    return value if isinstance(value, dict) else {}
+
+
+def _list(document: Mapping[str, Any], key: str) -> list[Any]:
+    value = document.get(key)
+    return value if isinstance(value, list) else []
+
+
+def _text(value: object) -> str:
+    return clean("?" if value is None else str(value))

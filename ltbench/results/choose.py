@@ -1,0 +1,118 @@
+"""Choosing runs by what a person types: a folder, part of a hash, a label, how they stand."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+from ltbench.errors import UsageError, suggestion
+from ltbench.plugins.names import parse_chains, parse_names
+from ltbench.results.index import read_runs
+from ltbench.results.run import RunRecord
+
+_HASH = re.compile(r"[0-9a-f]{4,64}")
+_MOST_NAMED = 3
+
+
+def find_run(text: str, out: Path, *, seed: int | None, dataset: str | None) -> Path:
+    """Return the folder of the one run that is meant.
+
+    Args:
+        text: a run's folder (or a file in it), at least four digits of its hash, or its label.
+        out: where runs named by hash or label are looked for.
+        seed: the run's seed, where several seeds are there.
+        dataset: the run's data set, where several are there.
+
+    Raises:
+        UsageError: no run is meant, or more than one.
+    """
+    path = Path(text)
+    folder = path.parent if path.is_file() else path
+    if (folder / "spec.json").is_file():
+        return folder
+    if not out.is_dir():
+        raise UsageError(
+            f"'{text}' is not a run's folder, and there is no folder '{out}' to look for it in: "
+            "name a run's folder, or say --out RUNS"
+        )
+    records = [run for run in read_runs(out, brief=True) if run.status != "unreadable"]
+    found = [run for run in records if _means(text, run)]
+    if not found:
+        near = suggestion(text, {run.label for run in records})
+        raise UsageError(f"no run in '{out}' has the folder, hash or label '{text}'{near}")
+    chosen = [run for run in found if seed in (None, run.seed) and dataset in (None, run.dataset)]
+    if len(chosen) == 1:
+        return Path(chosen[0].path)
+    raise UsageError(_which(text, found, chosen))
+
+
+def _means(text: str, run: RunRecord) -> bool:
+    return run.label == text or bool(_HASH.fullmatch(text) and run.hash.startswith(text))
+
+
+def _which(text: str, found: list[RunRecord], chosen: list[RunRecord]) -> str:
+    """Return the sentence that names the choices."""
+    if not chosen:
+        datasets = ", ".join(sorted({run.dataset for run in found}))
+        seeds = ", ".join(map(str, sorted({run.seed for run in found})))
+        return f"'{text}' is there on {datasets} with the seeds {seeds} only"
+    lines = [f"{run.dataset} seed {run.seed} ({run.path})" for run in chosen[:_MOST_NAMED]]
+    more = f" and {len(chosen) - _MOST_NAMED} more" if len(chosen) > _MOST_NAMED else ""
+    return (
+        f"'{text}' means {len(chosen)} runs, {'; '.join(lines)}{more}: "
+        "add --seed or --dataset, or name the folder"
+    )
+
+
+def filter_runs(
+    runs: Sequence[RunRecord],
+    statuses: Collection[str],
+    algos: Sequence[str] = (),
+    datasets: Sequence[str] = (),
+) -> list[RunRecord]:
+    """Return the runs that match; no names let everything through.
+
+    Args:
+        runs: how they stand.
+        statuses: those that are wanted.
+        algos: comma lists of methods (``boda[weight=0.5]``) or of algorithms with their stages.
+        datasets: comma lists of names of data sets.
+
+    Raises:
+        UsageError: a name is that of no run here; the message suggests what it may have meant.
+    """
+    labels = ["+".join(map(str, chain)) for text in algos for chain in parse_chains(text)]
+    names = [name.name for text in datasets for name in parse_names(text)]
+    _check("--algo", labels, {name for run in runs for name in _names(run)})
+    _check("--dataset", names, {run.dataset for run in runs})
+    return [
+        run
+        for run in runs
+        if run.status in statuses
+        and (not labels or _names(run) & set(labels))
+        and (not names or run.dataset in names)
+    ]
+
+
+def parse_statuses(text: str, allowed: Sequence[str]) -> list[str]:
+    """Return the statuses of a comma list, for the option ``--status``.
+
+    Raises:
+        UsageError: one of them is not allowed.
+    """
+    statuses = [part.strip().replace("_", "-").replace(" ", "-") for part in text.split(",")]
+    for status in statuses:
+        if status not in allowed:
+            raise UsageError(f"--status {text}: '{status}' is none of {', '.join(allowed)}")
+    return statuses
+
+
+def _names(run: RunRecord) -> set[str]:
+    return {run.label, run.method, run.algo}
+
+
+def _check(option: str, wanted: Sequence[str], there: set[str]) -> None:
+    for name in wanted:
+        if name not in there:
+            raise UsageError(f"{option} {name}: no run here has it{suggestion(name, there - {''})}")

@@ -1,0 +1,212 @@
+"""The algorithms of a sweep file with their grids, draws and ablations written out as names."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import typing
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ltbench.errors import UsageError, suggestion
+from ltbench.plugins.hparams import HParams
+from ltbench.plugins.manager import get_plugins
+from ltbench.plugins.names import Name, parse_chains
+from ltbench.plugins.resolve import resolve
+from ltbench.session.space import Axis, find_axes
+from ltbench.session.sweep_file import SweepFile
+from ltbench.training.seeding import derive_seed
+
+SEARCH = "search"
+_DISTRIBUTION = ("low", "high", "log", "draws", SEARCH)
+_MOST_COMPONENTS = 6  # what `ltbench tables ablation` can show
+Options = dict[str, Any]
+
+
+def expand_algos(algos: Sequence[str], file: SweepFile, *, own: bool) -> list[str]:
+    """Return the names that the algorithms and the tables of a sweep file stand for together.
+
+    A hyper-parameter that is typed with an algorithm keeps what was typed.
+
+    Args:
+        algos: comma lists of ``algorithm[+stage…]`` names.
+        file: the sweep file.
+        own: whether the algorithms stand in the file as well, which then may not speak of others.
+
+    Raises:
+        UsageError: a name, hyper-parameter, distribution or component is not possible.
+    """
+    chains = [chain for text in algos for chain in parse_chains(text)]
+    named = {name.name for chain in chains for name in chain}
+    variants = {}
+    for name in dict.fromkeys([*file.hparams, *file.ablation]):
+        if name in named:
+            variants[name] = _Variants(file, name)
+        elif own:
+            near = suggestion(name, named)
+            raise UsageError(f"{file.where(name)}: '{name}' is none of the algorithms{near}")
+    names = []
+    for chain in chains:
+        parts = [
+            variants[name.name].of(name, own=own) if name.name in variants else [name]
+            for name in chain
+        ]
+        names += ["+".join(map(str, combination)) for combination in itertools.product(*parts)]
+    return names
+
+
+class _Variants:
+    """What the file says of one algorithm or stage: axes of options to be combined."""
+
+    def __init__(self, file: SweepFile, name: str) -> None:
+        self.file, self.name = file, name
+        kind = "algorithms" if name in get_plugins()["algorithms"] else "stages"
+        self.hparams: type[HParams] = resolve(kind, name, {})[0].HParams
+        self.table: Mapping[str, Any] = file.hparams.get(name, {})
+        self.components = self._components()
+        for key in self.table:
+            self._check_key(key)
+
+    def of(self, name: Name, *, own: bool) -> list[Name]:
+        """Return the name with every combination of what the file adds to its options."""
+        for key in self.components if own else ():
+            if key in name.options:
+                raise UsageError(
+                    f"{self.file.where(self.name)}: '{name}' fixes '{key}', which the ablation "
+                    f"switches: put its value under [hparams.{self.name}]"
+                )
+        axes = [*self._grids(name), self._draws(name), *self._switches(name)]
+        combined = []
+        for parts in itertools.product(*(axis for axis in axes if axis)):
+            options: Options = dict(name.options)
+            for part in parts:
+                options |= part
+            combined.append(Name(name.name, options))
+        return combined
+
+    def _grids(self, name: Name) -> Iterable[list[Options]]:
+        for key, value in self.table.items():
+            if key in name.options or _is_distribution(value) or key in self.components:
+                continue
+            values = value if isinstance(value, list) else [value]
+            if not values:
+                raise self._error(key, "the list is empty")
+            for one in values:
+                self._check_value(key, one)
+            yield [{key: one} for one in values]
+
+    def _draws(self, name: Name) -> list[Options]:
+        """Return the drawn options: one dictionary a draw, with all distributions together."""
+        drawn: dict[str, list[Any]] = {}
+        for key, value in self.table.items():
+            if key in name.options or not _is_distribution(value):
+                continue
+            axis, count = self._distribution(key, {SEARCH: True} if value == SEARCH else value)
+            # By name and key, so that one more hyper-parameter leaves the others' draws alone.
+            seed = derive_seed(self.file.draw_seed, "sweep file", self.name, key)
+            generator = np.random.default_rng(seed)
+            drawn[key] = [axis.draw(generator) for _ in range(count)]
+            for one in drawn[key]:
+                self._check_value(key, one)
+        counts = {len(values) for values in drawn.values()}
+        if len(counts) > 1:
+            raise self._error(
+                next(iter(drawn)),
+                "the distributions of one algorithm are drawn together: give all the same draws",
+            )
+        rows = zip(*drawn.values(), strict=True)
+        return [dict(zip(drawn, row, strict=True)) for row in rows]
+
+    def _distribution(self, key: str, table: Mapping[str, Any]) -> tuple[Axis, int]:
+        for part in table:
+            if part not in _DISTRIBUTION:
+                raise self._error(
+                    key, f"a distribution has no '{part}'{suggestion(part, _DISTRIBUTION)}"
+                )
+        count = table.get("draws", self.file.draws)
+        if not isinstance(count, int) or isinstance(count, bool) or count < 1:
+            raise self._error(key, "say how many values are drawn with draws = 8")
+        if table.get(SEARCH) is True:
+            if "low" in table or "high" in table or "log" in table:
+                raise self._error(key, "give low and high, or search = true, not both")
+            axis = find_axes(self.hparams, self.name).get(key)
+            if axis is None:
+                raise self._error(key, f"{self.name} does not say where to search: give low, high")
+            return axis, count
+        low: Any = table.get("low")
+        high: Any = table.get("high")
+        log = table.get("log", False)
+        if not (_is_number(low) and _is_number(high) and isinstance(log, bool) and low <= high):
+            raise self._error(key, "a distribution is {low = 0, high = 1, log = false, draws = 8}")
+        if log and low <= 0:
+            raise self._error(key, "with log = true, low is above 0")
+        whole = typing.get_type_hints(self.hparams)[key] is int
+        return Axis(float(low), float(high), log, whole), count
+
+    def _components(self) -> list[str]:
+        wanted = self.file.ablation.get(self.name, [])
+        kinds = typing.get_type_hints(self.hparams)
+        found = [key for key in self.hparams.bounds() if kinds[key] is bool]
+        if wanted is True and not found:
+            raise self._error(self.name, "no hyper-parameter is true or false: list components")
+        if wanted is not True:
+            if not isinstance(wanted, list) or not all(isinstance(key, str) for key in wanted):
+                raise self._error(self.name, 'an ablation is true, or a list like ["cb", "rb"]')
+            found = list(dict.fromkeys(wanted))
+        if len(found) > _MOST_COMPONENTS:
+            raise self._error(
+                self.name,
+                f"{len(found)} components have {2 ** len(found)} combinations: list at most "
+                f"{_MOST_COMPONENTS} of them",
+            )
+        for key in found:
+            self._check_key(key, self.name)
+        return found
+
+    def _switches(self, name: Name) -> Iterable[list[Options]]:
+        """Yield for each component its value when it is on, and what switches it off."""
+        kinds = typing.get_type_hints(self.hparams)
+        for key in self.components:
+            if key in name.options:
+                continue
+            on = self.table.get(key, kinds[key] is bool or getattr(self.hparams(), key))
+            if not _is_number(on) and not isinstance(on, bool):
+                raise self._error(key, "a component has one value, true or a number, when it is on")
+            if not on:
+                raise self._error(
+                    key if key in self.table else self.name,
+                    f"'{key}' is off by default: give the value that switches it on under "
+                    f"[hparams.{self.name}]",
+                )
+            off = False if kinds[key] is bool else 0
+            for one in (on, off):
+                self._check_value(key, one)
+            yield [{key: on}, {key: off}]
+
+    def _check_key(self, key: str, at: str | None = None) -> None:
+        known = self.hparams.bounds()
+        if key not in known:
+            raise self._error(
+                at or key, f"{self.name} has no hyper-parameter '{key}'{suggestion(key, known)}"
+            )
+
+    def _check_value(self, key: str, value: Any) -> None:
+        if not isinstance(value, bool | int | float | str):
+            raise self._error(key, f"'{key}' takes a value, a list or a distribution")
+        try:
+            self.hparams.from_options({key: value}, self.name)
+        except UsageError as error:
+            raise self._error(key, str(error)) from error
+
+    def _error(self, key: str, message: str) -> UsageError:
+        return UsageError(f"{self.file.where(key)}: {message}")
+
+
+def _is_distribution(value: Any) -> bool:
+    return isinstance(value, dict) or value == SEARCH
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

@@ -1,0 +1,56 @@
+"""Who is told what happens in a sweep."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from ltbench.errors import LtbenchError, PluginError, UsageError
+from ltbench.plugins.manager import Plugins
+from ltbench.plugins.names import parse_names
+from ltbench.plugins.observer import Observer, make_observer
+from ltbench.plugins.registry import Entry
+
+DISPLAYS = ("bars", "lines")
+
+
+class Watcher(NamedTuple):
+    """An observer that was switched on, with its registration."""
+
+    entry: Entry
+    observer: Observer
+
+
+def choose_watchers(plugins: Plugins, texts: Sequence[str], *, quiet: bool) -> list[Watcher]:
+    """Make the observers that were named, and a display of progress if none of them is one.
+
+    Args:
+        plugins: those of this process.
+        texts: comma lists of ``name[key=value,…]``.
+        quiet: add no display.
+
+    Raises:
+        UsageError: a name or a setting is not possible, stands twice, or lacks its package.
+        PluginError: an observer cannot be made.
+    """
+    names = [name for text in texts for name in parse_names(text)]
+    for name in names:
+        if [other.name for other in names].count(name.name) > 1:
+            raise UsageError(f"--observer {name.name} stands twice: give its settings once")
+    if not quiet and not any(name.name in DISPLAYS for name in names):
+        names += parse_names("bars" if sys.stderr.isatty() else "lines")
+    return [_make(plugins, str(name)) for name in names]
+
+
+def _make(plugins: Plugins, text: str) -> Watcher:
+    try:
+        return Watcher(*make_observer(plugins, text))
+    except LtbenchError:
+        raise
+    except Exception as error:
+        entry = plugins["observers"].get(text.partition("[")[0])
+        raise PluginError(
+            f"--observer {text} of {entry.distribution} {entry.version} cannot be made: "
+            f"{type(error).__name__}: {error}"
+        ) from error

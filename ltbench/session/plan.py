@@ -1,0 +1,254 @@
+"""From what was asked for to the specifications of runs, everything checked and resolved."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from ltbench.data.augmentation import augmentation
+from ltbench.data.catalogue import open_dataset
+from ltbench.errors import DataError, PluginError, UsageError
+from ltbench.models.catalogue import check_backbone
+from ltbench.models.weights import file_sha256
+from ltbench.plugins.dataset import Dataset
+from ltbench.plugins.facts import Facts
+from ltbench.plugins.manager import get_plugins
+from ltbench.plugins.names import Name, parse_chains, parse_names
+from ltbench.plugins.resolve import resolve
+from ltbench.plugins.split import Split
+from ltbench.results.protocol import Protocol, epochs_to_steps, named_protocol
+from ltbench.results.run import BackboneSpec, Component, RunSpec, canonical_hash
+from ltbench.training.plugin_versions import versions_here
+
+
+@dataclass(frozen=True)
+class Request:
+    """What was asked for.
+
+    Attributes:
+        algos: comma lists of ``algorithm[+stage…]`` names.
+        datasets: comma lists of data set names.
+        seeds: the seeds.
+        precision: ``fp32`` or ``bf16``.
+        data_dir: the folder of the data sets' files.
+        overrides: settings of the protocol that were given.
+        protocol: name of a protocol, or ``None`` for the data set's first.
+        backbone: name of a backbone, or ``None`` for the protocol's.
+        pretrained: whether to start from pretrained weights, or ``None`` as the protocol says.
+        weights: local checkpoint for the backbone.
+    """
+
+    algos: Sequence[str]
+    datasets: Sequence[str]
+    seeds: Sequence[int]
+    precision: str
+    data_dir: Path
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    protocol: str | None = None
+    backbone: str | None = None
+    pretrained: bool | None = None
+    weights: Path | None = None
+
+
+@dataclass(frozen=True)
+class PlannedMethod:
+    """An algorithm with its stages on one data set: what seeds multiply, and what can be tuned.
+
+    Attributes:
+        spec: its run at the first seed, with what was typed and the defaults.
+        chain: the algorithm and its stages with the options that were typed.
+    """
+
+    spec: RunSpec
+    chain: tuple[Name, ...]
+
+    @property
+    def typed(self) -> str:
+        """The algorithm with its stages as typed."""
+        return "+".join(map(str, self.chain))
+
+    @property
+    def title(self) -> str:
+        """What it is called in a sentence."""
+        return f"{self.typed} on {self.spec.dataset.name}"
+
+    @property
+    def fixed(self) -> dict[str, Any]:
+        """The hyper-parameters that were typed, as the run has them."""
+        components = (self.spec.algorithm, *self.spec.stages)
+        return {
+            f"{name.name}.{key}": component.hparams[key]
+            for name, component in zip(self.chain, components, strict=True)
+            for key in name.options
+        }
+
+    def tuning_task(self) -> dict[str, Any]:
+        """Return what the outcome of tuning depends on, besides the search and its budget."""
+        return {
+            "algorithm": [name.name for name in self.chain],
+            "fixed": self.fixed,
+            "plugins": self.spec.plugins,
+            **self.spec.setting(),
+        }
+
+    @property
+    def hash(self) -> str:
+        """Twelve hexadecimal digits that stand for :meth:`tuning_task`."""
+        return canonical_hash(self.tuning_task())
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The runs of a sweep and what they need, ready.
+
+    Attributes:
+        specs: the runs.
+        datasets: what they use.
+        data_dir: the folder of the data sets' files.
+        weights: local checkpoint that all backbones start from, or ``None``.
+        out: the folder of the runs.
+        methods: what the runs were made of by seeds; empty where they were not.
+        left_out: one sentence per plugin that cannot be imported, whose runs are not in ``specs``.
+        sweep_size: runs of the whole sweep, where these are only a part of it.
+    """
+
+    specs: tuple[RunSpec, ...]
+    datasets: tuple[tuple[Dataset, Split], ...]
+    data_dir: Path
+    weights: Path | None = None
+    out: Path = Path("runs")
+    methods: tuple[PlannedMethod, ...] = ()
+    left_out: tuple[str, ...] = ()
+    sweep_size: int | None = None
+
+
+def plan_runs(request: Request) -> Plan:
+    """Resolve a request: seeds are the inner loop's, algorithms the outer's.
+
+    Raises:
+        UsageError: a name, value, file or combination is not possible.
+        DataError: a data set is missing or broken.
+        PluginError: no algorithm that was asked for can be imported.
+    """
+    chains = [chain for text in request.algos for chain in parse_chains(text)]
+    names = [name for text in request.datasets for name in parse_names(text)]
+    datasets = [open_dataset(name, request.data_dir) for name in names]
+    blanks = [_blank(request, dataset, split) for dataset, split in datasets]
+    methods: dict[str, PlannedMethod] = {}
+    broken: dict[str, PluginError] = {}
+    for blank, chain in itertools.product(blanks, chains):
+        try:
+            whole = _on_algorithm(chain)
+            _check_domains(whole[0], blank)
+            method = PlannedMethod(with_algorithm(blank, whole), tuple(whole))
+        except PluginError as error:  # spoils its own runs alone
+            broken.setdefault(str(error), error)
+            continue
+        methods.setdefault(method.hash, method)
+    if broken and not methods:
+        raise next(iter(broken.values()))
+    return Plan(
+        at_seeds((method.spec for method in methods.values()), request.seeds),
+        tuple(datasets),
+        request.data_dir,
+        request.weights,
+        methods=tuple(methods.values()),
+        left_out=tuple(broken),
+    )
+
+
+def at_seeds(specs: Iterable[RunSpec], seeds: Sequence[int]) -> tuple[RunSpec, ...]:
+    """Return runs at several seeds, those that are the same once."""
+    runs = {(spec.dataset.name, spec.hash): spec for spec in specs}.values()
+    return tuple(replace(spec, seed=seed) for spec in runs for seed in seeds)
+
+
+def with_algorithm(spec: RunSpec, chain: Sequence[Name]) -> RunSpec:
+    """Return the run of another algorithm, or of other hyper-parameters, in the same setting.
+
+    Args:
+        spec: the run.
+        chain: the algorithm and its stages, with the options that differ from their defaults.
+
+    Raises:
+        UsageError: a name or an option is not possible.
+    """
+    kinds = ["algorithms", *("stages" for _ in chain[1:])]
+    resolved = [resolve(k, n.name, n.options)[1] for k, n in zip(kinds, chain, strict=True)]
+    named = [(name.name, hparams) for name, hparams in zip(chain, resolved, strict=True)]
+    first, *stages = (Component(name, hparams.as_dict()) for name, hparams in named)
+    method = "+".join(str(Name(name, hparams.changed())) for name, hparams in named)
+    spec = replace(spec, algorithm=first, stages=tuple(stages), method=method)
+    return replace(spec, plugins=versions_here(spec))
+
+
+def _blank(request: Request, dataset: Dataset, split: Split) -> RunSpec:
+    """Return what all runs on one data set share: a run without an algorithm."""
+    facts = dataset.facts
+    protocol, backbone = _protocol(request, facts, split)
+    return RunSpec(
+        algorithm=Component(""),
+        stages=(),
+        dataset=Component(dataset.name, dataset.hparams.as_dict()),
+        split=split.sha256,
+        protocol=protocol,
+        backbone=backbone,
+        precision=request.precision,
+        seed=request.seeds[0],
+        method="",
+        data={  # what reports need to know
+            "title": facts.title,
+            "domains": list(facts.domains),
+            "classes": list(facts.classes),
+            "shots": {"many": facts.many, "few": facts.few},
+            "counts": {part: split.counts(part).tolist() for part in ("train", "val", "test")},
+        },
+    )
+
+
+def _on_algorithm(chain: list[Name]) -> list[Name]:
+    """Put the algorithm that a stage alone stands on before it."""
+    plugins = get_plugins()
+    first = chain[0].name
+    if first in plugins["algorithms"] or first not in plugins["stages"]:
+        return chain
+    base = plugins["stages"].get(first).load().default_base
+    if base is None:
+        raise UsageError(f"'{first}' is a stage: write ALGORITHM+{first}")
+    return [Name(base), *chain]
+
+
+def _check_domains(algorithm: Name, blank: RunSpec) -> None:
+    needed = get_plugins()["algorithms"].get(algorithm.name).load().min_domains
+    trained = sum(any(counts) for counts in blank.data["counts"]["train"])
+    if trained < needed:
+        raise UsageError(
+            f"'{algorithm.name}' needs at least {needed} domains with training images and "
+            f"'{blank.dataset.name}' has {trained}: choose another algorithm or data set"
+        )
+
+
+def _protocol(request: Request, facts: Facts, split: Split) -> tuple[Protocol, BackboneSpec]:
+    settings = named_protocol(facts, request.protocol)
+    by_default = bool(settings.pop("pretrained", False)) and request.weights is None
+    pretrained = by_default if request.pretrained is None else request.pretrained
+    if not pretrained and request.weights is None:
+        settings["freeze_bn"] = False  # statistics that nobody has estimated are not worth keeping
+    settings.update(request.overrides)
+    train = split.rows("train")
+    settings = epochs_to_steps(settings, len(train), len(set(split.d[train].tolist())))
+    backbone = str(request.backbone or settings["backbone"])
+    check_backbone(backbone)
+    settings.pop("backbone")
+    weights = file_sha256(request.weights) if request.weights else None
+    protocol = Protocol.from_options(settings, "protocol")
+    augmentation(protocol.augmentation)
+    if protocol.select != "last" and not len(split.rows("val")):
+        raise DataError(
+            f"data set '{facts.name}' has no validation images to choose a model by: use "
+            "--select last, or a parameter or protocol of the data set that sets some aside"
+        )
+    return protocol, BackboneSpec(backbone, pretrained, weights)

@@ -1,0 +1,134 @@
+"""Which hyper-parameters a search tries next: at random, or by what it has seen (Bayesian).
+
+Every proposal depends on the tuning seed, on its number and, if Bayesian, on the scores of the
+batches before alone, so that a search that was broken off goes on as if it had not been.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ltbench.errors import UsageError
+from ltbench.plugins.names import Name
+from ltbench.plugins.resolve import resolve
+from ltbench.session.space import Axis, find_axes
+from ltbench.training.seeding import derive_seed
+
+Point = dict[str, Any]
+"""Hyper-parameters that differ from the defaults, as ``"boda.weight"``."""
+Scored = Sequence[tuple[Point, float | None]]
+"""Points with their validation scores; ``None`` where the run failed or diverged."""
+
+SEARCHES = ("random", "bayes")
+
+
+class Space:
+    """The hyper-parameters of an algorithm and its stages that are not fixed by what was typed.
+
+    Args:
+        chain: the algorithm and its stages, with the options that were typed.
+    """
+
+    def __init__(self, chain: Sequence[Name]) -> None:
+        self.chain = tuple(chain)
+        self.axes: dict[str, Axis] = {}
+        self.defaults: Point = {}
+        for i, name in enumerate(chain):
+            plugin, defaults = resolve("stages" if i else "algorithms", name.name, {})
+            for key, axis in find_axes(plugin.HParams, name.name).items():
+                if key not in name.options:
+                    self.axes[f"{name.name}.{key}"] = axis
+                    self.defaults[f"{name.name}.{key}"] = getattr(defaults, key)
+
+    def at(self, point: Point) -> list[Name]:
+        """Return the names with the point's hyper-parameters as their options."""
+        return [
+            Name(
+                name.name,
+                name.options
+                | {
+                    full.rpartition(".")[2]: value
+                    for full, value in point.items()
+                    if full.rpartition(".")[0] == name.name
+                },
+            )
+            for name in self.chain
+        ]
+
+    def random_point(self, seed: int, number: int) -> Point:
+        """Return trial ``number`` of a random search; number 0 has the defaults."""
+        if number == 0:
+            return {}
+        generators = {
+            key: np.random.default_rng(derive_seed(seed, "trial", number, key)) for key in self.axes
+        }
+        return {key: axis.draw(generators[key]) for key, axis in self.axes.items()}
+
+    def bayes_points(
+        self, seed: int, numbers: Sequence[int], seen: Scored, startup: int
+    ) -> list[Point]:
+        """Return one batch of trials of a Bayesian search; number 0 has the defaults.
+
+        Args:
+            seed: of the search.
+            numbers: of these trials.
+            seen: the trials of the batches before.
+            startup: how many trials are drawn at random before scores count.
+
+        Raises:
+            UsageError: Optuna is not installed.
+        """
+        points = [self.random_point(seed, number) for number in numbers if number < startup]
+        count = len(numbers) - len(points)
+        return points + (self._sampled(seed, numbers[-1], count, seen) if count else [])
+
+    def _sampled(self, seed: int, number: int, count: int, seen: Scored) -> list[Point]:
+        optuna = _import_optuna()
+        distributions = {key: _distribution(optuna, axis) for key, axis in self.axes.items()}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # some of the sampler's settings count as experimental
+            sampler = optuna.samplers.TPESampler(
+                seed=derive_seed(seed, "batch", number) % 2**32,
+                n_startup_trials=0,  # those were drawn above, from generators of their own
+                constant_liar=True,
+            )
+            study = optuna.create_study(direction="maximize", sampler=sampler)
+            for point, value in seen:
+                params = self.defaults | point
+                if all(axis.holds(params[key]) for key, axis in self.axes.items()):
+                    trial = optuna.trial.create_trial(
+                        params={key: params[key] for key in self.axes},
+                        distributions=distributions,
+                        value=0.0 if value is None else value,  # the least a score can be
+                    )
+                    study.add_trial(trial)
+            asked = [study.ask(distributions).params for _ in range(count)]
+        return [{key: _fitted(self.axes[key], value) for key, value in p.items()} for p in asked]
+
+
+def _fitted(axis: Axis, value: Any) -> Any:
+    return value if axis.choices is not None else axis.fit(value)
+
+
+def _distribution(optuna: Any, axis: Axis) -> Any:
+    if axis.choices is not None:
+        return optuna.distributions.CategoricalDistribution(axis.choices)
+    if axis.whole:
+        low, high = round(axis.low), round(axis.high)
+        return optuna.distributions.IntDistribution(low, high, log=axis.log)
+    return optuna.distributions.FloatDistribution(axis.low, axis.high, log=axis.log)
+
+
+def _import_optuna() -> Any:
+    try:
+        import optuna
+    except ImportError:
+        raise UsageError(
+            "--search bayes needs Optuna: pip install 'ltbench[tune]', or use --search random"
+        ) from None
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    return optuna

@@ -1,0 +1,290 @@
+"""A session: plans runs, has an executor carry them out, and collects what came of them.
+
+The commands ``run``, ``retry`` and ``tune`` are thin callers of it, and so is whoever does the same
+from Python::
+
+    session = Session(Path("runs"), device="cuda:0")
+    plan = session.plan(["erm", "boda+crt"], ["digits-mini-mlt"], range(5), steps=300)
+    session.prepare(plan)
+    runs = session.run(plan)
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from ltbench.data.locations import data_folder
+from ltbench.data.store import store_folder
+from ltbench.errors import Stopped, UsageError
+from ltbench.executors.base import Executor
+from ltbench.executors.machine import choose_precision, cores, make_slots
+from ltbench.executors.observation import Observation
+from ltbench.executors.slots import Slots
+from ltbench.plugins.manager import get_plugins
+from ltbench.plugins.names import Name, parse_name
+from ltbench.plugins.resolve import resolve
+from ltbench.results.folder import RunFolder
+from ltbench.results.protocol import protocol_settings
+from ltbench.results.run import RunSpec
+from ltbench.results.states import read_states
+from ltbench.results.sweeps import PlannedRun, write_record
+from ltbench.results.untrusted import UnreadableRun, read_json
+from ltbench.session.estimate import Estimator, read_estimator
+from ltbench.session.observers import choose_watchers
+from ltbench.session.plan import Plan, Request, plan_runs
+from ltbench.session.prepare import check_backbones, check_writable, decode_images
+from ltbench.session.progress import to_stderr
+from ltbench.training.job import Job
+from ltbench.training.steps import stage_steps
+
+
+@dataclass(frozen=True)
+class SweepRun:
+    """One run of a sweep and how it stands.
+
+    Attributes:
+        state: as in :data:`ltbench.results.states.STATUSES`, or ``interrupted`` where the sweep was
+            stopped.
+        reason: why it failed or diverged.
+        estimate: seconds that it may take, or ``None`` where it is done or nothing is known.
+    """
+
+    spec: RunSpec
+    folder: Path
+    state: str
+    reason: str = ""
+    estimate: float | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what ``--json`` prints of a run."""
+        summary: dict[str, Any] = {
+            "label": self.spec.label,
+            "dataset": self.spec.dataset.name,
+            "seed": self.spec.seed,
+            "hash": self.spec.hash,
+            "folder": str(self.folder),
+            "state": self.state,
+        }
+        with contextlib.suppress(UnreadableRun, KeyError):
+            summary["test"] = (read_json(RunFolder(self.folder).result) or {})["test"]
+        return summary
+
+
+class Session:
+    """Where runs lie, what carries them out, and who is told.
+
+    Args:
+        out: the folder of the runs.
+        data_dir: the folder of the data sets' files; by default ``LTBENCH_DATA`` or the user's.
+        executor: ``name[key=value,…]`` of an executor.
+        ray_address: of a Ray cluster; short for ``ray[address=…]``.
+        device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
+        jobs: runs at a time; by default one a core or GPU.
+        jobs_per_device: runs that share a GPU.
+        timeout: seconds after which a run stops and counts as failed.
+        observers: comma lists of ``name[key=value,…]``.
+        quiet: show no progress unless an observer does.
+        say: is told in a sentence what nobody else says, by default on standard error.
+        command: what was typed, for the record of the sweep.
+
+    Attributes:
+        device: what runs compute on: ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
+
+    Raises:
+        UsageError: there is no such observer, executor or device, or its settings are not possible.
+    """
+
+    def __init__(
+        self,
+        out: Path = Path("runs"),
+        *,
+        data_dir: Path | None = None,
+        executor: str = "local",
+        ray_address: str | None = None,
+        device: str = "auto",
+        jobs: int | None = None,
+        jobs_per_device: int | None = None,
+        timeout: float | None = None,
+        observers: Sequence[str] = (),
+        quiet: bool = False,
+        say: Callable[[str], None] = to_stderr,
+        command: Sequence[str] = (),
+    ) -> None:
+        self.out, self.data_dir, self.quiet = out, data_folder(data_dir), quiet
+        self.jobs, self.jobs_per_device, self.timeout = jobs, jobs_per_device, timeout
+        self.say = say
+        self.command = tuple(command or sys.argv)
+        self.watchers = choose_watchers(get_plugins(), observers, quiet=quiet)
+        name = _executor_name(executor, ray_address)
+        self._kind: type[Executor]
+        self._kind, self._settings = resolve("executors", name.name, name.options)
+        self.device = self._kind.choose_device(device, self._settings)
+
+    @cached_property
+    def estimator(self) -> Estimator:
+        """Tells how long runs will take, by those that are done in the session's folder."""
+        return read_estimator(self.out, self.device)
+
+    def plan(
+        self,
+        algos: Sequence[str],
+        datasets: Sequence[str],
+        seeds: Sequence[int],
+        precision: str = "auto",
+        **options: Any,
+    ) -> Plan:
+        """Return the runs of algorithms on data sets with several seeds.
+
+        Args:
+            algos: comma lists of ``algorithm[+stage…]`` names.
+            datasets: comma lists of data set names.
+            seeds: the seeds.
+            precision: ``auto``, ``fp32`` or ``bf16``.
+            options: ``protocol``, ``backbone``, ``pretrained`` and ``weights``, as in
+                :class:`~ltbench.session.plan.Request`, and the settings of
+                :class:`~ltbench.results.protocol.Protocol`; those that are ``None`` are not given.
+
+        Raises:
+            UsageError: a name, value, file or combination is not possible.
+            DataError: a data set is missing or broken.
+            PluginError: no algorithm that was asked for can be imported.
+        """
+        given = {name: value for name, value in options.items() if value is not None}
+        settings = {name: given.pop(name) for name in protocol_settings() if name in given}
+        precision = choose_precision(precision, self.device)
+        request = Request(algos, datasets, seeds, precision, self.data_dir, settings, **given)
+        return replace(plan_runs(request), out=self.out)
+
+    def slots(self, plan: Plan) -> Slots:
+        """Return how the runs of a plan share the machine."""
+        runs = plan.sweep_size or len(plan.specs)
+        return make_slots(self.device, self.jobs, runs, self.jobs_per_device)
+
+    def describe(self, plan: Plan) -> list[SweepRun]:
+        """Return the runs of a plan as they stand, with the time that those left will take."""
+        found = read_states(plan.out).runs if plan.out.is_dir() else []
+        states = {run.path: run for run in found}
+        runs = []
+        for spec in plan.specs:
+            folder = spec.folder(plan.out)
+            known = states.get(os.path.abspath(folder))
+            state, reason = (known.status, known.reason) if known else ("waiting", "")
+            seconds = None if state == "done" else self.estimator.seconds(spec)
+            runs.append(SweepRun(spec, folder, state, reason, seconds))
+        return runs
+
+    def prepare(self, plan: Plan) -> None:
+        """Check the output folder and get images and weights ready before any run starts.
+
+        Raises:
+            UsageError: the folder is not writable, an image is broken, or weights are missing.
+        """
+        check_writable(plan.out)
+        decode_images(plan, show=not self.quiet)
+        check_backbones(plan)
+
+    def run(self, plan: Plan) -> list[SweepRun]:
+        """Carry out what is not done yet and return how every run of the plan ended.
+
+        Raises:
+            Stopped: the user pressed Ctrl-C.
+        """
+        slots, plugins = self.slots(plan), get_plugins()
+        executor = self._kind(slots, self._settings)
+        executor.say = self.say
+        jobs = self._jobs(plan, slots)
+        self._record(plan, slots)
+        left = [job for job in jobs if not _is_done(job)]
+        observation = Observation(plugins)
+        observation.outcomes.update({job.folder: "done" for job in jobs})
+        with contextlib.ExitStack() as stack:
+            for entry, observer in self.watchers:
+                name = f"--observer {entry.name}"
+                source = entry.distribution, entry.version
+                stack.enter_context(plugins.observing(name, observer, *source))
+            out, done = plan.out.resolve(), len(jobs) - len(left)
+            plugins.call("ltbench_sweep_started", runs=list(plan.specs), done=done, out=out)
+            try:
+                if left:
+                    executor.run(left, observation)
+            except Stopped:
+                stack.enter_context(_interrupts_ignored())  # until all of them have said farewell
+                done = sum(RunFolder(job.folder).done for job in jobs)
+                raise Stopped(
+                    f"stopped with {done} of {len(jobs)} runs done; type the same command to go on"
+                ) from None
+            finally:
+                plugins.call("ltbench_sweep_finished")
+        ended, causes = observation.outcomes, observation.causes
+        return [
+            SweepRun(job.spec, job.folder, ended[job.folder], causes.get(job.folder, ""))
+            for job in jobs
+        ]
+
+    def _jobs(self, plan: Plan, slots: Slots) -> list[Job]:
+        """Return a job for each run of the plan."""
+        out = plan.out.resolve()
+        stores = {split.sha256: store_folder(dataset, split) for dataset, split in plan.datasets}
+        return [
+            Job(
+                spec,
+                spec.folder(out),
+                plan.data_dir,
+                slots.devices[0],
+                max(1, cores() // len(slots.devices)),
+                plan.weights,
+                stores[spec.split],
+                cost=cost,
+                timeout=self.timeout,
+            )
+            for spec, cost in zip(plan.specs, self.estimator.costs(plan.specs), strict=True)
+        ]
+
+    def _record(self, plan: Plan, slots: Slots) -> None:
+        """Leave word of what this sweep sets out to do; the runs go on without it too."""
+        runs = [
+            PlannedRun(spec, sum(stage_steps(spec)), self.estimator.seconds(spec))
+            for spec in plan.specs
+        ]
+        try:
+            write_record(plan.out, self.command, runs, len(slots.devices))
+        except OSError as error:
+            self.say(f"Warning: no record of this sweep: {error}")
+
+
+def _executor_name(executor: str, ray_address: str | None) -> Name:
+    name = parse_name(executor)
+    if ray_address is None:
+        return name
+    if name.name not in ("local", "ray"):
+        raise UsageError(f"--ray-address has no meaning for --executor {name.name}: leave it out")
+    return Name("ray", {**name.options, "address": ray_address})
+
+
+def _is_done(job: Job) -> bool:
+    folder = RunFolder(job.folder)
+    if folder.done:
+        folder.tidy()  # of what a command that was killed at the very end left there
+    return folder.done
+
+
+@contextlib.contextmanager
+def _interrupts_ignored() -> Iterator[None]:
+    """Let Ctrl-C once more, out of impatience, not cost what is said at the end."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

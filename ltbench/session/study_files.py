@@ -1,0 +1,112 @@
+"""The files of studies: opened where they were left, and found again for their best settings.
+
+``<out>/.tuning`` is a folder of runs of its own, which no report of ``<out>`` reads: a trial is an
+ordinary run, but it was made to be chosen from, and may not stand beside those that are compared.
+The study of a method is the file ``.tuning/.studies/<task>/<search>-<trials>-seed-<seed>.json``,
+written whole or not at all; the task's twelve digits stand for the method, what is fixed of it, and
+its setting.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import get_args
+
+from ltbench.errors import UsageError
+from ltbench.results.sweeps import TUNING
+from ltbench.results.untrusted import UnreadableRun, read_json
+from ltbench.session.plan import PlannedMethod
+from ltbench.session.studies import FORMAT, STUDIES, Budget, Status, Study, Trial
+
+
+def open_study(out: Path, method: PlannedMethod, budget: Budget, batch: int) -> Study:
+    """Return the study of a method as it was left, or a new one.
+
+    Raises:
+        UsageError: there is nothing to search, nothing to judge by, or the study's file is broken.
+    """
+    if method.spec.protocol.select == "last":
+        raise UsageError(
+            "tuning chooses by a validation score, and this protocol of "
+            f"{method.spec.dataset.name} takes the last model: use --select f1 or accuracy"
+        )
+    study = Study(method, budget, out / TUNING, batch)
+    return _read(study) if study.path.exists() else study
+
+
+def find_study(out: Path, method: PlannedMethod, command: str) -> Study:
+    """Return the complete study of a method that had the largest budget.
+
+    Args:
+        out: the folder of the runs.
+        method: what was tuned.
+        command: what to type to tune it, without the budget.
+
+    Raises:
+        UsageError: there is none, none is complete, several are as large, or no trial succeeded.
+    """
+    folder = out / TUNING / STUDIES / method.hash
+    studies = [_read(_named(path, method, out)) for path in sorted(folder.glob("*-seed-*.json"))]
+    what = method.title
+    complete = [study for study in studies if study.complete]
+    if not complete:
+        raise UsageError(_advice(studies, method, command))
+    most = max(study.budget.trials for study in complete)
+    largest = [study for study in complete if study.budget.trials == most]
+    if len(largest) > 1:
+        names = ", ".join(str(study.path) for study in largest)
+        raise UsageError(
+            f"{len(largest)} studies of {what} have {most} trials: remove all but one of {names}"
+        )
+    if largest[0].best is None:
+        raise UsageError(f"every trial of {what} failed or diverged: see {largest[0].path}")
+    return largest[0]
+
+
+def _advice(studies: Sequence[Study], method: PlannedMethod, command: str) -> str:
+    if studies:
+        done = len(studies[0].trials) - len(studies[0].open)
+        budget = studies[0].budget
+        return (
+            f"the study of {method.title} has {done} of {budget.trials} trials: `{command} "
+            f"--trials {budget.trials} --search {budget.search} --seed {budget.seed}` goes on"
+        )
+    text = f"no study tuned {method.title} in this setting: `{command} --trials 16` does"
+    if method.fixed:
+        text += "; hyper-parameters in brackets are fixed while others are tuned"
+    return text
+
+
+def _named(path: Path, method: PlannedMethod, out: Path) -> Study:
+    search, trials, _, seed = path.stem.split("-")
+    return Study(method, Budget(search, int(trials), int(seed)), out / TUNING)
+
+
+def _read(study: Study) -> Study:
+    """Return the study with what its file holds."""
+    try:
+        document = read_json(study.path) or {}
+        if document["format"] != FORMAT:
+            raise ValueError(f"format {document['format']!r}")
+        study.batch = int(document["batch"])
+        study.trials = [_checked(study, Trial(**result)) for result in document["results"]]
+    except (UnreadableRun, UsageError, KeyError, TypeError, ValueError) as error:
+        raise UsageError(
+            f"the study {study.path} cannot be read ({error}): remove it to tune anew; trials that "
+            "are done are not repeated"
+        ) from error
+    return study
+
+
+def _checked(study: Study, trial: Trial) -> Trial:
+    if trial.status not in get_args(Status) or (trial.status == "done") != (
+        trial.value is not None
+    ):
+        raise ValueError(f"trial {trial.number} has status {trial.status!r}")
+    if trial.value is not None and not math.isfinite(trial.value):
+        raise ValueError(f"trial {trial.number} scored {trial.value!r}")
+    if trial.folder != str(study.spec(trial).folder(Path())):
+        raise ValueError(f"trial {trial.number} lies elsewhere")
+    return trial

@@ -1,1 +1,0 @@
-"""Many runs at once: sweep files, estimates of time, the record of a sweep, and tuning."""

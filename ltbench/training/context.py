@@ -1,0 +1,116 @@
+"""What every stage of a run works with: its images, its settings, and where it writes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ltbench.data.catalogue import create_dataset
+from ltbench.data.device_images import DeviceImages
+from ltbench.data.normalisation import Normalisation
+from ltbench.data.store import ImageStore, open_store
+from ltbench.evaluation.evaluator import Evaluator
+from ltbench.plugins.dataset import Dataset
+from ltbench.plugins.facts import Facts
+from ltbench.plugins.names import Name
+from ltbench.plugins.split import Split
+from ltbench.results.folder import RunFolder
+from ltbench.results.run import RunSpec
+from ltbench.training.job import Job
+
+Report = Callable[[Mapping[str, Any]], None]
+"""Takes what happened: ``{"event": "step"|"evaluated", …}``."""
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """What every stage of a run works with.
+
+    Attributes:
+        spec: what to train and how.
+        dataset: the data set.
+        facts: its facts, with the image size of the protocol.
+        split: its images.
+        images: the same on the device.
+        normalise: what all images pass through before they reach the network.
+        evaluator: of the run's models.
+        folder: where the run writes.
+        report: takes events.
+        should_stop: asked after every step.
+        weights: local checkpoint for the backbone, if any.
+    """
+
+    spec: RunSpec
+    dataset: Dataset
+    facts: Facts
+    split: Split
+    images: DeviceImages
+    normalise: Normalisation
+    evaluator: Evaluator
+    folder: RunFolder
+    report: Report
+    should_stop: Callable[[], bool]
+    weights: Path | None = None
+
+
+def open_context(
+    job: Job, folder: RunFolder, report: Report, should_stop: Callable[[], bool]
+) -> RunContext:
+    """Open the images of a run.
+
+    Args:
+        job: the run.
+        folder: where it writes.
+        report: takes events.
+        should_stop: asked after every step.
+
+    Raises:
+        DataError: an image cannot be decoded.
+        RuntimeError: the images are others than the run was planned with.
+    """
+    spec, options = job.spec, tuple(sorted(job.spec.dataset.hparams.items()))
+    dataset, split, images = _open_images(
+        spec.dataset.name, options, job.data_dir, job.store, job.device
+    )
+    if split.sha256 != spec.split:
+        raise RuntimeError(f"the images of {dataset.name} changed after the run was planned")
+    facts = spec.protocol.sized(dataset.facts)
+    normalise = Normalisation(facts, images.device)
+    batch = max(32, spec.protocol.batch_per_domain * split.shape[0])
+    evaluator = Evaluator(images, normalise, facts, split.counts("train"), batch)
+    return RunContext(
+        spec=spec,
+        dataset=dataset,
+        facts=facts,
+        split=split,
+        images=images,
+        normalise=normalise,
+        evaluator=evaluator,
+        folder=folder,
+        report=report,
+        should_stop=should_stop,
+        weights=job.weights,
+    )
+
+
+@lru_cache(maxsize=2)
+def _open_images(
+    name: str,
+    options: tuple[tuple[str, Any], ...],
+    data_dir: Path,
+    folder: Path | None,
+    device: str,
+) -> tuple[Dataset, Split, DeviceImages]:
+    """Open a data set once per process, however many runs use it."""
+    dataset = create_dataset(Name(name, dict(options)), data_dir)
+    store = (
+        ImageStore.load(folder)
+        if folder is not None and folder.exists()
+        else open_store(dataset, dataset.split())
+    )
+    return dataset, store.split, DeviceImages(store, torch.device(device))

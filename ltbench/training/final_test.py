@@ -1,0 +1,78 @@
+"""The test of a run's chosen model: its metrics, its answers and a sample of its features."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ltbench.evaluation.evaluator import compute_domain_metrics, compute_metrics
+from ltbench.evaluation.metrics import confusion_matrix
+from ltbench.plugins.algorithm import Algorithm
+from ltbench.plugins.split import Split
+from ltbench.results.folder import write_arrays
+from ltbench.training.context import RunContext
+from ltbench.training.seeding import derive_seed
+
+FEATURE_IMAGES = 2000
+FLOAT16_MAX = 65504.0
+
+
+def evaluate_on_test(model: Algorithm, context: RunContext) -> dict[str, Any]:
+    """Evaluate the chosen model on the test images, once, and keep its answers and features.
+
+    Further test sets are parts of the test images, so they take no second pass.
+
+    Returns:
+        The part of ``result.json`` that the test gives.
+    """
+    split, domains = context.split, context.facts.domains
+    rows = split.rows("test")
+    found = context.evaluator.predictions(model, rows)
+    context.folder.guard()
+    write_arrays(
+        context.folder.predictions,
+        {
+            "class": found.y.astype(np.int32),
+            "domain": found.d.astype(np.int32),
+            "prediction": found.prediction.astype(np.int32),
+            "confidence": found.confidence.astype(np.float32),
+            "loss": found.nll.astype(np.float32),
+        },
+        sync=None,
+    )
+    features = context.evaluator.features(model, rows).features
+    write_arrays(context.folder.features, _feature_arrays(features, split), sync=None)
+    further = {
+        name: compute_metrics(found.where(np.isin(rows, part)))
+        for name, part in context.dataset.test_sets(split).items()
+    }
+    return {
+        "test": compute_metrics(found),
+        **({"test_sets": further} if further else {}),
+        "domains": compute_domain_metrics(found, domains),
+        "confusion": {
+            domains[d]: confusion_matrix(part).tolist() for d, part in found.by_domain().items()
+        },
+    }
+
+
+def _feature_arrays(features: Tensor, split: Split) -> dict[str, NDArray[Any]]:
+    """Return a sample of the test features, and the mean feature of each pair."""
+    rows = split.rows("test")
+    values = features.float().cpu().numpy()
+    flat = split.d[rows] * split.shape[1] + split.y[rows]
+    sums = np.zeros((split.shape[0] * split.shape[1], values.shape[1]))
+    np.add.at(sums, flat, values)
+    sizes = np.bincount(flat, minlength=len(sums))[:, None]
+    means = np.divide(sums, sizes, out=np.full_like(sums, np.nan), where=sizes > 0)
+    # The same images in every run, so that figures of several runs show the same points.
+    generator = np.random.default_rng(derive_seed(0, "features", split.sha256))
+    sample = np.sort(generator.permutation(len(rows))[:FEATURE_IMAGES])
+    return {
+        "features": values[sample].clip(-FLOAT16_MAX, FLOAT16_MAX).astype(np.float16),
+        "index": sample.astype(np.int32),
+        "centroids": means.reshape(*split.shape, -1).astype(np.float32),
+    }

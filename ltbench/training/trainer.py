@@ -1,0 +1,101 @@
+"""Trains a run from a checkpoint to its end, tests the chosen model, and makes the result.
+
+Who may write to the run's folder, and what becomes of a run that fails or is stopped, is the
+business of :mod:`ltbench.training.run`, which calls this.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from ltbench.evaluation.cost import multiply_adds, parameter_count
+from ltbench.evaluation.measures import declared_measures
+from ltbench.plugins.algorithm import Algorithm
+from ltbench.training.checkpoint import Best, Checkpoint, save_checkpoint
+from ltbench.training.context import RunContext
+from ltbench.training.environment import environment, peak_memory_mb
+from ltbench.training.final_test import evaluate_on_test
+from ltbench.training.loop import StageLoop
+from ltbench.training.model import ModelBuilder
+
+_counted_macs: dict[str, int] = {}
+
+
+def train_and_test(context: RunContext, checkpoint: Checkpoint) -> dict[str, Any]:
+    """Train what is left of a run, test it, and return the content of ``result.json``.
+
+    Args:
+        context: of the run.
+        checkpoint: where to go on; it is updated as training proceeds.
+
+    Raises:
+        DivergedError: a loss is not finite, or above the protocol's bound.
+        Interrupted: the run was asked to stop; its newest checkpoint is written.
+        Exception: whatever a plugin raises.
+    """
+    device = context.images.device
+    torch.set_num_threads(checkpoint.threads)
+    if device.type == "cuda":
+        torch.backends.cudnn.deterministic = True
+    model, best, stage = _train(context, checkpoint)
+    context.folder.guard()
+    save_checkpoint(context.folder.best, best, sync=None)
+    tested = evaluate_on_test(model, context)
+    spec = context.spec
+    return {
+        "format": 1,
+        "hash": spec.hash,
+        "seed": spec.seed,
+        "label": spec.label,
+        **tested,
+        "metrics": declared_measures(tested["test"]),
+        "val": best.val,
+        "selection": {
+            "metric": spec.protocol.selection_metric,
+            "value": best.value,
+            "stage": stage,
+            "step": best.step,
+        },
+        "timings": {
+            "train_s": round(checkpoint.seconds - checkpoint.evaluating, 3),
+            "evaluate_s": round(checkpoint.evaluating, 3),
+            "total_s": round(checkpoint.seconds, 3),
+        },
+        "environment": environment(device, checkpoint.threads, spec.plugins),
+        "parameters": parameter_count(model),
+        "macs": _multiply_adds(spec.hash, model),
+        "peak_memory_mb": peak_memory_mb(device),
+    }
+
+
+def _train(context: RunContext, checkpoint: Checkpoint) -> tuple[Algorithm, Best, str]:
+    """Train the stages that are left and return the chosen model with the stage's name."""
+    builder = ModelBuilder(
+        context.spec, context.facts, context.split, context.images.device, context.weights
+    )
+    last = len(builder.names) - 1
+    if checkpoint.step == 0 and last > 0:
+        # A stage that cannot stand on this algorithm says so now, not after the training.
+        builder.up_to(last)
+    model = builder.up_to(checkpoint.stage)
+    if checkpoint.model:
+        model.load_state_dict(checkpoint.model)
+    while True:
+        stage = checkpoint.stage
+        name = builder.names[stage]
+        best = StageLoop(context, name, model, builder.steps(stage), checkpoint).run()
+        model.load_state_dict(best.model)
+        if stage == last:
+            return model, best, name
+        model = builder.stage(stage + 1, model)
+        checkpoint.begin_stage(stage + 1)
+
+
+def _multiply_adds(identity: str, model: Algorithm) -> int:
+    """Return the multiply-adds, counted once a process for runs that differ in their seed only."""
+    if identity not in _counted_macs:
+        _counted_macs.clear()  # seeds follow one another, so one is enough to remember
+        _counted_macs[identity] = multiply_adds(model)
+    return _counted_macs[identity]

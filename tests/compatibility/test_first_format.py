@@ -1,0 +1,101 @@
+"""Runs that the first format's version wrote are read for good, and their tables stay the same.
+
+``runs-format-1.tar.xz`` holds 28 finished runs of version 0.1.0 and four that are not, without
+checkpoints and features: the folder's index, the records of its sweeps and of tuning among them.
+The expected documents are what that version printed of it:
+``ltbench leaderboard RUNS --format csv`` and ``json``, ``ltbench stats RUNS --resamples 20``.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from ltbench.cli.main import cli
+from ltbench.cli.run import run as run_command
+from ltbench.results.states import read_states
+
+HERE = Path(__file__).parent
+SETTING = ["--dataset", "digits-mini-mlt", "--steps", "6", "--precision", "fp32"]
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Path:
+    with tarfile.open(HERE / "runs-format-1.tar.xz") as archive:
+        archive.extractall(tmp_path / "runs", filter="data")
+    return tmp_path / "runs"
+
+
+def printed(*words: str) -> str:
+    for name in ("leaderboard", "stats"):
+        __import__(f"ltbench.cli.{name}", fromlist=["_"]).ltbench_commands(cli)
+    found = CliRunner().invoke(cli, words)
+    assert found.exit_code == 0, found.output
+    return found.stdout
+
+
+def missing(old: Any, new: Any, where: str = "") -> list[str]:
+    """Return where the new document lacks or changes what stands in the old one."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        lost = [f"{where}.{key}" for key in old.keys() - new.keys()]
+        same = [(f"{where}.{key}", old[key], new[key]) for key in old.keys() & new.keys()]
+        return lost + [place for name, a, b in same for place in missing(a, b, name)]
+    if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        pairs = enumerate(zip(old, new, strict=True))
+        return [place for i, (a, b) in pairs for place in missing(a, b, f"{where}[{i}]")]
+    if isinstance(old, float) and isinstance(new, int | float):
+        return [] if math.isclose(old, new, rel_tol=1e-9, abs_tol=1e-12) else [where]
+    return [] if old == new else [where]
+
+
+def prose(where: str) -> bool:
+    """Say whether a place holds sentences for people, which may be written better."""
+    return "notes" in where or where.endswith((".sentence", ".title", ".cells"))
+
+
+def test_the_csv_is_the_same(runs: Path) -> None:
+    old = (HERE / "leaderboard.csv").read_text().splitlines()
+    new = printed("leaderboard", str(runs), "--format", "csv").splitlines()
+    assert new == old
+
+
+@pytest.mark.parametrize("command", ["leaderboard", "stats"])
+def test_the_json_holds_all_that_it_held(runs: Path, command: str) -> None:
+    words = ["--resamples", "20"] if command == "stats" else []
+    old = json.loads((HERE / f"{command}.json").read_text())
+    new = json.loads(printed(command, str(runs), "--format", "json", *words))
+    assert [place for place in missing(old, new) if not prose(place)] == []
+
+
+def test_every_run_stands_as_it_stood(runs: Path) -> None:
+    overview = read_states(runs)
+    counts = {"done": 28, "waiting": 1, "broken-off": 2, "diverged": 1}
+    statuses = [run.status for run in overview.runs]
+    assert {status: statuses.count(status) for status in set(statuses)} == counts
+    assert not overview.active
+    assert "coral (tuned: 3 trials)" in {run.label for run in overview.runs}
+    methods = {run.method for run in overview.runs if run.tuned or run.status == "waiting"}
+    assert methods >= {"coral", "ldam"}
+    assert len(read_states(runs / ".tuning").runs) == 6
+
+
+@pytest.mark.parametrize(
+    ("words", "count"),
+    [
+        (["--algo", "erm,bsoftmax,coral[weight=[0.5,2]],erm+crt", *SETTING, "--seeds", "3"], 15),
+        (["--algo", "coral,brl[alpha=1,beta=0.1]", "--hparams", "best", *SETTING,
+          "--seeds", "2"], 4),
+        (["--algo", "erm", *SETTING, "--lr", "1000", "--seeds", "1"], 1),
+    ],
+)  # fmt: skip
+def test_the_same_command_finds_them_done(runs: Path, words: list[str], count: int) -> None:
+    """What makes a run the run it is has not changed, so nothing is trained again."""
+    found = CliRunner().invoke(run_command, [*words, "--out", str(runs), "--dry-run", "--json"])
+    assert found.exit_code == 0, found.output
+    assert [run["state"] for run in json.loads(found.stdout)] == ["done"] * count
