@@ -35,7 +35,8 @@ def summary(report: dict, demanded: list[str]) -> tuple[str, list[str]]:
             skipped += [f"{name}: {line}" for line in re.findall(r"^SKIPPED (.*)$", said, re.M)]
             for line in CLOSING.finditer(said):
                 closing.append(f"{name}: {line[0]}")
-                total.update({word: int(n) for n, word in re.findall(r"(\d+) (\w+)", line[2])})
+                counts = re.findall(r"(\d+) ((?!warning)\w+)", line[2])
+                total.update({word: int(n) for n, word in counts})
     in_all = ", ".join(f"{count} {word}" for word, count in total.items())
     lines = ["Skipped, and why:", *(skipped or ["nothing"]), "", "How the tests ended:", *closing]
     return "\n".join([*lines, f"in all: {in_all or 'no tests ran'}"]), missing

@@ -1,69 +1,71 @@
-"""What plugin authors build on; everything here is public.
+"""What plugins build on; everything here is public, and the first-party plugins use nothing else.
 
 Names are imported when first used: a data set plugin never waits for torch. A plugin's registration
-module should import only ``ltbench.hookimpl`` and register lazily by string.
+module should import only ``hookimpl`` and ``Register`` and register lazily by string. What tests of
+a plugin need is in :mod:`ltbench.testing`.
 """
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING
 
+from ltbench.lazy import lazy_module
+
 if TYPE_CHECKING:
-    from ltbench import hookimpl
-    from ltbench.errors import DataError, DivergedError, LtbenchError, PluginError, UsageError
-    from ltbench.executors.base import Executor, Stopped
-    from ltbench.executors.signals import stop_on_signals
-    from ltbench.plugins.algorithm import Algorithm, FeaturePass, Losses, MakeOptimizer, Training
-    from ltbench.plugins.backbone import Backbone
-    from ltbench.plugins.batch import Batch, TrainInfo
-    from ltbench.plugins.dataset import Dataset, Decode
-    from ltbench.plugins.facts import Facts
-    from ltbench.plugins.hparams import HParams, hparam
-    from ltbench.plugins.observer import Observer
-    from ltbench.plugins.predictions import Predictions
-    from ltbench.plugins.split import PARTS, Split
-    from ltbench.plugins.stage import Stage
-    from ltbench.training.job import Job
-    from ltbench.training.run import execute
-
-_HOMES = {
-    "ltbench": ("hookimpl",),
-    "ltbench.errors": (
-        "DataError", "DivergedError", "LtbenchError", "PluginError", "UsageError",
-    ),
-    "ltbench.executors.base": ("Executor", "Stopped"),
-    "ltbench.executors.signals": ("stop_on_signals",),
-    "ltbench.plugins.algorithm": (
-        "Algorithm", "FeaturePass", "Losses", "MakeOptimizer", "Training",
-    ),
-    "ltbench.plugins.backbone": ("Backbone",),
-    "ltbench.plugins.batch": ("Batch", "TrainInfo"),
-    "ltbench.plugins.dataset": ("Dataset", "Decode"),
-    "ltbench.plugins.facts": ("Facts",),
-    "ltbench.plugins.hparams": ("HParams", "hparam"),
-    "ltbench.plugins.observer": ("Observer",),
-    "ltbench.plugins.predictions": ("Predictions",),
-    "ltbench.plugins.split": ("PARTS", "Split"),
-    "ltbench.plugins.stage": ("Stage",),
-    "ltbench.training.job": ("Job",),
-    "ltbench.training.run": ("execute",),
-}  # fmt: skip
-_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
-
-__all__ = [  # noqa: RUF022
-    "DataError", "DivergedError", "LtbenchError", "PluginError", "UsageError", "Algorithm",
-    "FeaturePass", "Losses", "MakeOptimizer", "Training", "Backbone", "Batch", "TrainInfo",
-    "Dataset", "Decode", "Facts", "HParams", "hparam", "Observer", "Predictions", "PARTS", "Split",
-    "Stage", "hookimpl", "Executor", "Stopped", "stop_on_signals", "Job", "execute",
-]  # fmt: skip
-
-
-def __getattr__(name: str) -> object:
-    if name not in _HOME_OF:
-        raise AttributeError(f"module 'ltbench.api' has no attribute '{name}'")
-    return getattr(importlib.import_module(_HOME_OF[name]), name)
-
-
-def __dir__() -> list[str]:
-    return sorted(_HOME_OF)
+    from ltbench import hookimpl as hookimpl
+    from ltbench.data.image_files import FolderImages as FolderImages
+    from ltbench.data.image_files import check_names as check_names
+    from ltbench.data.image_files import files_fingerprint as files_fingerprint
+    from ltbench.data.image_files import folder_images as folder_images
+    from ltbench.data.image_files import is_image as is_image
+    from ltbench.data.image_files import read_image as read_image
+    from ltbench.data.image_files import stamps_fingerprint as stamps_fingerprint
+    from ltbench.data.sources import fetch_sources as fetch_sources
+    from ltbench.data.sources import where_to_put as where_to_put
+    from ltbench.data.sources import wrong_files as wrong_files
+    from ltbench.data.splits import PROFILES as PROFILES
+    from ltbench.data.splits import class_sizes as class_sizes
+    from ltbench.data.splits import hold_out as hold_out
+    from ltbench.data.splits import pair_generator as pair_generator
+    from ltbench.data.splits import quota_parts as quota_parts
+    from ltbench.errors import DataError as DataError
+    from ltbench.errors import DivergedError as DivergedError
+    from ltbench.errors import LtbenchError as LtbenchError
+    from ltbench.errors import PluginError as PluginError
+    from ltbench.errors import Stopped as Stopped
+    from ltbench.errors import UsageError as UsageError
+    from ltbench.executors.base import Executor as Executor
+    from ltbench.executors.signals import stop_on_signals as stop_on_signals
+    from ltbench.plugins.algorithm import Algorithm as Algorithm
+    from ltbench.plugins.algorithm import FeaturePass as FeaturePass
+    from ltbench.plugins.algorithm import Losses as Losses
+    from ltbench.plugins.algorithm import MakeOptimizer as MakeOptimizer
+    from ltbench.plugins.algorithm import Training as Training
+    from ltbench.plugins.backbone import Backbone as Backbone
+    from ltbench.plugins.batch import Batch as Batch
+    from ltbench.plugins.batch import TrainInfo as TrainInfo
+    from ltbench.plugins.dataset import Dataset as Dataset
+    from ltbench.plugins.dataset import Decode as Decode
+    from ltbench.plugins.facts import Facts as Facts
+    from ltbench.plugins.hookspecs import Register as Register
+    from ltbench.plugins.hookspecs import RegisterMetric as RegisterMetric
+    from ltbench.plugins.hparams import HParams as HParams
+    from ltbench.plugins.hparams import hparam as hparam
+    from ltbench.plugins.lookup import load_plugin as load_plugin
+    from ltbench.plugins.lookup import plugin_names as plugin_names
+    from ltbench.plugins.names import Name as Name
+    from ltbench.plugins.names import parse_name as parse_name
+    from ltbench.plugins.observer import Observer as Observer
+    from ltbench.plugins.predictions import Predictions as Predictions
+    from ltbench.plugins.split import PARTS as PARTS
+    from ltbench.plugins.split import Split as Split
+    from ltbench.plugins.stage import Stage as Stage
+    from ltbench.results.folder import write_bytes as write_bytes
+    from ltbench.results.index import read_runs as read_runs
+    from ltbench.results.run import RunRecord as RunRecord
+    from ltbench.results.run import RunSpec as RunSpec
+    from ltbench.results.untrusted import read_log as read_log
+    from ltbench.training.job import Job as Job
+    from ltbench.training.run import execute as execute
+else:
+    __getattr__, __dir__, __all__ = lazy_module(__name__)

@@ -15,6 +15,8 @@ THIRD_PARTY = str(Path(__file__).parent / "thirdparty")
 # of Ctrl-C shall find it working wherever the suite itself was started.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+DEMANDED = os.environ.get("LTBENCH_TEST_REQUIRES", "").split(",")
+
 # Readline, which pytest imports, tells child processes of a terminal of 80 columns that nobody has.
 for name in ("COLUMNS", "LINES"):
     os.environ.pop(name, None)
@@ -43,17 +45,24 @@ def _own_folders(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the tests that wait for clusters, so that they do not come alone at the end."""
+    """Begin with the tests that wait for clusters, and skip those that need what is not here.
+
+    Where ``LTBENCH_TEST_REQUIRES`` says that it was installed for them they fail instead.
+    """
     items.sort(key=lambda item: item.path.parent.name != "executors")
+    for item in items:
+        for name, missing in lacking(item):
+            if name not in DEMANDED:
+                item.add_marker(pytest.mark.skip(reason=missing))
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skip a test that needs a program that is not here, or fail it where that was installed."""
-    demanded = os.environ.get("LTBENCH_TEST_REQUIRES", "").split(",")
-    for mark in item.iter_markers("needs"):
-        name, missing = mark.args
-        if missing and name in demanded:
+    """Fail a test that needs a program which was to be here."""
+    for name, missing in lacking(item):
+        if name in DEMANDED:
             pytest.fail(f"LTBENCH_TEST_REQUIRES names {name}, but {missing}", pytrace=False)
-        if missing:
-            pytest.skip(missing)
+
+
+def lacking(item: pytest.Item) -> list[tuple[str, str]]:
+    """Return what a test needs that is not here, each with the reason."""
+    return [mark.args for mark in item.iter_markers("needs") if mark.args[1]]

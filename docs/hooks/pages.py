@@ -1,7 +1,7 @@
 """Adds to the pages in ``docs/`` those that lie or come from elsewhere.
 
-The reference is rendered from the program; the README is the first page; the changelog and the
-leaderboards are shown as they are.
+The reference is rendered from the program; the README is the first page; the changelog, the page
+for contributors and the leaderboards are shown as they are.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import reference
 
 ROOT = Path(__file__).parents[2]
 
-FRONT = {"docs/": "", "CHANGELOG.md": "changelog.md"}
+FRONT = {"docs/": "", "CHANGELOG.md": "changelog.md", "CONTRIBUTING.md": "contributing.md"}
 LEADERBOARD = {"../docs/": "../"}
 
 
@@ -33,6 +33,7 @@ def generated() -> dict[str, str | bytes]:
         f"reference/{path}": text for path, text in reference.pages().items()
     }
     pages["index.md"] = relink((ROOT / "README.md").read_text(encoding="utf-8"), FRONT)
+    pages["contributing.md"] = relink((ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"), FRONT)
     pages["changelog.md"] = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     for path in sorted((ROOT / "leaderboards").rglob("*")):
         if path.is_file():

@@ -8,14 +8,16 @@ import inspect
 import json
 import re
 from collections.abc import Callable, Iterator
+from types import ModuleType
 from typing import Any
 
 import click
 import numpy as np
 from docstrings import as_markdown, constants, first_line, inline, source_of
 
-from ltbench import api
+from ltbench import api, testing
 from ltbench.cli import main as program
+from ltbench.lazy import homes_of
 from ltbench.plugins import hookspecs
 from ltbench.plugins.description import Description, describe_entry, describe_parameters
 from ltbench.plugins.facts import Facts
@@ -60,7 +62,8 @@ def pages() -> dict[str, str]:
         "protocol.md": _protocol_page(),
         "commands.md": _commands_page(),
         "hooks.md": _hooks_page(),
-        "api.md": _api_page(),
+        "api.md": _module_page(api),
+        "testing.md": _module_page(testing),
     }
 
 
@@ -285,32 +288,26 @@ def _hook(name: str) -> str:
     return "\n\n".join(filter(None, [f"### {name}", code, as_markdown(hook.__doc__), link]))
 
 
-def _api_page() -> str:
-    parts = [
-        "# ltbench.api",
-        as_markdown(api.__doc__),
-        _table(
-            ["name", "what"],
-            [[f"[`{n}`](#{_anchor(n)})", _api_line(n)] for n in sorted(api.__all__)],
-        ),
-    ]
-    parts += [_api_entry(name) for name in sorted(api.__all__)]
+def _module_page(module: ModuleType) -> str:
+    rows = [[f"[`{n}`](#{_anchor(n)})", _line(module, n)] for n in sorted(module.__all__)]
+    parts = [f"# {module.__name__}", as_markdown(module.__doc__), _table(["name", "what"], rows)]
+    parts += [_entry(module, name) for name in sorted(module.__all__)]
     return "\n\n".join(parts) + "\n"
 
 
-def _api_line(name: str) -> str:
-    home, value = _api_home(name), getattr(api, name)
+def _line(module: ModuleType, name: str) -> str:
+    home, value = _home(module, name), getattr(module, name)
     if inspect.isclass(value) or inspect.isfunction(value):
         return first_line(value.__doc__)
     return first_line(constants(home).get(name)) or f"`{source_of(home, name)}`".replace("|", "\\|")
 
 
-def _api_home(name: str) -> Any:
-    return importlib.import_module(api._HOME_OF[name])
+def _home(module: ModuleType, name: str) -> ModuleType:
+    return importlib.import_module(homes_of(module.__name__)[name])
 
 
-def _api_entry(name: str) -> str:
-    value, home = getattr(api, name), _api_home(name)
+def _entry(module: ModuleType, name: str) -> str:
+    value, home = getattr(module, name), _home(module, name)
     if inspect.isclass(value):
         parts = [_heading(name), f"```python\nclass {name}{_signature(value)}\n```"]
         parts.append(as_markdown(value.__doc__))

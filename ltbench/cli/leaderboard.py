@@ -8,22 +8,12 @@ from typing import Any
 import click
 
 from ltbench import hookimpl
-from ltbench.cli.output import (
-    chosen_content,
-    emit,
-    format_option,
-    metrics_option,
-    reference_option,
-    resamples_option,
-    runs_argument,
-    selection_options,
-)
+from ltbench.cli.output import chosen_content, content_options, emit, format_option
 from ltbench.errors import UsageError
 
 
 @click.command()
-@runs_argument
-@metrics_option
+@content_options(0, "Test sets drawn from the predictions for intervals over images, say 1000.")
 @format_option
 @click.option(
     "-o",
@@ -31,9 +21,6 @@ from ltbench.errors import UsageError
     type=click.Path(path_type=Path),
     help="A file, or a folder (existing, or ending in /) that gets every format and the rows.",
 )
-@reference_option
-@resamples_option(0, "Test sets drawn from the predictions for intervals over images, say 1000.")
-@selection_options
 def leaderboard(runs: tuple[Path, ...], **options: Any) -> None:
     """Compare what was run, one table for each data set and protocol.
 

@@ -71,6 +71,13 @@ class _Group(click.Group):
 @click.version_option(__version__, prog_name="ltbench")
 @click.option("--debug", is_flag=True, envvar="LTBENCH_DEBUG", help="Show tracebacks of errors.")
 @click.option(
+    "-v",
+    "--verbose",
+    count=True,
+    envvar="LTBENCH_VERBOSE",
+    help="Say on stderr what is done (plugins, caches, downloads, claims); -vv says more.",
+)
+@click.option(
     "--plugin",
     "plugins",
     multiple=True,
@@ -78,7 +85,7 @@ class _Group(click.Group):
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Load a Python file as a plugin; repeatable. LTBENCH_PLUGIN_PATH does the same.",
 )
-def cli(debug: bool, plugins: tuple[Path, ...]) -> None:
+def cli(debug: bool, verbose: int, plugins: tuple[Path, ...]) -> None:
     """Compare training methods for long-tailed and multi-domain image classification.
 
     \b
@@ -100,6 +107,10 @@ def main() -> None:
     # Plugins bring commands, so that --plugin must be read before the command line as a whole is;
     # what is wrong with it is said then.
     early = cli.make_context("ltbench", sys.argv[1:], resilient_parsing=True)
+    if verbosity := early.params.get("verbose"):
+        from ltbench.verbose import show_logs
+
+        show_logs(verbosity)
     add_plugin_files(early.params.get("plugins") or ())
     try:
         plugins = get_plugins()

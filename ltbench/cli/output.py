@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from ltbench.errors import UsageError
+from ltbench.report import SUFFIXES
 
 if TYPE_CHECKING:
     from ltbench.report.content import Content
@@ -17,41 +18,17 @@ if TYPE_CHECKING:
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-SUFFIXES = {
-    ".txt": "terminal",
-    ".md": "markdown",
-    ".csv": "csv",
-    ".json": "json",
-    ".tex": "latex",
-    ".html": "html",
-}
-
 runs_argument = click.argument("runs", nargs=-1, type=click.Path(path_type=Path))
 
 format_option = click.option(
     "--format",
-    type=click.Choice(list(SUFFIXES.values())),
+    type=click.Choice(list(SUFFIXES)),
     help="Default: what the file is called, else terminal.",
 )
 
 output_option = click.option(
     "-o", "--output", type=click.Path(path_type=Path), help="File to write instead of printing."
 )
-
-metrics_option = click.option(
-    "--metrics", help="Columns, separated by commas; the first one sorts and ranks."
-)
-
-reference_option = click.option(
-    "--reference", default="erm", show_default=True, help="What others are compared to."
-)
-
-
-def resamples_option(default: int, words: str) -> Callable[[Command], Command]:
-    """Return the option ``--resamples``."""
-    return click.option(
-        "--resamples", type=click.IntRange(min=0), default=default, show_default=True, help=words
-    )
 
 
 def selection_options(command: Command) -> Command:
@@ -63,6 +40,24 @@ def selection_options(command: Command) -> Command:
     ):
         command = click.option(name, multiple=True, help=words)(command)
     return command
+
+
+def content_options(resamples: int, words: str) -> Callable[[Command], Command]:
+    """Return the options of what shows leaderboards, with a default of ``--resamples``."""
+
+    def add(command: Command) -> Command:
+        for option in (
+            click.option("--resamples", type=click.IntRange(min=0), default=resamples,
+                         show_default=True, help=words),
+            click.option("--reference", default="erm", show_default=True,
+                         help="What others are compared to."),
+            click.option("--metrics", help="Columns, separated by commas; the first one sorts and "
+                         "ranks."),
+        ):  # fmt: skip
+            command = option(command)
+        return runs_argument(selection_options(command))
+
+    return add
 
 
 def folders(runs: Sequence[Path]) -> Sequence[Path]:
@@ -107,12 +102,13 @@ def format_of(output: Path | None, chosen: str | None) -> str:
     """
     if chosen or output is None:
         return chosen or "terminal"
-    if output.suffix not in SUFFIXES:
+    formats = {suffix: format_ for format_, suffix in SUFFIXES.items()}
+    if output.suffix not in formats:
         raise UsageError(
-            f"'{output}' does not say its format: end its name in {', '.join(SUFFIXES)}, "
+            f"'{output}' does not say its format: end its name in {', '.join(formats)}, "
             "or use --format."
         )
-    return SUFFIXES[output.suffix]
+    return formats[output.suffix]
 
 
 def emit(report: Report, options: dict[str, Any]) -> None:

@@ -10,19 +10,11 @@ from typing import Any
 import click
 
 from ltbench import hookimpl
-from ltbench.cli.output import (
-    chosen_content,
-    folders,
-    metrics_option,
-    reference_option,
-    resamples_option,
-    runs_argument,
-    selection_options,
-)
+from ltbench.cli.output import chosen_content, content_options, folders
 
 
 @click.command()
-@runs_argument
+@content_options(1000, "Test sets that the bootstrap over images draws; 0 leaves it out.")
 @click.option(
     "-o",
     "--output",
@@ -31,11 +23,7 @@ from ltbench.cli.output import (
     show_default=True,
     help="File to write.",
 )
-@metrics_option
-@reference_option
-@resamples_option(1000, "Test sets that the bootstrap over images draws; 0 leaves it out.")
 @click.option("--title", default="Long-tailed image classification", help="Heading of the page.")
-@selection_options
 def report(runs: tuple[Path, ...], **options: Any) -> None:
     """Write one HTML page that works offline: leaderboards, figures, statistics, provenance.
 

@@ -10,23 +10,15 @@ import click
 from ltbench import hookimpl
 from ltbench.cli.output import (
     chosen_content,
+    content_options,
     emit,
     format_option,
-    metrics_option,
     output_option,
-    reference_option,
-    resamples_option,
-    runs_argument,
-    selection_options,
 )
 
 
 @click.command()
-@runs_argument
-@metrics_option
-@reference_option
-@selection_options
-@resamples_option(1000, "Test sets that the bootstrap over images draws; 0 leaves it out.")
+@content_options(1000, "Test sets that the bootstrap over images draws; 0 leaves it out.")
 @click.option(
     "--power",
     type=click.FloatRange(min=0, min_open=True),

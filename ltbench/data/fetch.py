@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import http.client
 import json
+import logging
 import time
 import urllib.error
 import urllib.request
@@ -14,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from ltbench.errors import DataError, UsageError
+
+logger = logging.getLogger(__name__)
 
 Report = Callable[[str], None]
 
@@ -129,6 +132,7 @@ def _from_mirror(url: str, source: Source, target: Path, report: Report) -> None
             cause = error
         if attempt == ATTEMPTS:
             raise _Failed(f"broke off ({getattr(cause, 'reason', '') or cause})") from cause
+        logger.info("%s broke off (%s); attempt %d of %d", url, cause, attempt + 1, ATTEMPTS)
     if wrong := wrong_content(part, source):
         _forget(part)
         raise _Failed(f"gave a file that {wrong}")
@@ -141,6 +145,7 @@ def _transfer(url: str, source: Source, part: Path, report: Report) -> None:
     """Append to ``part`` what the mirror has beyond it."""
     note = part.with_name(f"{part.name}.json")
     done, headers = _resumable(url, source, part, note)
+    logger.info("asking %s for %s from byte %d on", url, source.file, done)
     request = urllib.request.Request(address(url), headers={"User-Agent": "ltbench", **headers})
     try:
         answer = urllib.request.urlopen(request, timeout=TIMEOUT)

@@ -21,26 +21,23 @@ SUFFIXES = frozenset(
         *("ppm", "pgm", "pbm", "pnm"),
     }
 )
-# What cameras and telephones write as well, and nothing here can read.
-OTHER_PHOTOS = frozenset(
-    {
-        *("heic", "heif", "avif", "jxl", "jp2", "psd", "svg"),
-        *("dng", "cr2", "cr3", "nef", "arw", "orf", "rw2", "raf"),
-    }
-)
 
 SLAB = 1 << 14
 
 
-def suffix_of(name: str) -> str:
+def _suffix_of(name: str) -> str:
     """Return what follows the last dot of a file's name, in small letters; of hidden files ''."""
     stem, _, suffix = name.rpartition(".")
     return suffix.lower() if stem[:1] not in ("", ".") else ""
 
 
 def is_image(path: Path | str) -> bool:
-    """Return whether a file's name says that it is an image, hidden files excepted."""
-    return suffix_of(os.path.basename(path)) in SUFFIXES
+    """Return whether a file's name says that it is an image, hidden files excepted.
+
+    Args:
+        path: a file's path or its name alone; the file is not looked at.
+    """
+    return _suffix_of(os.path.basename(path)) in SUFFIXES
 
 
 @dataclass(frozen=True)
@@ -66,7 +63,7 @@ def folder_images(folder: Path) -> FolderImages:
     """
     names, stamps, place = [], [], f"{folder}{os.sep}"
     try:
-        for name in sorted(n for n in os.listdir(folder) if suffix_of(n) in SUFFIXES):
+        for name in sorted(n for n in os.listdir(folder) if _suffix_of(n) in SUFFIXES):
             status = os.stat(place + name)
             if not stat.S_ISDIR(status.st_mode):
                 names.append(name)
@@ -79,6 +76,10 @@ def folder_images(folder: Path) -> FolderImages:
 
 def check_names(folder: Path, names: Iterable[str]) -> None:
     """Refuse file names that are no text, which old systems leave behind.
+
+    Args:
+        folder: that the files lie in, for the message.
+        names: of the files.
 
     Raises:
         DataError: there is such a name.
@@ -98,6 +99,10 @@ def read_image(path: Path, channels: int) -> NDArray[np.uint8]:
     The camera's orientation is applied, an animation gives its first frame, 16-bit depth is
     reduced to 8 by its high byte, transparency is laid over white.
 
+    Args:
+        path: the file.
+        channels: 3 for colour, 1 for grey.
+
     Raises:
         DataError: the file is missing, empty, truncated or no image; the message names it.
     """
@@ -113,6 +118,15 @@ def read_image(path: Path, channels: int) -> NDArray[np.uint8]:
 def files_fingerprint(base: Path, names: Iterable[str]) -> str:
     """Return a hash over names, sizes and modification times of files below ``base``.
 
+    It is what :meth:`ltbench.api.Dataset.fingerprint` returns where images are files.
+
+    Args:
+        base: a folder.
+        names: paths relative to it, in an order that is always the same.
+
+    Returns:
+        The SHA-256 as 64 hexadecimal digits.
+
     Raises:
         DataError: a file is not there.
     """
@@ -120,7 +134,12 @@ def files_fingerprint(base: Path, names: Iterable[str]) -> str:
 
 
 def stamps_fingerprint(stamped: Iterable[tuple[str, int, int]]) -> str:
-    """Return the hash of :func:`files_fingerprint` over names, sizes and times that are known."""
+    """Return the hash of :func:`files_fingerprint` over names, sizes and times that are known.
+
+    Args:
+        stamped: a path relative to the folder, the size in bytes and the time of the last change
+            in nanoseconds of each file.
+    """
     digest, lines = hashlib.sha256(), []
     for name, size, time in stamped:
         lines.append(f"{name}\t{size}\t{time}\n")

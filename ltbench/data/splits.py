@@ -12,6 +12,7 @@ from ltbench.errors import UsageError, suggestion
 from ltbench.plugins.split import PARTS
 
 PROFILES = ("exp", "step", "balanced", "exp-inverse", "step-inverse")
+"""Shapes of a training set; see :func:`class_sizes`."""
 
 
 def pair_generator(data_seed: int, *keys: str) -> np.random.Generator:
@@ -44,16 +45,25 @@ def hold_out(
         ``train``, ``val`` or ``test`` by name.
     """
     ordered = sorted(names)
-    parts = held_out(len(ordered), val, test, generator, keep)
+    parts = quota_parts(len(ordered), val, test, generator, keep)
     return {name: PARTS[part] for name, part in zip(ordered, parts.tolist(), strict=True)}
 
 
-def held_out(
+def quota_parts(
     count: int, val: int, test: int, generator: np.random.Generator, keep: float = 0.0
 ) -> NDArray[np.int64]:
-    """Return the parts of ``count`` images in sorted order, as indices into ``PARTS``.
+    """Return the parts of one domain-class pair's images, sorted by name, (``count``,).
 
-    The rule is that of :func:`hold_out`.
+    The rule is that of :func:`hold_out`, for callers with too many images for a dictionary.
+
+    Args:
+        count: images of the pair.
+        val, test: images wanted for validation and test.
+        generator: draws the shuffle.
+        keep: share of the pair that is never held out, 0…1.
+
+    Returns:
+        An index into :data:`ltbench.api.PARTS` for each image.
     """
     order, quota = generator.permutation(count), val + test
     held = min(count - int(np.ceil(keep * count)), quota)
@@ -80,7 +90,7 @@ def exponential_profile(largest: int, ratio: float, classes: int) -> NDArray[np.
 
 
 def class_sizes(profile: str, largest: int, ratio: float, classes: int) -> NDArray[np.int64]:
-    """Return the training images per class of an imbalance profile.
+    """Return the training images per class of an imbalance profile, (C,).
 
     Args:
         profile: one of :data:`PROFILES`: ``exp`` falls exponentially, ``step`` has ``largest``

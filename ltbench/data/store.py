@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import logging
 import math
 import os
 import shutil
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -27,6 +29,8 @@ from ltbench.data.locations import cache_folder
 from ltbench.errors import DataError, UsageError
 from ltbench.plugins.dataset import Dataset, Decode
 from ltbench.plugins.split import Split
+
+logger = logging.getLogger(__name__)
 
 FORMAT = "1"
 CHUNK = 64  # images decoded by a thread at a time
@@ -85,6 +89,7 @@ def open_store(dataset: Dataset, split: Split, progress: Progress | None = None)
             with FileLock(f"{folder}.lock"):
                 if not folder.exists():
                     _build(folder, dataset, split, progress)
+    logger.info("decoded images of %s: %s", dataset.name, folder)
     return ImageStore.load(folder)
 
 
@@ -106,6 +111,8 @@ def _build(folder: Path, dataset: Dataset, split: Split, progress: Progress | No
     # Not by tempfile, whose folders nobody else may enter: users may share a cache.
     building = folder.with_name(f"{folder.name}.building-{uuid.uuid4().hex}")
     building.mkdir()
+    logger.info("decoding %d images of %s for %s", len(split), dataset.name, folder)
+    began = time.monotonic()
     try:
         size, channels = stored_size(dataset), dataset.facts.channels
         images = _allocate(building / "images.npy", (len(split), channels, size, size))
@@ -121,6 +128,7 @@ def _build(folder: Path, dataset: Dataset, split: Split, progress: Progress | No
         np.save(building / "sizes.npy", sizes)
         split.save(building / "split.npz")
         building.rename(folder)
+        logger.info("decoded in %.1f s", time.monotonic() - began)
     except BaseException:
         shutil.rmtree(building, ignore_errors=True)
         raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import time
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
@@ -16,6 +17,8 @@ from ltbench.results.claim import Owner, acquire
 from ltbench.results.folder import RunFolder
 from ltbench.results.untrusted import read_json
 from ltbench.training.job import Job
+
+logger = logging.getLogger(__name__)
 
 PATIENCE_S = 0.5
 """Seconds for which an executor may wait for news: so late, at most, is an interrupt seen."""
@@ -169,6 +172,7 @@ class Dispatcher:
         what, cause = event["what"], f" ({event['cause']})" if event.get("cause") else ""
         self.losses[job.folder, what] += 1
         times, attempts = self.losses[job.folder, what], event.get("attempts", ATTEMPTS)
+        logger.info("%s: %s%s; attempt %d of %d", job.folder, what, cause, times, attempts)
         if self.stopping:
             self._finish(job, {"status": "interrupted"})
         elif times < attempts:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import pickle
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from ltbench.errors import UsageError
+
+logger = logging.getLogger(__name__)
 
 _HEADS = ("fc.", "head.", "classifier.", "head_dist.")
 
@@ -32,6 +35,7 @@ def load_weights(model: nn.Module, path: Path) -> None:
             f"{path} does not hold the weights of this backbone: {detail} of it "
             f"({len(missing)} missing, {len(unexpected)} left over)"
         )
+    logger.info("backbone weights from %s", path)
 
 
 def file_sha256(path: Path) -> str:

@@ -101,7 +101,7 @@ def ltbench_metrics(register: RegisterMetric) -> None:
 
 @hookspec
 def ltbench_executors(register: Register) -> None:
-    """Register executors (subclasses of :class:`ltbench.executors.base.Executor`)."""
+    """Register executors (subclasses of :class:`ltbench.api.Executor`)."""
 
 
 @hookspec

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import logging
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ from ltbench.plugins.files import content_hash, load_plugin_file, plugin_files
 from ltbench.plugins.measure import Measure
 from ltbench.plugins.registry import Entry, Registry
 from ltbench.plugins.versions import check_statement, register_checked
+
+logger = logging.getLogger(__name__)
 
 GROUP = "ltbench"
 # A plugin that wants to end the program at its import is broken like any other.
@@ -91,6 +94,8 @@ class Plugins:
             return
         for kinds, entry in entries:
             self.registries[kinds].add(entry)
+        brought = ", ".join(entry.name for _, entry in entries)
+        logger.debug("plugin '%s' of %s %s: %s", name, distribution, version, brought or "hooks")
 
     def fail(self, name: str, distribution: str, version: str, error: BaseException) -> None:
         """Record a plugin that could not even be imported."""
@@ -107,6 +112,7 @@ class Plugins:
         cause = str(error) if isinstance(error, LtbenchError) else _described(error)
         distribution, version = self._sources.get(plugin, ("unknown", "?"))
         cause = f"{cause} (in {hook})" if hook else cause
+        logger.info("plugin '%s' of %s %s failed", plugin, distribution, version, exc_info=error)
         self.broken.append(BrokenPlugin(plugin, distribution, version, cause))
 
     def call(self, hook: str, **arguments: Any) -> None:
@@ -172,6 +178,7 @@ def discover() -> Plugins:
     for distribution, entry_point in _entry_points():
         owner, version = distribution.name, distribution.version
         if wanted and not ({entry_point.name, owner} & (wanted | {CORE})):
+            logger.info("plugin '%s' of %s: not in LTBENCH_PLUGINS", entry_point.name, owner)
             continue
         try:
             module = entry_point.load()
@@ -181,6 +188,7 @@ def discover() -> Plugins:
         plugins.add(_free_name(plugins, entry_point.name, owner), module, owner, version)
     for path in plugin_files():
         _add_file(plugins, path)
+    logger.info("plugins: %s", ", ".join(plugins._sources))
     if os.environ.get("LTBENCH_PLUGINS_STRICT") == "1" and (problems := plugins.problems()):
         raise PluginError(problems[0])
     return plugins

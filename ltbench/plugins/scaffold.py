@@ -104,7 +104,7 @@ def name_project(kind: str, name: str) -> Project:
         )
     if keyword.iskeyword(package) or keyword.issoftkeyword(package) or keyword.iskeyword(cls):
         raise UsageError(f"'{name}' is a word of Python's own: choose another, my-{name} perhaps")
-    if cls in ltbench.api.__all__ or cls.removesuffix("HParams") in ltbench.api.__all__:
+    if {cls, cls.removesuffix("HParams")} & set(dir(ltbench.api)):
         raise UsageError(f"'{name}' is a word of ltbench's own: choose another, my-{name} perhaps")
     plugins = get_plugins()
     for kinds, known in KINDS.items():

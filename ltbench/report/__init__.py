@@ -3,3 +3,13 @@
 Reports read run folders through :mod:`ltbench.results`, compute with :mod:`ltbench.stats`, and
 never import torch.
 """
+
+SUFFIXES = {
+    "terminal": ".txt",
+    "markdown": ".md",
+    "csv": ".csv",
+    "json": ".json",
+    "latex": ".tex",
+    "html": ".html",
+}
+"""The formats of a report, and what the names of their files end in."""

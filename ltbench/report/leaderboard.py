@@ -6,13 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from ltbench.errors import UsageError, suggestion
+from ltbench.report import SUFFIXES
 from ltbench.report.content import Content, Leaderboard, Summary, build
 from ltbench.report.document import document, rows_frame, runs_csv
 from ltbench.report.grid import comparison_grid, images_grid, results_grid, summary_grid
 from ltbench.report.provenance import lead, origin
-from ltbench.report.render import FORMATS, SUFFIXES, write
+from ltbench.report.render import FORMATS, write
 from ltbench.report.section import Figure, Report, Section
 from ltbench.report.selection import select_runs
 from ltbench.report.verdict import verdict
@@ -66,41 +68,20 @@ def load_content(
     return replace(content, boards=tuple(boards))
 
 
-def render(
-    runs: Path | Sequence[Path],
-    *,
-    format: str = "terminal",
-    metrics: Sequence[str] | None = None,
-    reference: str = "erm",
-    algos: Sequence[str] = (),
-    datasets: Sequence[str] = (),
-    protocols: Sequence[str] = (),
-) -> str:
+def render(runs: Path | Sequence[Path], *, format: str = "terminal", **chosen: Any) -> str:
     """Return the leaderboard of one or several folders of runs as text.
 
     Args:
         runs: folders of runs.
-        format: one of :data:`FORMATS`.
-        metrics: as in :func:`load_content`, like all that follows.
-        reference: see there.
-        algos: see there.
-        datasets: see there.
-        protocols: see there.
+        format: one of :data:`~ltbench.report.render.FORMATS`.
+        chosen: as in :func:`load_content`.
 
     Raises:
         UsageError: there are no runs, or the format, a filter or a metric matches none.
     """
     if format not in FORMATS:
         raise UsageError(f"There is no format '{format}'{suggestion(format, FORMATS)}.")
-    content = load_content(
-        runs,
-        metrics=metrics,
-        reference=reference,
-        algos=algos,
-        datasets=datasets,
-        protocols=protocols,
-    )
-    return FORMATS[format](leaderboard_report(content))
+    return FORMATS[format](leaderboard_report(load_content(runs, **chosen)))
 
 
 def leaderboard_report(

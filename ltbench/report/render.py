@@ -126,14 +126,6 @@ FORMATS: dict[str, Callable[[Report], str]] = {
     "latex": latex,
     "html": html,
 }
-SUFFIXES = {
-    "terminal": ".txt",
-    "markdown": ".md",
-    "csv": ".csv",
-    "json": ".json",
-    "latex": ".tex",
-    "html": ".html",
-}
 
 
 def write(report: Report, format: str, output: Path) -> None:

@@ -218,6 +218,20 @@ def done(runs: Runs, purpose: str) -> Runs:
     return finished
 
 
+def done_with_seed(table: Table, seed: int | None, purpose: str) -> pd.DataFrame:
+    """Return the runs that have a result, by seed, or those of one seed.
+
+    Raises:
+        UsageError: there is none.
+    """
+    finished = done(table.runs, purpose).table.sort_values("seed", kind="stable")
+    if seed is None:
+        return finished
+    if not (finished["seed"] == seed).any():
+        raise UsageError(f"No run of {table.dataset} with seed {seed} is done.")
+    return finished[finished["seed"] == seed]
+
+
 def dataset_names(table: pd.DataFrame) -> pd.Series:
     """Return each run's data set with its options, ``cifar100-lt[ratio=50]``."""
     shown = [

@@ -14,7 +14,7 @@ WIDTH = 118
 _LEAST_WIDTH = 40
 _GAP = 2
 # Names are folded down to so many letters before a column is left out for them.
-_NARROWEST_NAME = 16
+_NARROWEST_NAME = 14
 _NARROWEST = 4
 _FOLDS = re.compile(r"(?<=[ ,/])|(?=[\[+])")
 

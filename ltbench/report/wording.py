@@ -99,11 +99,13 @@ def footnotes(board: Leaderboard) -> list[str]:
             "An analysis of variance does not say which methods differ."
         )
     if len(analysis.comparisons):
+        plain = [m.measure for m in board.declared if not m.in_percent and m.base != "loss"]
+        own = f" ({listed(list(dict.fromkeys(plain)))}: as it is)" if plain else ""
         notes.append(
             f"Against {board.reference}: Welch's t, Holm over all {len(analysis.comparisons)} "
             "comparisons of this table (methods × metrics); ▲ better and ▼ worse at 5 %, claimed "
-            "only where the analysis of variance finds a difference. Differences are in points, "
-            "g is Hedges'. No mark means not shown, not equal."
+            "only where the analysis of variance finds a difference. Differences are in points"
+            f"{own}, g is Hedges'. No mark means not shown, not equal."
         )
     if board.images:
         notes += images_notes(board.images)

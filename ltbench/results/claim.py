@@ -21,6 +21,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import json
+import logging
 import os
 import threading
 import time
@@ -32,6 +33,8 @@ from types import TracebackType
 from typing import Self
 
 from ltbench.results.process import Process
+
+logger = logging.getLogger(__name__)
 
 HEAD = "claim"
 BEAT_S = 15.0
@@ -131,6 +134,7 @@ def acquire(folder: Path, gone: str | None = None, watch: Watch = WATCH) -> Clai
         litter = set(_claim_files(folder))
         chain = _chain(folder)
         if chain and chain[-1].key != gone and not watch.sees_gone(chain[-1]):
+            logger.debug("%s is claimed by %s", folder, chain[-1])
             return chain[-1]
         name = chain[-1].successor if chain else HEAD
         token = uuid.uuid4().hex  # every attempt has its own: one that failed may yet be seen
@@ -143,6 +147,8 @@ def acquire(folder: Path, gone: str | None = None, watch: Watch = WATCH) -> Clai
                 # What was there before and is no part of the chain belongs to nobody.
                 _remove(folder, litter - set(claim.names))
                 claim.start()
+                before = f", taken over from {chain[-1]}" if chain else ""
+                logger.info("claimed %s%s", folder, before)
                 return claim
         except BaseException:
             claim.release()
@@ -187,6 +193,7 @@ class Claim:
         if not self.lost and seconds() - self._confirmed > 2 * BEAT_S:
             self._renew()  # this process was asleep
         if self.lost or seconds() - self._confirmed > STALE_S / 2:
+            logger.info("lost the claim on %s", self.folder)
             raise ClaimLost(f"{self.folder} was taken over by another process")
 
     def confirm(self) -> None:
@@ -205,6 +212,7 @@ class Claim:
             self._thread.join()
         if self.lost:
             return
+        logger.debug("releasing the claim on %s", self.folder)
         with contextlib.suppress(OSError):
             began = seconds()
             # After a long sleep the seal may have been taken over, and the head be another's.

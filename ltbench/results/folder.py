@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import logging
 import os
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -20,6 +21,8 @@ from ltbench.results.claim import is_claim_file
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+logger = logging.getLogger(__name__)
 
 
 class RunFolder:
@@ -77,6 +80,7 @@ class RunFolder:
         there = self.log.read_bytes() if self.log.exists() else b""
         kept = there.splitlines(keepends=True)[:lines]
         if len(kept) < lines or not all(map(_is_record, kept)):
+            logger.info("%s does not fit its checkpoint, so the run begins anew", self.log)
             return False
         if b"".join(kept) != there:
             write_bytes(self.log, b"".join(kept))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -18,6 +19,8 @@ from typing import Any, get_args
 
 from ltbench.results.run import RunRecord, Status, parse_record, unreadable
 from ltbench.results.untrusted import UnreadableRun, clean, read_json
+
+logger = logging.getLogger(__name__)
 
 INDEX_NAME = ".index.sqlite"
 _SCHEMA = 3
@@ -51,6 +54,7 @@ def read_runs(root: Path, *, brief: bool = False) -> list[RunRecord]:
             row = os.path.relpath(path, root), found[path], _to_brief(record), json.dumps(documents)
             fresh.append(row)
         records.append(record)
+    logger.debug("%d runs in %s, %d of them read anew", len(records), root, len(fresh))
     if not (root / "spec.json").is_file() and (fresh or gone):
         _store(root, fresh, {os.path.relpath(path, root) for path in found})
     return records

@@ -185,20 +185,10 @@ def with_algorithm(spec: RunSpec, chain: Sequence[Name]) -> RunSpec:
     return replace(spec, plugins=versions_here(spec))
 
 
-def describe(facts: Facts, split: Split) -> dict[str, Any]:
-    """Return what reports need to know of a data set."""
-    return {
-        "title": facts.title,
-        "domains": list(facts.domains),
-        "classes": list(facts.classes),
-        "shots": {"many": facts.many, "few": facts.few},
-        "counts": {part: split.counts(part).tolist() for part in ("train", "val", "test")},
-    }
-
-
 def _blank(request: Request, dataset: Dataset, split: Split) -> RunSpec:
     """Return what all runs on one data set share: a run without an algorithm."""
-    protocol, backbone = _protocol(request, dataset.facts, split)
+    facts = dataset.facts
+    protocol, backbone = _protocol(request, facts, split)
     return RunSpec(
         algorithm=Component(""),
         stages=(),
@@ -209,7 +199,13 @@ def _blank(request: Request, dataset: Dataset, split: Split) -> RunSpec:
         precision=request.precision,
         seed=request.seeds[0],
         method="",
-        data=describe(dataset.facts, split),
+        data={  # what reports need to know
+            "title": facts.title,
+            "domains": list(facts.domains),
+            "classes": list(facts.classes),
+            "shots": {"many": facts.many, "few": facts.few},
+            "counts": {part: split.counts(part).tolist() for part in ("train", "val", "test")},
+        },
     )
 
 

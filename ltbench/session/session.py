@@ -75,9 +75,7 @@ class SweepRun:
             "state": self.state,
         }
         with contextlib.suppress(UnreadableRun, KeyError):
-            result = read_json(RunFolder(self.folder).result)
-            if result is not None:
-                summary["test"] = result["test"]
+            summary["test"] = (read_json(RunFolder(self.folder).result) or {})["test"]
         return summary
 
 

@@ -13,56 +13,32 @@ or, one test for each point, ``pytest --ltbench my-algorithm``; the same from th
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING
 
+from ltbench.lazy import lazy_module
+
 if TYPE_CHECKING:
-    from ltbench.testing.conformance import (
-        check_conformance,
-        check_entry,
-        find_points,
-        find_subjects,
-    )
-    from ltbench.testing.point import NotApplicable, Point, Result, Subject
-    from ltbench.testing.points.metric import random_predictions
-    from ltbench.testing.small_data import SmallDataset, register_small_data
-    from ltbench.testing.small_model import (
-        SmallBackbone,
-        SmallTraining,
-        build_algorithm,
-        build_stage,
-        random_batch,
-        take_steps,
-        train_info,
-    )
-    from ltbench.testing.small_run import Outcome, check_same, plan_small, run_small
-
-_HOMES = {
-    "conformance": ("check_conformance", "check_entry", "find_points", "find_subjects"),
-    "point": ("NotApplicable", "Point", "Result", "Subject"),
-    "points.metric": ("random_predictions",),
-    "small_data": ("SmallDataset", "register_small_data"),
-    "small_model": (
-        "SmallBackbone", "SmallTraining", "build_algorithm", "build_stage", "random_batch",
-        "take_steps", "train_info",
-    ),
-    "small_run": ("Outcome", "check_same", "plan_small", "run_small"),
-}  # fmt: skip
-_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
-
-__all__ = [  # noqa: RUF022
-    "check_conformance", "check_entry", "find_points", "find_subjects", "NotApplicable", "Point",
-    "Result", "Subject", "random_predictions", "SmallDataset", "register_small_data",
-    "SmallBackbone", "SmallTraining", "build_algorithm", "build_stage", "random_batch",
-    "take_steps", "train_info", "Outcome", "check_same", "plan_small", "run_small",
-]  # fmt: skip
-
-
-def __getattr__(name: str) -> object:
-    if name not in _HOME_OF:
-        raise AttributeError(f"module 'ltbench.testing' has no attribute '{name}'")
-    return getattr(importlib.import_module(f"ltbench.testing.{_HOME_OF[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted(_HOME_OF)
+    from ltbench.testing.conformance import check_conformance as check_conformance
+    from ltbench.testing.conformance import check_entry as check_entry
+    from ltbench.testing.conformance import find_points as find_points
+    from ltbench.testing.conformance import find_subjects as find_subjects
+    from ltbench.testing.point import NotApplicable as NotApplicable
+    from ltbench.testing.point import Point as Point
+    from ltbench.testing.point import Result as Result
+    from ltbench.testing.point import Subject as Subject
+    from ltbench.testing.points.metric import random_predictions as random_predictions
+    from ltbench.testing.small_data import SmallDataset as SmallDataset
+    from ltbench.testing.small_data import register_small_data as register_small_data
+    from ltbench.testing.small_model import SmallBackbone as SmallBackbone
+    from ltbench.testing.small_model import SmallTraining as SmallTraining
+    from ltbench.testing.small_model import build_algorithm as build_algorithm
+    from ltbench.testing.small_model import build_stage as build_stage
+    from ltbench.testing.small_model import random_batch as random_batch
+    from ltbench.testing.small_model import take_steps as take_steps
+    from ltbench.testing.small_model import train_info as train_info
+    from ltbench.testing.small_run import Outcome as Outcome
+    from ltbench.testing.small_run import check_same as check_same
+    from ltbench.testing.small_run import plan_small as plan_small
+    from ltbench.testing.small_run import run_small as run_small
+else:
+    __getattr__, __dir__, __all__ = lazy_module(__name__)

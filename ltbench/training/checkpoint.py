@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-import pickle
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 
 from ltbench.results.folder import RunFolder, write_bytes
+
+logger = logging.getLogger(__name__)
 
 State = dict[str, Tensor]
 
@@ -87,13 +89,14 @@ def load_checkpoint(path: Path) -> Checkpoint | None:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
         best = state.pop("best")
-        return Checkpoint(**state, best=Best(**best) if best else None)
+        found = Checkpoint(**state, best=Best(**best) if best else None)
     except FileNotFoundError:
         return None
-    except (OSError, EOFError, RuntimeError, TypeError, KeyError, ValueError, AttributeError):
+    except Exception as error:  # on torn files the unpickler raises what it pleases
+        logger.info("%s cannot be read, so the run begins anew (%s)", path, error)
         return None
-    except pickle.UnpicklingError:
-        return None
+    logger.info("going on at step %d of stage %d from %s", found.step, found.stage + 1, path)
+    return found
 
 
 def resume(folder: RunFolder, threads: int) -> Checkpoint:

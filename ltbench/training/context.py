@@ -10,13 +10,14 @@ from typing import Any
 
 import torch
 
+from ltbench.data.catalogue import create_dataset
 from ltbench.data.device_images import DeviceImages
 from ltbench.data.normalisation import Normalisation
 from ltbench.data.store import ImageStore, open_store
 from ltbench.evaluation.evaluator import Evaluator
 from ltbench.plugins.dataset import Dataset
 from ltbench.plugins.facts import Facts
-from ltbench.plugins.manager import get_plugins
+from ltbench.plugins.names import Name
 from ltbench.plugins.split import Split
 from ltbench.results.folder import RunFolder
 from ltbench.results.run import RunSpec
@@ -106,8 +107,7 @@ def _open_images(
     device: str,
 ) -> tuple[Dataset, Split, DeviceImages]:
     """Open a data set once per process, however many runs use it."""
-    cls: type[Dataset] = get_plugins()["datasets"].get(name).load()
-    dataset = cls(name, cls.HParams.from_options(dict(options), name), data_dir)
+    dataset = create_dataset(Name(name, dict(options)), data_dir)
     store = (
         ImageStore.load(folder)
         if folder is not None and folder.exists()

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from ltbench import hookimpl
-from ltbench.plugins.hookspecs import Register
+from ltbench.api import Register, hookimpl
 
 
 @hookimpl

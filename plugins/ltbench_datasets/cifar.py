@@ -10,12 +10,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ltbench.api import DataError, Dataset, Decode, Facts, HParams, Split, hparam
-from ltbench.data.image_files import files_fingerprint
-from ltbench.data.splits import PROFILES, class_sizes, exponential_profile
+from ltbench.api import (
+    PROFILES,
+    DataError,
+    Dataset,
+    Decode,
+    Facts,
+    HParams,
+    Split,
+    class_sizes,
+    fetch_sources,
+    files_fingerprint,
+    hparam,
+    where_to_put,
+    wrong_files,
+)
 from ltbench_datasets.cifar_files import read_batches
 from ltbench_datasets.long_tail import Quota, domain_rows
-from ltbench_datasets.sources import fetch_sources, where_to_put, wrong_files
 
 TEST_RATIO = 0.01  # of the long-tailed test set, whatever the training set's
 
@@ -104,10 +115,10 @@ class Cifar(Dataset):
         classes = len(self.facts.classes)
         rows = split.rows("test")
         by_class = [rows[split.y[rows] == c] for c in range(classes)]
-        sizes = exponential_profile(min(map(len, by_class)), TEST_RATIO, classes)
+        sizes = class_sizes("exp", min(map(len, by_class)), TEST_RATIO, classes)
         tail = [part[: max(1, int(n))] for part, n in zip(by_class, sizes, strict=True)]
         largest = self.facts.details["split"]["largest"] - self.hparams.val
-        train = exponential_profile(largest, TEST_RATIO, classes)
+        train = class_sizes("exp", largest, TEST_RATIO, classes)
         groups = {
             "head": train > self.facts.many,
             "middle": (train <= self.facts.many) & (train > self.facts.few),

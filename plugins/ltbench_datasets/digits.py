@@ -10,12 +10,23 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ltbench.api import Dataset, Decode, Facts, HParams, Split, UsageError, hparam
-from ltbench.data.image_files import files_fingerprint
-from ltbench.data.splits import PROFILES, class_sizes
+from ltbench.api import (
+    PROFILES,
+    Dataset,
+    Decode,
+    Facts,
+    HParams,
+    Split,
+    UsageError,
+    class_sizes,
+    fetch_sources,
+    files_fingerprint,
+    hparam,
+    where_to_put,
+    wrong_files,
+)
 from ltbench_datasets.digit_files import FILES, LabelledDigits, read_digits
 from ltbench_datasets.long_tail import Quota, domain_rows
-from ltbench_datasets.sources import fetch_sources, where_to_put, wrong_files
 
 # Where torchvision and the MDLT benchmark keep the files; the first is this suite's.
 FOLDERS = {

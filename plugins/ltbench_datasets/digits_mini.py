@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ltbench.api import Dataset, Decode, HParams, Split, hparam
-from ltbench.data.splits import exponential_profile, pair_generator
+from ltbench.api import Dataset, Decode, HParams, Split, class_sizes, hparam, pair_generator
 
 Pixels = NDArray[np.uint8]
 SIDE = 28
@@ -73,7 +72,7 @@ class DigitsMini(Dataset):
 
     def _train_sizes(self, domain: str) -> list[int]:
         facts, rule = self.facts, self._rule
-        profile = exponential_profile(rule["largest"][domain], rule["ratio"], len(facts.classes))
+        profile = class_sizes("exp", rule["largest"][domain], rule["ratio"], len(facts.classes))
         sizes = profile[::-1] if domain in rule["inverse"] else profile
         absent = rule["absent"].get(domain, [])
         return [

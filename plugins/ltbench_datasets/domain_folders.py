@@ -12,17 +12,27 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ltbench.api import DataError, Dataset, Decode, Facts, HParams, Split, UsageError, hparam
-from ltbench.data.image_files import (
+from ltbench.api import (
+    DataError,
+    Dataset,
+    Decode,
+    Facts,
     FolderImages,
+    HParams,
+    Split,
+    UsageError,
+    fetch_sources,
     files_fingerprint,
     folder_images,
+    hparam,
+    pair_generator,
+    quota_parts,
     read_image,
     stamps_fingerprint,
+    where_to_put,
+    wrong_files,
 )
-from ltbench.data.splits import held_out, pair_generator
 from ltbench_datasets.official_split import find_official, read_official
-from ltbench_datasets.sources import fetch_sources, where_to_put, wrong_files
 
 NAMED = 20  # images that a difference names
 
@@ -40,7 +50,7 @@ class DomainFolders(Dataset):
     holds a domain, so the trees of DomainBed and of the MDLT benchmark are used as they are. Case,
     blanks and underscores in folder names do not matter. The official split file is used where it
     lies in the root, beside it, or in ``split/`` beside it; else the quota rule of
-    :func:`ltbench.data.splits.hold_out` makes the split.
+    :func:`ltbench.api.hold_out` makes the split.
     """
 
     HParams = DomainFoldersParameters
@@ -132,7 +142,7 @@ class DomainFolders(Dataset):
         for (domain, label), found in self._images.items():
             images += [f"{domain}/{label}/{name}" for name in found.names]
             generator, count = pair_generator(seed, domain, label), len(found.names)
-            parts = held_out(count, rule["val"], rule["test"], generator)
+            parts = quota_parts(count, rule["val"], rule["test"], generator)
             place = self.facts.classes.index(label), self.facts.domains.index(domain)
             columns.append(np.vstack([np.tile(np.array([place]).T, count), parts]))
         if not images:

@@ -10,8 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from ltbench.api import DataError
-from ltbench.data.image_files import OTHER_PHOTOS, check_names, is_image, suffix_of
+from ltbench.api import DataError, check_names, is_image
 
 PARTS = {
     "train": "train",
@@ -22,6 +21,13 @@ PARTS = {
     "test": "test",
     "testing": "test",
 }
+# What cameras and telephones write as well, and nothing here can read.
+OTHER_PHOTOS = frozenset(
+    {
+        *(".heic", ".heif", ".avif", ".jxl", ".jp2", ".psd", ".svg"),
+        *(".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf"),
+    }
+)
 ONE_DOMAIN = "images"
 Folder = tuple[tuple[str, ...], list[str]]
 """A folder as names below the root, and the names of its images."""
@@ -103,10 +109,11 @@ def other_photos(root: Path) -> list[str]:
     for folder, folders, names in os.walk(root, followlinks=False):
         folders[:] = [name for name in folders if not name.startswith(".")]
         for name in names:
-            if suffix_of(name) in OTHER_PHOTOS:
-                found[suffix_of(name)].append(os.path.join(folder, name))
+            suffix = os.path.splitext(name)[1].lower()
+            if suffix in OTHER_PHOTOS and not name.startswith("."):
+                found[suffix].append(os.path.join(folder, name))
     return [
-        f"{len(paths)} files end in .{suffix}, which cannot be read, and are passed over "
+        f"{len(paths)} files end in {suffix}, which cannot be read, and are passed over "
         f"({min(paths)}): convert them to JPEG or PNG"
         for suffix, paths in sorted(found.items())
     ]

@@ -10,9 +10,21 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ltbench.api import DataError, Dataset, Decode, Facts, HParams, Split, hparam
-from ltbench.data.image_files import files_fingerprint, read_image
-from ltbench.data.splits import PROFILES, class_sizes, hold_out, pair_generator
+from ltbench.api import (
+    PROFILES,
+    DataError,
+    Dataset,
+    Decode,
+    Facts,
+    HParams,
+    Split,
+    class_sizes,
+    files_fingerprint,
+    hold_out,
+    hparam,
+    pair_generator,
+    read_image,
+)
 from ltbench_datasets.folder_layout import Item, other_photos, read_table, walk
 
 
@@ -40,7 +52,7 @@ class ImageFolder(Dataset):
 
     Folders called train, val (valid, validation) and test directly below ``root`` are parts, not
     domains. What has no part of its own is split by the quota rule of
-    :func:`ltbench.data.splits.hold_out`. Only folders that hold images count: hidden ones, empty
+    :func:`ltbench.api.hold_out`. Only folders that hold images count: hidden ones, empty
     ones and stray files are passed over. Source: whoever took the images.
     """
 

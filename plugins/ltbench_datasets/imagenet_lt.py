@@ -10,9 +10,17 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from numpy.typing import NDArray
 
-from ltbench.api import PARTS, DataError, Dataset, Decode, Facts, Split
-from ltbench.data.image_files import files_fingerprint, read_image
-from ltbench_datasets.sources import fetch_sources
+from ltbench.api import (
+    PARTS,
+    DataError,
+    Dataset,
+    Decode,
+    Facts,
+    Split,
+    fetch_sources,
+    files_fingerprint,
+    read_image,
+)
 
 
 class ImageNetLT(Dataset):

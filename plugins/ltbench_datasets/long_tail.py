@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ltbench.api import DataError
-from ltbench.data.splits import pair_generator
+from ltbench.api import DataError, pair_generator
 
 Labels = NDArray[np.int64]
 Row = tuple[str, int, int, str]

@@ -13,14 +13,16 @@ from ltbench.api import (
     Backbone,
     Batch,
     HParams,
+    Name,
     PluginError,
     TrainInfo,
     Training,
     UsageError,
     hparam,
+    load_plugin,
+    parse_name,
+    plugin_names,
 )
-from ltbench.plugins.manager import get_plugins
-from ltbench.plugins.names import Name, parse_name
 
 PLAIN = "erm"
 """The loss that :class:`ltbench.api.Algorithm` has by itself."""
@@ -148,7 +150,7 @@ def resolve(name: Name, owner: str) -> tuple[type[Algorithm], HParams]:
         UsageError: there is no such algorithm, an option is out of place, or the algorithm is more
             than a loss on logits.
     """
-    cls: type[Algorithm] = get_plugins()["algorithms"].get(name.name).load()
+    cls: type[Algorithm] = load_plugin("algorithms", name.name)
     reason = why_no_loss(cls)
     if reason:
         raise UsageError(
@@ -171,10 +173,10 @@ def why_no_loss(cls: type[Algorithm]) -> str:
 def losses() -> list[str]:
     """Return the names of all algorithms that can be combined; those that do not load are out."""
     names = []
-    for entry in get_plugins()["algorithms"]:
+    for name in plugin_names("algorithms"):
         try:
-            if not why_no_loss(entry.load()):
-                names.append(entry.name)
+            if not why_no_loss(load_plugin("algorithms", name)):
+                names.append(name)
         except PluginError:
             continue
     return names

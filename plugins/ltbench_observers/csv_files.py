@@ -9,11 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ltbench import hookimpl
-from ltbench.plugins.hparams import HParams, hparam
-from ltbench.results.folder import write_bytes
-from ltbench.results.index import read_runs
-from ltbench.results.run import RunRecord, RunSpec
+from ltbench.api import HParams, RunRecord, RunSpec, hookimpl, hparam, read_runs, write_bytes
 from ltbench_observers.history import History, Point
 from ltbench_observers.tracker import Tracker
 from ltbench_observers.values import scalars

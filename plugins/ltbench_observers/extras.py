@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 
-from ltbench.errors import PluginError, UsageError
+from ltbench.api import PluginError, UsageError
 
 
 def require(package: str) -> None:

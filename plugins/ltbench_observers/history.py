@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ltbench.results.untrusted import read_log
+from ltbench.api import read_log
 
 Record = Mapping[str, Any]
 

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ltbench.plugins.hparams import HParams, hparam
-from ltbench.results.run import RunSpec
+from ltbench.api import HParams, RunSpec, hparam
 from ltbench_observers.extras import require
 from ltbench_observers.history import History, Point
 from ltbench_observers.tracker import Tracker

@@ -6,9 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ltbench import hookimpl
-from ltbench.plugins.observer import Observer
-from ltbench.results.run import RunSpec
+from ltbench.api import Observer, RunSpec, hookimpl
 from ltbench_observers.history import History
 
 

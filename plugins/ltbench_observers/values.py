@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ltbench.results.run import RunSpec
+from ltbench.api import RunSpec
 
 
 def scalars(record: Mapping[str, Any]) -> dict[str, float]:

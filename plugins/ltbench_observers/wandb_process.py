@@ -12,7 +12,7 @@ Mode = Literal["online", "offline", "disabled"]
 
 
 @dataclass(frozen=True)
-class About:
+class RunDetails:
     """What Weights & Biases is told of a run when it begins.
 
     Attributes:
@@ -43,18 +43,18 @@ class Runs:
         self.mode, self.project, self.entity = mode, project, entity
         self.open: dict[str, Any] = {}
 
-    def log(self, about: About, points: Sequence[tuple[int, dict[str, Any]]]) -> None:
+    def log(self, details: RunDetails, points: Sequence[tuple[int, dict[str, Any]]]) -> None:
         """Log points of a run by their steps; what W&B has of it already is not told again."""
-        run = self._run(about)
+        run = self._run(details)
         for step, values in points:
             if step >= run.step:  # a resumed run stands at the step after its last
                 run.log(values, step=step)
 
-    def finish(self, about: About, summary: dict[str, Any], exit_code: int) -> None:
+    def finish(self, details: RunDetails, summary: dict[str, Any], exit_code: int) -> None:
         """Say how a run ended."""
-        run = self._run(about)
+        run = self._run(details)
         run.summary.update(summary)
-        del self.open[about.id]
+        del self.open[details.id]
         run.finish(exit_code=exit_code)
 
     def close(self) -> None:
@@ -62,29 +62,29 @@ class Runs:
         for run in self.open.values():
             run.finish(exit_code=1)
 
-    def _run(self, about: About) -> Any:
-        if about.id not in self.open:
-            self.open[about.id] = self._begin(about)
-        return self.open[about.id]
+    def _run(self, details: RunDetails) -> Any:
+        if details.id not in self.open:
+            self.open[details.id] = self._begin(details)
+        return self.open[details.id]
 
-    def _begin(self, about: About) -> Any:
+    def _begin(self, details: RunDetails) -> Any:
         import wandb
 
         # Every attempt tells the whole run, for offline folders cannot be joined: of several with
         # one id, `wandb sync` keeps the last.
-        for old in (about.folder / "wandb").glob(f"offline-run-*-{about.id}"):
+        for old in (details.folder / "wandb").glob(f"offline-run-*-{details.id}"):
             shutil.rmtree(old, ignore_errors=True)
         return wandb.init(
             mode=self.mode,
             project=self.project,
             entity=self.entity or None,
-            dir=str(about.folder),
-            id=about.id,
+            dir=str(details.folder),
+            id=details.id,
             resume="allow",
             reinit="create_new",
-            group=about.group,
-            name=about.name,
-            config=about.config,
+            group=details.group,
+            name=details.name,
+            config=details.config,
             settings=wandb.Settings(
                 silent=True,
                 console="off",

@@ -7,16 +7,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ltbench import hookimpl
-from ltbench.errors import LtbenchError, UsageError
-from ltbench.plugins.hparams import HParams, hparam
-from ltbench.results.run import RunSpec
-from ltbench_observers.apart import Apart
+from ltbench.api import HParams, LtbenchError, RunSpec, UsageError, hookimpl, hparam
+from ltbench_observers.child_process import ChildProcess
 from ltbench_observers.extras import require
 from ltbench_observers.history import History, Point
 from ltbench_observers.tracker import Tracker
 from ltbench_observers.values import config, scalars, test_scalars
-from ltbench_observers.wandb_process import About, Mode, Runs
+from ltbench_observers.wandb_process import Mode, RunDetails, Runs
 
 
 class WandBHParams(HParams):
@@ -41,7 +38,7 @@ class WandB(Tracker):
         require("wandb")
         super().__init__(hparams)
         self._make = functools.partial(Runs, _mode(), hparams.project, hparams.entity)
-        self._apart: Apart | None = None
+        self._process: ChildProcess | None = None
 
     def write(self, run: RunSpec, folder: Path, history: History) -> None:
         """Log all evaluations."""
@@ -57,7 +54,7 @@ class WandB(Tracker):
         summary = {"status": status, **test_scalars(result)}
         if "error" in result:
             summary["error"] = result["error"]
-        self._call("finish", _about(run, folder), summary, 0 if status == "done" else 1)
+        self._call("finish", _details(run, folder), summary, 0 if status == "done" else 1)
 
     @hookimpl
     def ltbench_sweep_finished(self) -> None:
@@ -66,8 +63,8 @@ class WandB(Tracker):
         Raises:
             LtbenchError: it takes too long.
         """
-        apart, self._apart = self._apart, None
-        if apart is not None and not apart.close(self.hparams.wait):
+        child, self._process = self._process, None
+        if child is not None and not child.close(self.hparams.wait):
             raise LtbenchError(
                 f"W&B had not taken everything after {self.hparams.wait:g} s; send the rest with "
                 "`wandb sync` and the folders wandb/*run-* of the runs, or give wandb[wait=…]"
@@ -75,12 +72,12 @@ class WandB(Tracker):
 
     def _log(self, run: RunSpec, folder: Path, history: History, points: Sequence[Point]) -> None:
         told = [(point.position, _values(point, history)) for point in points]
-        self._call("log", _about(run, folder), told)
+        self._call("log", _details(run, folder), told)
 
     def _call(self, method: str, *arguments: Any) -> None:
-        if self._apart is None:
-            self._apart = Apart(self._make)
-        self._apart.call(method, *arguments)
+        if self._process is None:
+            self._process = ChildProcess(self._make)
+        self._process.call(method, *arguments)
 
 
 def _values(point: Point, history: History) -> dict[str, Any]:
@@ -88,9 +85,9 @@ def _values(point: Point, history: History) -> dict[str, Any]:
     return {"stage": stage, **scalars(point.record), "_timestamp": history.time(point)}
 
 
-def _about(run: RunSpec, folder: Path) -> About:
+def _details(run: RunSpec, folder: Path) -> RunDetails:
     name = f"{run.label} on {run.dataset.name} seed {run.seed}"
-    return About(folder, f"{run.hash}-{run.seed}", run.hash, name, config(run))
+    return RunDetails(folder, f"{run.hash}-{run.seed}", run.hash, name, config(run))
 
 
 def _mode() -> Mode:

@@ -13,7 +13,7 @@ import docstrings
 import pytest
 import reference
 
-from ltbench import api
+from ltbench import api, testing
 from ltbench.plugins.manager import KINDS
 
 ROOT = Path(__file__).parents[2]
@@ -67,8 +67,9 @@ def walk(command, name):
 
 
 def test_every_public_name_is_described(pages):
-    for name in api.__all__:
-        assert f"\n## {name} {{ #" in pages["api.md"]
+    for page, module in (("api.md", api), ("testing.md", testing)):
+        for name in module.__all__:
+            assert f"\n## {name} {{ #" in pages[page]
 
 
 def test_docstrings_become_markdown():

@@ -25,7 +25,7 @@ REPORT = {
     "testenvs": {
         "py311": {"test": [{"output": "\x1b[33m" + FIRST}], "result": {"skipped": False}},
         "py312": {"result": {"skipped": True}},
-        "docs": {"test": [{"output": "built\n"}, {"output": "3 passed in 0.01s\n"}]},
+        "docs": {"test": [{"output": "built\n"}, {"output": "3 passed, 1 warning in 0.01s\n"}]},
     }
 }
 
@@ -51,7 +51,7 @@ def test_the_end_lists_what_was_skipped_and_how_the_tests_ended():
         "",
         "How the tests ended:",
         "py311: ==== 1 failed, 7 passed, 2 skipped in 61.00s (0:01:01) ====",
-        "docs: 3 passed in 0.01s",
+        "docs: 3 passed, 1 warning in 0.01s",
         "in all: 1 failed, 10 passed, 2 skipped",
     ]
     assert module.summary(REPORT, ["slurm"])[1] == []

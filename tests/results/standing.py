@@ -32,7 +32,7 @@ def abandon(folder: Path) -> None:
     """Leave the claim of a process that was killed."""
     process = holder(folder)
     process.kill()
-    process.wait()
+    process.communicate()
     assert (folder / "claim").exists()
 
 

@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -56,7 +57,7 @@ def test_runs_that_are_gone_are_forgotten(runs: Path) -> None:
     for file in Path(first[0].path).iterdir():
         file.unlink()
     assert read_runs(runs) == first[1:]
-    with sqlite3.connect(runs / INDEX_NAME) as database:
+    with closing(sqlite3.connect(runs / INDEX_NAME)) as database, database:
         assert database.execute("SELECT count(*) FROM runs").fetchone() == (2,)
 
 
@@ -66,13 +67,13 @@ def test_a_broken_index_is_made_anew(runs: Path, content: bytes) -> None:
     (runs / INDEX_NAME).write_bytes(content)
     assert read_runs(runs) == first
     read_runs(runs)
-    with sqlite3.connect(runs / INDEX_NAME) as database:
+    with closing(sqlite3.connect(runs / INDEX_NAME)) as database, database:
         assert database.execute("SELECT count(*) FROM runs").fetchone() == (3,)
 
 
 def test_nonsense_in_the_index_is_not_believed(runs: Path) -> None:
     first = read_runs(runs)
-    with sqlite3.connect(runs / INDEX_NAME) as database:
+    with closing(sqlite3.connect(runs / INDEX_NAME)) as database, database:
         database.execute("UPDATE runs SET documents = '[]' WHERE rowid = 1")
         database.execute("UPDATE runs SET documents = '{\"spec\": 3}' WHERE rowid = 2")
     statuses = [run.status for run in read_runs(runs)]
@@ -81,7 +82,7 @@ def test_nonsense_in_the_index_is_not_believed(runs: Path) -> None:
 
 def test_another_version_of_the_index_is_replaced(runs: Path) -> None:
     first = read_runs(runs)
-    with sqlite3.connect(runs / INDEX_NAME) as database:
+    with closing(sqlite3.connect(runs / INDEX_NAME)) as database, database:
         database.execute("PRAGMA user_version = 99")
         database.execute("ALTER TABLE runs RENAME COLUMN stamp TO other")
     assert read_runs(runs) == first

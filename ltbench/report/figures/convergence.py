@@ -13,20 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from ltbench.errors import DataError, UsageError, suggestion
-from ltbench.report.figures.style import (
-    PAGE_WIDTH,
-    PALETTE,
-    color,
-    dash,
-    grid_shape,
-    headline,
-    legend_columns,
-    new_figure,
-    over_seeds,
-    panels,
-    share_range,
-    shortened,
-)
+from ltbench.report.figures import style as look
 from ltbench.report.metrics import Metric
 from ltbench.report.selection import Table
 from ltbench.results.untrusted import numbers, read_log
@@ -80,12 +67,12 @@ def draw_convergence(table: Table, score: str = "macro_f1_average") -> tuple[Fig
     figure = (_draw_together if together else _draw_apart)(curves, stages, measure)
     counts = [n for part in curves.values() for curve in part.values() for n in curve["count"]]
     notes = [
-        over_seeds(counts),
+        look.over_seeds(counts),
         "shaded from the least to the greatest" if max(counts, default=0) > 1 else "",
         "dotted where a second stage starts" if any(stages.values()) else "",
         "" if together else "grey: the other methods",
     ]
-    headline(figure, ", ".join(note for note in notes if note), table.dataset)
+    look.headline(figure, ", ".join(note for note in notes if note), table.dataset)
     return figure, frame
 
 
@@ -124,19 +111,19 @@ def _stage_starts(frame: pd.DataFrame) -> list[float]:
 
 def _draw_together(curves: Curves, stages: dict[str, list[float]], measure: Metric) -> Figure:
     labels = list(stages)
-    columns = legend_columns(labels, PAGE_WIDTH)
-    figure = new_figure(PAGE_WIDTH, 3.0 + 0.17 * len(labels) / columns)
+    columns = look.legend_columns(labels, look.PAGE_WIDTH)
+    figure = look.new_figure(look.PAGE_WIDTH, 3.0 + 0.17 * len(labels) / columns)
     axes = dict(zip(("loss", "score"), figure.subplots(1, 2), strict=True))
     handles = []
     for i, label in enumerate(labels):
         for column, axis in axes.items():
-            line = _draw_curve(axis, curves[column][label], color(i), dash(i))
+            line = _draw_curve(axis, curves[column][label], look.color(i), look.dash(i))
         handles.append(line)
     for column, axis in axes.items():
         axis.set_ylabel(_axis_name(column, measure))
         axis.set_xlabel("training step")
         _mark(axis, sorted({start for found in stages.values() for start in found}))
-    figure.legend(handles, [shortened(label) for label in labels], loc="outside lower center",
+    figure.legend(handles, [look.shortened(label) for label in labels], loc="outside lower center",
                   ncols=columns, handlelength=3.2)  # fmt: skip
     return figure
 
@@ -144,21 +131,21 @@ def _draw_together(curves: Curves, stages: dict[str, list[float]], measure: Metr
 def _draw_apart(curves: Curves, stages: dict[str, list[float]], measure: Metric) -> Figure:
     """Draw two panels for each method: its score before those of all others, and its loss."""
     labels = list(stages)
-    rows, columns = grid_shape(len(labels), 5)
+    rows, columns = look.grid_shape(len(labels), 5)
     each = float(np.clip(8.2 / (2 * rows), 0.7, 1.15))
-    figure = new_figure(PAGE_WIDTH, 0.8 + 2 * rows * each)
-    axes = panels(figure, 2 * rows, columns, sharex=True)
+    figure = look.new_figure(look.PAGE_WIDTH, 0.8 + 2 * rows * each)
+    axes = look.panels(figure, 2 * rows, columns, sharex=True)
     for i, label in enumerate(labels):
         row, place = 2 * (i // columns), i % columns
         above, below = axes[row, place], axes[row + 1, place]
         above.set_visible(True)
         below.set_visible(True)
-        above.set_title(shortened(label, 20), fontsize=6.5, pad=3)
+        above.set_title(look.shortened(label, 20), fontsize=6.5, pad=3)
         for other, curve in curves["score"].items():
             if other != label:
                 above.plot(curve.index, curve["mean"], color="#cccccc", lw=0.5)
         for axis, column in ((above, "score"), (below, "loss")):
-            _draw_curve(axis, curves[column][label], PALETTE[0], "-")
+            _draw_curve(axis, curves[column][label], look.PALETTE[0], "-")
             _mark(axis, stages[label])
             axis.tick_params(labelsize=6, length=2, pad=1.5)
             axis.xaxis.set_major_locator(MaxNLocator(4, integer=True))
@@ -168,7 +155,7 @@ def _draw_apart(curves: Curves, stages: dict[str, list[float]], measure: Metric)
         above.tick_params(labelleft=place == 0)
         # The lowest panel of a column names the steps, also where the last row is not full.
         below.tick_params(labelbottom=i + columns >= len(labels))
-    share_range(axes[::2].ravel()[: len(labels)])
+    look.share_range(axes[::2].ravel()[: len(labels)])
     figure.supylabel(f"score: validation {measure.axis}; loss: training loss, own axes", fontsize=8)
     figure.supxlabel("training step", fontsize=8)
     return figure

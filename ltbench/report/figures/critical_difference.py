@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from ltbench.errors import UsageError
 from ltbench.report.content import Summary
-from ltbench.report.figures.style import PAGE_WIDTH, headline, new_figure, shortened
+from ltbench.report.figures import style as look
 
 _LINE = 0.24
 _SCALE = 2.9
@@ -38,13 +38,13 @@ def draw_critical_difference(summary: Summary | None) -> tuple[Figure, pd.DataFr
     bars = unbroken(means.to_numpy(), distance)
     k, half = len(means), -(-len(means) // 2)
     depth = _LINE * (half + 0.7 * len(bars)) + _BOTTOM
-    figure = new_figure(PAGE_WIDTH, depth + _TOP + 0.45)
+    figure = look.new_figure(look.PAGE_WIDTH, depth + _TOP + 0.45)
     axis = figure.subplots()
     axis.set_axis_off()
     axis.set_ylim(-depth, _TOP)
     # The scale takes the middle of the page, and the names have the rest on both sides.
     inch = (k - 1) / _SCALE
-    margin = inch * (PAGE_WIDTH - _SCALE) / 2
+    margin = inch * (look.PAGE_WIDTH - _SCALE) / 2
     axis.set_xlim(1 - margin, k + margin)
     _draw_scale(axis, k, distance)
     top = -0.16 - 0.7 * _LINE * len(bars)
@@ -53,7 +53,7 @@ def draw_critical_difference(summary: Summary | None) -> tuple[Figure, pd.DataFr
         y = top - _LINE * ((i if left else k - 1 - i) + 0.6)
         x = 1 - 0.12 * inch if left else k + 0.12 * inch
         axis.plot([rank, rank, x], [0, y, y], color="#555555", lw=0.8)
-        text = f"{shortened(str(name), 24)} ({rank:.2f})"
+        text = f"{look.shortened(str(name), 24)} ({rank:.2f})"
         axis.text(x, y, f"{text} " if left else f" {text}", ha="right" if left else "left",
                   va="center", fontsize=7.5)  # fmt: skip
     for i, (start, stop) in enumerate(bars):
@@ -61,7 +61,7 @@ def draw_critical_difference(summary: Summary | None) -> tuple[Figure, pd.DataFr
         ends = [means.iloc[start] - 0.03 * inch, means.iloc[stop] + 0.03 * inch]
         axis.plot(ends, [y, y], color="black", lw=3, solid_capstyle="butt")
     missing = f"; {len(result.incomplete)} methods lack a score" if result.incomplete else ""
-    headline(
+    look.headline(
         figure,
         f"Mean ranks (1 is best) on {summary.metric.words}, {len(summary.datasets)} data "
         f"sets{missing}; between joined methods no difference is shown (Nemenyi, 5 %)",

@@ -9,25 +9,14 @@ import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from ltbench.report.figures.style import (
-    MARKERS,
-    PAGE_WIDTH,
-    PALETTE,
-    grid_shape,
-    headline,
-    label_classes,
-    new_figure,
-    panels,
-    plain_numbers,
-    shortened,
-)
+from ltbench.report.figures import style as look
 from ltbench.report.selection import Table
 from ltbench.results.documents import read_data_facts
 
 _BUCKETS = {
-    "many": (PALETTE[0], MARKERS[0]),
-    "medium": (PALETTE[1], MARKERS[1]),
-    "few": (PALETTE[2], MARKERS[2]),
+    "many": (look.PALETTE[0], look.MARKERS[0]),
+    "medium": (look.PALETTE[1], look.MARKERS[1]),
+    "few": (look.PALETTE[2], look.MARKERS[2]),
     "zero": ("#000000", "x"),
 }
 # Where the crosses of classes without images stand: below one, and no number of images.
@@ -59,10 +48,10 @@ def draw_counts(frame: pd.DataFrame, dataset: str) -> Figure:
     """
     domains = list(dict.fromkeys(frame["domain"]))
     classes = len(frame) // len(domains)
-    rows, columns = grid_shape(len(domains), 3 if classes <= 20 else 2)
-    width = max(4.5, min(PAGE_WIDTH, columns * (1.5 + 0.08 * classes)))
-    figure = new_figure(width, 0.9 + 1.9 * rows)
-    axes = panels(figure, rows, columns, sharey=True).ravel()
+    rows, columns = look.grid_shape(len(domains), 3 if classes <= 20 else 2)
+    width = max(4.5, min(look.PAGE_WIDTH, columns * (1.5 + 0.08 * classes)))
+    figure = look.new_figure(width, 0.9 + 1.9 * rows)
+    axes = look.panels(figure, rows, columns, sharey=True).ravel()
     for axis, domain in zip(axes, domains, strict=False):
         axis.set_visible(True)
         part = frame[frame["domain"] == domain].reset_index(drop=True)
@@ -70,12 +59,12 @@ def draw_counts(frame: pd.DataFrame, dataset: str) -> Figure:
             shown = part["train"][part["shots"] == bucket].clip(lower=_NOWHERE)
             edge = None if marker == "x" else "black"
             axis.scatter(shown.index, shown, s=16, c=shade, marker=marker, lw=0.5, edgecolors=edge)
-        axis.set_title(f"{shortened(str(domain))}: {part['train'].sum():,} images", fontsize=8)
+        axis.set_title(f"{look.shortened(str(domain))}: {part['train'].sum():,} images", fontsize=8)
         axis.set_yscale("log")
-        plain_numbers(axis.yaxis)
+        look.plain_numbers(axis.yaxis)
         axis.set_ylim(bottom=0.45)
         axis.set_xlim(-0.7, classes - 0.3)
-        label_classes(axis.xaxis, [str(n) for n in part["class"]], width / columns - 0.6)
+        look.label_classes(axis.xaxis, [str(n) for n in part["class"]], width / columns - 0.6)
         axis.set_xlabel("class")
         axis.grid(axis="x", visible=False)
     figure.supylabel("training images", fontsize=8)
@@ -85,7 +74,7 @@ def draw_counts(frame: pd.DataFrame, dataset: str) -> Figure:
         if (frame["shots"] == name).any()
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=4)
-    headline(figure, "classes sorted by training images", dataset)
+    look.headline(figure, "classes sorted by training images", dataset)
     return figure
 
 

@@ -10,19 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from ltbench.evaluation.classification import f1, recall
-from ltbench.report.figures.style import (
-    GRADIENT,
-    PAGE_WIDTH,
-    bar_below,
-    grid_shape,
-    headline,
-    label_classes,
-    new_figure,
-    over_seeds,
-    panels,
-    refuse_too_many,
-    shortened,
-)
+from ltbench.report.figures import style as look
 from ltbench.report.selection import Table, done
 from ltbench.results.documents import read_confusion, read_data_facts
 from ltbench.stats.groups import FloatArray
@@ -50,7 +38,7 @@ def draw_heatmap(table: Table, base: str = "macro_f1") -> tuple[Figure, pd.DataF
     domains, classes = facts["domains"], facts["classes"]
     finished = done(table.runs, "a heat map").table
     labels = [name for name in table.labels() if (finished["label"] == name).any()]
-    refuse_too_many(len(labels), MOST_METHODS, "A heat map")
+    look.refuse_too_many(len(labels), MOST_METHODS, "A heat map")
     values = {
         label: _mean_scores(list(finished["path"][finished["label"] == label]), facts, base)
         for label in labels
@@ -59,10 +47,10 @@ def draw_heatmap(table: Table, base: str = "macro_f1") -> tuple[Figure, pd.DataF
     name = "F1" if base == "macro_f1" else "accuracy"
     figure = _draw_panels(values, domains, classes, name)
     gaps = any(np.isnan(panel).any() for panel in values.values())
-    headline(
+    look.headline(
         figure,
         f"{name} of each domain and class "
-        f"({over_seeds(seeds)}{'; hatched: no test image' if gaps else ''})",
+        f"({look.over_seeds(seeds)}{'; hatched: no test image' if gaps else ''})",
         table.dataset,
     )
     rows = [
@@ -80,29 +68,29 @@ def _draw_panels(
 ) -> Figure:
     """Draw a panel for each method, so that the most there may be fit on one page."""
     rows, columns = _shape(len(values), len(classes))
-    width = PAGE_WIDTH if columns > 1 or len(classes) > 20 else 5.0
+    width = look.PAGE_WIDTH if columns > 1 or len(classes) > 20 else 5.0
     # As flat as the letters of the domains' names allow, where there are many rows.
     cell = float(np.clip((7.6 / rows - 0.26) / len(domains), 0.09, 0.24))
-    figure = new_figure(width, 1.7 + rows * (0.26 + cell * len(domains)))
-    axes = panels(figure, rows, columns, sharey=True).ravel()
-    palette = mpl.colormaps[GRADIENT].with_extremes(bad=(0, 0, 0, 0))
+    figure = look.new_figure(width, 1.7 + rows * (0.26 + cell * len(domains)))
+    axes = look.panels(figure, rows, columns, sharey=True).ravel()
+    palette = mpl.colormaps[look.GRADIENT].with_extremes(bad=(0, 0, 0, 0))
     numbers = len(classes) <= 12 and len(values) <= 8
     for i, (axis, (label, panel)) in enumerate(zip(axes, values.items(), strict=False)):
         axis.set_visible(True)
         image = axis.imshow(100 * panel, cmap=palette, vmin=0, vmax=100, aspect="auto")
         if np.isnan(panel).any():
             axis.patch.set(hatch="//////", facecolor="white", edgecolor="#888888", lw=0)
-        axis.set_title(shortened(label, 34), fontsize=7, pad=2)
-        names = [shortened(n, 16) for n in domains]
+        axis.set_title(look.shortened(label, 34), fontsize=7, pad=2)
+        names = [look.shortened(n, 16) for n in domains]
         axis.set_yticks(range(len(domains)), names, fontsize=min(7.0, 72 * cell * 0.9))
         axis.tick_params(length=2)
         lowest = i + columns >= len(values)
-        label_classes(axis.xaxis, classes if lowest else [], width / columns - 0.6, 6.5)
+        look.label_classes(axis.xaxis, classes if lowest else [], width / columns - 0.6, 6.5)
         axis.set_xlabel("class" if lowest else "", fontsize=7, labelpad=1)
         axis.grid(visible=False)
         if numbers:
             _write_numbers(axis, 100 * panel)
-    bar_below(figure, image, f"{name}, %")
+    look.bar_below(figure, image, f"{name}, %")
     return figure
 
 
@@ -110,7 +98,7 @@ def _shape(methods: int, classes: int) -> tuple[int, int]:
     """Return rows and columns of panels: as wide as the classes need, as many as a page holds."""
     if methods == 1 or (classes > 30 and methods <= 4):
         return methods, 1
-    return grid_shape(methods, 2 if classes > 30 or methods <= 8 else 3)
+    return look.grid_shape(methods, 2 if classes > 30 or methods <= 8 else 3)
 
 
 def _mean_scores(paths: list[str], facts: dict[str, list[str]], base: str) -> FloatArray:

@@ -13,22 +13,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from ltbench.errors import UsageError
-from ltbench.report.figures.style import (
-    MARKERS,
-    PAGE_WIDTH,
-    PALETTE,
-    grid_shape,
-    headline,
-    new_figure,
-    over_seeds,
-    panels,
-    share_range,
-    shortened,
-)
+from ltbench.report.figures import style as look
 from ltbench.report.selection import Table, done, most_frequent, without_tuned
 
 _BASES = (("macro_f1", "macro-F1, %"), ("accuracy", "accuracy, %"))
-_PARTS = (("average", "-", MARKERS[0]), ("worst", "--", MARKERS[2]))
+_PARTS = (("average", "-", look.MARKERS[0]), ("worst", "--", look.MARKERS[2]))
 MOST_PARAMETERS = 12
 # Levels nearer than this share of the axis would have their numbers on top of each other.
 _NEAREST = 0.05
@@ -59,10 +48,10 @@ def draw_sensitivity(table: Table, parameter: str | None = None) -> tuple[Figure
             f"{len(parameters)} hyper-parameters cannot be read on one page: choose one with "
             f"--parameter among {', '.join(parameters)}."
         )
-    blocks, columns = grid_shape(len(parameters), 4)
-    width = min(PAGE_WIDTH, max(4.0, 2.4 * columns))
-    figure = new_figure(width, 0.9 + 2 * blocks * (1.9 if blocks == 1 else 1.4))
-    axes = panels(figure, 2 * blocks, columns)
+    blocks, columns = look.grid_shape(len(parameters), 4)
+    width = min(look.PAGE_WIDTH, max(4.0, 2.4 * columns))
+    figure = look.new_figure(width, 0.9 + 2 * blocks * (1.9 if blocks == 1 else 1.4))
+    axes = look.panels(figure, 2 * blocks, columns)
     for i, name in enumerate(parameters):
         part = frame[frame["parameter"] == name]
         levels = sorted(set(part["value"]), key=_order)
@@ -76,21 +65,21 @@ def draw_sensitivity(table: Table, parameter: str | None = None) -> tuple[Figure
                 axis.set_ylabel(title)
         # Both panels of a hyper-parameter have the values that stand below the lower one.
         axes[row, place].tick_params(labelbottom=False)
-        axes[row + 1, place].set_xlabel(f"{shortened(name, 24)}{scale}", fontsize=7.5)
+        axes[row + 1, place].set_xlabel(f"{look.shortened(name, 24)}{scale}", fontsize=7.5)
     for first in (0, 1):
-        share_range(axes[first::2].ravel()[: len(parameters)])
+        look.share_range(axes[first::2].ravel()[: len(parameters)])
     handles = [
-        Line2D([], [], color=PALETTE[0], ls=dash, marker=marker, ms=4, label=words)
+        Line2D([], [], color=look.PALETTE[0], ls=dash, marker=marker, ms=4, label=words)
         for (_, dash, marker), words in zip(
             _PARTS, ("average over domains", "worst domain"), strict=True
         )
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=2, handlelength=3)
     algorithm = table.runs.table["algorithm"].iloc[0]
-    headline(
+    look.headline(
         figure,
         f"{algorithm}, one hyper-parameter at a time "
-        f"({over_seeds(frame['n'])}, shaded between average and worst)",
+        f"({look.over_seeds(frame['n'])}, shaded between average and worst)",
         table.dataset,
     )
     return figure, frame.assign(value=frame["value"].map(_text))
@@ -151,14 +140,14 @@ def spread(levels: list[Any]) -> tuple[list[float], str]:
 
 
 def _draw(axis: Axes, frame: pd.DataFrame, base: str, place: dict[Any, float]) -> None:
-    lines = {}
+    lines, shade = {}, look.PALETTE[0]
     for part, dash, marker in _PARTS:
-        curve = frame[frame["metric"] == f"{base}_{part}"]
-        lines[part] = pd.Series(100 * curve["mean"].to_numpy(), [place[v] for v in curve["value"]])
-        axis.plot(lines[part].index, lines[part], ls=dash, color=PALETTE[0], lw=1.3, marker=marker,
-                  ms=4)  # fmt: skip
+        shown = frame[frame["metric"] == f"{base}_{part}"]
+        lines[part] = pd.Series(100 * shown["mean"].to_numpy(), [place[v] for v in shown["value"]])
+        curve = lines[part]
+        axis.plot(curve.index, curve, ls=dash, color=shade, lw=1.3, marker=marker, ms=4)
     both = pd.DataFrame(lines).dropna().sort_index()
-    axis.fill_between(both.index, both["worst"], both["average"], color=PALETTE[0], alpha=0.1, lw=0)
+    axis.fill_between(both.index, both["worst"], both["average"], color=shade, alpha=0.1, lw=0)
 
 
 def _hashable(value: Any) -> Any:

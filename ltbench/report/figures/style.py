@@ -102,11 +102,11 @@ def panels(figure: Figure, rows: int, columns: int, **options: Any) -> np.ndarra
 
 def share_range(axes: Iterable[Axes]) -> None:
     """Give panels, which need not stand side by side, the same range of values."""
-    limits = {axis: axis.get_ylim() for axis in axes}
-    for axis in limits:
-        axis.set_ylim(
-            min(low for low, _ in limits.values()), max(top for _, top in limits.values())
-        )
+    chosen = list(axes)
+    low = min(axis.get_ylim()[0] for axis in chosen)
+    high = max(axis.get_ylim()[1] for axis in chosen)
+    for axis in chosen:
+        axis.set_ylim(low, high)
 
 
 def refuse_too_many(methods: int, most: int, what: str) -> None:

@@ -16,17 +16,8 @@ from scipy.spatial.distance import pdist, squareform
 from sklearn.manifold import smacof
 
 from ltbench.errors import DataError, UsageError
-from ltbench.report.figures.style import (
-    MARKERS,
-    PAGE_WIDTH,
-    PALETTE,
-    color,
-    headline,
-    legend_columns,
-    new_figure,
-    shortened,
-)
-from ltbench.report.selection import Table, done
+from ltbench.report.figures import style as look
+from ltbench.report.selection import Table, done_with_seed
 from ltbench.results.documents import read_data_facts, read_features
 from ltbench.stats.groups import FloatArray
 
@@ -74,12 +65,12 @@ def draw_transferability(table: Table, seed: int | None = None) -> tuple[Figure,
         )
     places, stress = plane(centroids[d, c])
     train = facts["counts"]["train"][d, c]
-    draw = _draw_colored if len(classes) <= len(PALETTE) else _draw_numbered
+    draw = _draw_colored if len(classes) <= len(look.PALETTE) else _draw_numbered
     figure = draw(places, d, c, train, facts)
-    headline(
+    look.headline(
         figure,
-        f"{shortened(run['label'])}, seed {run['seed']}: centroids of {len(d)} domain-class pairs "
-        f"(stress {stress:.2f})",
+        f"{look.shortened(run['label'])}, seed {run['seed']}: centroids of {len(d)} domain-class "
+        f"pairs (stress {stress:.2f})",
         table.dataset,
     )
     frame = pd.DataFrame(
@@ -107,17 +98,13 @@ def plane(points: FloatArray) -> tuple[FloatArray, float]:
 
 
 def _choose(table: Table, seed: int | None) -> pd.Series:
-    runs = done(table.runs, "a map of centroids").table.sort_values("seed", kind="stable")
+    runs = done_with_seed(table, seed, "a map of centroids")
     labels = list(dict.fromkeys(runs["label"]))
     if len(labels) > 1:
         raise UsageError(
             f"The runs are of {len(labels)} methods and the map shows one: choose with --algo "
             f"among {', '.join(labels[:8])}."
         )
-    if seed is not None:
-        runs = runs[runs["seed"] == seed]
-        if runs.empty:
-            raise UsageError(f"No run of {labels[0]} with seed {seed} is done.")
     return runs.iloc[0]
 
 
@@ -126,20 +113,20 @@ def _draw_colored(
 ) -> Figure:
     """Draw few classes: colours are classes, marks are domains."""
     domains, classes = facts["domains"], facts["classes"]
-    figure = new_figure(6.0, 5.4)
+    figure = look.new_figure(6.0, 5.4)
     axis = figure.subplots()
     for k in range(len(classes)):
         same = places[c == k]
-        axis.plot(same[:, 0], same[:, 1], "-", color=color(k), lw=0.8, alpha=0.6, zorder=1)
+        axis.plot(same[:, 0], same[:, 1], "-", color=look.color(k), lw=0.8, alpha=0.6, zorder=1)
     for j in range(len(domains)):
         here = d == j
         axis.scatter(
-            places[here, 0], places[here, 1], c=[color(k) for k in c[here]],
+            places[here, 0], places[here, 1], c=[look.color(k) for k in c[here]],
             s=_sizes(train[here], _SMALL), marker=_mark(j), edgecolors="black", linewidths=0.5,
             zorder=2,
         )  # fmt: skip
     _finish(axis)
-    lines = [Line2D([], [], color=color(k), lw=2, label=shortened(n, 18))
+    lines = [Line2D([], [], color=look.color(k), lw=2, label=look.shortened(n, 18))
              for k, n in enumerate(classes)]  # fmt: skip
     figure.legend(handles=lines, title="class", loc="outside right upper", fontsize=7)
     _name_domains(figure, domains, ["#ffffff"] * len(domains), train, _SMALL)
@@ -151,13 +138,13 @@ def _draw_numbered(
 ) -> Figure:
     """Draw many classes: colours and marks are domains, numbers are classes."""
     domains, classes = facts["domains"], facts["classes"]
-    names = [f"{k} {shortened(n, 18)}" for k, n in enumerate(classes)]
+    names = [f"{k} {look.shortened(n, 18)}" for k, n in enumerate(classes)]
     # Wider than the names of class numbers need, as nothing may lie on top of a name.
-    columns = max(1, int(PAGE_WIDTH / (0.25 + 0.05 * max(map(len, names)))))
+    columns = max(1, int(look.PAGE_WIDTH / (0.25 + 0.05 * max(map(len, names)))))
     rows = -(-len(names) // columns) if len(names) <= _MOST_NAMES else 0
-    figure = new_figure(PAGE_WIDTH, 6.2 + 0.1 * rows)
+    figure = look.new_figure(look.PAGE_WIDTH, 6.2 + 0.1 * rows)
     axis = figure.subplots()
-    shades = [_pale(color(j)) for j in range(len(domains))]
+    shades = [_pale(look.color(j)) for j in range(len(domains))]
     for j, shade in enumerate(shades):
         here = d == j
         axis.scatter(
@@ -182,7 +169,7 @@ def _finish(axis: Axes) -> None:
 
 
 def _mark(domain: int) -> str:
-    return MARKERS[domain % len(MARKERS)]
+    return look.MARKERS[domain % len(look.MARKERS)]
 
 
 def _sizes(train: IntArray, least: float) -> FloatArray:
@@ -199,7 +186,7 @@ def _name_domains(
     """Write below the figure which mark is which domain, and how large images make a mark."""
     marks = [
         Line2D([], [], marker=_mark(j), ls="", mfc=shade, mec="black", mew=0.5,
-               label=shortened(name, 18))
+               label=look.shortened(name, 18))
         for j, (name, shade) in enumerate(zip(domains, shades, strict=True))
     ]  # fmt: skip
     most = int(train.max())
@@ -209,4 +196,4 @@ def _name_domains(
         marks.append(Line2D([], [], marker="o", ls="", color="#bbbbbb", ms=size, label=label))
     names = [str(mark.get_label()) for mark in marks]
     figure.legend(handles=marks, loc="outside lower center", fontsize=7,
-                  ncols=legend_columns(names, figure.get_figwidth()))  # fmt: skip
+                  ncols=look.legend_columns(names, figure.get_figwidth()))  # fmt: skip

@@ -16,24 +16,9 @@ from matplotlib.lines import Line2D
 from sklearn.manifold import TSNE
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from ltbench.errors import DataError, UsageError
-from ltbench.report.figures.style import (
-    GRADIENT,
-    PAGE_HEIGHT,
-    PAGE_WIDTH,
-    PALETTE,
-    bar_below,
-    color,
-    headline,
-    legend_columns,
-    new_figure,
-    panels,
-    plain_numbers,
-    refuse_too_many,
-    shortened,
-    wrapped,
-)
-from ltbench.report.selection import Table, done
+from ltbench.errors import DataError
+from ltbench.report.figures import style as look
+from ltbench.report.selection import Table, done_with_seed
 from ltbench.results.documents import read_data_facts, read_features, read_predictions
 
 MOST_METHODS = 24
@@ -75,8 +60,8 @@ def draw_tsne(table: Table, seed: int | None = None) -> tuple[Figure, pd.DataFra
     seeds = sorted({int(frame["seed"].iloc[0]) for frame in maps})
     shown = sorted({len(frame) for frame in maps})
     head = (
-        f"{shortened(table.dataset, 36)}: t-SNE of {_share(shown, sorted(totals))} test images, "
-        f"{f'seed {seeds[0]}' if len(seeds) == 1 else 'seed below the name'}"
+        f"{look.shortened(table.dataset, 36)}: t-SNE of {_share(shown, sorted(totals))} test "
+        f"images, {f'seed {seeds[0]}' if len(seeds) == 1 else 'seed below the name'}"
     )
     figure = _draw_panels(maps, facts, head, name_seeds=len(seeds) > 1)
     return figure, pd.concat(maps).drop(columns=["class_index", "domain_index"])
@@ -89,23 +74,19 @@ def points_each(methods: int) -> int:
 
 def panel_columns(methods: int) -> int:
     """Return the fewest columns with which two panels a method fit on a page."""
-    height = PAGE_HEIGHT - 1.7
+    height = look.PAGE_HEIGHT - 1.7
     return next(
         columns
         for columns in itertools.count(1)
-        if math.ceil(methods / columns) * 2 * min(_WIDEST_PANEL, PAGE_WIDTH / columns) <= height
+        if math.ceil(methods / columns) * 2 * min(_WIDEST_PANEL, look.PAGE_WIDTH / columns)
+        <= height
     )
 
 
 def _choose(table: Table, seed: int | None) -> pd.DataFrame:
-    finished = done(table.runs, "a map of features").table.sort_values("seed", kind="stable")
-    if seed is not None:
-        finished = finished[finished["seed"] == seed]
-        if finished.empty:
-            raise UsageError(f"No run of {table.dataset} with seed {seed} is done.")
-    chosen = finished.drop_duplicates("label")
+    chosen = done_with_seed(table, seed, "a map of features").drop_duplicates("label")
     order = {label: i for i, label in enumerate(table.labels())}
-    refuse_too_many(len(chosen), MOST_METHODS, "A map")
+    look.refuse_too_many(len(chosen), MOST_METHODS, "A map")
     return chosen.sort_values("label", key=lambda names: names.map(order))
 
 
@@ -148,15 +129,15 @@ def _draw_panels(
 ) -> Figure:
     columns = panel_columns(len(maps))
     rows = math.ceil(len(maps) / columns)
-    panel = min(_WIDEST_PANEL, PAGE_WIDTH / columns)
+    panel = min(_WIDEST_PANEL, look.PAGE_WIDTH / columns)
     width = max(4.2, panel * columns)
-    figure = new_figure(width, 1.4 + rows * 2 * panel)
-    axes = panels(figure, 2 * rows, columns)
-    scale = _scale(facts) if len(facts["classes"]) > len(PALETTE) else None
+    figure = look.new_figure(width, 1.4 + rows * 2 * panel)
+    axes = look.panels(figure, 2 * rows, columns)
+    scale = _scale(facts) if len(facts["classes"]) > len(look.PALETTE) else None
     for i, frame in enumerate(maps):
         row, place = 2 * (i // columns), i % columns
         above, below = axes[row, place], axes[row + 1, place]
-        name = shortened(frame["label"].iloc[0], int((panel - 0.1) / 0.054))
+        name = look.shortened(frame["label"].iloc[0], int((panel - 0.1) / 0.054))
         after = f"\nseed {frame['seed'].iloc[0]}" if name_seeds else ""
         above.set_title(f"{name}{after}", fontsize=6.5, pad=3)
         by_class = scale.to_rgba(frame["train"]) if scale else _colors(frame["class_index"])
@@ -168,19 +149,19 @@ def _draw_panels(
             below.set_ylabel("by domain", fontsize=7)
     domains = facts["domains"]
     figure.legend(handles=_dots(domains), title="domain", loc="outside lower center",
-                  ncols=legend_columns(domains, width), fontsize=7)  # fmt: skip
+                  ncols=look.legend_columns(domains, width), fontsize=7)  # fmt: skip
     if scale:
-        headline(figure, head)
-        bar = bar_below(figure, scale, "training images of the class")
+        look.headline(figure, head)
+        bar = look.bar_below(figure, scale, "training images of the class")
         bar.set_ticks(list(np.unique(np.geomspace(scale.norm.vmin, scale.norm.vmax, 4).round())))
-        plain_numbers(bar.ax.xaxis)
+        look.plain_numbers(bar.ax.xaxis)
         bar.ax.minorticks_off()
     else:
         classes = facts["classes"]
         # The heading is the legend's, as the layout would put one of the figure's on top of it.
         legend = figure.legend(
-            handles=_dots(classes), title=f"{wrapped(head, width)}\nclass", title_fontsize=9,
-            loc="outside upper center", ncols=legend_columns(classes, width), fontsize=7,
+            handles=_dots(classes), title=f"{look.wrapped(head, width)}\nclass", title_fontsize=9,
+            loc="outside upper center", ncols=look.legend_columns(classes, width), fontsize=7,
         )  # fmt: skip
         legend.get_title().set_multialignment("center")
     return figure
@@ -199,7 +180,7 @@ def _scatter(axis: Axes, frame: pd.DataFrame, shades: np.ndarray, size: float) -
 
 
 def _colors(indices: pd.Series) -> list[tuple[float, ...]]:
-    return [mpl.colors.to_rgba(color(i)) for i in indices]
+    return [mpl.colors.to_rgba(look.color(i)) for i in indices]
 
 
 def _scale(facts: dict[str, Any]) -> Any:
@@ -207,12 +188,12 @@ def _scale(facts: dict[str, Any]) -> Any:
     images = facts["counts"]["train"].sum(axis=0)
     low = max(1, images.min())
     norm = mpl.colors.LogNorm(low, max(images.max(), low + 1), clip=True)
-    return mpl.cm.ScalarMappable(norm, GRADIENT)
+    return mpl.cm.ScalarMappable(norm, look.GRADIENT)
 
 
 def _dots(names: list[str]) -> list[Line2D]:
     return [
-        Line2D([], [], marker="o", ls="", ms=5, color=color(i), label=shortened(name, 18))
+        Line2D([], [], marker="o", ls="", ms=5, color=look.color(i), label=look.shortened(name, 18))
         for i, name in enumerate(names)
     ]
 

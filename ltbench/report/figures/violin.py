@@ -9,10 +9,13 @@ from matplotlib.figure import Figure
 from scipy.stats import gaussian_kde
 
 from ltbench.report.content import long_scores
-from ltbench.report.figures.style import MARKERS, PAGE_WIDTH, PALETTE, new_figure, shortened
+from ltbench.report.figures import style as look
 from ltbench.report.selection import Table
 
-_PARTS = (("average", PALETTE[0], MARKERS[0], -0.2), ("worst", PALETTE[1], MARKERS[2], 0.2))
+_PARTS = (
+    ("average", look.PALETTE[0], look.MARKERS[0], -0.2),
+    ("worst", look.PALETTE[1], look.MARKERS[2], 0.2),
+)
 _FEWEST = 3
 
 
@@ -34,7 +37,7 @@ def draw_violin(table: Table, base: str = "macro_f1") -> tuple[Figure, pd.DataFr
     means = frame[frame["metric"] == names[0]].groupby("label")["value"].mean()
     order = list(means.sort_values(ascending=False).index)
     each = float(np.clip(8.4 / max(len(order), 1), 0.22, 0.45))
-    figure = new_figure(PAGE_WIDTH, 1.1 + each * len(order))
+    figure = look.new_figure(look.PAGE_WIDTH, 1.1 + each * len(order))
     axis = figure.subplots()
     handles = []
     for name, (_, shade, marker, offset) in zip(names, _PARTS, strict=True):
@@ -74,11 +77,13 @@ def _draw_scores(axis: Axes, scores: np.ndarray, at: float, shade: str, marker: 
 def _names(seeds: pd.Series) -> list[str]:
     """Return the methods' names, with their seeds where they have differently many."""
     same = seeds.nunique() < 2
-    return [shortened(n) if same else f"{shortened(n)} ({int(k)})" for n, k in seeds.items()]
+    return [
+        look.shortened(n) if same else f"{look.shortened(n)} ({int(k)})" for n, k in seeds.items()
+    ]
 
 
 def _caption(table: Table, seeds: pd.Series) -> str:
-    name = shortened(table.dataset, 36)
+    name = look.shortened(table.dataset, 36)
     if seeds.empty:
         return name
     if seeds.max() == 1:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
+
+import pytest
 
 import ltbench
 
@@ -36,3 +39,30 @@ def test_reports_and_statistics_never_import_torch_or_training():
         for path in sorted((CORE / part).rglob("*.py")):
             assert "torch" not in imported(path), path
             assert "ltbench.training" not in path.read_text(), path
+
+
+FLOORS = {
+    "session": ("cli",),
+    "executors": ("cli", "session"),
+    "training": ("cli", "session", "executors", "report"),
+    "evaluation": ("cli", "session", "executors", "report", "training"),
+    "data": ("cli", "session", "executors", "report", "training", "evaluation"),
+    "models": ("cli", "session", "executors", "report", "training", "evaluation", "data"),
+    "report": ("cli", "session", "executors", "training"),
+    "results": ("cli", "session", "executors", "report", "training", "stats"),
+    "stats": ("cli", "session", "executors", "report", "training"),
+}
+
+
+@pytest.mark.parametrize("floor", FLOORS)
+def test_no_floor_imports_from_one_above_it(floor):
+    for path in sorted((CORE / floor).rglob("*.py")):
+        text = path.read_text()
+        for above in FLOORS[floor]:
+            assert not re.search(rf"(from|import) ltbench\.{above}\b", text), (path, above)
+
+
+def test_only_commands_know_of_click():
+    for floor in FLOORS:
+        guilty = [path for path in (CORE / floor).rglob("*.py") if "click" in imported(path)]
+        assert not guilty

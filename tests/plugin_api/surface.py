@@ -1,6 +1,6 @@
 """What of ltbench is public, one line each, and whether the changelog knows of every change.
 
-``python tests/plugins_layer/surface.py`` writes ``public_surface.txt`` anew and its digest into
+``python tests/plugin_api/surface.py`` writes ``public_surface.txt`` anew and its digest into
 CHANGELOG.md, once the section "Unreleased" names everything that was added or taken away.
 """
 
@@ -44,13 +44,34 @@ def unreleased() -> str:
 
 
 def unsaid(lines: list[str], before: list[str], text: str) -> list[str]:
-    """Return the changed lines whose last name stands nowhere in ``text``."""
-    return [line for line in sorted(set(lines) ^ set(before)) if not _said(line, text)]
+    """Return the changed lines whose last name stands nowhere in ``text``.
+
+    What a class has is said with the class, where all of it is new or gone.
+    """
+    kept = {_name(line) for line in lines} & {_name(line) for line in before}
+    return [
+        line
+        for line in sorted(set(lines) ^ set(before))
+        if not _said(line, text) and not (_is_whole(line, kept) and _said(_class(line), text))
+    ]
+
+
+def _name(line: str) -> str:
+    return line.partition("(")[0]
+
+
+def _class(line: str) -> str:
+    return _name(line).rpartition(".")[0]
+
+
+def _is_whole(line: str, kept: set[str]) -> bool:
+    """Return whether a line is of a class that is not in both surfaces."""
+    return _class(line).rpartition(".")[2][:1].isupper() and _class(line) not in kept
 
 
 def _said(line: str, text: str) -> bool:
     """Look for an option, or for the last part of a name without its parameters."""
-    name = line.partition("(")[0].split(" ")[-1]
+    name = _name(line).split(" ")[-1]
     name = name if name.startswith("-") else name.rpartition(".")[2]
     return re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", text) is not None
 

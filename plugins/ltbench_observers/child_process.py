@@ -15,21 +15,21 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any, Protocol
 
-from ltbench.errors import LtbenchError
+from ltbench.api import LtbenchError
 
 
 class Closable(Protocol):
-    """What can live apart: it is closed when all calls are done."""
+    """What can live in the process: it is closed when all calls are done."""
 
     def close(self) -> None:
         """Finish what is open."""
 
 
-class ApartError(LtbenchError):
+class CallError(LtbenchError):
     """A call failed in the other process; the message is the error's."""
 
 
-class Apart:
+class ChildProcess:
     """Makes calls of one object in another process, in their order.
 
     Args:
@@ -47,16 +47,16 @@ class Apart:
         """Have a method called.
 
         Raises:
-            ApartError: a call before this one failed, and this one is made all the same; or the
+            CallError: a call before this one failed, and this one is made all the same; or the
                 process is gone.
         """
         try:
             self._pipe.send((method, arguments))
             failure = self._pipe.recv() if self._pipe.poll() else None
         except (EOFError, OSError) as error:
-            raise self._death() or ApartError("its process ended") from error
+            raise self._death() or CallError("its process ended") from error
         if failure is not None:
-            raise ApartError(failure)
+            raise CallError(failure)
 
     def close(self, seconds: float) -> bool:
         """Wait until all calls are done and the process ends; false where that takes longer.
@@ -64,7 +64,7 @@ class Apart:
         Ctrl-C ends the waiting.
 
         Raises:
-            ApartError: a call failed, or the process is gone.
+            CallError: a call failed, or the process is gone.
         """
         failures: list[str] = []
         try:
@@ -84,14 +84,14 @@ class Apart:
             self._process.join()
             self._pipe.close()
         if failures:
-            raise ApartError(failures[0])
+            raise CallError(failures[0])
         return in_time
 
-    def _death(self) -> ApartError | None:
+    def _death(self) -> CallError | None:
         """Return what the process died of, if it did not simply end."""
         self._process.join(5)
         code = self._process.exitcode
-        return ApartError(f"its process died (exit code {code})") if code != 0 else None
+        return CallError(f"its process died (exit code {code})") if code != 0 else None
 
 
 def _serve(pipe: Connection, make: Callable[[], Closable]) -> None:

@@ -10,7 +10,7 @@ spec = importlib.util.spec_from_file_location("surface", HERE / "surface.py")
 surface = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(surface)
 
-ADVICE = "name it in CHANGELOG.md under Unreleased, then: python tests/plugins_layer/surface.py"
+ADVICE = "name it in CHANGELOG.md under Unreleased, then: python tests/plugin_api/surface.py"
 
 
 def test_what_is_public_is_what_was_written_down():
@@ -49,6 +49,14 @@ def test_a_change_that_the_changelog_does_not_name_is_found():
     ]
     assert surface.unsaid(now, before, "`--step`, and Batch has z instead of y") == []
     assert surface.unsaid(now, before, "`--steps`, z, y") == ["ltbench run --step"]
+
+
+def test_what_a_new_class_has_is_said_with_the_class():
+    new = ["ltbench.api.Job", "ltbench.api.Job.cost"]
+    assert surface.unsaid(new, [], "`Job`") == []
+    assert surface.unsaid(new, [], "`cost`") == ["ltbench.api.Job"]
+    assert surface.unsaid(new, new[:1], "`Job`") == ["ltbench.api.Job.cost"]
+    assert surface.unsaid([], new, "`Job`") == []
 
 
 def test_another_parameter_is_a_change():

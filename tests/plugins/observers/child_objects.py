@@ -1,4 +1,4 @@
-"""What lives apart in the tests; a process of its own must be able to import it."""
+"""Objects for a process of its own, which must be able to import them."""
 
 from __future__ import annotations
 

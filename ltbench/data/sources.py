@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ltbench.api import Facts, UsageError
 from ltbench.data.archives import move_into, unpack
 from ltbench.data.fetch import Source, fetch, wrong_content
+from ltbench.errors import UsageError
+from ltbench.plugins.facts import Facts
 
 
 def fetch_sources(
@@ -19,7 +20,14 @@ def fetch_sources(
 
     An entry's ``folder`` says where its file goes, ``unpack`` (true, or a folder) where its
     content, and ``rename`` which unpacked folders get other names. An archive is removed once its
-    content is in place.
+    content is in place. What is there already is not fetched again, and a transfer that broke off
+    goes on.
+
+    Args:
+        entries: of ``sources`` in the facts: ``file``, ``urls``, and where known ``sha256``,
+            ``md5`` and ``size`` in bytes.
+        data_dir: the folder of all data sets' files.
+        report: takes a line about what is being done.
 
     Raises:
         DataError: a file cannot be had, or an archive is broken or not safe.
@@ -59,13 +67,26 @@ def _is_unpacked(note: Path) -> bool:
 
 
 def wrong_files(entries: Iterable[tuple[Path, Mapping[str, Any]]]) -> list[str]:
-    """Return one sentence per file whose size or checksum is not what its entry says."""
+    """Return one sentence per file whose size or checksum is not what its entry says.
+
+    Args:
+        entries: files that are there, each with its entry of ``sources`` in the facts.
+
+    Raises:
+        OSError: a file is not there or cannot be read.
+    """
     causes = [(path, wrong_content(path, Source.from_facts(entry))) for path, entry in entries]
     return [f"{path} {cause}" for path, cause in causes if cause]
 
 
 def where_to_put(facts: Facts, place: Path, name: str) -> str:
-    """Return the sentence on a data set that is not there: how to get it, and where by hand."""
+    """Return the sentence on a data set that is not there: how to get it, and where by hand.
+
+    Args:
+        facts: of the data set.
+        place: where its images would be looked for.
+        name: as a user types it, with parameters where they matter.
+    """
     return (
         f"{facts.name} is not on this machine: type 'ltbench data prepare {name}', or put the "
         f"images by hand in {place}"
