@@ -7,7 +7,7 @@ import shutil
 import subprocess
 from collections.abc import Iterable
 
-from ltbench.errors import UsageError
+from ltbench.api import UsageError
 
 ALIVE = frozenset(
     {
