@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from ltbench.evaluation.classification import recall as recall
     from ltbench.executors.base import Executor as Executor
     from ltbench.executors.signals import stop_on_signals as stop_on_signals
+    from ltbench.executors.slots import Slots as Slots
+    from ltbench.executors.waiting import execute_when_free as execute_when_free
     from ltbench.plugins.algorithm import Algorithm as Algorithm
     from ltbench.plugins.algorithm import FeaturePass as FeaturePass
     from ltbench.plugins.algorithm import Losses as Losses
@@ -68,16 +70,25 @@ if TYPE_CHECKING:
     from ltbench.report.look import PAGE_WIDTH as PAGE_WIDTH
     from ltbench.report.look import PALETTE as PALETTE
     from ltbench.report.selection import Table as Table
+    from ltbench.results.claim import Claim as Claim
+    from ltbench.results.claim import ClaimLost as ClaimLost
+    from ltbench.results.claim import Owner as Owner
+    from ltbench.results.claim import acquire as acquire
     from ltbench.results.documents import read_confusion as read_confusion
     from ltbench.results.documents import read_features as read_features
     from ltbench.results.documents import read_predictions as read_predictions
+    from ltbench.results.folder import RunFolder as RunFolder
     from ltbench.results.folder import write_bytes as write_bytes
+    from ltbench.results.folder import write_json as write_json
     from ltbench.results.index import read_runs as read_runs
     from ltbench.results.run import RunRecord as RunRecord
     from ltbench.results.run import RunSpec as RunSpec
+    from ltbench.results.untrusted import UnreadableRun as UnreadableRun
     from ltbench.results.untrusted import numbers as numbers
+    from ltbench.results.untrusted import read_json as read_json
     from ltbench.results.untrusted import read_log as read_log
     from ltbench.training.job import Job as Job
+    from ltbench.training.run import claimed as claimed
     from ltbench.training.run import execute as execute
 else:
     __getattr__, __dir__, __all__ = lazy_module(__name__)

@@ -49,7 +49,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     Where ``LTBENCH_TEST_REQUIRES`` says that it was installed for them they fail instead.
     """
-    items.sort(key=lambda item: item.path.parent.name != "executors")
+    items.sort(key=lambda item: item.path.parent.name not in ("clusters", "executors"))
     for item in items:
         for name, missing in lacking(item):
             if name not in DEMANDED:

@@ -27,7 +27,6 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
-from ltbench.errors import Stopped as Stopped  # noqa: PLC0414 - executors raise it
 from ltbench.executors.slots import Slots
 from ltbench.plugins import hparams as parameters
 from ltbench.training.job import Job

@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ltbench.executors.base import ATTEMPTS, Executor, Observe, Stopped
+from ltbench.errors import Stopped
+from ltbench.executors.base import ATTEMPTS, Executor, Observe
 from ltbench.executors.signals import Interrupts, held_back
 from ltbench.executors.waiting import POLL_S, Waiting
 from ltbench.results.claim import Owner, acquire

@@ -69,13 +69,3 @@ def ltbench_executors(register: Register) -> None:
         "ltbench.executors.local:LocalExecutor",
         summary="Worker processes on this machine that stay up from run to run",
     )
-    register(
-        "ray",
-        "ltbench.executors.ray:RayExecutor",
-        summary="Tasks of a Ray cluster, with cores and shares of GPUs",
-    )
-    register(
-        "slurm",
-        "ltbench.executors.slurm:SlurmExecutor",
-        summary="Job arrays on a SLURM cluster, requeued with their checkpoints",
-    )

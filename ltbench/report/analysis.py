@@ -132,12 +132,12 @@ def _assumptions(board: Leaderboard, groups: dict[str, Groups]) -> Section:
     columns = {
         "metric": name_column("metric"),
         "residuals": Column("seeds", priority=3),
-        "shapiro_w": Column("Shapiro–Wilk\nW", fixed(3), 2),
+        "shapiro_w": Column("Shapiro–Wilk\nW", fixed(3)),
         "shapiro_p": Column("p", probability),
-        "levene_f": Column("Brown–Forsythe\nF", fixed(2), 2),
+        "levene_f": Column("Brown–Forsythe\nF", fixed(2)),
         "levene_p": Column("p", probability),
-        "sd_low": Column("least\nsd", fixed(4)),
-        "sd_high": Column("greatest\nsd", fixed(4)),
+        "sd_low": Column("least\nsd", fixed(4), 2),
+        "sd_high": Column("greatest\nsd", fixed(4), 2),
     }
     notes = (
         "Diagnostics only: they choose no test. With few seeds they miss all but gross departures, "

@@ -55,7 +55,7 @@ def comparison_grid(board: Leaderboard) -> Grid | None:
         return None
     body = tuple((row.label, *(_difference(row, m) for m in board.declared)) for row in rows)
     columns = (name_column(f"minus {board.reference}"), *_metric_columns(board, board.declared))
-    caption = f"differences from {board.reference} in points, Hedges' g, and p after Holm"
+    caption = f"Differences from {board.reference} in points, Hedges' g, and p after Holm"
     return Grid(columns, body, caption)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 
 import matplotlib as mpl
-from cycler import cycler
 
 PAGE_WIDTH = 7.0
 """Inches; no figure is wider, so that none is shrunk in print and its letters with it."""
@@ -26,7 +25,7 @@ _RC = {
     "axes.spines.right": False,
     "axes.grid": True,
     "axes.axisbelow": True,
-    "axes.prop_cycle": cycler(color=PALETTE),
+    "axes.prop_cycle": f"cycler(color={list(PALETTE)})",
     "grid.color": "#dddddd",
     "grid.linewidth": 0.6,
     "legend.frameon": False,

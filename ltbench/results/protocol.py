@@ -72,6 +72,9 @@ class Protocol(HParams):
     augmentation: str = hparam("none", help="what is done to training images")
     freeze_bn: bool = hparam(False, help="keep batch normalisation's statistics as they are")
     max_loss: float = hparam(1e8, low=0.0, help="a mean loss above this counts as diverged")
+    grad_clip: float = setting(
+        0.0, later=True, low=0.0, help="largest norm of an optimiser's gradient; 0 is no limit"
+    )
     image_size: int = setting(
         0, later=True, low=0, high=4096, help="side in pixels; 0 is the data set's own"
     )

@@ -24,6 +24,7 @@ from ltbench.results.untrusted import UnreadableRun, clean, mapping_in, name_in,
 
 if TYPE_CHECKING:
     from ltbench.results.holders import Holder
+    from ltbench.results.states import Progress
     from ltbench.results.sweeps import SweepRecord
 
 Status = Literal[
@@ -207,25 +208,6 @@ def canonical_hash(value: Any) -> str:
     """Return twelve hexadecimal digits of the SHA-256 of a value's canonical JSON."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a run is, from the last line of its log.
-
-    Attributes:
-        stage: the algorithm or stage that trains.
-        step: of the stage.
-        share: of all the run's steps, 0…1, or ``None`` where their number is not known.
-        seconds: spent in the run so far.
-        val: the last validation metrics.
-    """
-
-    stage: str
-    step: int
-    share: float | None
-    seconds: float
-    val: dict[str, float]
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from typing import Any
 
 from ltbench.results.holders import Holder, find_holder
 from ltbench.results.index import read_runs
-from ltbench.results.run import Progress, RunRecord, Status
+from ltbench.results.run import RunRecord, Status
 from ltbench.results.sweeps import TUNING, SweepRecord, read_sweeps
 from ltbench.results.untrusted import clean, numbers
 
@@ -20,6 +20,25 @@ STATUSES: tuple[Status, ...] = (
 )  # fmt: skip
 """How a run can stand, for those who look at who is at work."""
 _TAIL = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run is, from the last line of its log.
+
+    Attributes:
+        stage: the algorithm or stage that trains.
+        step: of the stage.
+        share: of all the run's steps, 0…1, or ``None`` where their number is not known.
+        seconds: spent in the run so far.
+        val: the last validation metrics.
+    """
+
+    stage: str
+    step: int
+    share: float | None
+    seconds: float
+    val: dict[str, float]
 
 
 @dataclass(frozen=True)

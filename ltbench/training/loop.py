@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import torch
@@ -193,11 +193,19 @@ def optimizer_maker(protocol: Protocol) -> MakeOptimizer:
     def make(parameters: Iterable[nn.Parameter]) -> Optimizer:
         parameters = list(parameters)
         decay = protocol.weight_decay
+        optimizer: Optimizer
         if protocol.optimizer == "sgd":
-            return torch.optim.SGD(
+            optimizer = torch.optim.SGD(
                 parameters, protocol.lr, momentum=protocol.momentum, weight_decay=decay
             )
-        kind = torch.optim.AdamW if protocol.optimizer == "adamw" else torch.optim.Adam
-        return kind(parameters, protocol.lr, weight_decay=decay)
+        else:
+            kind = torch.optim.AdamW if protocol.optimizer == "adamw" else torch.optim.Adam
+            optimizer = kind(parameters, protocol.lr, weight_decay=decay)
+        if protocol.grad_clip:  # whoever takes the step: algorithms may own their optimisation
+            optimizer.register_step_pre_hook(lambda *_: clip(parameters))
+        return optimizer
+
+    def clip(parameters: Sequence[nn.Parameter]) -> None:
+        nn.utils.clip_grad_norm_(parameters, protocol.grad_clip)
 
     return make

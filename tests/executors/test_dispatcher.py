@@ -18,9 +18,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ltbench.errors import UsageError
+from ltbench.errors import Stopped, UsageError
 from ltbench.executors import dispatcher as module
-from ltbench.executors.base import Executor, Stopped
+from ltbench.executors.base import Executor
 from ltbench.executors.signals import INTERRUPTS
 from ltbench.executors.slots import Slots
 from ltbench.plugins.hparams import HParams

@@ -12,21 +12,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ltbench.executors.cluster import ClusterExecutor
-from ltbench.executors.slots import Slots
-from ltbench.plugins import hparams as parameters
-from ltbench.plugins.hparams import hparam
-from ltbench.results.claim import Claim, ClaimLost, Owner, acquire
-from ltbench.training.job import Job
+from ltbench.api import Claim, ClaimLost, Job, Owner, Slots, acquire, hparam
+from ltbench.api import HParams as Parameters
+from ltbench_clusters.cluster import ClusterExecutor
 
 if TYPE_CHECKING:
-    from ltbench.executors.ray_task import Files
+    from ltbench_clusters.ray_task import Files
 
 NODE_LOSSES = 10
 """How many nodes a run may lose through no fault of its own."""
 
 
-class RayParameters(parameters.HParams):
+class RayParameters(Parameters):
     """Which cluster, and what of it each run takes."""
 
     address: str = hparam("", help="of the head, host:port; RAY_ADDRESS or a local one if empty")
@@ -54,8 +51,8 @@ class RayExecutor(ClusterExecutor):
         Raises:
             UsageError: there is no cluster at the address, or its nodes have another version.
         """
-        from ltbench.executors.ray_cluster import capacity, connect, nodes_see, on_node
-        from ltbench.executors.ray_task import Mailbox
+        from ltbench_clusters.ray_cluster import capacity, connect, nodes_see, on_node
+        from ltbench_clusters.ray_task import Mailbox
 
         asked = self.hparams
         connect(asked.address)
@@ -70,7 +67,7 @@ class RayExecutor(ClusterExecutor):
 
     def submit(self, jobs: Sequence[Job]) -> None:
         """Send off a task for each job, with the run's folder where the nodes do not see it."""
-        from ltbench.executors.ray_task import carry_out, pack
+        from ltbench_clusters.ray_task import carry_out, pack
 
         options = {
             "num_cpus": self.hparams.cpus,
@@ -95,7 +92,7 @@ class RayExecutor(ClusterExecutor):
         """Yield what the tasks reported, and what came of those that are over."""
         import ray
 
-        from ltbench.training.run import claimed
+        from ltbench.api import claimed
 
         for job, owner in self.elsewhere:
             yield job, {"event": "finished", "result": claimed(owner)}
@@ -142,7 +139,7 @@ class RayExecutor(ClusterExecutor):
 
 
 def _bring_home(job: Job, claim: Claim, files: Files) -> None:
-    from ltbench.executors.ray_task import unpack
+    from ltbench_clusters.ray_task import unpack
 
     with contextlib.suppress(ClaimLost):
         claim.confirm()

@@ -11,9 +11,8 @@ os.environ["SUBMITIT_PREEMPT_SIGNAL"] = "USR1"  # read when submitit is imported
 
 from submitit.helpers import Checkpointable
 
-from ltbench.executors.slurm_queue import requeue_if_preempted
-from ltbench.executors.waiting import execute_when_free
-from ltbench.training.job import Job
+from ltbench.api import Job, execute_when_free
+from ltbench_clusters.slurm_queue import requeue_if_preempted
 
 
 class SlurmRun(Checkpointable):

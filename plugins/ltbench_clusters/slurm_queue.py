@@ -7,7 +7,7 @@ import shutil
 import subprocess
 from collections.abc import Iterable
 
-from ltbench.errors import UsageError
+from ltbench.api import UsageError
 
 ALIVE = frozenset(
     {
@@ -51,10 +51,7 @@ def find(names: Iterable[str]) -> list[tuple[str, str, str]] | None:
     """
     command = ["squeue", "--noheader", "--array", "--states=all", "--format=%i %j %T"]
     answer = _ask([*command, f"--name={','.join(names)}"])
-    if answer is None:
-        return None
-    lines = (line.split() for line in answer.splitlines())
-    return [(job_id, name, state) for job_id, name, state in lines]
+    return None if answer is None else re.findall(r"^(\S+) (\S+) (\S+)$", answer, re.MULTILINE)
 
 
 def cancel(what: Iterable[str]) -> None:

@@ -5,10 +5,8 @@ from __future__ import annotations
 from importlib.util import find_spec
 from typing import ClassVar
 
-from ltbench.errors import UsageError
-from ltbench.executors.base import Executor
-from ltbench.executors.slots import Slots
-from ltbench.plugins import hparams as parameters
+from ltbench.api import Executor, Slots, UsageError
+from ltbench.api import HParams as Parameters
 
 
 class ClusterExecutor(Executor):
@@ -25,7 +23,7 @@ class ClusterExecutor(Executor):
     name: ClassVar[str]
     package: ClassVar[str]
 
-    def __init__(self, slots: Slots, hparams: parameters.HParams) -> None:
+    def __init__(self, slots: Slots, hparams: Parameters) -> None:
         super().__init__(slots, hparams)
         if find_spec(self.package) is None:
             raise UsageError(
@@ -34,7 +32,7 @@ class ClusterExecutor(Executor):
             )
 
     @classmethod
-    def choose_device(cls, asked: str, hparams: parameters.HParams) -> str:
+    def choose_device(cls, asked: str, hparams: Parameters) -> str:
         """Return the device of runs elsewhere: a GPU if they are to get one, else the CPU.
 
         Raises:

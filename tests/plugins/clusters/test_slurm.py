@@ -135,8 +135,9 @@ def test_a_later_command_finds_the_jobs_of_one_that_was_killed(slurm, tmp_path):
     assert len({path.name for path in (tmp_path / ".slurm").iterdir() if path.is_dir()}) == 1
 
 
+# Its jobs would begin in an hour, so that they do not end by themselves before the next command.
 KILLS_ITS_COMMAND = """#!/bin/sh
-{sbatch} "$@"
+{sbatch} --begin=now+1hour "$@"
 kill -9 $PPID
 """
 
@@ -151,7 +152,8 @@ def test_a_command_killed_just_after_it_submitted_leaves_no_job_unknown(slurm, t
     deadly = {**slurm, "PATH": f"{wrapped.parent}:{slurm['PATH']}"}
     code, text = finish(on(deadly, out, *args))
     assert code == -signal.SIGKILL, text
-    torn = {number for number, *_ in queue(slurm, "%i")}
+    (name,) = json.loads((out / ".slurm" / "submitted.json").read_text())
+    torn = {number for number, of in queue(slurm, "%i", "%j") if of == name}
     assert len(torn) == seeds, "they wait for a file that nobody will write"
     code, text = finish(on(slurm, out, *args))
     assert code == 0, text

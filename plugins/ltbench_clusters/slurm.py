@@ -15,16 +15,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ltbench.errors import UsageError
-from ltbench.executors import slurm_queue
-from ltbench.executors.cluster import ClusterExecutor
-from ltbench.executors.slots import Slots
-from ltbench.plugins import hparams as parameters
-from ltbench.plugins.hparams import hparam
-from ltbench.results.claim import Owner, acquire
-from ltbench.results.folder import write_json
-from ltbench.results.untrusted import UnreadableRun, read_json, read_log
-from ltbench.training.job import Job
+from ltbench.api import HParams as Parameters
+from ltbench.api import (
+    Job,
+    Owner,
+    Slots,
+    UnreadableRun,
+    UsageError,
+    acquire,
+    hparam,
+    read_json,
+    read_log,
+    write_json,
+)
+from ltbench_clusters import slurm_queue
+from ltbench_clusters.cluster import ClusterExecutor
 
 FOLDER = ".slurm"
 LIST = "submitted.json"
@@ -34,7 +39,7 @@ NAME = re.compile(r"ltbench-[0-9a-f]{12}")
 """Of the jobs of one array, and of no others."""
 
 
-class SlurmParameters(parameters.HParams):
+class SlurmParameters(Parameters):
     """What is asked of the cluster for each run."""
 
     partition: str = hparam("", help="partition; the cluster's default where empty")
@@ -61,7 +66,7 @@ class SlurmExecutor(ClusterExecutor):
     def __init__(self, slots: Slots, hparams: SlurmParameters) -> None:
         slurm_queue.require_slurm()
         super().__init__(slots, hparams)
-        import ltbench.executors.slurm_job  # noqa: F401  # before submitit, whose signal it sets
+        import ltbench_clusters.slurm_job  # noqa: F401  # before submitit, whose signal it sets
 
         self.submitted: dict[Path, tuple[Job, Any]] = {}  # with submitit's job
         self.names: set[str] = set()  # of their arrays
@@ -95,7 +100,7 @@ class SlurmExecutor(ClusterExecutor):
         """
         from submitit.core.utils import FailedJobError
 
-        from ltbench.executors.slurm_job import SlurmRun
+        from ltbench_clusters.slurm_job import SlurmRun
 
         with self._alone():
             if not (array := self._adopt(jobs)):

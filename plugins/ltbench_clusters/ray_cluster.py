@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import tempfile
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,8 @@ import ray
 from ray.exceptions import NodeDiedError, RayError, TaskUnschedulableError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-import ltbench
-from ltbench.errors import UsageError
-from ltbench.executors.ray_task import look_around
+from ltbench.api import UsageError
+from ltbench_clusters.ray_task import look_around
 
 CONNECT_SECONDS = 15.0
 LOOK_SECONDS = 120.0
@@ -93,11 +93,11 @@ def nodes_see(out: Path) -> bool:
         ]
         seen = [answer for reference in answers if (answer := _answer(reference)) is not None]
     versions = {version for version, _ in seen}
-    if versions != {ltbench.__version__}:
+    if versions != {version("ltbench")}:
         there = ", ".join(sorted(versions))
         raise UsageError(
             f"--executor ray: the nodes have ltbench {there} and this command is "
-            f"{ltbench.__version__}; install the same version everywhere"
+            f"{version('ltbench')}; install the same version everywhere"
         )
     return all(visible for _, visible in seen)
 

@@ -6,16 +6,14 @@ import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import ray
 from ray.exceptions import RayError
 
-import ltbench
-from ltbench.executors.waiting import execute_when_free
-from ltbench.results.folder import RunFolder, write_bytes
-from ltbench.training.job import Job
+from ltbench.api import Job, RunFolder, execute_when_free, write_bytes
 
 POST_SECONDS = 1.0
 
@@ -46,7 +44,7 @@ class _Mailbox:
 
 def _look_around(marker: str) -> tuple[str, bool]:
     """Return a node's version of ltbench, and whether it sees the folder of the runs."""
-    return ltbench.__version__, Path(marker).exists()
+    return version("ltbench"), Path(marker).exists()
 
 
 def _carry_out(job: Job, mailbox: Any, files: Files | None) -> tuple[dict[str, Any], Files | None]:

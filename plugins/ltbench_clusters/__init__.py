@@ -1,0 +1,1 @@
+"""Executors that reach clusters: Ray and SLURM."""
