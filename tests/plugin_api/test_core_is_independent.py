@@ -13,7 +13,7 @@ import ltbench
 CORE = Path(ltbench.__file__).parent
 FIRST_PARTY = (
     "ltbench_baselines", "ltbench_longtail", "ltbench_domains", "ltbench_mdlt", "ltbench_stages",
-    "ltbench_datasets", "ltbench_observers", "ltbench_figures",
+    "ltbench_datasets", "ltbench_observers", "ltbench_clusters", "ltbench_figures",
 )  # fmt: skip
 
 
