@@ -36,8 +36,11 @@ def draw_violin(data: FigureData, choices: Choices) -> tuple[Figure, pd.DataFram
 
     Returns:
         The figure, and a frame of ``label``, ``seed``, ``metric``, ``value``.
+
+    Raises:
+        UsageError: no run has a result.
     """
-    table = data.table("a violin plot")
+    table = data.table("a violin plot").done("a violin plot")
     names = [f"{choices.base}_{part}" for part, *_ in _PARTS]
     frame = table.long_scores(names).dropna(subset=["value"]).reset_index(drop=True)
     means = frame[frame["metric"] == names[0]].groupby("label")["value"].mean()

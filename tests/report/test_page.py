@@ -6,6 +6,7 @@ import importlib.util
 import re
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from typing import Any
 import pytest
 from synthetic_runs import write_run
 
+from ltbench.plugins.manager import Plugins, get_plugins
+from ltbench.report import figures, site
 from ltbench.report.leaderboard import load_content
 from ltbench.report.provenance import run_command
 from ltbench.report.site import write_report
@@ -84,6 +87,26 @@ def test_the_page_holds_statistics_environment_and_commands(page: Path) -> None:
         "9 runs of 4 methods on 1 data set",
     ):
         assert words in text, words
+
+
+def test_a_figure_that_nobody_draws_is_passed_over_with_a_sentence(
+    runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plugins = Plugins()
+    for entry in get_plugins()["figures"]:
+        if entry.name == "violin":
+            plugins["figures"].add(replace(entry, target=lambda data, choices: 1 / 0))
+        elif entry.name != "heatmap":
+            plugins["figures"].add(entry)
+    monkeypatch.setattr(site, "get_plugins", lambda: plugins)
+    monkeypatch.setattr(figures, "get_plugins", lambda: plugins)
+    output = tmp_path / "page.html"
+    write_report(load_content(runs), output, title="T", command="ltbench report x")
+    text = output.read_text(encoding="utf-8")
+    assert "No plugin that is installed draws &#39;heatmap&#39;." in text
+    assert "failed: ZeroDivisionError" in text
+    assert 'download="convergence.csv"' in text
+    assert 'download="heatmap.csv"' not in text
 
 
 def test_the_verdict_claims_what_the_tests_do(runs: Path, tmp_path: Path) -> None:

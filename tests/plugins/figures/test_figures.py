@@ -176,6 +176,13 @@ def test_one_seed_has_no_interval(two: Path, kind: str) -> None:
     assert "one seed" in "".join(text.get_text() for text in written(figure))
 
 
+@pytest.mark.parametrize("kind", ["violin", "heatmap", "tsne", "transferability"])
+def test_runs_without_a_result_are_refused(tmp_path: Path, kind: str) -> None:
+    write_run(tmp_path, finished=False)
+    with pytest.raises(UsageError, match="No run here is done"):
+        made(kind, load_runs(tmp_path))
+
+
 def test_how_many_seeds_a_mean_is_over() -> None:
     assert over_seeds([1, 1]) == "one seed"
     assert over_seeds([5]) == "mean over 5 seeds"
