@@ -35,8 +35,11 @@ if TYPE_CHECKING:
     from ltbench.errors import Stopped as Stopped
     from ltbench.errors import UsageError as UsageError
     from ltbench.errors import suggestion as suggestion
+    from ltbench.evaluation.classification import accuracy as accuracy
+    from ltbench.evaluation.classification import confusion_matrix as confusion_matrix
     from ltbench.evaluation.classification import f1 as f1
     from ltbench.evaluation.classification import recall as recall
+    from ltbench.evaluation.classification import weighted_f1 as weighted_f1
     from ltbench.executors.base import Executor as Executor
     from ltbench.executors.signals import stop_on_signals as stop_on_signals
     from ltbench.executors.slots import Slots as Slots
@@ -51,6 +54,7 @@ if TYPE_CHECKING:
     from ltbench.plugins.batch import TrainInfo as TrainInfo
     from ltbench.plugins.dataset import Dataset as Dataset
     from ltbench.plugins.dataset import Decode as Decode
+    from ltbench.plugins.experiment_table import ExperimentTable as ExperimentTable
     from ltbench.plugins.facts import Facts as Facts
     from ltbench.plugins.hookspecs import Register as Register
     from ltbench.plugins.hookspecs import RegisterMetric as RegisterMetric
@@ -69,12 +73,20 @@ if TYPE_CHECKING:
     from ltbench.report.figure_data import FigureData as FigureData
     from ltbench.report.look import PAGE_WIDTH as PAGE_WIDTH
     from ltbench.report.look import PALETTE as PALETTE
+    from ltbench.report.metrics import metric as metric
+    from ltbench.report.section import Column as Column
+    from ltbench.report.section import Section as Section
+    from ltbench.report.section import name_column as name_column
+    from ltbench.report.section import section as section
     from ltbench.report.selection import Table as Table
+    from ltbench.report.selection import dataset_names as dataset_names
+    from ltbench.report.selection import most_frequent as most_frequent
     from ltbench.results.claim import Claim as Claim
     from ltbench.results.claim import ClaimLost as ClaimLost
     from ltbench.results.claim import Owner as Owner
     from ltbench.results.claim import acquire as acquire
     from ltbench.results.documents import read_confusion as read_confusion
+    from ltbench.results.documents import read_data_facts as read_data_facts
     from ltbench.results.documents import read_features as read_features
     from ltbench.results.documents import read_predictions as read_predictions
     from ltbench.results.folder import RunFolder as RunFolder
@@ -87,6 +99,7 @@ if TYPE_CHECKING:
     from ltbench.results.untrusted import numbers as numbers
     from ltbench.results.untrusted import read_json as read_json
     from ltbench.results.untrusted import read_log as read_log
+    from ltbench.stats.intervals import half_width as half_width
     from ltbench.training.job import Job as Job
     from ltbench.training.run import claimed as claimed
     from ltbench.training.run import execute as execute

@@ -36,10 +36,11 @@ TITLES = {
     "executors": "Executors",
     "observers": "Observers",
     "figures": "Figures",
+    "tables": "Tables",
 }
 TUTORIALS = {"algorithms": "algorithm", "stages": "stage", "datasets": "dataset",
              "backbones": "backbone", "metrics": "metric", "executors": "executor",
-             "observers": "observer", "figures": "figure"}  # fmt: skip
+             "observers": "observer", "figures": "figure", "tables": "table"}  # fmt: skip
 OPENINGS = {
     "algorithms": "Names for `--algo`. What each shares and where it deviates from its paper: "
     "[long-tail](../algorithms/longtail.md), [domain](../algorithms/domains.md) and "
@@ -52,6 +53,7 @@ OPENINGS = {
     "executors": "Names for `--executor`; more on [clusters](../clusters.md).",
     "observers": "Names for `--observer`; more on [trackers](../observers.md).",
     "figures": "Names for `ltbench figures`; more on [figures](../figures.md).",
+    "tables": "Names for `ltbench tables`; more on [tables](../figures.md).",
 }
 
 
@@ -75,6 +77,10 @@ def commands() -> click.Group:
     own.commands = {}
     for name in program.COMMANDS:
         importlib.import_module(f"ltbench.cli.{name}").ltbench_commands(own)
+    tables, context = own.commands["tables"], click.Context(own)
+    assert isinstance(tables, click.Group)
+    found = {entry.name: tables.get_command(context, entry.name) for entry in entries("tables")}
+    own.add_command(click.Group("tables", found, help=tables.help))
     return own
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import click
 
@@ -12,14 +13,38 @@ from ltbench.cli.output import (
     chosen_runs,
     emit,
     format_option,
-    names,
     output_option,
     runs_argument,
     selection_options,
 )
+from ltbench.errors import PluginError
+from ltbench.plugins.hparams import HParams
+from ltbench.plugins.manager import get_plugins
+from ltbench.plugins.names import format_value
+from ltbench.plugins.registry import Entry
 
 
-@click.group()
+class Tables(click.Group):
+    """A group of the registered tables; only the one that is asked for is imported."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of the tables."""
+        return sorted({*super().list_commands(ctx), *get_plugins()["tables"].names()})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return the command of a table, or ``None`` where there is none."""
+        registry = get_plugins()["tables"]
+        if cmd_name in registry:
+            return _command(registry.get(cmd_name))
+        return super().get_command(ctx, cmd_name)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the summaries that the tables are registered with."""
+        listed = [click.Command(e.name, help=f"{e.summary}.") for e in get_plugins()["tables"]]
+        click.Group(commands=[*self.commands.values(), *listed]).format_commands(ctx, formatter)
+
+
+@click.group(cls=Tables)
 def tables() -> None:
     """Tables of particular experiments: ablations, and models × losses × test sets.
 
@@ -30,55 +55,51 @@ def tables() -> None:
     """
 
 
-@tables.command()
-@runs_argument
-@click.option(
-    "--components",
-    help="Hyper-parameters that switch a component, separated by commas; a number is off at 0.  "
-    "[default: all that are true or false]",
-)
-@selection_options
-@format_option
-@output_option
-def ablation(runs: tuple[Path, ...], **options: Any) -> None:
-    """All combinations of an algorithm's switchable components.
+def _command(entry: Entry) -> click.Command:
+    """Return the command of one table: its own options, and those of all reports.
 
-    RUNS are folders of runs, by default ./runs. Combinations that were not run are shown as such.
-
-    \b
-    Examples:
-      ltbench tables ablation --algo brl
-      ltbench tables ablation --algo boda --components weight,macro_weight -o boda.tex
+    Raises:
+        PluginError: it cannot be imported, or has an option of the name of another.
     """
-    from ltbench.report.section import Report
-    from ltbench.report.selection import only_table
-    from ltbench.report.tables.ablation import ablation as make_ablation
+    table = entry.load()
+    own = _options(table.HParams)
 
-    table = only_table(chosen_runs(runs, options), "an ablation")
-    section = make_ablation(table, names(options["components"]))
-    emit(Report((section,), title="Ablation"), options)
+    def make(runs: tuple[Path, ...], **options: Any) -> None:
+        from ltbench.report.experiment import make_table
+        from ltbench.report.figure_data import FigureData
+
+        typed = {o.name: options[o.name] for o in own if options[o.name] not in (None, ())}
+        emit(make_table(entry, FigureData(chosen_runs(runs, options)), typed), options)
+
+    shared = click.command()(runs_argument(selection_options(format_option(output_option(make)))))
+    for twice in {o.name for o in own} & {o.name for o in shared.params}:
+        raise PluginError(
+            f"table '{entry.name}' of {entry.distribution} {entry.version} has an option "
+            f"'{twice}', as all tables have"
+        )
+    shared.params[1:1] = own
+    shared.name, shared.help = entry.name, inspect.cleandoc(table.__doc__ or entry.summary)
+    return shared
 
 
-@tables.command()
-@runs_argument
-@selection_options
-@format_option
-@output_option
-def backbones(runs: tuple[Path, ...], **options: Any) -> None:
-    """Model × loss on balanced, long-tailed, head, middle and tail test images.
-
-    RUNS are folders of runs, by default ./runs. Runs with other backbones and other degrees of
-    imbalance of one data set stand in one table, as rows.
-
-    \b
-    Examples:
-      ltbench tables backbones --dataset cifar100-lt
-      ltbench tables backbones --dataset cifar100-lt --algo erm --algo bsoftmax -o table.csv
-    """
-    from ltbench.report.section import Report
-    from ltbench.report.tables.backbones import backbones as make_backbones
-
-    emit(Report(tuple(make_backbones(chosen_runs(runs, options))), title="Backbones"), options)
+def _options(hparams: type[HParams]) -> list[click.Option]:
+    """Return an option for each hyper-parameter; which values may be, :class:`HParams` knows."""
+    types, defaults, found = get_type_hints(hparams), hparams(), []
+    for key, bounds in hparams.bounds().items():
+        flag = f"--{key.replace('_', '-')}"
+        default = getattr(defaults, key)
+        several = isinstance(default, tuple)
+        found.append(
+            click.Option(
+                [key, f"{flag}/--no-{flag[2:]}" if types[key] is bool else flag],
+                type=float if several else types[key],
+                default=None,
+                multiple=several,
+                help=bounds.help
+                + (f"  [default: {format_value(default)}]" if default not in ("", ()) else ""),
+            )
+        )
+    return found
 
 
 @hookimpl

@@ -90,7 +90,7 @@ def describe_entry(entry: Entry) -> Description:
         summary=entry.summary,
         distribution=entry.distribution,
         version=entry.version,
-        text=inspect.cleandoc(target.__doc__ or ""),
+        text=inspect.cleandoc(target.__doc__ or "").replace("\b\n", ""),
         needs=tuple(_needs(entry.kind, target)),
         parameters=describe_parameters(hparams) if hparams is not None else (),
     )

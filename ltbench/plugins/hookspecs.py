@@ -120,6 +120,15 @@ def ltbench_figures(register: Register) -> None:
 
 
 @hookspec
+def ltbench_tables(register: Register) -> None:
+    """Register tables of experiments (subclasses of :class:`ltbench.api.ExperimentTable`).
+
+    ``register("ablation", "package.ablation:Ablation", summary=…)`` makes ``ltbench tables
+    ablation``. The summary stands in ``ltbench tables --help``, which imports no table.
+    """
+
+
+@hookspec
 def ltbench_commands(cli: click.Group) -> None:
     """Add commands to the ``ltbench`` command line."""
 

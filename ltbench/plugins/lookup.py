@@ -16,7 +16,7 @@ def plugin_names(kinds: str) -> list[str]:
 
     Args:
         kinds: ``algorithms``, ``stages``, ``datasets``, ``backbones``, ``metrics``, ``executors``,
-            ``observers`` or ``figures``.
+            ``observers``, ``figures`` or ``tables``.
     """
     return get_plugins()[kinds].names()
 

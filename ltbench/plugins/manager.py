@@ -44,6 +44,7 @@ KINDS = {
     "executors": "executor",
     "observers": "observer",
     "figures": "figure",
+    "tables": "table",
 }
 
 

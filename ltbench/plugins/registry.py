@@ -17,7 +17,7 @@ class Entry:
 
     Attributes:
         kind: ``algorithm``, ``stage``, ``data set``, ``backbone``, ``metric``,
-            ``executor``, ``observer`` or ``figure``.
+            ``executor``, ``observer``, ``figure`` or ``table``.
         name: what a user types.
         target: ``"module:attribute"``, or the object itself.
         summary: one line.

@@ -1,14 +1,14 @@
-"""What a figure is given: runs, what it may ask about them, and what the user chose."""
+"""What a figure or a table is given: runs, what it may ask about them, and what the user chose."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ltbench.report.content import Summary, summarise
 from ltbench.report.metrics import choose_metrics
-from ltbench.report.selection import Table, only_table, split_tables
+from ltbench.report.selection import Table, done, only_table, split_tables
 from ltbench.results.frame import Runs, as_frames
 
 
@@ -36,7 +36,7 @@ class Choices:
 
 @dataclass(frozen=True)
 class FigureData:
-    """The runs that a figure shows, and what it asks about them.
+    """The runs that a figure or a table shows, and what it asks about them.
 
     Attributes:
         runs: all of them, done or not: ``runs.table`` has a row for each, and ``runs.scores`` its
@@ -62,6 +62,14 @@ class FigureData:
             UsageError: the runs belong to several; the message says how to choose.
         """
         return only_table(self.runs, purpose)
+
+    def done(self, purpose: str) -> FigureData:
+        """Return the same of the runs that have a result.
+
+        Raises:
+            UsageError: there is none.
+        """
+        return replace(self, runs=done(self.runs, purpose))
 
     def facts(self, purpose: str) -> tuple[str, Mapping[str, Any]]:
         """Return the name of the one data set, and its facts as :meth:`Table.facts` gives them.

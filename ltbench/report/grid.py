@@ -106,9 +106,7 @@ def summary_grid(summary: Summary) -> Grid:
 
 def cell_text(metric: Metric, cell: Score, row: Row | None) -> str:
     """Return "67.1 ±1.2"; with its own n where some of the method's seeds lack the metric."""
-    text = metric.number(cell.mean)
-    if not math.isnan(cell.half_width):
-        text += f" ±{metric.spread(cell.half_width)}"
+    text = metric.mean(cell.mean, cell.half_width)
     if row and cell.values and len(cell.values) < row.done:
         text += f" (n={len(cell.values)})"
     return text

@@ -111,6 +111,11 @@ class Metric:
         text = f"{self.scaled(value):{'+' if sign else ''}.{digits}f}"
         return text.replace("-", "−")
 
+    def mean(self, value: float, half_width: float = math.nan) -> str:
+        """Return "67.1 ±1.2": a mean with half its interval, where that is known."""
+        text = self.number(value)
+        return text if math.isnan(half_width) else f"{text} ±{self.spread(half_width)}"
+
     def with_unit(self, text: str) -> str:
         """Return a number's text with the unit behind it."""
         return text + (self.unit if self.in_percent or not self.unit else f" {self.unit}")

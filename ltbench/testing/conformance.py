@@ -107,9 +107,10 @@ def _all_points() -> Iterable[Point]:
         figure,
         metric,
         observer,
+        table,
     )
 
-    for module in (declaration, algorithm, dataset, metric, backbone, observer, figure):
+    for module in (declaration, algorithm, dataset, metric, backbone, observer, figure, table):
         yield from module.POINTS
 
 

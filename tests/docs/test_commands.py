@@ -44,9 +44,19 @@ def own_names() -> dict[str, set[str]]:
 
 @pytest.fixture(scope="module")
 def cli() -> Iterator[click.Group]:
-    for name in own_names()["figures"]:  # the one kind whose names the command line itself reads
+    for name in own_names()["figures"]:  # names that the command line itself reads
         get_plugins()["figures"].add(Entry("figure", name, "its:own", "", "docs", "1"))
     group = reference.commands()
+    tables = group.commands["tables"]
+    assert isinstance(tables, click.Group)
+    for name in own_names()["tables"]:
+        params: list[click.Parameter] = [click.Argument(["runs"], nargs=-1)]
+        params += [click.Option([option]) for option in ("-o", "--score")]
+            click.Argument(["runs"], nargs=-1),
+            click.Option(["-o"]),
+            click.Option(["--score"]),
+        ]
+        tables.add_command(click.Command(name, params=params))
     for page in PAGES:
         for name in re.findall(r"^def (\w+)\(.*\):\n    \"\"\"List", page.read_text(), re.M):
             group.add_command(click.Command(name, params=[

@@ -55,7 +55,7 @@ def test_nothing_is_called_plain_plugins(site):
     assert tops == {
         "ltbench", "datasets_registry", "ltbench_baselines", "ltbench_longtail",
         "ltbench_domains", "ltbench_mdlt", "ltbench_stages", "ltbench_datasets",
-        "ltbench_observers", "ltbench_clusters", "ltbench_figures",
+        "ltbench_observers", "ltbench_clusters", "ltbench_figures", "ltbench_tables",
     }  # fmt: skip
     assert not list(site.rglob("*.pyc"))
 

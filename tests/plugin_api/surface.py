@@ -130,7 +130,10 @@ def _options(path: str, command: click.Command) -> Iterator[str]:
         else:
             yield f"{path} <{parameter.name}>"
     if isinstance(command, click.Group):
-        for name, inner in command.commands.items():
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            inner = command.get_command(context, name)
+            assert inner is not None
             yield from _options(f"{path} {name}", inner)
 
 

@@ -68,6 +68,7 @@ def test_every_first_party_package_is_looked_at():
         "ltbench_observers",
         "ltbench_datasets",
         "ltbench_figures",
+        "ltbench_tables",
     } <= packages
     assert packages == {path.name for path in ROOT.glob("plugins/*") if any(path.rglob("*.py"))}
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from ltbench_figures.sensitivity import sweeps
+from ltbench_tables.ablation import ablation
 from synthetic_runs import write_run
 from tuned_runs import BUDGET, LABEL, write_tuned
 
@@ -16,7 +17,6 @@ from ltbench.report.grid import results_grid
 from ltbench.report.leaderboard import FORMATS, load_content, render
 from ltbench.report.provenance import run_commands
 from ltbench.report.selection import select_runs, split_tables
-from ltbench.report.tables.ablation import ablation
 from ltbench.results.frame import load_runs
 
 

@@ -8,17 +8,18 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from ltbench_tables.ablation import ablation
+from ltbench_tables.backbones import backbones
 from synthetic_runs import write_run
 from tuned_runs import LABEL, write_tuned
 
 from ltbench.cli.leaderboard import leaderboard
 from ltbench.report.analysis import analysis_sections
+from ltbench.report.figure_data import FigureData
 from ltbench.report.leaderboard import leaderboard_report, load_content
 from ltbench.report.render import terminal, write
 from ltbench.report.section import Report
 from ltbench.report.selection import only_table
-from ltbench.report.tables.ablation import ablation
-from ltbench.report.tables.backbones import backbones
 from ltbench.results.frame import load_runs
 
 write_small = partial(write_run, per_class=2)
@@ -61,7 +62,7 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Report]:
     root = tmp_path_factory.mktemp("backbones")
     for ratio in (1, 100):
         write_small(root, options={"ratio": ratio}, backbone="convnext_base.fb_in22k_ft_in1k")
-    found["backbones"] = Report(tuple(backbones(load_runs(root))))
+    found["backbones"] = Report(tuple(backbones(FigureData(load_runs(root)))))
     return found
 
 

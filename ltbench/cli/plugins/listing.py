@@ -17,6 +17,7 @@ TITLES = {
     "executors": "Executors",
     "observers": "Observers (run --observer NAME)",
     "figures": "Figures (figures KIND)",
+    "tables": "Tables (tables NAME)",
 }
 
 

@@ -23,6 +23,7 @@ BASES = {
     "data set": "ltbench.plugins.dataset:Dataset",
     "executor": "ltbench.executors.base:Executor",
     "observer": "ltbench.plugins.observer:Observer",
+    "table": "ltbench.plugins.experiment_table:ExperimentTable",
 }
 WITH_SOURCE = ("algorithm", "stage", "data set")
 

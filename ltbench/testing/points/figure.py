@@ -55,7 +55,7 @@ def check_page(subject: Subject) -> None:
 @POINTS.add("pure", "It leaves the runs as they are and says the same twice", KIND)
 def check_pure(subject: Subject) -> None:
     """Check the files of the runs, and a second drawing's numbers."""
-    runs = _runs(subject.folder / "again")
+    runs = example_runs(subject.folder / "again")
     before = _files(subject.folder / "again")
     drawn, _ = _draw_all(subject, runs)
     changed = _files(subject.folder / "again") ^ before
@@ -67,7 +67,7 @@ def check_pure(subject: Subject) -> None:
 
 
 def _drawings(subject: Subject) -> Drawings:
-    return subject.once("drawings", lambda: _draw_all(subject, _runs(subject.folder)))
+    return subject.once("drawings", lambda: _draw_all(subject, example_runs(subject.folder)))
 
 
 def _draw_all(subject: Subject, runs: Mapping[str, Path]) -> Drawings:
@@ -83,8 +83,8 @@ def _draw_all(subject: Subject, runs: Mapping[str, Path]) -> Drawings:
     return drawn, refused
 
 
-def _runs(folder: Path) -> dict[str, Path]:
-    """Write runs of the kinds that figures are made of, and return their folders."""
+def example_runs(folder: Path) -> dict[str, Path]:
+    """Write runs of the kinds that figures and tables are made of, and return their folders."""
     methods, seeds, datasets = ("erm", "boda", "brl"), (0, 1), ("one", "two", "three")
     one, several, swept, across, unfinished = (
         folder / name for name in ("one", "several", "swept", "across", "unfinished")

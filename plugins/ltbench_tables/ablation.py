@@ -9,12 +9,16 @@ from typing import Any
 
 import pandas as pd
 
-from ltbench.errors import UsageError, suggestion
-from ltbench.report.content import Score
-from ltbench.report.grid import cell_text
-from ltbench.report.section import Column, Section, section
-from ltbench.report.selection import Table, most_frequent
-from ltbench.stats.intervals import half_width
+from ltbench.api import (
+    Column,
+    Section,
+    Table,
+    UsageError,
+    half_width,
+    most_frequent,
+    section,
+    suggestion,
+)
 
 METRICS = ("macro_f1_average", "macro_f1_worst", "accuracy_average", "accuracy_worst")
 _MOST_COMPONENTS = 6
@@ -113,7 +117,7 @@ def _texts(frame: pd.DataFrame, table: Table, metrics: Sequence[str]) -> pd.Data
     shown = frame.copy().astype(object)
     for m in metrics:
         shown[m] = [
-            cell_text(table.metric(m), Score(mean, width), None)
+            table.metric(m).mean(mean, width)
             for mean, width in zip(frame[m], frame[f"{m}_half_width"], strict=True)
         ]
     shown["n"] = [f"{n}/{run}" for n, run in zip(frame["n"], frame["run"], strict=True)]

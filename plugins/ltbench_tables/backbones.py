@@ -11,20 +11,28 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ltbench.errors import DataError, UsageError
-from ltbench.evaluation.classification import accuracy, confusion_matrix, weighted_f1
-from ltbench.report.content import Score
-from ltbench.report.grid import cell_text
-from ltbench.report.metrics import metric
-from ltbench.report.section import Column, Section, name_column, section
-from ltbench.report.selection import dataset_names, done
-from ltbench.results.documents import Arrays, read_data_facts, read_predictions
-from ltbench.results.frame import Runs
-from ltbench.stats.intervals import half_width
+from ltbench.api import (
+    Column,
+    DataError,
+    FigureData,
+    Section,
+    UsageError,
+    accuracy,
+    confusion_matrix,
+    dataset_names,
+    half_width,
+    metric,
+    name_column,
+    read_data_facts,
+    read_predictions,
+    section,
+    weighted_f1,
+)
 
 SUBSETS = ("balanced", "long-tailed", "head", "middle", "tail")
 MEASURES = {"accuracy": "Top-1 accuracy", "f1": "F1, weighted by images", "loss": "Loss"}
 Mask = NDArray[np.bool_]
+Arrays = dict[str, NDArray[Any]]
 
 
 @dataclass(frozen=True)
@@ -37,7 +45,7 @@ class Profile:
     source: str
 
 
-def backbones(runs: Runs) -> list[Section]:
+def backbones(data: FigureData) -> list[Section]:
     """Return one table for each of top-1 accuracy, F1 and loss, over the runs of one data set.
 
     The test subsets are those of the thesis's tables: the whole test set where it is balanced; its
@@ -49,8 +57,8 @@ def backbones(runs: Runs) -> list[Section]:
         UsageError: the runs are of several data sets, or none is done.
         DataError: predictions are missing, or do not fit the data set.
     """
-    finished = done(runs, "this table")
-    names = sorted(set(finished.table["dataset"]))
+    finished = data.done("this table").runs.table
+    names = sorted(set(finished["dataset"]))
     if len(names) > 1:
         raise UsageError(
             f"The runs are of {len(names)} data sets and this table shows one: choose with "
@@ -102,10 +110,10 @@ def _place_in_cell(cell: NDArray[np.int64]) -> NDArray[np.int64]:
     return place
 
 
-def _profile(runs: Runs) -> Profile:
+def _profile(runs: pd.DataFrame) -> Profile:
     best: tuple[float, Profile] | None = None
-    names = dataset_names(runs.table)
-    for _, rows in runs.table.groupby(names, sort=True):
+    names = dataset_names(runs)
+    for _, rows in runs.groupby(names, sort=True):
         facts = read_data_facts(Path(rows["path"].iloc[0]))
         train = facts["counts"]["train"]
         imbalance = float(train.max() / max(1, train[train > 0].min(initial=train.max())))
@@ -117,11 +125,11 @@ def _profile(runs: Runs) -> Profile:
     return best[1]
 
 
-def _scores(runs: Runs, profile: Profile) -> pd.DataFrame:
+def _scores(runs: pd.DataFrame, profile: Profile) -> pd.DataFrame:
     """Return the mean over seeds for each model, method, training set, subset and measure."""
-    names = dataset_names(runs.table)
+    names = dataset_names(runs)
     values: dict[tuple[str, ...], list[float]] = {}
-    for index, run in runs.table.iterrows():
+    for index, run in runs.iterrows():
         key = (run["backbone"], run["label"], names[index])
         for (subset, measure), value in _run_scores(Path(run["path"]), profile).items():
             values.setdefault((*key, subset, measure), []).append(value)
@@ -169,7 +177,7 @@ def _section(dataset: str, frame: pd.DataFrame, measure: str, notes: list[str]) 
         row["n"] = int(by_subset["n"].max())
         for subset in SUBSETS:
             mean, width = by_subset.loc[subset, ["mean", "half_width"]]
-            row[subset] = cell_text(metric(measure), Score(mean, width), None)
+            row[subset] = metric(measure).mean(mean, width)
         rows.append(row)
     columns = {"trained_on": name_column("trained on"), "model": name_column("model")}
     columns |= {"method": name_column("loss"), "n": Column("n", priority=3)}
@@ -179,8 +187,8 @@ def _section(dataset: str, frame: pd.DataFrame, measure: str, notes: list[str]) 
     return section(title, part.drop(columns="measure"), columns, notes, shown)
 
 
-def _notes(runs: Runs, profile: Profile, frame: pd.DataFrame) -> list[str]:
-    arrays = read_predictions(Path(runs.table["path"].iloc[0]))
+def _notes(runs: pd.DataFrame, profile: Profile, frame: pd.DataFrame) -> list[str]:
+    arrays = read_predictions(Path(runs["path"].iloc[0]))
     sizes = {
         subset: int(mask.sum())
         for subset, mask in subset_masks(arrays, profile).items()
@@ -196,7 +204,7 @@ def _notes(runs: Runs, profile: Profile, frame: pd.DataFrame) -> list[str]:
     if frame[frame["measure"] == "loss"]["mean"].isna().all():
         notes.append("The predictions of these runs hold no loss of each image.")
     keys = ("name", "steps", "lr", "batch_per_domain", "augmentation", "schedule")
-    settings = {tuple(p.get(k) for k in keys) for p in runs.table["protocol"]}
+    settings = {tuple(p.get(k) for k in keys) for p in runs["protocol"]}
     if len(settings) > 1:
         notes.append(
             f"The runs follow {len(settings)} protocols ({', '.join(keys)} differ), so rows differ "

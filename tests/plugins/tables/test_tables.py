@@ -7,15 +7,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from ltbench_tables.ablation import ablation
+from ltbench_tables.backbones import Profile, backbones, subset_masks
 from sklearn.metrics import accuracy_score, f1_score
 from synthetic_runs import write_run
 
 from ltbench.errors import DataError, UsageError
+from ltbench.report.figure_data import FigureData
 from ltbench.report.render import FORMATS
 from ltbench.report.section import Report
 from ltbench.report.selection import only_table, select_runs
-from ltbench.report.tables.ablation import ablation
-from ltbench.report.tables.backbones import Profile, backbones, subset_masks
 from ltbench.results.documents import read_predictions
 from ltbench.results.frame import load_runs
 
@@ -94,7 +95,7 @@ def test_scores_of_the_subsets_are_scikit_learns(tmp_path: Path) -> None:
         folder = write_cifar(tmp_path, algo, ratio, backbone="mobilenetv2_100")
     arrays = read_predictions(folder)
     masks = subset_masks(arrays, Profile(cifar(100), 100, 20, "x"))
-    top1, f1, loss = backbones(load_runs(tmp_path))
+    top1, f1, loss = backbones(FigureData(load_runs(tmp_path)))
     for name, mask in masks.items():
         assert mask is not None
         label, guess = arrays["class"][mask], arrays["prediction"][mask]
@@ -116,7 +117,7 @@ def test_runs_without_the_loss_of_each_image_show_none(tmp_path: Path) -> None:
     arrays = dict(np.load(folder / "predictions.npz"))
     del arrays["loss"]
     np.savez(folder / "predictions.npz", **arrays)
-    loss = backbones(load_runs(tmp_path))[2]
+    loss = backbones(FigureData(load_runs(tmp_path)))[2]
     assert loss.frame["mean"].isna().all()
     assert any("no loss" in note for note in loss.notes)
 
@@ -124,16 +125,16 @@ def test_runs_without_the_loss_of_each_image_show_none(tmp_path: Path) -> None:
 def test_mixed_protocols_and_foreign_predictions_are_noticed(tmp_path: Path) -> None:
     write_cifar(tmp_path, "erm", 100)
     write_cifar(tmp_path, "erm", 1, steps=999)
-    notes = backbones(load_runs(tmp_path))[0].notes
+    notes = backbones(FigureData(load_runs(tmp_path)))[0].notes
     assert any("2 protocols" in note for note in notes)
     folder = write_cifar(tmp_path, "focal", 100)
     arrays = dict(np.load(folder / "predictions.npz"))
     np.savez(folder / "predictions.npz", **{**arrays, "class": arrays["class"] + 5})
     with pytest.raises(DataError, match="another data set"):
-        backbones(load_runs(tmp_path))
+        backbones(FigureData(load_runs(tmp_path)))
     write_run(tmp_path, arrays=False)
     with pytest.raises(UsageError, match="2 data sets"):
-        backbones(load_runs(tmp_path))
+        backbones(FigureData(load_runs(tmp_path)))
 
 
 @pytest.mark.parametrize("name", FORMATS)

@@ -1,0 +1,61 @@
+"""What each table says of itself; pandas waits in the module that makes it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ltbench import api
+from ltbench.api import ExperimentTable, hparam
+
+if TYPE_CHECKING:
+    from ltbench.api import FigureData, Section
+
+
+class Ablation(ExperimentTable):
+    """All combinations of an algorithm's switchable components.
+
+    RUNS are folders of runs, by default ./runs. Combinations that were not run are shown as such.
+
+    \b
+    Examples:
+      ltbench tables ablation --algo brl
+      ltbench tables ablation --algo boda --components weight,macro_weight -o boda.tex
+    """
+
+    class HParams(api.HParams):
+        """Which components there are."""
+
+        components: str = hparam(
+            "",
+            help="Hyper-parameters that switch a component, separated by commas; a number is off "
+            "at 0.  [default: all that are true or false]",
+        )
+
+    hparams: HParams
+
+    def sections(self, data: FigureData) -> Sequence[Section]:
+        """Return one table."""
+        from ltbench_tables.ablation import ablation
+
+        components = [name.strip() for name in self.hparams.components.split(",") if name.strip()]
+        return [ablation(data.table("an ablation"), components)]
+
+
+class Backbones(ExperimentTable):
+    """Model × loss on balanced, long-tailed, head, middle and tail test images.
+
+    RUNS are folders of runs, by default ./runs. Runs with other backbones and other degrees of
+    imbalance of one data set stand in one table, as rows.
+
+    \b
+    Examples:
+      ltbench tables backbones --dataset cifar100-lt
+      ltbench tables backbones --dataset cifar100-lt --algo erm --algo bsoftmax -o table.csv
+    """
+
+    def sections(self, data: FigureData) -> Sequence[Section]:
+        """Return one table for each of top-1 accuracy, F1 and loss."""
+        from ltbench_tables.backbones import backbones
+
+        return backbones(data)
