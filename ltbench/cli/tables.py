@@ -40,7 +40,10 @@ class Tables(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the summaries that the tables are registered with."""
-        listed = [click.Command(e.name, help=f"{e.summary}.") for e in get_plugins()["tables"]]
+        listed = [
+            click.Command(e.name, help=e.summary and f"{e.summary.rstrip('.')}.")
+            for e in get_plugins()["tables"]
+        ]
         click.Group(commands=[*self.commands.values(), *listed]).format_commands(ctx, formatter)
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ltbench import api
-from ltbench.api import ExperimentTable, hparam
+from ltbench.api import ExperimentTable, HParams, hparam
 
 if TYPE_CHECKING:
     from ltbench.api import FigureData, Section
@@ -23,7 +22,7 @@ class Ablation(ExperimentTable):
       ltbench tables ablation --algo boda --components weight,macro_weight -o boda.tex
     """
 
-    class HParams(api.HParams):
+    class HParams(HParams):
         """Which components there are."""
 
         components: str = hparam(

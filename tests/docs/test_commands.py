@@ -52,10 +52,6 @@ def cli() -> Iterator[click.Group]:
     for name in own_names()["tables"]:
         params: list[click.Parameter] = [click.Argument(["runs"], nargs=-1)]
         params += [click.Option([option]) for option in ("-o", "--score")]
-            click.Argument(["runs"], nargs=-1),
-            click.Option(["-o"]),
-            click.Option(["--score"]),
-        ]
         tables.add_command(click.Command(name, params=params))
     for page in PAGES:
         for name in re.findall(r"^def (\w+)\(.*\):\n    \"\"\"List", page.read_text(), re.M):
