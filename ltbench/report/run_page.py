@@ -10,7 +10,7 @@ from typing import Any
 
 from ltbench.report.chart import SYMBOLS, Curve, draw
 from ltbench.report.plain import duration
-from ltbench.report.terminal import table, terminal_width
+from ltbench.report.terminal import table, terminal_width, wrapped
 from ltbench.results.run import RunRecord
 from ltbench.results.untrusted import clean, numbers
 
@@ -202,7 +202,7 @@ def _costs(result: Mapping[str, Any]) -> list[str]:
         words.append(f"{sizes['macs']:,.0f} multiply-adds an image")
     if "peak_memory_mb" in sizes:
         words.append(f"{sizes['peak_memory_mb']:,.0f} MB at most")
-    lines.append(f"Model: {', '.join(words)}")
+    lines.append(wrapped(f"Model: {', '.join(words)}", _width()))
     environment = _mapping(result, "environment")
     where = ", ".join(
         f"{name} {_text(environment[name])}"

@@ -7,10 +7,11 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from textwrap import indent
 from typing import Any
 
 from ltbench.report.plain import duration, shown_path
-from ltbench.report.terminal import table
+from ltbench.report.terminal import WIDTH, table, terminal_width, wrapped
 from ltbench.results.forecast import rate, seconds_left
 from ltbench.results.run import RunRecord
 from ltbench.results.states import STATUSES, Overview
@@ -88,7 +89,7 @@ def _summary(overview: Overview, names: str) -> str:
     total = len(overview.runs)
     words = [f"{counts['done']:,} of {total:,} runs done"]
     words += [f"{counts[state]:,} {_word(state)}" for state in STATUSES[1:] if counts[state]]
-    return f"{names}: {', '.join(words)}"
+    return _fit(f"{names}: {', '.join(words)}")
 
 
 def _speed(overview: Overview, now: float) -> list[str]:
@@ -206,7 +207,14 @@ def _command(sweep: SweepRecord | None) -> str:
 def _section(title: str, lines: Iterable[str], most: int) -> list[str]:
     found = list(lines)
     more = [f"  and {len(found) - most} lines more (--all shows them)"] if len(found) > most else []
-    return [title, *(f"  {line}" for line in found[:most]), *more] if found else []
+    lines = [indent(_fit(line, 2), "  ") for line in found[:most]]
+    return [title, *lines, *more] if found else []
+
+
+def _fit(text: str, margin: int = 0) -> str:
+    """Return a line as it is, for files and pipes, or in lines that a narrow terminal holds."""
+    width = terminal_width()
+    return text if width >= WIDTH else wrapped(text, width - margin)
 
 
 def _list(runs: Sequence[RunRecord], name: Callable[[RunRecord], str]) -> str:

@@ -36,7 +36,7 @@ def find_run(text: str, out: Path, *, seed: int | None, dataset: str | None) -> 
             f"'{text}' is not a run's folder, and there is no folder '{out}' to look for it in: "
             "name a run's folder, or say --out RUNS"
         )
-    records = [run for run in read_runs(out, brief=True) if run.status != "unreadable"]
+    records = [run for run in read_runs(out, scores=False) if run.status != "unreadable"]
     found = [run for run in records if _means(text, run)]
     if not found:
         near = suggestion(text, {run.label for run in records})

@@ -27,23 +27,25 @@ _SCHEMA = 3
 _DEEPEST = 8
 _FILES = ("spec.json", "result.json", "error.json")
 _Row = tuple[str, str, str, str]
-_BRIEF = (
+_STANDING = (
     "status", "reason", "hash", "protocol_hash", "seed", "method", "algorithm", "stages", "dataset",
     "protocol", "tuned", "seconds",
 )  # fmt: skip
-_BRIEF_TYPES = [type(json.loads(json.dumps(getattr(unreadable("", ""), name)))) for name in _BRIEF]
+_STANDING_TYPES = [
+    type(json.loads(json.dumps(getattr(unreadable("", ""), name)))) for name in _STANDING
+]
 
 
-def read_runs(root: Path, *, brief: bool = False) -> list[RunRecord]:
+def read_runs(root: Path, *, scores: bool = True) -> list[RunRecord]:
     """Return every run below ``root`` (or ``root`` itself), in the order of their paths.
 
     Args:
         root: the folder.
-        brief: do without hyper-parameters, metrics and environment, which takes a third of the
-            time; records that are read anew are whole all the same.
+        scores: whether metrics, hyper-parameters and environment are wanted, which takes three
+            times as long; records that are read anew have them all the same.
     """
     found = {os.path.normpath(path): stamp for path, stamp in _find_runs(str(root), 0)}
-    kept, gone = _load(root, found, brief) if (root / INDEX_NAME).is_file() else ({}, 0)
+    kept, gone = _load(root, found, scores) if (root / INDEX_NAME).is_file() else ({}, 0)
     records: list[RunRecord] = []
     fresh: list[_Row] = []
     for path in sorted(found):
@@ -51,7 +53,12 @@ def read_runs(root: Path, *, brief: bool = False) -> list[RunRecord]:
         if record is None:
             documents = _read_documents(Path(path))
             record = _record(path, documents)
-            row = os.path.relpath(path, root), found[path], _to_brief(record), json.dumps(documents)
+            row = (
+                os.path.relpath(path, root),
+                found[path],
+                _to_standing(record),
+                json.dumps(documents),
+            )
             fresh.append(row)
         records.append(record)
     logger.debug("%d runs in %s, %d of them read anew", len(records), root, len(fresh))
@@ -107,7 +114,7 @@ def _record(path: str, documents: dict[str, Any]) -> RunRecord:
         return unreadable(path, str(problem))
 
 
-def _load(root: Path, found: dict[str, str], brief: bool) -> tuple[dict[str, RunRecord], int]:
+def _load(root: Path, found: dict[str, str], scores: bool) -> tuple[dict[str, RunRecord], int]:
     """Return the records of runs whose files are as they were, and how many runs are gone."""
     kept: dict[str, RunRecord] = {}
     gone = 0
@@ -119,15 +126,15 @@ def _load(root: Path, found: dict[str, str], brief: bool) -> tuple[dict[str, Run
     ):
         if database.execute("PRAGMA user_version").fetchone() != (_SCHEMA,):
             return {}, 0
-        column = "brief" if brief else "documents"
+        column = "documents" if scores else "standing"
         for relative, stamp, text in database.execute(f"SELECT path, stamp, {column} FROM runs"):
             path = os.path.normpath(os.path.join(root, str(relative)))
             gone += path not in found
             if found.get(path) != stamp:
                 continue
             with contextlib.suppress(ValueError, TypeError, RecursionError):
-                if brief:
-                    kept[path] = _from_brief(path, text)
+                if not scores:
+                    kept[path] = _from_standing(path, text)
                 elif isinstance(documents := json.loads(text), dict):
                     kept[path] = _record(path, documents)
     return kept, gone
@@ -152,7 +159,8 @@ def _write(path: Path, fresh: list[_Row], present: set[str]) -> None:
         if database.execute("PRAGMA user_version").fetchone() != (_SCHEMA,):
             database.execute("DROP TABLE IF EXISTS runs")
             database.execute(
-                "CREATE TABLE runs (path TEXT PRIMARY KEY, stamp TEXT, brief TEXT, documents TEXT)"
+                "CREATE TABLE runs "
+                "(path TEXT PRIMARY KEY, stamp TEXT, standing TEXT, documents TEXT)"
             )
             database.execute(f"PRAGMA user_version = {_SCHEMA}")
         gone = {row[0] for row in database.execute("SELECT path FROM runs")} - present
@@ -160,24 +168,24 @@ def _write(path: Path, fresh: list[_Row], present: set[str]) -> None:
         database.executemany("INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?)", fresh)
 
 
-def _to_brief(record: RunRecord) -> str:
+def _to_standing(record: RunRecord) -> str:
     """Return as JSON the few fields that say how a run stands, small enough for 10,000 in a blink.
 
     Left out are hyper-parameters, metrics and the environment.
     """
-    return json.dumps([getattr(record, name) for name in _BRIEF])
+    return json.dumps([getattr(record, name) for name in _STANDING])
 
 
-def _from_brief(path: str, text: str) -> RunRecord:
-    """Return the record of :func:`_to_brief`, without what that leaves out.
+def _from_standing(path: str, text: str) -> RunRecord:
+    """Return the record of :func:`_to_standing`, without what that leaves out.
 
     Raises:
         ValueError: it is something else.
     """
     values = json.loads(text)
-    if not isinstance(values, list) or [type(value) for value in values] != _BRIEF_TYPES:
-        raise ValueError("these are not the brief fields of a run")
-    known = dict(zip(_BRIEF, values, strict=True))
+    if not isinstance(values, list) or [type(value) for value in values] != _STANDING_TYPES:
+        raise ValueError("these are not the fields that say how a run stands")
+    known = dict(zip(_STANDING, values, strict=True))
     known |= {name: clean(value) for name, value in known.items() if isinstance(value, str)}
     if known["status"] not in get_args(Status):
         raise ValueError(f"there is no status {known['status']!r}")

@@ -60,7 +60,7 @@ def read_states(root: Path) -> Overview:
     """Return how every run below ``root`` stands, those included that have no folder yet."""
     top = Path(os.path.abspath(root))
     sweeps = read_sweeps(top)
-    records = {record.path: record for record in read_runs(top, brief=True)}
+    records = {record.path: record for record in read_runs(top, scores=False)}
     holders = _holders(records.values(), sweeps)
     active = [sweep for sweep in sweeps if _is_active(sweep, holders)]
     # The newest command that planned a run, and the newest one at work that did.

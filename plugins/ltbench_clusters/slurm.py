@@ -225,7 +225,9 @@ class SlurmExecutor(ClusterExecutor):
     def _outcome(self, folder: Path, slurm_job: Any, state: str) -> Mapping[str, Any] | None:
         """Return the last event of a job that is over."""
         job_id, paths = slurm_job.job_id, slurm_job.paths
-        if paths.result_pickle.exists():
+        # Once it is stopped, the command ends when the queue is empty of its jobs.
+        leaving = self.stopping and state in slurm_queue.ALIVE
+        if paths.result_pickle.exists() and not leaving:
             error = slurm_job.exception()
             if error is None:
                 return {"event": "finished", "result": slurm_job.result()}

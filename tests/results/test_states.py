@@ -211,18 +211,18 @@ def test_a_record_names_no_folder_outside(tmp_path):
     assert states(tmp_path) == {3: "waiting"}
 
 
-def test_brief_records_are_those_that_reports_read(tmp_path):
+def test_records_without_scores_are_those_that_reports_read(tmp_path):
     write_run(tmp_path, algo="boda", stages=["crt"], arrays=False)
     write_run(tmp_path, error="failed")
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "spec.json").write_text("{}")
     whole = read_runs(tmp_path)
-    for brief, record in zip(read_runs(tmp_path, brief=True), whole, strict=True):
+    for short, record in zip(read_runs(tmp_path, scores=False), whole, strict=True):
         for name in ("path", "status", "reason", "hash", "protocol_hash", "seed", "label",
                      "algorithm", "stages", "dataset"):  # fmt: skip
-            assert getattr(brief, name) == getattr(record, name)
-        assert brief.protocol.get("steps", 0) == record.protocol.get("steps", 0)
-        assert brief.seconds == record.seconds or record.seconds != record.seconds
+            assert getattr(short, name) == getattr(record, name)
+        assert short.protocol.get("steps", 0) == record.protocol.get("steps", 0)
+        assert short.seconds == record.seconds or record.seconds != record.seconds
 
 
 def test_time_left_is_judged_by_own_speed_then_others_then_estimates(tmp_path):
