@@ -6,9 +6,9 @@ import json
 from collections.abc import Sequence
 
 import click
-from tabulate import tabulate
 
 from ltbench.report.plain import duration
+from ltbench.report.terminal import table, wrapped
 from ltbench.results.run import describe_tuning
 from ltbench.session.estimate import wall_seconds
 from ltbench.session.plan import Plan
@@ -66,7 +66,7 @@ def print_study(study: Study) -> None:
     scored = sorted(study.trials, key=lambda t: (t.value is None, -(t.value or 0.0), t.number))
     body = [
         (
-            trial.number,
+            str(trial.number),
             trial.status if trial.value is None else f"{100 * trial.value:.1f}",
             trial.label + (" (defaults)" if not trial.point else ""),
             "<- best" if trial is study.best else "",
@@ -74,12 +74,9 @@ def print_study(study: Study) -> None:
         for trial in scored
     ]
     head = ("trial", f"val {study.metric}", "hyper-parameters", "")
-    table = tabulate(body, head, tablefmt="simple", disable_numparse=True,
-                     colalign=("right", "right", "left", "left"))  # fmt: skip
-    click.echo(
-        f"{study.method.title}, {describe_tuning(study.tuned())}; scores are the validation's, "
-        f"in %\n\n{table}\n"
-    )
+    budget = describe_tuning(study.tuned())
+    click.echo(wrapped(f"{study.method.title}, {budget}; scores are the validation's, in %"))
+    click.echo(f"\n{table(head, body, align='rrll', priority=(0, 0, 0, 0))}\n")
 
 
 def _time_left(estimates: Sequence[float | None], slots: int) -> str:

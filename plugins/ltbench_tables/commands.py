@@ -11,6 +11,16 @@ if TYPE_CHECKING:
     from ltbench.api import FigureData, Section
 
 
+class AblationHParams(HParams):
+    """Which components there are."""
+
+    components: str = hparam(
+        "",
+        help="Hyper-parameters that switch a component, separated by commas; a number is off at 0."
+        "  [default: all that are true or false]",
+    )
+
+
 class Ablation(ExperimentTable):
     """All combinations of an algorithm's switchable components.
 
@@ -22,16 +32,8 @@ class Ablation(ExperimentTable):
       ltbench tables ablation --algo boda --components weight,macro_weight -o boda.tex
     """
 
-    class HParams(HParams):
-        """Which components there are."""
-
-        components: str = hparam(
-            "",
-            help="Hyper-parameters that switch a component, separated by commas; a number is off "
-            "at 0.  [default: all that are true or false]",
-        )
-
-    hparams: HParams
+    HParams = AblationHParams
+    hparams: AblationHParams
 
     def sections(self, data: FigureData) -> Sequence[Section]:
         """Return one table."""
