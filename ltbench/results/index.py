@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
 
-from ltbench.results.run import RunRecord, Status, parse_record, unreadable
+from ltbench.results.run import RunRecord, Status, known_steps, parse_record, unreadable
 from ltbench.results.untrusted import UnreadableRun, clean, read_json
 
 logger = logging.getLogger(__name__)
@@ -190,4 +190,5 @@ def _from_standing(path: str, text: str) -> RunRecord:
     if known["status"] not in get_args(Status):
         raise ValueError(f"there is no status {known['status']!r}")
     known["stages"] = tuple(clean(str(stage)) for stage in known["stages"])
+    known["steps"] = known_steps(known["stages"], known["protocol"])
     return RunRecord(path=path, **known)

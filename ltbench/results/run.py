@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -316,6 +316,10 @@ def parse_record(
     if not isinstance(seed, int) or isinstance(seed, bool):
         raise UnreadableRun(f"spec.json: 'seed' is {seed!r}, not a whole number")
     name_in(spec, "label", "spec.json")
+    names = tuple(
+        name_in(stage if isinstance(stage, dict) else {}, "name", "spec.json") for stage in stages
+    )
+    protocol = dict(mapping_in(identity, "protocol", "spec.json"))
     tuned = _budget(identity.get("tuned"))
     record = RunRecord(
         path=path,
@@ -325,12 +329,10 @@ def parse_record(
         seed=seed,
         method=clean(_method(spec, tuned)),
         algorithm=name_in(algorithm, "name", "spec.json"),
-        stages=tuple(
-            name_in(stage if isinstance(stage, dict) else {}, "name", "spec.json")
-            for stage in stages
-        ),
+        stages=names,
         dataset=name_in(dataset, "name", "spec.json"),
-        protocol=dict(mapping_in(identity, "protocol", "spec.json")),
+        protocol=protocol,
+        steps=known_steps(names, protocol),
         tuned=tuned,
         hparams=dict(mapping_in(algorithm, "hparams", "spec.json")),
         options=dict(mapping_in(dataset, "options", "spec.json")),
@@ -346,6 +348,11 @@ def parse_record(
         status: Status = "diverged" if error.get("status") == "diverged" else "failed"
         return replace(record, status=status, reason=clean(str(error.get("error", ""))))
     return record
+
+
+def known_steps(stages: Sequence[str], protocol: Mapping[str, Any]) -> int:
+    """Return the steps of a run of one stage; those of further stages only their plugins know."""
+    return 0 if stages else int(numbers({"steps": protocol.get("steps")}).get("steps", 0))
 
 
 def unreadable(path: str, reason: str) -> RunRecord:

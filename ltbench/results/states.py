@@ -133,7 +133,7 @@ def _standing(
         return replace(
             run, status=status, holder=holder, expected=expected is not None, sweep=sweep
         )
-    standing: dict[str, Any] = {"steps": _steps(record)}
+    standing: dict[str, Any] = {}
     if plan is not None:
         run, sweep = plan
         standing = {"steps": run.steps, "estimate": run.estimate, "sweep": sweep}
@@ -141,10 +141,10 @@ def _standing(
         standing |= {
             "status": "running" if holder is not None else _idle(record, expected),
             "holder": holder,
-            "progress": _progress(record, standing["steps"]),
+            "progress": _progress(record, standing.get("steps", record.steps)),
             "expected": expected is not None,
         }
-    return replace(record, **standing)
+    return replace(record, **standing) if standing else record
 
 
 def _idle(record: RunRecord, expected: SweepRecord | None) -> Status:
@@ -161,11 +161,6 @@ def _changed(path: str) -> float:
         return os.stat(path).st_mtime
     except OSError:
         return 0.0
-
-
-def _steps(record: RunRecord) -> int:
-    """Return the steps of a run of one stage; those of further stages only their plugins know."""
-    return 0 if record.stages else int(numbers(record.protocol).get("steps", 0))
 
 
 def _progress(record: RunRecord, steps: int) -> Progress | None:
