@@ -12,6 +12,12 @@ from typing import Any
 import click
 
 from ltbench import __version__
+from ltbench.cli.streams import (
+    CLOSED_PIPE,
+    drop_closed_output,
+    replace_unknown_letters,
+    wants_color,
+)
 from ltbench.errors import LtbenchError, Stopped, suggestion
 
 COMMANDS = (
@@ -58,6 +64,8 @@ class _Group(click.Group):
         except Exception as error:
             if isinstance(error, click.ClickException | click.exceptions.Exit | click.Abort):
                 raise
+            if isinstance(error, BrokenPipeError) and drop_closed_output():
+                sys.exit(CLOSED_PIPE)
             if ctx.params.get("debug"):
                 traceback.print_exc()
             kind = type(error).__name__
@@ -67,7 +75,9 @@ class _Group(click.Group):
             _warn_of_plugins()
 
 
-@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "color": wants_color()}
+)
 @click.version_option(__version__, prog_name="ltbench")
 @click.option("--debug", is_flag=True, envvar="LTBENCH_DEBUG", help="Show tracebacks of errors.")
 @click.option(
@@ -99,6 +109,7 @@ def cli(debug: bool, verbose: int, plugins: tuple[Path, ...]) -> None:
 
 def main() -> None:
     """Run the command line."""
+    replace_unknown_letters()
     from ltbench.plugins.files import add_plugin_files
     from ltbench.plugins.manager import get_plugins
 

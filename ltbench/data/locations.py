@@ -13,12 +13,12 @@ def data_folder(given: Path | None = None) -> Path:
     if given is not None:
         return given
     if folder := os.environ.get("LTBENCH_DATA"):
-        return Path(folder)
+        return Path(folder).expanduser()  # job scripts and .env files leave a ~ as it is
     return platformdirs.user_data_path("ltbench") / "datasets"
 
 
 def cache_folder() -> Path:
     """Return the folder of decoded images: ``LTBENCH_CACHE``, or the user's cache folder."""
     if folder := os.environ.get("LTBENCH_CACHE"):
-        return Path(folder)
+        return Path(folder).expanduser()
     return platformdirs.user_cache_path("ltbench")
