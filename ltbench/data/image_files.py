@@ -7,6 +7,7 @@ import os
 import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,9 @@ SUFFIXES = frozenset(
         *("ppm", "pgm", "pbm", "pnm"),
     }
 )
+
+# By content, not by name. Pillow would try more, of which one starts Ghostscript on what is in it.
+_FORMATS = ("JPEG", "MPO", "PNG", "BMP", "GIF", "TIFF", "WEBP", "PPM", "AVIF")
 
 SLAB = 1 << 14
 
@@ -107,12 +111,19 @@ def read_image(path: Path, channels: int) -> NDArray[np.uint8]:
         DataError: the file is missing, empty, truncated or no image; the message names it.
     """
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=_known_formats()) as image:
             image.load()
             pixels = np.asarray(_to_mode(image, "RGB" if channels == 3 else "L"))
     except Exception as error:  # decoders raise what they please on hostile files
         raise DataError(f"the image {path} cannot be read: {_cause(path, error)}") from error
     return pixels.reshape(*pixels.shape[:2], channels)
+
+
+@cache
+def _known_formats() -> tuple[str, ...]:
+    """Return those of the formats that this Pillow can read."""
+    Image.init()
+    return tuple(name for name in _FORMATS if name in Image.OPEN)
 
 
 def files_fingerprint(base: Path, names: Iterable[str]) -> str:

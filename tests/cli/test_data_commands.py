@@ -139,3 +139,16 @@ def test_prepare_without_a_network_says_where_to_put_the_files(
     result = ltbench("prepare", "cifar100-lt", code=2)
     place = tmp_path / "data" / "cifar-100-python.tar.gz"
     assert f"put it at {place}" in result.output.replace("\n", " ")
+
+
+def test_info_says_why_a_folder_cannot_be_read(tmp_path):
+    from PIL import Image
+
+    for place in ("x", "deep/er/y"):
+        (tmp_path / place).mkdir(parents=True)
+        for i in range(4):
+            Image.new("RGB", (8, 8)).save(tmp_path / place / f"{i}.png")
+    name = f"image-folder[root={tmp_path}]"
+    said = ltbench("info", name, code=2).output
+    assert "depth" in said
+    assert said == ltbench("verify", name, code=2).output

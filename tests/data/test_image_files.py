@@ -154,3 +154,30 @@ def test_the_fingerprint_follows_content_and_time(tmp_path: Path) -> None:
     assert touched != before
     with pytest.raises(DataError, match=r"b\.png cannot be read"):
         files_fingerprint(tmp_path, ["a.png", "b.png"])
+
+
+def test_no_program_is_started_for_what_calls_itself_a_photograph(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pillow would hand PostScript to Ghostscript, which runs it."""
+    program = tmp_path / "bin" / "gs"
+    program.parent.mkdir()
+    program.write_text(f"#!/bin/sh\ntouch {tmp_path}/started\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    drawing = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\nshowpage\n%%EOF\n"
+    (tmp_path / "moth.jpg").write_bytes(drawing)
+    with pytest.raises(DataError, match=r"moth\.jpg cannot be read: it is no image of a known"):
+        read_image(tmp_path / "moth.jpg", 3)
+    assert not (tmp_path / "started").exists()
+
+
+@pytest.mark.parametrize(
+    "kind", ["JPEG", "MPO", "PNG", "BMP", "GIF", "TIFF", "WEBP", "PPM", "AVIF"]
+)
+def test_the_kind_is_told_by_the_content(tmp_path: Path, kind: str) -> None:
+    Image.init()
+    if kind not in Image.SAVE:
+        pytest.skip(f"this Pillow writes no {kind}")
+    Image.new("RGB", (16, 16), RED).save(tmp_path / "image.png", kind)
+    assert np.abs(read_image(tmp_path / "image.png", 3).mean((0, 1)) - RED).max() < 12

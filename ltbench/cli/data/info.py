@@ -42,8 +42,8 @@ def info(name: str, data_dir: Path | None, as_json: bool) -> None:
     cause = dataset.missing()
     try:
         facts = dataset.facts
-    except DataError:
-        raise DataError(cause or f"the facts of {name} cannot be read") from None
+    except DataError as error:
+        raise DataError(cause or str(error)) from None
     found: dict[str, Any] = {}
     if cause is None:
         split = dataset.split()
