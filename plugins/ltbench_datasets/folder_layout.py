@@ -123,39 +123,68 @@ def read_table(table: Path) -> list[Item]:
     """Return the images that a CSV ``path,label[,domain][,split]`` names, sorted by path.
 
     Raises:
-        DataError: it is no CSV in UTF-8, a column is missing or unknown, a cell is empty, a part
-            is unknown, an image stands twice, or a path leads out of the CSV's folder.
+        DataError: it is no CSV in UTF-8, a column is missing, unknown or there twice, a row has
+            more or fewer cells, a cell is empty or has several lines, a part is unknown, an image
+            stands twice, or a path leads out of the CSV's folder; the message names the line.
     """
     try:
         with table.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            found = reader.fieldnames or []
-            if not {"path", "label"} <= set(found) <= set(COLUMNS):
+            reader = csv.reader(file, strict=True)
+            head = next(reader, [])
+            if not {"path", "label"} <= set(head) <= set(COLUMNS) or len(set(head)) < len(head):
                 raise DataError(
-                    f"{table} must begin with path,label[,domain][,split], not {','.join(found)}"
+                    f"{table} must begin with path,label[,domain][,split], not {','.join(head)}"
                 )
-            rows = [_row(table, reader.line_num, row) for row in reader]
+            rows: list[tuple[int, Item]] = []
+            last = reader.line_num
+            for cells in reader:
+                first, last = last + 1, reader.line_num
+                if cells:
+                    rows.append((first, _row(table, first, head, cells)))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         cause = getattr(error, "strerror", None) or error
         raise DataError(f"{table} cannot be read as a CSV in UTF-8: {cause}") from error
-    items = {item.path: item for item in rows}
-    if len(items) < len(rows):
-        raise DataError(f"{table} names {len(rows) - len(items)} images twice")
-    return [items[path] for path in sorted(items)]
+    if not rows:
+        raise DataError(f"{table} names no image below its first line")
+    lines: dict[str, int] = {}
+    for line, item in rows:
+        if (before := lines.setdefault(item.path, line)) != line:
+            raise DataError(f"{table}, line {line}: '{item.path}' stands on line {before} already")
+    return sorted((item for _, item in rows), key=lambda item: item.path)
 
 
-def _row(table: Path, line: int, row: dict[str, str]) -> Item:
-    values = {key: (row.get(key) or "").strip() for key in COLUMNS}
-    part = values["split"].lower()
-    path = Path(values["path"])
+def _row(table: Path, line: int, head: list[str], cells: list[str]) -> Item:
+    where = f"{table}, line {line}"
+    if any("\n" in cell or "\r" in cell for cell in cells):
+        raise DataError(f"{where}: a quote is not closed where its line ends")
+    if len(cells) != len(head):
+        raise DataError(
+            f"{where} has {len(cells)} cells and the first line {len(head)}: put what holds a "
+            "comma in quotes"
+        )
+    values = {name: cell.strip() for name, cell in zip(head, cells, strict=True)}
     if not values["path"] or not values["label"]:
-        raise DataError(f"{table}, line {line}: path and label must not be empty")
+        raise DataError(f"{where}: path and label must not be empty")
+    if values.get("domain") == "":
+        raise DataError(f"{where}: domain must not be empty: give every image one, or none")
+    part = values.get("split", "").lower()
     if part and part not in PARTS:
-        raise DataError(f"{table}, line {line}: split is '{part}'; use train, val or test")
+        raise DataError(f"{where}: split is '{part}'; use train, val or test")
+    path = _below(table, where, values["path"])
+    label, domain = _composed(values["label"]), _composed(values.get("domain", ONE_DOMAIN))
+    return Item(path, label, domain, PARTS.get(part, ""))
+
+
+def _below(table: Path, where: str, typed: str) -> str:
+    """Return a path relative to the CSV's folder, in which it must lie."""
+    path, folder = Path(typed), Path(os.path.abspath(table.parent))
+    if path.is_absolute() and path.is_relative_to(folder):
+        path = path.relative_to(folder)
     if path.is_absolute() or ".." in path.parts:
-        raise DataError(f"{table}, line {line}: '{path}' does not lie below the CSV's folder")
-    label, domain = _composed(values["label"]), _composed(values["domain"] or ONE_DOMAIN)
-    return Item(path.as_posix(), label, domain, PARTS.get(part, ""))
+        raise DataError(f"{where}: '{path}' does not lie below the CSV's folder, {folder}")
+    if "\\" in typed and not (folder / path).exists():
+        raise DataError(f"{where}: '{typed}' is no file here: write its folders with /")
+    return path.as_posix()
 
 
 def _composed(name: str) -> str:

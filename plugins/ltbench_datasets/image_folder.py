@@ -136,8 +136,11 @@ class ImageFolder(Dataset):
         return {}
 
     def verify(self, split: Split) -> list[str]:
-        """List photographs that are passed over because nothing here reads their kind."""
-        return [] if self._is_table else other_photos(self.root)
+        """List photographs of kinds that nothing here reads, and images that a CSV only names."""
+        if not self._is_table:
+            return other_photos(self.root)
+        paths = (self.base / str(name) for name in split.images)
+        return [f"{path} is missing" for path in paths if not path.is_file()]
 
     @property
     def _is_table(self) -> bool:

@@ -219,13 +219,35 @@ def test_a_table(tmp_path: Path, write_image: Callable) -> None:
         (["path,label,split", "a.jpg,x,holdout"], "line 2: split is 'holdout'"),
         (["path,label", "../a.jpg,x"], "does not lie below"),
         (["path,label", "/etc/passwd,x"], "does not lie below"),
-        (["path,label", "a.jpg,x", "a.jpg,y"], "names 1 images twice"),
+        (["path,label", "a.jpg,x", "b.jpg,x", "a.jpg,y"], "line 4: 'a.jpg' stands on line 2"),
+        (["path,label,label", "a.jpg,x,y"], "must begin with path,label"),
+        (["path,label", "a.jpg,x", "b.jpg,wasp, red"], "line 3 has 3 cells and the first line 2"),
+        (["path,label,domain", "a.jpg,x"], "line 2 has 2 cells and the first line 3"),
+        (["path,label,domain", "a.jpg,x,day", "b.jpg,y,"], "line 3: domain must not be empty"),
+        (["path,label", "a.jpg,x", 'b.jpg,"y', "c.jpg,y"], "cannot be read as a CSV|not closed"),
+        (["path,label", 'b.jpg,"y', 'c.jpg,y"', "d.jpg,x"], "line 2: a quote is not closed"),
+        (["path,label"], "names no image below its first line"),
+        (["path,label", r"day\a.jpg,x"], "line 2: .* write its folders with /"),
         (["path,label,split", "a.jpg,x,train", "b.jpg,y,"], "some images name their part"),
     ],
 )
 def test_tables_that_do_not_fit(tmp_path: Path, lines: list[str], message: str) -> None:
     with pytest.raises(DataError, match=message):
         folder(write_table(tmp_path / "t.csv", *lines)).split()
+
+
+def test_a_table_may_name_images_below_it_by_their_whole_path(
+    tmp_path: Path, write_image: Callable
+) -> None:
+    for name in ("a", "b", "c", "d"):
+        write_image(tmp_path / f"{name}.jpg")
+    ends = [("a.jpg", "x"), ("b.jpg", "x"), ("c.jpg", "y"), ("d.jpg", "y")]
+    whole = write_table(tmp_path / "w.csv", "path,label", *(f"{tmp_path}/{n},{c}" for n, c in ends))
+    short = write_table(tmp_path / "s.csv", "path,label", *(f"{n},{c}" for n, c in ends))
+    assert folder(whole).split().sha256 == folder(short).split().sha256
+    assert folder(whole).verify(folder(whole).split()) == []
+    (tmp_path / "c.jpg").unlink()
+    assert folder(whole).verify(folder(whole).split()) == [f"{tmp_path}/c.jpg is missing"]
 
 
 def test_an_image_that_the_table_names_but_is_not_there(tmp_path: Path) -> None:
