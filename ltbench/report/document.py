@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from ltbench.report.content import Content, Leaderboard, Row
+from ltbench.report.csv_text import csv_text
 from ltbench.report.wording import (
     content_notes,
     footnotes,
@@ -30,7 +31,7 @@ def runs_csv(content: Content) -> str:
         scores.insert(0, "protocol_hash", board.table.protocol_hash)
         scores.insert(0, "dataset", board.table.dataset)
         frames.append(scores.dropna(subset=["value"]))
-    return pd.concat(frames).to_csv(index=False, lineterminator="\n")
+    return csv_text(pd.concat(frames))
 
 
 def document(content: Content) -> dict[str, Any]:

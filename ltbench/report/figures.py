@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from ltbench.errors import LtbenchError, PluginError, UsageError
 from ltbench.plugins.manager import get_plugins
 from ltbench.plugins.registry import Entry
+from ltbench.report.csv_text import csv_text
 from ltbench.report.figure_data import Choices, FigureData
 from ltbench.report.look import style
 from ltbench.results.frame import Runs
@@ -69,7 +70,7 @@ def write_figure(kind: str, runs: Runs, choices: Choices, output: Path) -> list[
         figure, frame = draw(kind, FigureData(runs), choices)
         save(figure, output)
     numbers = output.with_suffix(".csv")
-    frame.to_csv(numbers, index=False, lineterminator="\n")
+    numbers.write_text(csv_text(frame), encoding="utf-8")
     return [output, numbers]
 
 

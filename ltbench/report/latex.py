@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from ltbench.report.section import Grid, Report
 
@@ -34,10 +34,7 @@ def _table(grid: Grid, caption: str, notes: Sequence[str] = ()) -> str:
     cells = [cell.split("\n") for cell in grid.head]
     depth = max(len(cell) for cell in cells)
     heads = zip(*([""] * (depth - len(cell)) + cell for cell in cells), strict=True)
-    head, rows = (
-        "\n".join("    " + " & ".join(map(_tex, row)) + r" \\" for row in part)
-        for part in (heads, grid.body)
-    )
+    head, rows = ("\n".join(f"    {_row(row)}" for row in part) for part in (heads, grid.body))
     below = "".join(
         f"\n  \\par\\smallskip\n  \\begin{{minipage}}{{\\linewidth}}\n{part}\n  \\end{{minipage}}"
         for part in _paragraphs(notes)
@@ -51,6 +48,12 @@ def _table(grid: Grid, caption: str, notes: Sequence[str] = ()) -> str:
         f"{head}\n    \\midrule\n{rows}\n    \\bottomrule\n"
         f"  \\end{{tabular}}}}{below}\n\\end{{table}}"
     )
+
+
+def _row(cells: Iterable[str]) -> str:
+    """Return a row; one that begins with a bracket or a star is no option of the row before."""
+    text = " & ".join(map(_tex, cells)) + r" \\"
+    return f"{{}}{text}" if text.startswith(("[", "*")) else text
 
 
 def _paragraphs(notes: Sequence[str]) -> list[str]:

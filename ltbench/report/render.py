@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from ltbench.report.csv_text import csv_text
 from ltbench.report.latex import latex
 from ltbench.report.section import Cell, Grid, Report, Section
 from ltbench.report.terminal import WIDTH, bullets, table, underlined, wrapped
@@ -81,11 +82,9 @@ def _plain(text: str) -> str:
 def csv(report: Report) -> str:
     """Return the one table, or those of the sections, each below a line ``# title``."""
     if report.frame:
-        return report.frame().to_csv(index=False, lineterminator="\n")
+        return csv_text(report.frame())
     return "\n".join(
-        f"# {part.title}\n{part.frame.to_csv(index=False, lineterminator=chr(10))}"
-        for part in report.sections
-        if len(part.frame)
+        f"# {part.title}\n{csv_text(part.frame)}" for part in report.sections if len(part.frame)
     )
 
 

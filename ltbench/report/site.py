@@ -8,6 +8,7 @@ from pathlib import Path
 from ltbench.errors import LtbenchError
 from ltbench.plugins.manager import get_plugins
 from ltbench.report.content import Content, Leaderboard
+from ltbench.report.csv_text import csv_text
 from ltbench.report.figure_data import Choices, FigureData
 from ltbench.report.figures import as_bytes, draw
 from ltbench.report.leaderboard import leaderboard_report
@@ -77,7 +78,7 @@ def _embed(kind: str, title: str, runs: Runs, choices: Choices = _DEFAULTS) -> F
             image = as_bytes(figure, format_, 2 * _PIXELS_PER_INCH)
     except LtbenchError as error:
         return Figure(kind, title, reason=str(error))
-    numbers = frame.to_csv(index=False, lineterminator="\n").encode()
+    numbers = csv_text(frame).encode()
     return Figure(
         kind,
         title,
