@@ -23,7 +23,7 @@ from ltbench.results.untrusted import UnreadableRun, clean, read_json
 logger = logging.getLogger(__name__)
 
 INDEX_NAME = ".index.sqlite"
-_SCHEMA = 3
+_SCHEMA = 4
 _DEEPEST = 8
 _FILES = ("spec.json", "result.json", "error.json")
 _Row = tuple[str, str, str, str]
