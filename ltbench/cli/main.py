@@ -6,6 +6,7 @@ import importlib
 import signal
 import sys
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +114,7 @@ def main() -> None:
     from ltbench.plugins.files import add_plugin_files
     from ltbench.plugins.manager import get_plugins
 
+    _check_words(sys.argv[1:])
     for command in COMMANDS:
         importlib.import_module(f"ltbench.cli.{command}").ltbench_commands(cli)
     # Plugins bring commands, so that --plugin must be read before the command line as a whole is;
@@ -131,6 +133,18 @@ def main() -> None:
     plugins.call("ltbench_commands", cli=cli)
     _warn_of_plugins()
     cli()
+
+
+def _check_words(words: Sequence[str]) -> None:
+    """Leave with one sentence where a word holds what nobody can see, whichever option takes it."""
+    from ltbench.plugins.text import check_typed, visible
+
+    try:
+        for word in words:
+            check_typed(word, f"'{visible(word)}'")
+    except LtbenchError as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(error.exit_code)
 
 
 def _warn_of_plugins() -> None:

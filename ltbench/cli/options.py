@@ -16,6 +16,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ltbench.errors import UsageError
+from ltbench.plugins.hparams import LARGEST_WHOLE
+from ltbench.plugins.names import check_count
+from ltbench.plugins.text import visible
 from ltbench.results.protocol import ProtocolSetting, protocol_settings
 
 if TYPE_CHECKING:
@@ -264,18 +267,25 @@ def parse_seeds(text: str) -> list[int]:
     """Return the seeds for ``"5"`` (0…4), ``"0,3,7"`` or ``"3,"`` (that one alone).
 
     Raises:
-        UsageError: it is neither a positive number nor a list of different seeds.
+        UsageError: it is neither a positive number nor a list of different seeds, or there are too
+            many of them.
     """
+    shown = visible(text)
     try:
         numbers = [int(part) for part in text.removesuffix(",").split(",")]
     except ValueError:
         numbers = [-1]
     if "," not in text:
         if numbers[0] < 1:
-            raise UsageError(f"--seeds {text}: give a number of seeds from 1, or a list like 0,3,7")
+            raise UsageError(
+                f"--seeds {shown}: give a number of seeds from 1, or a list like 0,3,7"
+            )
+        check_count(numbers[0], f"--seeds {text}")
         return list(range(numbers[0]))
     if min(numbers) < 0 or len(set(numbers)) < len(numbers):
         raise UsageError(
-            f"--seeds {text}: a list of seeds holds different numbers from 0, like 0,3,7"
+            f"--seeds {shown}: a list of seeds holds different numbers from 0, like 0,3,7"
         )
+    if max(numbers) > LARGEST_WHOLE:
+        raise UsageError(f"--seeds {shown}: a seed is a number of at most 64 bits")
     return numbers

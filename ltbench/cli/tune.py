@@ -17,13 +17,15 @@ from ltbench.cli.options import (
     sweep_options,
     values,
 )
+from ltbench.plugins.hparams import LARGEST_WHOLE
+from ltbench.plugins.names import MOST_NAMES
 
 
 @click.command(cls=GroupedCommand)
 @sweep_options(
     click.option(
         "--trials",
-        type=click.IntRange(min=1),
+        type=click.IntRange(min=1, max=MOST_NAMES),
         default=16,
         show_default=True,
         help="Settings to try for each algorithm and data set, the defaults among them.",
@@ -37,7 +39,7 @@ from ltbench.cli.options import (
     ),
     click.option(
         "--seed",
-        type=click.IntRange(min=0),
+        type=click.IntRange(min=0, max=LARGEST_WHOLE),
         default=0,
         show_default=True,
         help="Seed of the search and of its runs.",

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from ltbench.errors import UsageError, suggestion
-from ltbench.plugins.hparams import HParams
+from ltbench.plugins.hparams import LARGEST_WHOLE, HParams
 from ltbench.plugins.manager import get_plugins
-from ltbench.plugins.names import Name, parse_chains
+from ltbench.plugins.names import MOST_NAMES, Name, check_count, parse_chains
 from ltbench.plugins.resolve import resolve
 from ltbench.session.space import Axis, find_axes
 from ltbench.session.sweep_file import SweepFile
@@ -53,6 +53,8 @@ def expand_algos(algos: Sequence[str], file: SweepFile, *, own: bool) -> list[st
             variants[name.name].of(name, own=own) if name.name in variants else [name]
             for name in chain
         ]
+        count = len(names) + math.prod(map(len, parts))
+        check_count(count, f"{file.path}: {'+'.join(map(str, chain))}")
         names += ["+".join(map(str, combination)) for combination in itertools.product(*parts)]
     return names
 
@@ -79,7 +81,9 @@ class _Variants:
                 )
         axes = [*self._grids(name), self._draws(name), *self._switches(name)]
         combined = []
-        for parts in itertools.product(*(axis for axis in axes if axis)):
+        axes = [axis for axis in axes if axis]
+        check_count(math.prod(map(len, axes)), f"{self.file.path}: {name}")
+        for parts in itertools.product(*axes):
             options: Options = dict(name.options)
             for part in parts:
                 options |= part
@@ -128,6 +132,8 @@ class _Variants:
         count = table.get("draws", self.file.draws)
         if not isinstance(count, int) or isinstance(count, bool) or count < 1:
             raise self._error(key, "say how many values are drawn with draws = 8")
+        if count > MOST_NAMES:
+            raise self._error(key, f"draws = {count} are too many: at most {MOST_NAMES:,}")
         if table.get(SEARCH) is True:
             if "low" in table or "high" in table or "log" in table:
                 raise self._error(key, "give low and high, or search = true, not both")
@@ -143,6 +149,8 @@ class _Variants:
         if log and low <= 0:
             raise self._error(key, "with log = true, low is above 0")
         whole = typing.get_type_hints(self.hparams)[key] is int
+        if not math.isfinite(float(high) - float(low)) or (whole and high - low > LARGEST_WHOLE):
+            raise self._error(key, "the interval is too wide to draw from")
         return Axis(float(low), float(high), log, whole), count
 
     def _components(self) -> list[str]:

@@ -15,8 +15,9 @@ from ltbench.models.catalogue import check_backbone
 from ltbench.models.weights import file_sha256
 from ltbench.plugins.dataset import Dataset
 from ltbench.plugins.facts import Facts
+from ltbench.plugins.hparams import LARGEST_WHOLE
 from ltbench.plugins.manager import get_plugins
-from ltbench.plugins.names import Name, parse_chains, parse_names
+from ltbench.plugins.names import MOST_NAMES, Name, parse_chains, parse_names
 from ltbench.plugins.resolve import resolve
 from ltbench.plugins.split import Split
 from ltbench.results.protocol import Protocol, epochs_to_steps, named_protocol
@@ -135,6 +136,7 @@ def plan_runs(request: Request) -> Plan:
     """
     chains = [chain for text in request.algos for chain in parse_chains(text)]
     names = [name for text in request.datasets for name in parse_names(text)]
+    _check_size(len(chains) * len(names), request.seeds)
     datasets = [open_dataset(name, request.data_dir) for name in names]
     blanks = [_blank(request, dataset, split) for dataset, split in datasets]
     methods: dict[str, PlannedMethod] = {}
@@ -158,6 +160,22 @@ def plan_runs(request: Request) -> Plan:
         methods=tuple(methods.values()),
         left_out=tuple(broken),
     )
+
+
+def _check_size(methods: int, seeds: Sequence[int]) -> None:
+    """Check that the runs can be written down, before any of them is.
+
+    Raises:
+        UsageError: they are too many, or a seed has more than 64 bits.
+    """
+    if methods * len(seeds) > MOST_NAMES:
+        raise UsageError(
+            f"{methods:,} methods and data sets with {len(seeds):,} seeds are "
+            f"{methods * len(seeds):,} runs: ask for {MOST_NAMES:,} at most"
+        )
+    for seed in seeds:
+        if not 0 <= seed <= LARGEST_WHOLE:
+            raise UsageError(f"seed {seed} is not a number from 0 of at most 64 bits")
 
 
 def at_seeds(specs: Iterable[RunSpec], seeds: Sequence[int]) -> tuple[RunSpec, ...]:

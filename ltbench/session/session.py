@@ -32,6 +32,7 @@ from ltbench.executors.slots import Slots
 from ltbench.plugins.manager import get_plugins
 from ltbench.plugins.names import Name, parse_name
 from ltbench.plugins.resolve import resolve
+from ltbench.plugins.text import check_printable, visible
 from ltbench.results.folder import RunFolder
 from ltbench.results.protocol import protocol_settings
 from ltbench.results.run import RunSpec
@@ -100,7 +101,8 @@ class Session:
         device: what runs compute on: ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
 
     Raises:
-        UsageError: there is no such observer, executor or device, or its settings are not possible.
+        UsageError: there is no such observer, executor or device, its settings are not possible, or
+            the name of the folder is not printable.
     """
 
     def __init__(
@@ -119,6 +121,7 @@ class Session:
         say: Callable[[str], None] = to_stderr,
         command: Sequence[str] = (),
     ) -> None:
+        check_printable(str(out), f"the folder of the runs '{visible(str(out))}'")
         self.out, self.data_dir, self.quiet = out, data_folder(data_dir), quiet
         self.jobs, self.jobs_per_device, self.timeout = jobs, jobs_per_device, timeout
         self.say = say

@@ -14,15 +14,19 @@ Its keys are the options of the command, which win over it; see ``docs/sweeps.md
 
 from __future__ import annotations
 
+import os
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ltbench.errors import UsageError, suggestion
+from ltbench.plugins.hparams import LARGEST_WHOLE
+from ltbench.plugins.text import check_printable, check_typed, visible
 
+_LARGEST = 2**20  # bytes; what is larger was written by a program, and not for people
 TABLES = ("hparams", "ablation")
 DRAWS = ("draws", "draw-seed")
 
@@ -68,7 +72,7 @@ def read_sweep_file(path: Path, options: Iterable[str]) -> SweepFile:
             file and the line.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = _read(path)
         document = tomllib.loads(text)
     except FileNotFoundError:
         raise UsageError(
@@ -77,9 +81,12 @@ def read_sweep_file(path: Path, options: Iterable[str]) -> SweepFile:
         ) from None
     except OSError as error:
         raise UsageError(f"sweep file {path} cannot be read: {error.strerror}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"sweep file {path} is not TOML: {error}") from error
     where = SweepFile(path, text).where
+    for key, value in document.items():
+        check = check_typed if key in _NAMES else check_printable
+        _check_contents(value, f"{where(key)}: '{visible(key)}'", check)
     known = {*options, *TABLES, *DRAWS}
     given: dict[str, Any] = {}
     for key, value in document.items():
@@ -102,6 +109,44 @@ def read_sweep_file(path: Path, options: Iterable[str]) -> SweepFile:
     return SweepFile(path, text, given | best, **tables, draws=draws, draw_seed=seed)
 
 
+def _read(path: Path) -> str:
+    """Return the text of a file, or of a pipe that a shell puts in its place.
+
+    One whose other end nobody holds is empty, and one that does not end is cut.
+
+    Raises:
+        UsageError: it is too large.
+        OSError: it cannot be read.
+        ValueError: it is not UTF-8.
+    """
+    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | _AT_ONCE)) as file:
+        if _AT_ONCE:
+            os.set_blocking(file.fileno(), True)
+        content = file.read(_LARGEST + 1)
+    if len(content) > _LARGEST:
+        raise UsageError(f"sweep file {path} is larger than {_LARGEST // 2**20} MB")
+    return content.decode()
+
+
+def _check_contents(value: Any, where: str, check: Callable[[str, str], None]) -> None:
+    """Check every text and number of a file, wherever it stands; dates pass.
+
+    Raises:
+        UsageError: a text is not printable, or a number longer than 64 bits.
+    """
+    if isinstance(value, str):
+        check(value, where)
+    elif isinstance(value, int) and abs(value) > LARGEST_WHOLE:
+        raise UsageError(f"{where} holds a number of more than 64 bits")
+    elif isinstance(value, list | dict):
+        for key in value if isinstance(value, dict) else ():
+            check_printable(key, where)
+        for item in value.values() if isinstance(value, dict) else value:
+            _check_contents(item, where, check)
+
+
+_AT_ONCE = getattr(os, "O_NONBLOCK", 0)  # a pipe without a writer would be waited for
+_NAMES = ("algo", "dataset", "observer", "executor")  # which may go over several lines
 _HEAD = {"hparams": "hparams.NAME", "ablation": "ablation"}
 
 

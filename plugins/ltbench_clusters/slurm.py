@@ -205,10 +205,13 @@ class SlurmExecutor(ClusterExecutor):
         import submitit
 
         asked = self.hparams
+        _check_one_line("the folder of the runs", str(self.folder))
         executor = submitit.SlurmExecutor(self.folder / "%j", max_num_timeout=asked.requeues)
         optional = {
             key: getattr(asked, key) for key in ("partition", "account", "qos", "constraint")
         }
+        for key, text in optional.items():
+            _check_one_line(f"slurm[{key}]", text)
         optional["gpus_per_node"] = asked.gpus
         executor.update_parameters(
             job_name=name,
@@ -249,6 +252,19 @@ class SlurmExecutor(ClusterExecutor):
         fresh = list(read_log(folder))[self.seen[folder] :]
         self.seen[folder] += len(fresh)
         return fresh
+
+
+def _check_one_line(what: str, text: str) -> None:
+    """Check that a text stays on its line of the job script, where submitit quotes it.
+
+    Options are checked where they are read; this holds whoever made the executor, and wherever the
+    command was typed.
+
+    Raises:
+        UsageError: it would begin another line.
+    """
+    if text.splitlines() not in ([], [text]):
+        raise UsageError(f"--executor slurm: {what} holds a line break: leave it out")
 
 
 def _submitted(folder: Path, job_id: str) -> Any:
