@@ -99,6 +99,7 @@ def _find(root: Path, options: dict[str, Any]) -> list[Litter]:
         *cleaning.find_leftovers(stay, checkpoints=options["checkpoints"]),
         *cleaning.find_records(overview, removed, forget=options["plans"]),
         *cleaning.find_drafts(root),
+        *cleaning.find_old_index(root),
     ]
     if has_tuning:
         found += cleaning.find_tuning(root, read_states(tuning).runs)

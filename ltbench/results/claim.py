@@ -33,6 +33,7 @@ from types import TracebackType
 from typing import Self
 
 from ltbench.results.process import Process
+from ltbench.results.untrusted import open_file
 
 logger = logging.getLogger(__name__)
 
@@ -294,14 +295,16 @@ def _chain(folder: Path) -> list[Owner]:
 def _read(folder: Path, name: str, before: str | None) -> Owner | None:
     """Read one claim; a sealed one is its own successor."""
     try:
-        with (folder / name).open("rb") as file:
+        with open_file(folder / name) as file:
             state, content = os.fstat(file.fileno()), file.read(65536)
     except FileNotFoundError:
         return None
     except OSError as error:
         if error.errno == errno.ESTALE:
             return None
-        raise
+        if error.errno != errno.EINVAL:
+            raise
+        state, content = os.stat(folder / name), b""  # no file, and so nobody's claim
     stamp = state.st_mtime_ns, state.st_size
     try:
         document = json.loads(content)

@@ -61,7 +61,7 @@ class RunFolder:
         _remove_drafts(self.path)
         _remove_drafts(self.latest.parent)
         content = _json(spec)
-        if not self.spec.exists() or self.spec.read_bytes() != content:
+        if not self.spec.is_file() or self.spec.read_bytes() != content:
             write_bytes(self.spec, content, sync=None)
 
     def append_log(self, record: Mapping[str, Any]) -> None:
@@ -77,6 +77,8 @@ class RunFolder:
             Whether they are all there and whole; if not, the log is as it was.
         """
         self.guard()
+        if self.log.is_symlink() or not self.log.is_file():
+            self.log.unlink(missing_ok=True)  # whatever it leads to is not to be written to
         there = self.log.read_bytes() if self.log.exists() else b""
         kept = there.splitlines(keepends=True)[:lines]
         if len(kept) < lines or not all(map(_is_record, kept)):
