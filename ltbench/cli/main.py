@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import importlib
+import os
 import signal
 import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
 from ltbench import __version__
+from ltbench.cli.output import no_plugin_code_option
 from ltbench.cli.streams import (
     CLOSED_PIPE,
     drop_closed_output,
     replace_unknown_letters,
     wants_color,
 )
-from ltbench.errors import LtbenchError, Stopped, suggestion
+from ltbench.errors import LtbenchError, Stopped, UsageError, suggestion
 
+NO_PLUGIN_CODE = "--no-plugin-code"
 COMMANDS = (
     "run",
     "tune",
@@ -96,6 +99,7 @@ class _Group(click.Group):
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Load a Python file as a plugin; repeatable. LTBENCH_PLUGIN_PATH does the same.",
 )
+@no_plugin_code_option
 def cli(debug: bool, verbose: int, plugins: tuple[Path, ...]) -> None:
     """Compare training methods for long-tailed and multi-domain image classification.
 
@@ -112,7 +116,7 @@ def main() -> None:
     """Run the command line."""
     replace_unknown_letters()
     from ltbench.plugins.files import add_plugin_files
-    from ltbench.plugins.manager import get_plugins
+    from ltbench.plugins.manager import NO_CODE, get_plugins
 
     _check_words(sys.argv[1:])
     for command in COMMANDS:
@@ -124,12 +128,17 @@ def main() -> None:
         from ltbench.verbose import show_logs
 
         show_logs(verbosity)
+    if NO_PLUGIN_CODE in sys.argv[1:]:  # wherever it stands: plugins load before commands are known
+        if early.params.get("plugins"):
+            _leave(
+                UsageError(f"--plugin and {NO_PLUGIN_CODE} contradict each other: leave one out")
+            )
+        os.environ[NO_CODE] = "1"
     add_plugin_files(early.params.get("plugins") or ())
     try:
         plugins = get_plugins()
     except LtbenchError as error:
-        click.echo(f"Error: {error}", err=True)
-        sys.exit(error.exit_code)
+        _leave(error)
     plugins.call("ltbench_commands", cli=cli)
     _warn_of_plugins()
     cli()
@@ -143,8 +152,12 @@ def _check_words(words: Sequence[str]) -> None:
         for word in words:
             check_typed(word, f"'{visible(word)}'")
     except LtbenchError as error:
-        click.echo(f"Error: {error}", err=True)
-        sys.exit(error.exit_code)
+        _leave(error)
+
+
+def _leave(error: LtbenchError) -> NoReturn:
+    click.echo(f"Error: {error}", err=True)
+    sys.exit(error.exit_code)
 
 
 def _warn_of_plugins() -> None:

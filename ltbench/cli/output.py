@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-runs_argument = click.argument("runs", nargs=-1, type=click.Path(path_type=Path))
+_runs_argument = click.argument("runs", nargs=-1, type=click.Path(path_type=Path))
 
 format_option = click.option(
     "--format",
@@ -29,6 +29,18 @@ format_option = click.option(
 output_option = click.option(
     "-o", "--output", type=click.Path(path_type=Path), help="File to write instead of printing."
 )
+
+no_plugin_code_option = click.option(
+    "--no-plugin-code",
+    is_flag=True,
+    expose_value=False,  # it counts before there are commands: see ltbench.cli.main
+    help="Import no plugin but those of ltbench: for runs of people whom you do not trust.",
+)
+
+
+def runs_argument(command: Command) -> Command:
+    """Add the folders of runs, and the option to read them without anybody else's code."""
+    return _runs_argument(no_plugin_code_option(command))
 
 
 def selection_options(command: Command) -> Command:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ltbench import hookimpl
+from ltbench.cli.output import no_plugin_code_option
 
 if TYPE_CHECKING:
     from ltbench.report.run_page import Documents
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("run")
+@no_plugin_code_option
 @click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),

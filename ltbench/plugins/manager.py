@@ -4,6 +4,8 @@ Environment variables:
     ``LTBENCH_PLUGINS``: comma list of entry-point or distribution names; only those load.
     ``LTBENCH_PLUGINS_STRICT``: ``1`` makes a broken plugin or a collision fatal.
     ``LTBENCH_PLUGIN_PATH``: single files that are plugins; see :mod:`ltbench.plugins.files`.
+    ``LTBENCH_NO_PLUGIN_CODE``: ``1`` leaves out all of them but those that come with ltbench, so
+        that no code of others is imported.
 """
 
 from __future__ import annotations
@@ -32,6 +34,8 @@ from ltbench.plugins.versions import check_statement, register_checked
 logger = logging.getLogger(__name__)
 
 GROUP = "ltbench"
+OWN = "ltbench"  # the distribution that the first-party plugins come with
+NO_CODE = "LTBENCH_NO_PLUGIN_CODE"
 # A plugin that wants to end the program at its import is broken like any other.
 FAILURES = (Exception, SystemExit)
 CORE = "core"  # the entry point without which nothing runs; LTBENCH_PLUGINS never excludes it
@@ -177,8 +181,14 @@ def discover() -> Plugins:
     plugins = Plugins()
     allowed = [name.strip() for name in os.environ.get("LTBENCH_PLUGINS", "").split(",")]
     wanted = {name for name in allowed if name}
+    own_only = os.environ.get(NO_CODE) == "1"
     for distribution, entry_point in _entry_points():
         owner, version = distribution.name, distribution.version
+        if own_only and owner != OWN:
+            logger.info(
+                "plugin '%s' of %s: left out, as it is not ltbench's", entry_point.name, owner
+            )
+            continue
         if wanted and not ({entry_point.name, owner} & (wanted | {CORE})):
             logger.info("plugin '%s' of %s: not in LTBENCH_PLUGINS", entry_point.name, owner)
             continue
@@ -188,7 +198,7 @@ def discover() -> Plugins:
             plugins.fail(_free_name(plugins, entry_point.name, owner), owner, version, error)
             continue
         plugins.add(_free_name(plugins, entry_point.name, owner), module, owner, version)
-    for path in plugin_files():
+    for path in () if own_only else plugin_files():
         _add_file(plugins, path)
     logger.info("plugins: %s", ", ".join(plugins._sources))
     if os.environ.get("LTBENCH_PLUGINS_STRICT") == "1" and (problems := plugins.problems()):

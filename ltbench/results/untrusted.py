@@ -11,7 +11,6 @@ import math
 import os
 import stat
 from collections.abc import Iterator, Mapping
-from itertools import accumulate
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -20,8 +19,7 @@ _LONGEST_LINE = 2**20
 _DEEPEST = 64
 _LONGEST_NAME = 200
 _AT_ONCE = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
-_BRACKETS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
-_OTHERS = bytes(set(range(256)) - _BRACKETS.keys())
+_OTHERS = bytes(set(range(256)) - set(b"[]{}"))  # than brackets
 
 
 class UnreadableRun(ValueError):
@@ -38,11 +36,15 @@ def open_file(path: Path) -> BinaryIO:
     # Looked at before it is opened, as opening alone makes some devices act, and after, as it may
     # have been exchanged.
     if stat.S_ISREG(os.stat(path).st_mode):
-        file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | _AT_ONCE))
+        file = open(path, "rb", opener=_at_once)  # noqa: SIM115  # for the caller to close
         if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             return file
         file.close()
     raise OSError(errno.EINVAL, "it is not a regular file", str(path))
+
+
+def _at_once(name: str, flags: int) -> int:
+    return os.open(name, flags | _AT_ONCE)
 
 
 def read_file(path: Path, most: int) -> bytes:
@@ -86,8 +88,11 @@ def read_json(path: Path) -> dict[str, Any] | None:
 def _may_be_deep(content: bytes) -> bool:
     """Return whether a text of JSON could be too deep, brackets within its strings counted."""
     brackets = content.translate(None, _OTHERS)
-    steps = map(_BRACKETS.__getitem__, brackets)
-    return len(brackets) > _DEEPEST and max(accumulate(steps)) > _DEEPEST
+    for _ in range(_DEEPEST):  # takes the innermost level away
+        if not brackets:
+            return False
+        brackets = brackets.replace(b"[]", b"").replace(b"{}", b"")
+    return bool(brackets)
 
 
 def _depth(value: object) -> int:
