@@ -92,7 +92,8 @@ def read_sweep_file(path: Path, options: Iterable[str]) -> SweepFile:
     for key, value in document.items():
         name = key.replace("_", "-")
         if name not in known:
-            raise UsageError(f"{where(key)}: there is no option '{key}'{suggestion(name, known)}")
+            near = suggestion(name, known)
+            raise UsageError(f"{where(key)}: there is no option '{visible(key)}'{near}")
         if name in given:
             raise UsageError(f"{where(key)}: '{name}' stands twice, with '-' and with '_'")
         given[name] = value
