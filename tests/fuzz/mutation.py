@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import re
+import tomllib
 from collections.abc import Callable, Sequence
 from random import Random
 from typing import Any
@@ -72,6 +73,9 @@ ODD_VALUES: tuple[Any, ...] = (
     *("9" * 6000, "done", "2026-01-01", "erm", "seed-0"),
 )
 """What readers of documents stumble over."""
+
+
+PLAIN_VALUES = (0, 1, 2, 5, 0.5, 1e-3, True, "erm", "x", [1, 2], [0.5], ["a", "b"], {"low": 0})
 
 
 def flip(data: bytes, rng: Random) -> bytes:
@@ -167,8 +171,9 @@ def mutate_document(document: Any, rng: Random) -> Any:
         place, key = _place(document, rng)
         if place is None:
             return rng.choice(ODD_VALUES)
-        odd = deep(rng, rng.choice((3, 60, 90, 400))) if rng.random() < 0.05 else None
-        odd = rng.choice(ODD_VALUES) if odd is None else odd
+        odd = deep(rng, rng.choice((3, 60, 90, 200))) if rng.random() < 0.05 else None
+        if odd is None:
+            odd = rng.choice(ODD_VALUES if rng.random() < 0.7 else PLAIN_VALUES)
         kind = rng.randrange(8)
         if kind == 0:
             del place[key]
@@ -189,6 +194,43 @@ def mutate_document(document: Any, rng: Random) -> Any:
 def to_json(document: Any) -> bytes:
     """Return JSON, with what JSON does not know as other programs write it."""
     return json.dumps(document, allow_nan=True, ensure_ascii=False).encode(errors="replace")
+
+
+def to_toml(document: Any) -> str:
+    """Return TOML of a table, the tables in it in one line each."""
+    if not isinstance(document, dict):
+        return _toml_value(document)
+    return "".join(f"{_quoted(key)} = {_toml_value(value)}\n" for key, value in document.items())
+
+
+def _toml_value(value: Any) -> str:
+    match value:
+        case bool():
+            return str(value).lower()
+        case int():
+            return str(value) if abs(value) < 2**100 else hex(abs(value))
+        case float():
+            return repr(value)
+        case list():
+            return f"[{', '.join(map(_toml_value, value))}]"
+        case dict():
+            pairs = (f"{_quoted(key)} = {_toml_value(item)}" for key, item in value.items())
+            return f"{{{', '.join(pairs)}}}"
+    return _quoted(str(value))
+
+
+def _quoted(text: object) -> str:
+    return json.dumps(str(text))
+
+
+def mutate_toml(texts: Sequence[str], rng: Random) -> str:
+    """Return one of several valid files with other words, or with other values."""
+    if rng.random() < 0.4:
+        return mutate_text(texts, rng)
+    try:
+        return to_toml(mutate_document(tomllib.loads(rng.choice(texts)), rng))
+    except RecursionError:  # it became deeper than can be written here
+        return "a = " + "[" * 900
 
 
 def _place(document: Any, rng: Random) -> tuple[Any, Any]:

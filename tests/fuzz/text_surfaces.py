@@ -7,7 +7,7 @@ from random import Random
 from typing import Any
 
 import click
-from mutation import ODD_WORDS, mutate_text
+from mutation import ODD_WORDS, mutate_text, mutate_toml
 
 from ltbench.errors import UsageError
 from ltbench.plugins.facts import Facts
@@ -219,7 +219,7 @@ class Sweeps(Surface):
     """Sweep files, as far as the names of their runs."""
 
     def make(self, rng: Random) -> bytes:
-        return mutate_text(SWEEPS, rng).encode(errors="replace")
+        return mutate_toml(SWEEPS, rng).encode(errors="replace")
 
     def read(self, made: bytes, number: int) -> None:
         from ltbench.cli.run import run
@@ -246,7 +246,7 @@ class Registries(Surface):
     texts = tuple(path.read_text(encoding="utf-8") for path in REGISTRY)
 
     def make(self, rng: Random) -> bytes:
-        return mutate_text(self.texts, rng).encode(errors="replace")
+        return mutate_toml(self.texts, rng).encode(errors="replace")
 
     def read(self, made: bytes, number: int) -> None:
         from ltbench.data.fetch import Source
@@ -282,12 +282,12 @@ class Protocols(Surface):
         parts = (text.split("[protocols", 1)[1].split("[[", 1)[0] for text in Registries.texts)
         self.texts = [f"[protocols{part}" for part in parts]
         self.head = (
-            'title = "x"\nclasses = 3\ndomains = ["a"]\n[image]\nsize = 8\n'
-            "[shots]\nmany = 9\nfew = 2\n"
+            'title = "x"\nclasses = 3\ndomains = ["a"]\nimage = {size = 8}\n'
+            "shots = {many = 9, few = 2}\n"
         )
 
     def make(self, rng: Random) -> bytes:
-        return (self.head + mutate_text(self.texts, rng)).encode(errors="replace")
+        return (self.head + mutate_toml(self.texts, rng)).encode(errors="replace")
 
     def read(self, made: bytes, number: int) -> None:
         from ltbench.results.protocol import Protocol, epochs_to_steps, named_protocol
