@@ -35,6 +35,7 @@ SUFFIXES = frozenset(
 _FORMATS = ("JPEG", "MPO", "PNG", "BMP", "GIF", "TIFF", "WEBP", "PPM", "AVIF")
 
 SLAB = 1 << 14
+NAMED = 1000  # files that are missing and named one by one
 
 
 def _suffix_of(name: str) -> str:
@@ -147,6 +148,32 @@ def _known_formats() -> tuple[str, ...]:
     """Return those of the formats that this Pillow can read."""
     Image.init()
     return tuple(name for name in _FORMATS if name in Image.OPEN)
+
+
+def absent_files(base: Path, names: Iterable[str]) -> list[str]:
+    """Return one sentence per file below ``base`` that is not there, or is no file.
+
+    Of many the first are named and the others counted. Every file is looked at, through links.
+
+    Args:
+        base: a folder.
+        names: paths relative to it.
+    """
+    lines, count = [], 0
+    for name in names:
+        path = base / name
+        try:
+            cause = "" if stat.S_ISREG(path.stat().st_mode) else "is no regular file"
+        except OSError as error:
+            gone = isinstance(error, FileNotFoundError)
+            cause = "is missing" if gone else f"cannot be read: {error.strerror}"
+            if gone and path.is_symlink():
+                cause = f"is a link to {os.readlink(path)}, which is missing"
+        if cause:
+            count += 1
+            if count <= NAMED:
+                lines.append(f"{path} {cause}")
+    return [*lines, *([f"{count - NAMED} more images are missing"] if count > NAMED else [])]
 
 
 def files_fingerprint(base: Path, names: Iterable[str]) -> str:

@@ -162,7 +162,11 @@ class Session:
         settings = {name: given.pop(name) for name in protocol_settings() if name in given}
         precision = choose_precision(precision, self.device)
         request = Request(algos, datasets, seeds, precision, self.data_dir, settings, **given)
-        return replace(plan_runs(request), out=self.out)
+        plan = replace(plan_runs(request), out=self.out)
+        for dataset, split in plan.datasets:
+            for line in dataset.remarks(split):
+                self.say(f"{dataset.name}: {line}")
+        return plan
 
     def slots(self, plan: Plan) -> Slots:
         """Return how the runs of a plan share the machine."""

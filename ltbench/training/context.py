@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import torch
 from ltbench.data.catalogue import create_dataset
 from ltbench.data.device_images import DeviceImages
 from ltbench.data.normalisation import Normalisation
-from ltbench.data.store import ImageStore, open_store
+from ltbench.data.store import open_planned, repaired
 from ltbench.evaluation.evaluator import Evaluator
 from ltbench.plugins.dataset import Dataset
 from ltbench.plugins.facts import Facts
@@ -108,9 +108,6 @@ def _open_images(
 ) -> tuple[Dataset, Split, DeviceImages]:
     """Open a data set once per process, however many runs use it."""
     dataset = create_dataset(Name(name, dict(options)), data_dir)
-    store = (
-        ImageStore.load(folder)
-        if folder is not None and folder.exists()
-        else open_store(dataset, dataset.split())
-    )
-    return dataset, store.split, DeviceImages(store, torch.device(device))
+    store = open_planned(folder, dataset)
+    images = DeviceImages(store, torch.device(device), partial(repaired, store, dataset))
+    return dataset, store.split, images
