@@ -1,7 +1,7 @@
 """The decode cache: every image is decoded once per machine into a memory-mapped uint8 array.
 
-A store is a folder ``<cache>/images/<data set>-<key>/`` whose key covers the split, the source's
-fingerprint and the stored size, so a changed source simply has another key. It appears by one
+A store is a folder ``<cache>/images/<data set>-<key>/`` whose key covers the split, the content of
+the files and the stored size, so changed images simply have another key. It appears by one
 rename of a finished folder: a killed or failed build is never mistaken for a store. One that is
 found damaged later (see :mod:`ltbench.data.store_files`) is built anew.
 """
@@ -27,6 +27,7 @@ from filelock import FileLock
 from numpy.typing import NDArray
 from PIL import Image
 
+from ltbench.data.content import check_content, content_sha256
 from ltbench.data.library_messages import lines_with_names
 from ltbench.data.locations import cache_folder
 from ltbench.data.store_files import (
@@ -179,7 +180,8 @@ def remove_folder(folder: Path) -> None:
 
 def store_folder(dataset: Dataset, split: Split) -> Path:
     """Return the folder in which the decoded images of this split lie, or will lie."""
-    parts = (FORMAT, split.sha256, dataset.fingerprint(split), str(stored_size(dataset)))
+    source = content_sha256(dataset, split) or dataset.fingerprint(split)
+    parts = (FORMAT, split.sha256, source, str(stored_size(dataset)))
     key = hashlib.sha256("\0".join((*parts, str(dataset.facts.channels))).encode()).hexdigest()
     return cache_folder() / "images" / f"{dataset.name}-{key[:16]}"
 
@@ -206,6 +208,7 @@ def _build(folder: Path, dataset: Dataset, split: Split, progress: Progress | No
                 f"{error} ('ltbench data verify NAME --images' lists all such)"
             ) from error
         images.flush()
+        check_content(dataset, split)
         write_small_files(building, split, sizes, checksums, images.shape)
         building.rename(folder)
         logger.info("decoded in %.1f s", time.monotonic() - began)
