@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -77,10 +77,20 @@ class Dataset:
         """
         raise NotImplementedError
 
+    def image_files(self, split: Split) -> Sequence[str]:
+        """Return the paths of the files that hold the pixels of ``split``, in a fixed order.
+
+        Their content is part of what makes a run the run it is: other images under the same names
+        are other runs, the same images in another folder are the same. By default none, as of a
+        data set that comes with its code.
+        """
+        return ()
+
     def fingerprint(self, split: Split) -> str:
         """Return text that changes whenever the pixels behind ``split`` do (file times, say).
 
-        By default the data set's parameters: what one of them draws is decoded anew with another.
+        It is asked often: it tells when :meth:`image_files` have to be read again. By default the
+        data set's parameters: what one of them draws is decoded anew with another.
         """
         return repr(sorted(self.hparams.as_dict().items()))
 
@@ -90,6 +100,14 @@ class Dataset:
         Every metric is computed on each of them beside the whole test part.
         """
         return {}
+
+    def remarks(self, split: Split) -> list[str]:
+        """Return one sentence on each thing that whoever trains on ``split`` should know of it.
+
+        They are said before training: files that are left out, a folder whose name may be meant
+        otherwise. What is wrong belongs in :meth:`verify`, or is an error.
+        """
+        return []
 
     def verify(self, split: Split) -> list[str]:
         """Return one sentence per difference between what is there and what is known of it.

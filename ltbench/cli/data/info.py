@@ -55,6 +55,7 @@ def info(name: str, data_dir: Path | None, as_json: bool) -> None:
             "pairs": shot_buckets(dataset, split),
             "test_sets": {name: len(rows) for name, rows in dataset.test_sets(split).items()},
             "split": split.sha256,
+            "remarks": dataset.remarks(split),
         }
     # Whose files lie in one folder has it as ``root``; what is embedded has none.
     if place := getattr(dataset, "root", None):
@@ -125,6 +126,8 @@ def _print(described: dict[str, Any], *, ready: bool) -> None:
             sets = ", ".join(f"{name} {size}" for name, size in described["test_sets"].items())
             click.echo(f"test sets  {sets}")
         click.echo(f"split sha256 {described['split']}")
+        for line in described["remarks"]:
+            click.echo(f"remark     {line}")
 
 
 def _listed(settings: Mapping[str, Any]) -> str:

@@ -36,8 +36,12 @@ def prepare(name: str, data_dir: Path | None, no_decode: bool) -> None:
     if cause := dataset.missing():
         raise DataError(cause)
     split = dataset.split()
-    for line in dataset.verify(split):
+    differences = dataset.verify(split)
+    for line in differences:
         click.echo(f"Warning: {line}", err=True)
+    for line in dataset.remarks(split):
+        if line not in differences:
+            click.echo(f"remark: {line}", err=True)
     if no_decode:
         click.echo(f"{name} is there: {len(split)} images")
         return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,14 +33,22 @@ def verify(name: str, data_dir: Path | None, images: bool, as_json: bool) -> Non
     """
     dataset, split = ready_dataset(name, data_dir)
     differences = dataset.verify(split)
+    remarks = [line for line in dataset.remarks(split) if line not in differences]
     if images:
         differences += broken_images(dataset, split)
     if as_json:
-        found = {"name": name, "images": len(split), "differences": differences}
+        found = {
+            "name": name,
+            "images": len(split),
+            "differences": differences,
+            "remarks": remarks,
+        }
         click.echo(json.dumps(found, indent=1, ensure_ascii=False))
     else:
         for line in differences:
             click.echo(line)
+        for line in remarks:
+            click.echo(f"remark: {line}")
         said = "no difference" if not differences else f"{len(differences)} differences"
         click.echo(f"{name}: {len(split)} images, {said}")
     if differences:
@@ -54,6 +63,7 @@ def broken_images(dataset: Dataset, split: Split) -> list[str]:
     from rich.console import Console
     from rich.progress import track
 
+    from ltbench.data.library_messages import lines_with_names
     from ltbench.errors import DataError
 
     decode = dataset.decoder(split)
@@ -65,7 +75,8 @@ def broken_images(dataset: Dataset, split: Split) -> list[str]:
             return str(error)
         return ""
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    say = partial(click.echo, err=True)
+    with lines_with_names(say), ThreadPoolExecutor(os.cpu_count()) as pool:
         causes = track(
             pool.map(cause, range(len(split))),
             f"Reading {dataset.name}",
