@@ -19,6 +19,7 @@ _LONGEST_LINE = 2**20
 _DEEPEST = 64
 _LONGEST_NAME = 200
 _AT_ONCE = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
+_AS_LISTS = bytes.maketrans(b"{}", b"[]")
 _OTHERS = bytes(set(range(256)) - set(b"[]{}"))  # than brackets
 
 
@@ -87,11 +88,11 @@ def read_json(path: Path) -> dict[str, Any] | None:
 
 def _may_be_deep(content: bytes) -> bool:
     """Return whether a text of JSON could be too deep, brackets within its strings counted."""
-    brackets = content.translate(None, _OTHERS)
+    brackets = content.translate(_AS_LISTS, _OTHERS)
     for _ in range(_DEEPEST):  # takes the innermost level away
         if not brackets:
             return False
-        brackets = brackets.replace(b"[]", b"").replace(b"{}", b"")
+        brackets = brackets.replace(b"[]", b"")
     return bool(brackets)
 
 
