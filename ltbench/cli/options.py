@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 _NOT_GIVEN = click.core.ParameterSource.DEFAULT
+_LONGEST = 1000 * 366 * 86400  # seconds
 _UNITS = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
 
 
@@ -39,9 +40,11 @@ class Seconds(click.ParamType):  # type: ignore[type-arg]
     ) -> float:
         """Return the seconds."""
         found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-z]*)", str(value))
-        if found is None or found[2] not in _UNITS or float(found[1]) == 0:
-            self.fail(f"'{value}' is not a time: use seconds, or 10m, 2h, 1d", param, ctx)
-        return float(found[1]) * _UNITS[found[2]]
+        seconds = float(found[1]) * _UNITS.get(found[2], 0) if found else 0
+        if not 0 < seconds <= _LONGEST:
+            shown = visible(str(value))
+            self.fail(f"'{shown}' is not a time: use seconds, or 10m, 2h, 1d", param, ctx)
+        return seconds
 
 
 class SettingValue(click.ParamType):  # type: ignore[type-arg]

@@ -59,7 +59,7 @@ def content_options(resamples: int, words: str) -> Callable[[Command], Command]:
 
     def add(command: Command) -> Command:
         for option in (
-            click.option("--resamples", type=click.IntRange(min=0), default=resamples,
+            click.option("--resamples", type=click.IntRange(0, 100_000), default=resamples,
                          show_default=True, help=words),
             click.option("--reference", default="erm", show_default=True,
                          help="What others are compared to."),
