@@ -58,15 +58,15 @@ def test_the_campaign_sees_crashes_hangs_and_memory(
         "            case 2: raise KeyError\n"
         "            case 3: ctypes.string_at(0)\n"
         "            case 4: time.sleep(999)\n"
-        "            case 5: self.kept = b'x' * (2 << 30)\n"
-        "            case 6: self.more = bytearray(5 << 30)\n"
+        "            case 5: self.kept = b'x' * (3 << 27)\n"
+        "            case 6: self.more = bytearray(1 << 30)\n"
         "            case 7: raise UsageError('')\n"
     )
     script = tmp_path / "small_campaign.py"
     source = (Path(__file__).parent / "campaign.py").read_text()
     script.write_text(
         source.replace('"names": "text_surfaces:Names"', '"bad": "bad_surface:Bad"').replace(
-            "HANG_S = 10", "HANG_S = 5"
+            "HANG_S = 10\nMEMORY = 3 * 2**30", "HANG_S = 5\nMEMORY = 2**29"
         )
     )
     monkeypatch.setattr("campaign.__file__", str(script))
