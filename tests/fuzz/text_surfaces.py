@@ -270,6 +270,8 @@ class Registries(Surface):
             "    @property\n"
             "    def facts(self):\n"
             "        return Facts.from_toml(Path(__file__).with_suffix('.toml'))\n"
+            "    def missing(self):\n"
+            "        return 'there are no images'\n"
         )
         return ["--plugin", str(plugin), "data", "info", "mine"]
 
