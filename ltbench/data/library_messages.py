@@ -102,11 +102,13 @@ def _logged() -> Iterator[None]:
         logger.removeHandler(handler)
 
 
-@_HANDLER
 def _libtiff_says(module: bytes | None, text: bytes | None, _values: int | None) -> None:
     """Take libtiff's message; the values that belong in it are not reached from here."""
     words = (text or b"").decode("utf-8", "replace")
     _keep(f"libtiff: {re.sub(r'%[-+ #0-9.]*[a-zA-Z]+', '…', words)}")
+
+
+_SAYS = _HANDLER(_libtiff_says)  # kept for as long as libtiff may call it
 
 
 @contextlib.contextmanager
@@ -119,7 +121,7 @@ def _told_by_libtiff() -> Iterator[None]:
     before = []
     for setter in setters:
         setter.restype, setter.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
-        before.append(setter(ctypes.cast(_libtiff_says, ctypes.c_void_p)))
+        before.append(setter(ctypes.cast(_SAYS, ctypes.c_void_p)))
     try:
         yield
     finally:

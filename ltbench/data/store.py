@@ -244,7 +244,7 @@ def _decode_all(
             pixels = decode(row)
             sizes[row] = pixels.shape[:2]
             fitted = np.ascontiguousarray(_fit(pixels, size, channels))
-            images[row], checksums[row] = fitted, zlib.crc32(fitted)
+            images[row], checksums[row] = fitted, zlib.crc32(fitted.data)
         return last - first
 
     done = 0

@@ -90,7 +90,7 @@ class ImageStore:
         if self.checksums is None or self._seen[rows].all():
             return
         for row in np.unique(rows[~self._seen[rows]]).tolist():
-            if zlib.crc32(self.images[row]) != self.checksums[row]:
+            if zlib.crc32(self.images[row].data) != self.checksums[row]:
                 raise DamagedStore(f"{self.folder}: image {row} is not as it was written")
             self._seen[row] = True
 
