@@ -76,8 +76,8 @@ def walk(root: Path) -> Tree:
     others are not, nothing is guessed.
 
     Raises:
-        DataError: images lie at different depths, or folders are named like parts where classes or
-            domains should be, so that these cannot be told.
+        DataError: images lie at different depths, a part is empty, or folders are named like parts
+            where classes or domains should be, so that these cannot be told.
     """
     found = sorted(_folders(root))
     unread = unread_photographs(
@@ -87,6 +87,7 @@ def walk(root: Path) -> Tree:
     kept = ((place, names) for place, names in found if not is_system_folder(place))
     images = [(place, [n for n in names if is_image(n)]) for place, names in kept]
     folders = [(place, names) for place, names in images if names]
+    _check_empty_parts(root, {place[0] for place, _ in found if place}, folders)
     skip = 1 if _are_parts(root, folders, remarks) else 0
     depths = Counter[int]()
     for folder, names in folders:
@@ -104,6 +105,17 @@ def walk(root: Path) -> Tree:
         part = PARTS[folder[0].lower()] if skip else ""
         items += [Item(f"{place}/{name}", label, domain, part) for name in names]
     return Tree(items, remarks, unread)
+
+
+def _check_empty_parts(root: Path, there: Iterable[str], folders: Sequence[Folder]) -> None:
+    """Refuse a part without images beside one that has some: the others would be read otherwise."""
+    full = {folder[0] for folder, _ in folders if folder}
+    empty = sorted(top for top in there if top.lower() in PARTS and top not in full)
+    if empty and any(top.lower() in PARTS for top in full):
+        raise DataError(
+            f"{root / empty[0]} holds no image that can be read: put the images of that part "
+            "there, or remove it"
+        )
 
 
 def _are_parts(root: Path, folders: Sequence[Folder], remarks: list[str]) -> bool:

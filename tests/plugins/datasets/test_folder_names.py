@@ -67,6 +67,22 @@ def test_parts_beside_others_are_refused(
         assert f"{top}/" in str(error.value)
 
 
+@pytest.mark.parametrize("empty", ["test", "test/x", "val"])
+@pytest.mark.parametrize("places", [("train/x", "train/y"), OFFICIAL[:3]], ids=" ".join)
+def test_a_part_without_images_is_refused(
+    places: tuple[str, ...], empty: str, tmp_path: Path, write_image: Callable
+) -> None:
+    plant(write_image, tmp_path, *places)
+    (tmp_path / empty).mkdir(parents=True, exist_ok=True)
+    if empty == "test/x":
+        (tmp_path / empty / "1.heic").write_bytes(b"x")
+    if empty.partition("/")[0] in {place.partition("/")[0] for place in places}:
+        assert folder(tmp_path).split()
+        return
+    with pytest.raises(DataError, match=r"(test|val) holds no image that can be read: put the"):
+        folder(tmp_path).split()
+
+
 @pytest.mark.parametrize(
     "places",
     [
