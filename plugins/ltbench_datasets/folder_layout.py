@@ -108,10 +108,10 @@ def walk(root: Path) -> Tree:
 
 
 def _check_empty_parts(root: Path, there: Iterable[str], folders: Sequence[Folder]) -> None:
-    """Refuse a part without images beside one that has some: the others would be read otherwise."""
+    """Refuse a part without images beside a single one with some, which would become a domain."""
     full = {folder[0] for folder, _ in folders if folder}
     empty = sorted(top for top in there if top.lower() in PARTS and top not in full)
-    if empty and any(top.lower() in PARTS for top in full):
+    if empty and len(full) == 1 and full.pop().lower() in PARTS:
         raise DataError(
             f"{root / empty[0]} holds no image that can be read: put the images of that part "
             "there, or remove it"

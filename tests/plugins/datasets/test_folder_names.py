@@ -68,19 +68,26 @@ def test_parts_beside_others_are_refused(
 
 
 @pytest.mark.parametrize("empty", ["test", "test/x", "val"])
-@pytest.mark.parametrize("places", [("train/x", "train/y"), OFFICIAL[:3]], ids=" ".join)
-def test_a_part_without_images_is_refused(
-    places: tuple[str, ...], empty: str, tmp_path: Path, write_image: Callable
+def test_a_part_without_images_makes_the_other_no_domain(
+    empty: str, tmp_path: Path, write_image: Callable
 ) -> None:
-    plant(write_image, tmp_path, *places)
+    plant(write_image, tmp_path, "train/x", "train/y")
     (tmp_path / empty).mkdir(parents=True, exist_ok=True)
     if empty == "test/x":
         (tmp_path / empty / "1.heic").write_bytes(b"x")
-    if empty.partition("/")[0] in {place.partition("/")[0] for place in places}:
-        assert folder(tmp_path).split()
-        return
     with pytest.raises(DataError, match=r"(test|val) holds no image that can be read: put the"):
         folder(tmp_path).split()
+
+
+def test_a_part_without_images_beside_two_others_is_remarked(
+    tmp_path: Path, write_image: Callable
+) -> None:
+    plant(write_image, tmp_path, *OFFICIAL)
+    before = folder(tmp_path).split().sha256
+    (tmp_path / "val").mkdir()
+    assert folder(tmp_path).split().sha256 == before
+    (line,) = remarks(tmp_path)
+    assert "'val' (empty)" in line
 
 
 @pytest.mark.parametrize(
