@@ -79,15 +79,18 @@ def walk(root: Path) -> Tree:
         DataError: images lie at different depths, a part is empty, or folders are named like parts
             where classes or domains should be, so that these cannot be told.
     """
-    found = sorted(_folders(root))
-    unread = unread_photographs(
-        "/".join((*place, name)) for place, names in found for name in names
-    )
-    remarks = [*left_out(found), *unread, *without_images(found)]
-    kept = ((place, names) for place, names in found if not is_system_folder(place))
-    images = [(place, [n for n in names if is_image(n)]) for place, names in kept]
-    folders = [(place, names) for place, names in images if names]
-    _check_empty_parts(root, {place[0] for place, _ in found if place}, folders)
+    folders: list[Folder] = []
+    others: list[Folder] = []
+    for place, names in sorted(_folders(root)):
+        images = [name for name in names if is_image(name)]
+        if images:
+            check_names(root.joinpath(*place), (*place, *images))
+            folders.append((place, images))
+        if len(images) < len(names) or not images:
+            others.append((place, [name for name in names if not is_image(name)]))
+    unread = unread_photographs("/".join((*place, n)) for place, names in others for n in names)
+    remarks = [*left_out(others), *unread, *without_images(others, {f for f, _ in folders})]
+    _check_empty_parts(root, {place[0] for place, _ in others if place}, folders)
     skip = 1 if _are_parts(root, folders, remarks) else 0
     depths = Counter[int]()
     for folder, names in folders:
@@ -218,5 +221,4 @@ def _folders(root: Path) -> Iterator[Folder]:
                         waiting.append(((*folder, entry.name), above))
         except OSError as error:
             raise DataError(f"{error.filename or root} cannot be read: {error.strerror}") from error
-        check_names(root.joinpath(*folder), (*folder, *filter(is_image, names)))
         yield folder, sorted(names)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from ltbench.api import is_image
 
@@ -126,13 +126,20 @@ def _files_end(count: int) -> str:
     return f"{count} files end" if count > 1 else "1 file ends"
 
 
-def without_images(folders: Sequence[tuple[Sequence[str], Sequence[str]]]) -> list[str]:
-    """Return a sentence on the folders that hold neither images nor folders: they are no class."""
-    above = {tuple(place[:-1]) for place, _ in folders}
+def without_images(
+    folders: Sequence[tuple[tuple[str, ...], Sequence[str]]], full: Collection[tuple[str, ...]]
+) -> list[str]:
+    """Return a sentence on the folders that hold neither images nor folders: they are no class.
+
+    Args:
+        folders: as names below the root, with the names of their files that are no images.
+        full: folders that hold images.
+    """
+    above = {place[:-1] for place in (*full, *(place for place, _ in folders))}
     found = []
     for place, names in folders:
-        lowest = place and tuple(place) not in above and not is_system_folder(place)
-        if lowest and not any(map(is_image, names)):
+        lowest = place and place not in above and not is_system_folder(place)
+        if lowest and place not in full:
             kinds = Counter(_suffix(name) or "without a suffix" for name in names).most_common(3)
             held = ", ".join(f"{count} {kind}" for kind, count in kinds) or "empty"
             found.append(f"'{'/'.join(place)}' ({held})")
