@@ -103,10 +103,10 @@ def walk(root: Path) -> Tree:
     _check_labels(root, [folder for folder, _ in folders if len(folder) > 1], remarks)
     items = []
     for folder, names in folders:
-        place, label = "/".join(folder), composed(folder[-1])
+        path, label = "/".join(folder), composed(folder[-1])
         domain = composed(folder[-2]) if len(folder) - skip == 2 else ONE_DOMAIN
         part = PARTS[folder[0].lower()] if skip else ""
-        items += [Item(f"{place}/{name}", label, domain, part) for name in names]
+        items += [Item(f"{path}/{name}", label, domain, part) for name in names]
     return Tree(items, remarks, unread)
 
 
