@@ -30,8 +30,9 @@ PARTS = {
 }
 # Folders that may be meant as parts, by these names and by others.
 PART_LIKE = re.compile(
-    r"(train|training|trn|val|valid|validation|dev|devel|eval|evaluation|test|testing|tst|holdout)"
-    r"([\W_]*(sets?|data|splits?|images?|imgs?|\d{4}))*"
+    r"(train|training|trn|val|valid|validation|dev|devel|eval|evaluation|holdout"
+    r"|((public|private)[\W_]*)?(test|testing|tst))([\W_]*(sets?|data|splits?|images?|imgs?|\d{4}))*"
+    r"[\W_]*[ab]?"
 )
 ONE_DOMAIN = "images"
 Folder = tuple[tuple[str, ...], list[str]]

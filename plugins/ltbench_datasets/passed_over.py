@@ -104,26 +104,27 @@ def left_out(folders: Iterable[tuple[Sequence[str], Sequence[str]]]) -> list[str
     ]
 
 
-def unread_photographs(names: Iterable[str]) -> list[str]:
+def unread_photographs(names: Iterable[str], *, asked_for: bool = False) -> list[str]:
     """Return one sentence per kind of photograph that cannot be read.
 
     Args:
         names: of files, in order; hidden ones are passed over.
+        asked_for: they stand in a list, and will be tried.
     """
     found: dict[str, list[str]] = defaultdict(list)
     for name in names:
         suffix = _suffix(name)
         if suffix[1:] in PHOTOGRAPHS and not is_image(name):
             found[suffix].append(name)
-    return [
-        f"{_files_end(len(paths))} in {suffix}, which cannot be read, and "
-        f"{'are' if len(paths) > 1 else 'is'} passed over ({min(paths)}): convert to JPEG or PNG"
-        for suffix, paths in sorted(found.items())
-    ]
-
-
-def _files_end(count: int) -> str:
-    return f"{count} files end" if count > 1 else "1 file ends"
+    lines = []
+    for suffix, paths in sorted(found.items()):
+        end = f"{len(paths)} files end" if len(paths) > 1 else "1 file ends"
+        are = "are" if len(paths) > 1 else "is"
+        fate = "" if asked_for else f", and {are} passed over"
+        lines.append(
+            f"{end} in {suffix}, which cannot be read{fate} ({min(paths)}): convert to JPEG or PNG"
+        )
+    return lines
 
 
 def without_images(

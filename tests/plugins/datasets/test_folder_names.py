@@ -52,6 +52,8 @@ OFFICIAL = ("train/x", "train/y", "test/x", "test/y")
         ("train2017/x", "train2017/y", "val2017/x", "val2017/y"),
         ("training_set/x", "training_set/y", "test_set/x", "test_set/y"),
         ("train/x", "train/y", "Train/x", "Train/y"),
+        ("trainA/x", "trainB/y", "testA/x", "testB/y"),
+        ("PublicTest/x", "PublicTest/y", "PrivateTest/x"),
         ("train", "test", "dev"),
         ("train/day/x", "train/day/y", "test/day/x", "extra/day/x"),
     ],
