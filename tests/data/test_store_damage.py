@@ -119,7 +119,7 @@ def test_batches_are_what_they_were_before_the_damage(
 def test_what_is_moved_to_an_accelerator_is_compared_before(
     opened: tuple, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    noise, split, images, folder = opened
+    noise, _, images, folder = opened
     damage(folder, row=7)
     store = ImageStore.load(folder)
     moved = DeviceImages(store, torch.device("meta"), lambda rows: repaired(store, noise, rows))
