@@ -22,7 +22,8 @@ _ADVICE = "save it with 8 bits, or with the tag SMaxSampleValue"
 
 def has_16_bits(image: Image.Image) -> bool:
     """Return whether a file that is not loaded yet holds samples of 16 bits."""
-    return any(";16" in str(tile[3]) for tile in image.tile)
+    tiles: list[Any] = getattr(image, "tile", [])
+    return any(";16" in str(tile[3]) for tile in tiles)
 
 
 def check_high_bytes(image: Image.Image) -> None:

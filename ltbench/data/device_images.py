@@ -31,6 +31,9 @@ class DeviceImages:
         repair: returns the store again for rows of it that are damaged.
     """
 
+    store: ImageStore
+    images: Tensor
+
     def __init__(
         self,
         store: ImageStore,

@@ -10,6 +10,7 @@ import contextlib
 import ctypes
 import logging
 import re
+import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator
@@ -25,18 +26,19 @@ _HANDLER = ctypes.CFUNCTYPE(None, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_voi
 
 
 @contextlib.contextmanager
-def about(path: Path) -> Iterator[dict[str, None]]:
-    """Let what libraries say in this thread be about a file.
+def about(image: Path | str) -> Iterator[dict[str, None]]:
+    """Let what libraries say in this thread be about an image.
 
     What is given holds each message once, in order; those that are taken out are not said.
     """
+    around = getattr(_reading, "messages", None)
     _reading.messages = messages = dict[str, None]()
     try:
         yield messages
     finally:
-        del _reading.messages
+        _reading.messages = around
         if messages and _listeners:
-            _listeners[-1](f"{path}: {'; '.join(messages)}")
+            _listeners[-1](f"{image}: {'; '.join(messages)}")
 
 
 @contextlib.contextmanager
@@ -84,11 +86,16 @@ def _keep(message: str) -> bool:
     return True
 
 
+def _keep_or_print(message: str) -> None:
+    if not _keep(message):
+        print(message, file=sys.stderr)
+
+
 class _Log(logging.Handler):
     """Keeps what Pillow logs."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        _keep(record.getMessage())
+        _keep_or_print(record.getMessage())
 
 
 @contextlib.contextmanager
@@ -102,11 +109,13 @@ def _logged() -> Iterator[None]:
         logger.removeHandler(handler)
 
 
-@_HANDLER
 def _libtiff_says(module: bytes | None, text: bytes | None, _values: int | None) -> None:
     """Take libtiff's message; the values that belong in it are not reached from here."""
     words = (text or b"").decode("utf-8", "replace")
-    _keep(f"libtiff: {re.sub(r'%[-+ #0-9.]*[a-zA-Z]+', '…', words)}")
+    _keep_or_print(f"libtiff: {re.sub(r'%[-+ #0-9.]*[a-zA-Z]+', '…', words)}")
+
+
+_SAYS = _HANDLER(_libtiff_says)  # kept for as long as libtiff may call it
 
 
 @contextlib.contextmanager
@@ -119,7 +128,7 @@ def _told_by_libtiff() -> Iterator[None]:
     before = []
     for setter in setters:
         setter.restype, setter.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
-        before.append(setter(ctypes.cast(_libtiff_says, ctypes.c_void_p)))
+        before.append(setter(ctypes.cast(_SAYS, ctypes.c_void_p)))
     try:
         yield
     finally:

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ltbench.data.content import check_content, content_sha256
-from ltbench.data.library_messages import lines_with_names
+from ltbench.data.library_messages import about, lines_with_names
 from ltbench.data.locations import cache_folder
 from ltbench.data.store_files import (
     IMAGES,
@@ -201,7 +201,8 @@ def _build(folder: Path, dataset: Dataset, split: Split, progress: Progress | No
         checksums = np.zeros(len(split), dtype=np.uint32)
         try:
             with lines_with_names(_say):
-                _decode_all(dataset.decoder(split), images, sizes, checksums, progress)
+                decode = with_messages(dataset.decoder(split), split)
+                _decode_all(decode, images, sizes, checksums, progress)
         except DataError as error:
             # One is named here, whichever a thread came upon first.
             raise DataError(
@@ -215,6 +216,16 @@ def _build(folder: Path, dataset: Dataset, split: Split, progress: Progress | No
     except BaseException:
         shutil.rmtree(building, ignore_errors=True)
         raise
+
+
+def with_messages(decode: Decode, split: Split) -> Decode:
+    """Return a decoder during which what libraries say is about the image that it decodes."""
+
+    def decode_row(i: int) -> NDArray[np.uint8]:
+        with about(str(split.images[i])):
+            return decode(i)
+
+    return decode_row
 
 
 def _allocate(path: Path, shape: tuple[int, ...]) -> np.memmap[tuple[int, ...], np.dtype[np.uint8]]:
@@ -244,7 +255,7 @@ def _decode_all(
             pixels = decode(row)
             sizes[row] = pixels.shape[:2]
             fitted = np.ascontiguousarray(_fit(pixels, size, channels))
-            images[row], checksums[row] = fitted, zlib.crc32(fitted)
+            images[row], checksums[row] = fitted, zlib.crc32(fitted.data)
         return last - first
 
     done = 0

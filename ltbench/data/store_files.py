@@ -90,7 +90,7 @@ class ImageStore:
         if self.checksums is None or self._seen[rows].all():
             return
         for row in np.unique(rows[~self._seen[rows]]).tolist():
-            if zlib.crc32(self.images[row]) != self.checksums[row]:
+            if zlib.crc32(self.images[row].data) != self.checksums[row]:
                 raise DamagedStore(f"{self.folder}: image {row} is not as it was written")
             self._seen[row] = True
 
@@ -142,7 +142,7 @@ def _damage(folder: Path) -> Iterator[None]:
                 f"the decoded images in {folder} cannot be read: {error.strerror or error}; mend "
                 "that, or set LTBENCH_CACHE to another folder"
             ) from error
-        raise DamagedStore(f"{folder} lacks a file: {error}") from error
+        raise DamagedStore(f"{error.filename or folder}: {error.strerror}") from error
     except Exception as error:  # readers of arrays raise what they please
         raise DamagedStore(f"{folder} does not hold what was written: {error}") from error
 

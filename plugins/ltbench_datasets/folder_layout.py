@@ -30,8 +30,9 @@ PARTS = {
 }
 # Folders that may be meant as parts, by these names and by others.
 PART_LIKE = re.compile(
-    r"(train|training|trn|val|valid|validation|dev|devel|eval|evaluation|test|testing|tst|holdout)"
-    r"([\W_]*(sets?|data|splits?|images?|imgs?|\d{4}))*"
+    r"(train|training|trn|val|valid|validation|dev|devel|eval|evaluation|holdout"
+    r"|((public|private)[\W_]*)?(test|testing|tst))([\W_]*(sets?|data|splits?|images?|imgs?|\d{4}))*"
+    r"[\W_]*[ab]?"
 )
 ONE_DOMAIN = "images"
 Folder = tuple[tuple[str, ...], list[str]]
@@ -76,17 +77,21 @@ def walk(root: Path) -> Tree:
     others are not, nothing is guessed.
 
     Raises:
-        DataError: images lie at different depths, or folders are named like parts where classes or
-            domains should be, so that these cannot be told.
+        DataError: images lie at different depths, a part is empty, or folders are named like parts
+            where classes or domains should be, so that these cannot be told.
     """
-    found = sorted(_folders(root))
-    unread = unread_photographs(
-        "/".join((*place, name)) for place, names in found for name in names
-    )
-    remarks = [*left_out(found), *unread, *without_images(found)]
-    kept = ((place, names) for place, names in found if not is_system_folder(place))
-    images = [(place, [n for n in names if is_image(n)]) for place, names in kept]
-    folders = [(place, names) for place, names in images if names]
+    folders: list[Folder] = []
+    others: list[Folder] = []
+    for place, names in sorted(_folders(root)):
+        images = [name for name in names if is_image(name)]
+        if images:
+            check_names(root.joinpath(*place), (*place, *images))
+            folders.append((place, images))
+        if len(images) < len(names) or not images:
+            others.append((place, [name for name in names if not is_image(name)]))
+    unread = unread_photographs("/".join((*place, n)) for place, names in others for n in names)
+    remarks = [*left_out(others), *unread, *without_images(others, {f for f, _ in folders})]
+    _check_empty_parts(root, {place[0] for place, _ in others if place}, folders)
     skip = 1 if _are_parts(root, folders, remarks) else 0
     depths = Counter[int]()
     for folder, names in folders:
@@ -99,11 +104,22 @@ def walk(root: Path) -> Tree:
     _check_labels(root, [folder for folder, _ in folders if len(folder) > 1], remarks)
     items = []
     for folder, names in folders:
-        place, label = "/".join(folder), composed(folder[-1])
+        path, label = "/".join(folder), composed(folder[-1])
         domain = composed(folder[-2]) if len(folder) - skip == 2 else ONE_DOMAIN
         part = PARTS[folder[0].lower()] if skip else ""
-        items += [Item(f"{place}/{name}", label, domain, part) for name in names]
+        items += [Item(f"{path}/{name}", label, domain, part) for name in names]
     return Tree(items, remarks, unread)
+
+
+def _check_empty_parts(root: Path, there: Iterable[str], folders: Sequence[Folder]) -> None:
+    """Refuse a part without images beside a single one with some, which would become a domain."""
+    full = {folder[0] for folder, _ in folders if folder}
+    empty = sorted(top for top in there if top.lower() in PARTS and top not in full)
+    if empty and len(full) == 1 and full.pop().lower() in PARTS:
+        raise DataError(
+            f"{root / empty[0]} holds no image that can be read: put the images of that part "
+            "there, or remove it"
+        )
 
 
 def _are_parts(root: Path, folders: Sequence[Folder], remarks: list[str]) -> bool:
@@ -206,5 +222,4 @@ def _folders(root: Path) -> Iterator[Folder]:
                         waiting.append(((*folder, entry.name), above))
         except OSError as error:
             raise DataError(f"{error.filename or root} cannot be read: {error.strerror}") from error
-        check_names(root.joinpath(*folder), (*folder, *filter(is_image, names)))
         yield folder, sorted(names)

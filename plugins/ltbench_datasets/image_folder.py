@@ -166,7 +166,7 @@ class ImageFolder(Dataset):
         if not self._is_table:
             return walk(self.root)
         items = read_table(self.root)
-        unread = unread_photographs(item.path for item in items)
+        unread = unread_photographs((item.path for item in items), asked_for=True)
         return Tree(items, unread, unread)
 
     @cached_property

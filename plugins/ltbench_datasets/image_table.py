@@ -42,6 +42,11 @@ def read_table(table: Path) -> list[Item]:
         ) from error
     if not rows:
         raise DataError(f"{table} names no image below its first line")
+    silent = next(((line, item.path) for line, item in rows if not item.part), None)
+    if silent and any(item.part for _, item in rows):
+        raise DataError(
+            f"{table}, line {silent[0]}: some images name their part and '{silent[1]}' does not"
+        )
     lines: dict[str, int] = {}
     for line, item in rows:
         if (before := lines.setdefault(item.path, line)) != line:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from ltbench.api import is_image
 
@@ -104,35 +104,43 @@ def left_out(folders: Iterable[tuple[Sequence[str], Sequence[str]]]) -> list[str
     ]
 
 
-def unread_photographs(names: Iterable[str]) -> list[str]:
+def unread_photographs(names: Iterable[str], *, asked_for: bool = False) -> list[str]:
     """Return one sentence per kind of photograph that cannot be read.
 
     Args:
         names: of files, in order; hidden ones are passed over.
+        asked_for: they stand in a list, and will be tried.
     """
     found: dict[str, list[str]] = defaultdict(list)
     for name in names:
         suffix = _suffix(name)
         if suffix[1:] in PHOTOGRAPHS and not is_image(name):
             found[suffix].append(name)
-    return [
-        f"{_files_end(len(paths))} in {suffix}, which cannot be read, and "
-        f"{'are' if len(paths) > 1 else 'is'} passed over ({min(paths)}): convert to JPEG or PNG"
-        for suffix, paths in sorted(found.items())
-    ]
+    lines = []
+    for suffix, paths in sorted(found.items()):
+        end = f"{len(paths)} files end" if len(paths) > 1 else "1 file ends"
+        are = "are" if len(paths) > 1 else "is"
+        fate = "" if asked_for else f", and {are} passed over"
+        lines.append(
+            f"{end} in {suffix}, which cannot be read{fate} ({min(paths)}): convert to JPEG or PNG"
+        )
+    return lines
 
 
-def _files_end(count: int) -> str:
-    return f"{count} files end" if count > 1 else "1 file ends"
+def without_images(
+    folders: Sequence[tuple[tuple[str, ...], Sequence[str]]], full: Collection[tuple[str, ...]]
+) -> list[str]:
+    """Return a sentence on the folders that hold neither images nor folders: they are no class.
 
-
-def without_images(folders: Sequence[tuple[Sequence[str], Sequence[str]]]) -> list[str]:
-    """Return a sentence on the folders that hold neither images nor folders: they are no class."""
-    above = {tuple(place[:-1]) for place, _ in folders}
+    Args:
+        folders: as names below the root, with the names of their files that are no images.
+        full: folders that hold images.
+    """
+    above = {place[:-1] for place in (*full, *(place for place, _ in folders))}
     found = []
     for place, names in folders:
-        lowest = place and tuple(place) not in above and not is_system_folder(place)
-        if lowest and not any(map(is_image, names)):
+        lowest = place and place not in above and not is_system_folder(place)
+        if lowest and place not in full:
             kinds = Counter(_suffix(name) or "without a suffix" for name in names).most_common(3)
             held = ", ".join(f"{count} {kind}" for kind, count in kinds) or "empty"
             found.append(f"'{'/'.join(place)}' ({held})")

@@ -135,8 +135,8 @@ class _Machine:
         stack = self.stack
         if name in ("TUPLE", "LIST", "DICT"):
             items = self._marked()
-            made = {"TUPLE": tuple, "LIST": list, "DICT": _paired}[name]
-            stack.append(made(items))
+            made = _paired(items) if name == "DICT" else items
+            stack.append(tuple(items) if name == "TUPLE" else made)
         elif name in ("APPEND", "APPENDS"):
             items = self._marked() if name == "APPENDS" else self._taken(1)
             _of(list, stack[-1]).extend(items)

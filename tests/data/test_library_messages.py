@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -13,7 +14,10 @@ from PIL import Image
 
 from ltbench.data.image_files import read_image
 from ltbench.data.library_messages import SHOWN, about, lines_with_names
+from ltbench.data.store import open_store
 from ltbench.errors import DataError
+from ltbench.plugins.dataset import Decode
+from ltbench.plugins.split import Split
 
 
 def bomb(path: Path) -> Path:
@@ -70,3 +74,25 @@ def test_libtiff_writes_nothing_itself(tmp_path: Path, capfd: pytest.CaptureFixt
     with pytest.raises(DataError):
         read_image(path, 3)
     assert "Using code not" in capfd.readouterr().err
+
+
+def test_what_a_decoder_of_its_own_says_is_about_its_image(
+    make_noise: Callable, capsys: pytest.CaptureFixture[str]
+) -> None:
+    noise = make_noise()
+    quiet = noise.decoder
+
+    def decoder(split: Split) -> Decode:
+        decode = quiet(split)
+
+        def loud(i: int) -> np.ndarray:
+            if i == 7:
+                warnings.warn("odd colours", UserWarning, stacklevel=1)
+                logging.getLogger("PIL").error("odd size")
+            return decode(i)
+
+        return loud
+
+    noise.decoder = decoder
+    open_store(noise, noise.split())
+    assert capsys.readouterr().err == "7.png: odd colours; odd size\n"

@@ -116,6 +116,21 @@ def test_batches_are_what_they_were_before_the_damage(
     assert (pixels.numpy() == images).all()
 
 
+def test_what_is_moved_to_an_accelerator_is_compared_before(
+    opened: tuple, capsys: pytest.CaptureFixture[str]
+) -> None:
+    noise, _, images, folder = opened
+    damage(folder, row=7)
+    store = ImageStore.load(folder)
+    moved = DeviceImages(store, torch.device("meta"), lambda rows: repaired(store, noise, rows))
+    assert moved.images.device.type == "meta"
+    assert (moved.store.images == images).all()
+    assert "image 7 is not as it was written" in capsys.readouterr().err
+    damage(folder, row=8)
+    with pytest.raises(DataError, match="image 8 is not as it was written: 'ltbench data cache c"):
+        DeviceImages(ImageStore.load(folder), torch.device("meta"))
+
+
 def test_other_files_than_the_run_began_with_are_not_taken(opened: tuple) -> None:
     noise, _, _, folder = opened
     damage(folder, row=9)

@@ -64,9 +64,10 @@ def broken_images(dataset: Dataset, split: Split) -> list[str]:
     from rich.progress import track
 
     from ltbench.data.library_messages import lines_with_names
+    from ltbench.data.store import with_messages
     from ltbench.errors import DataError
 
-    decode = dataset.decoder(split)
+    decode = with_messages(dataset.decoder(split), split)
 
     def cause(i: int) -> str:
         try:

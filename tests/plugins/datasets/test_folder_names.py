@@ -52,6 +52,8 @@ OFFICIAL = ("train/x", "train/y", "test/x", "test/y")
         ("train2017/x", "train2017/y", "val2017/x", "val2017/y"),
         ("training_set/x", "training_set/y", "test_set/x", "test_set/y"),
         ("train/x", "train/y", "Train/x", "Train/y"),
+        ("trainA/x", "trainB/y", "testA/x", "testB/y"),
+        ("PublicTest/x", "PublicTest/y", "PrivateTest/x"),
         ("train", "test", "dev"),
         ("train/day/x", "train/day/y", "test/day/x", "extra/day/x"),
     ],
@@ -65,6 +67,29 @@ def test_parts_beside_others_are_refused(
         folder(tmp_path).split()
     for top in {place.partition("/")[0] for place in places}:
         assert f"{top}/" in str(error.value)
+
+
+@pytest.mark.parametrize("empty", ["test", "test/x", "val"])
+def test_a_part_without_images_makes_the_other_no_domain(
+    empty: str, tmp_path: Path, write_image: Callable
+) -> None:
+    plant(write_image, tmp_path, "train/x", "train/y")
+    (tmp_path / empty).mkdir(parents=True, exist_ok=True)
+    if empty == "test/x":
+        (tmp_path / empty / "1.heic").write_bytes(b"x")
+    with pytest.raises(DataError, match=r"(test|val) holds no image that can be read: put the"):
+        folder(tmp_path).split()
+
+
+def test_a_part_without_images_beside_two_others_is_remarked(
+    tmp_path: Path, write_image: Callable
+) -> None:
+    plant(write_image, tmp_path, *OFFICIAL)
+    before = folder(tmp_path).split().sha256
+    (tmp_path / "val").mkdir()
+    assert folder(tmp_path).split().sha256 == before
+    (line,) = remarks(tmp_path)
+    assert "'val' (empty)" in line
 
 
 @pytest.mark.parametrize(
