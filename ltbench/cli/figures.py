@@ -11,6 +11,7 @@ from ltbench import hookimpl
 from ltbench.cli.output import chosen_runs, runs_argument, selection_options
 from ltbench.errors import UsageError
 from ltbench.plugins.manager import get_plugins
+from ltbench.plugins.spelling import spelled
 
 
 def _registered(context: click.Context, parameter: click.Parameter, value: str) -> str:
@@ -69,9 +70,10 @@ def figures(kind: str, runs: tuple[Path, ...], **options: Any) -> None:
     from ltbench.report.figures import write_figure
 
     chosen = chosen_runs(runs, options)
+    metric = options["metric"] and spelled(options["metric"], chosen.scores.columns)
     choices = Choices(
         base="macro_f1" if options["score"] == "f1" else "accuracy",
-        metric=options["metric"],
+        metric=metric,
         seed=options["seed"],
         parameter=options["parameter"],
     )

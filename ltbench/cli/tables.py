@@ -17,11 +17,12 @@ from ltbench.cli.output import (
     runs_argument,
     selection_options,
 )
-from ltbench.errors import PluginError
+from ltbench.errors import PluginError, suggestion
 from ltbench.plugins.hparams import HParams
 from ltbench.plugins.manager import get_plugins
 from ltbench.plugins.names import format_value
 from ltbench.plugins.registry import Entry
+from ltbench.plugins.spelling import spelled
 
 
 class Tables(click.Group):
@@ -37,6 +38,17 @@ class Tables(click.Group):
         if cmd_name in registry:
             return _command(registry.get(cmd_name))
         return super().get_command(ctx, cmd_name)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find a table however its name is typed; one that does not exist gets a suggestion."""
+        if args and not args[0].startswith("-"):
+            known = self.list_commands(ctx)
+            args = [spelled(args[0], known), *args[1:]]
+            if args[0] not in known:
+                ctx.fail(f"there is no table '{args[0]}'{suggestion(args[0], known)}")
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the summaries that the tables are registered with."""

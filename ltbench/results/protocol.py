@@ -17,6 +17,7 @@ from typing import Any
 from ltbench.errors import UsageError, suggestion
 from ltbench.plugins.facts import Facts
 from ltbench.plugins.hparams import Bounds, HParams, check_value, hparam
+from ltbench.plugins.spelling import spelled
 
 SELECTION = {"f1": "macro_f1_average", "accuracy": "accuracy_average", "last": "step"}
 """What is highest at the model that each choice of ``select`` takes: a validation metric, or the
@@ -196,7 +197,7 @@ def named_protocol(facts: Facts, name: str | None) -> dict[str, object]:
     Raises:
         UsageError: the data set has no protocol of that name.
     """
-    chosen = name or next(iter(facts.protocols))
+    chosen = spelled(name, facts.protocols) if name else next(iter(facts.protocols))
     if chosen not in facts.protocols:
         near = suggestion(chosen, facts.protocols)
         raise UsageError(f"data set '{facts.name}' has no protocol '{chosen}'{near}")

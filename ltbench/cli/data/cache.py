@@ -66,10 +66,13 @@ def clear_cache(name: str | None, everything: bool) -> None:
       ltbench data cache clear pacs-mlt
       ltbench data cache clear --all
     """
-    from ltbench.data.cache import remove_cached
+    from ltbench.data.cache import cached_images, remove_cached
     from ltbench.errors import UsageError
+    from ltbench.plugins.spelling import spelled
 
     if (name is None) != everything:
         raise UsageError("say what to remove: ltbench data cache clear NAME, or --all")
+    if name is not None:
+        name = spelled(name, {entry.dataset for entry in cached_images()})
     removed = remove_cached(name)
     click.echo(f"Removed {len(removed)}, {sum(r.bytes for r in removed) / 1e6:,.1f} MB")
