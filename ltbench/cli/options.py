@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ltbench.cli.waiting import waiting
 from ltbench.errors import UsageError
 from ltbench.results.protocol import ProtocolSetting, protocol_settings
 
@@ -222,16 +223,38 @@ def open_session(ctx: click.Context, **others: Any) -> Session:
         ctx: of the command.
         others: arguments of the session that no option gives.
     """
-    from ltbench.session.session import Session
+    from ltbench.session.asked import check_place
 
-    return Session(
-        observers=ctx.params["observers"],
-        quiet=ctx.params["quiet"] or ctx.params["as_json"],
-        say=lambda sentence: click.echo(sentence, err=True),
-        command=["ltbench", *sys.argv[1:]],
-        **values(ctx, FOLDERS, WHERE),
-        **others,
-    )
+    check_place(*(ctx.params[name] for name in ("executor", "device", "observers")))
+    with waiting("Loading PyTorch", show=not is_quiet(ctx)):
+        from ltbench.session.session import Session
+
+        return Session(
+            observers=ctx.params["observers"],
+            quiet=is_quiet(ctx),
+            say=lambda sentence: click.echo(sentence, err=True),
+            command=["ltbench", *sys.argv[1:]],
+            **values(ctx, FOLDERS, WHERE),
+            **others,
+        )
+
+
+def check_names(ctx: click.Context) -> None:
+    """Check what a command that trains was told to train, before anything heavy is imported.
+
+    Raises:
+        UsageError: a name or a file is not there; the message suggests the nearest.
+    """
+    from ltbench.session.asked import check_asked
+
+    given = ("data_dir", "protocol", "backbone", "weights")
+    options = {name: ctx.params[name] for name in given}
+    check_asked(ctx.params["algos"], ctx.params["datasets"], **options)
+
+
+def is_quiet(ctx: click.Context) -> bool:
+    """Return whether a command that trains shows no progress."""
+    return bool(ctx.params["quiet"] or ctx.params["as_json"])
 
 
 def values(ctx: click.Context, *headings: str) -> dict[str, Any]:

@@ -16,12 +16,14 @@ from ltbench.cli.options import (
     GroupedCommand,
     data_dir_option,
     group,
+    is_quiet,
     open_session,
     output_options,
     weights_option,
     where_options,
 )
 from ltbench.cli.output import runs_argument
+from ltbench.cli.waiting import waiting
 from ltbench.errors import UsageError
 from ltbench.report.plain import short_path
 
@@ -63,17 +65,18 @@ def retry(ctx: click.Context, /, runs: tuple[Path, ...], **options: Any) -> None
       ltbench retry runs/pacs-mlt --algo boda,brl --device cuda:1
       ltbench retry runs --status broken-off
     """
-    from ltbench.cli.printing import print_outcome, print_plan
-    from ltbench.data.locations import data_folder
-    from ltbench.session.retry import plan_retry
-
     as_json = options["as_json"]
     folders = _choose(runs or (Path("runs"),), options)
     if not folders:
         click.echo(json.dumps({"runs": []}) if as_json else "There is nothing to retry.")
         return
-    plan = plan_retry(folders, data_folder(options["data_dir"]), options["weights"])
-    plan = replace(plan, out=Path(short_path(plan.out)))
+    with waiting("Loading PyTorch and planning the runs", show=not is_quiet(ctx)):
+        from ltbench.cli.printing import print_outcome, print_plan
+        from ltbench.data.locations import data_folder
+        from ltbench.session.retry import plan_retry
+
+        plan = plan_retry(folders, data_folder(options["data_dir"]), options["weights"])
+        plan = replace(plan, out=Path(short_path(plan.out)))
     session = open_session(ctx, out=plan.out)
     if options["dry_run"]:
         print_plan(session, plan, as_json=as_json)

@@ -11,6 +11,7 @@ from ltbench import hookimpl
 from ltbench.cli.options import (
     PROTOCOL,
     GroupedCommand,
+    check_names,
     open_session,
     output_options,
     parse_seeds,
@@ -19,6 +20,7 @@ from ltbench.cli.options import (
     values,
 )
 from ltbench.cli.sweep_argument import has_own, load_file
+from ltbench.cli.waiting import waiting
 
 
 @click.command(cls=GroupedCommand)
@@ -72,16 +74,18 @@ def run(ctx: click.Context, /, **options: Any) -> None:
       ltbench run --algo boda --dataset digits-mini-mlt --hparams best --seeds 5
       ltbench run sweep.toml --seeds 1 --dry-run
     """
+    seeds = parse_seeds(options["seeds"])
+    check_names(ctx)
+    session = open_session(ctx)
     from ltbench.cli.printing import print_outcome, print_plan
     from ltbench.session.expand import expand_algos
     from ltbench.session.tuning import method_words, with_best
 
-    session = open_session(ctx)
     algos, file, as_json = options["algos"], options["file"], options["as_json"]
-    if file:
-        algos = expand_algos(algos, file, own=has_own(ctx, "algos"))
-    seeds = parse_seeds(options["seeds"])
-    plan = session.plan(algos, options["datasets"], seeds, **values(ctx, PROTOCOL))
+    with waiting("Planning the runs", show=not session.quiet):
+        if file:
+            algos = expand_algos(algos, file, own=has_own(ctx, "algos"))
+        plan = session.plan(algos, options["datasets"], seeds, **values(ctx, PROTOCOL))
     if options["hparams"] == "best":
         words = setting_words(ctx)
         say = (lambda _: None) if session.quiet else session.say
