@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ltbench import hookimpl
-from ltbench.cli.output import runs_argument
+from ltbench.cli.output import run_datasets_option, run_methods_option, runs_argument
 from ltbench.errors import LtbenchError, UsageError
 from ltbench.report.plain import shown_path
 
@@ -35,8 +35,8 @@ _MOST_LINES = 10
 @click.option("--checkpoints", is_flag=True, help="Remove the checkpoints of runs that are done.")
 @click.option("--tuning", is_flag=True, help="Remove what tuning made: its runs and studies.")
 @click.option("--plans", is_flag=True, help="Forget runs that wait with no command at work.")
-@click.option("--algo", multiple=True, help="Only these methods, comma-separated or repeated.")
-@click.option("--dataset", multiple=True, help="Only these data sets, comma-separated or repeated.")
+@run_methods_option
+@run_datasets_option
 @click.option("--dry-run", is_flag=True, help="Print everything that would be removed and stop.")
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object; with --yes.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import signal
 import sys
 import traceback
@@ -20,6 +21,8 @@ from ltbench.cli.streams import (
 )
 from ltbench.errors import LtbenchError, Stopped, suggestion
 
+COMPLETION = "_LTBENCH_COMPLETE"
+"""Set by a shell that asks what may be typed next, see :mod:`ltbench.cli.completion`."""
 COMMANDS = (
     "run",
     "tune",
@@ -43,7 +46,8 @@ class _Group(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
+        unknown = args and self.get_command(ctx, args[0]) is None
+        if unknown and not args[0].startswith("-") and not ctx.resilient_parsing:
             near = suggestion(args[0], self.list_commands(ctx))
             ctx.fail(f"there is no command '{args[0]}'{near}")
         return super().resolve_command(ctx, args)
@@ -130,11 +134,13 @@ def main() -> None:
         sys.exit(error.exit_code)
     plugins.call("ltbench_commands", cli=cli)
     _warn_of_plugins()
-    cli()
+    cli(complete_var=COMPLETION)
 
 
 def _warn_of_plugins() -> None:
     """Say once what is wrong with plugins: before a command, and after it what came up in it."""
+    if COMPLETION in os.environ:  # a shell asks, in the middle of a line that is being typed
+        return
     from ltbench.plugins.manager import get_plugins
 
     for problem in get_plugins().new_problems():

@@ -15,6 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ltbench.cli.completion import (
+    complete_backbones,
+    complete_methods,
+    complete_protocols,
+    plugin_completer,
+)
 from ltbench.cli.waiting import waiting
 from ltbench.errors import UsageError
 from ltbench.results.protocol import ProtocolSetting, protocol_settings
@@ -142,6 +148,7 @@ where_options = group(
         "--executor",
         default="local",
         metavar="NAME",
+        shell_complete=plugin_completer("executors"),
         help="Where runs are carried out: local, ray[gpus=0.5], slurm[partition=gpu,gpus=1].",
     ),
     click.option(
@@ -152,8 +159,18 @@ where_options = group(
 )
 protocol_options = group(
     PROTOCOL,
-    click.option("--protocol", metavar="NAME", help="One of the data set's protocols."),
-    click.option("--backbone", metavar="NAME", help="digits-cnn, or any model of timm."),
+    click.option(
+        "--protocol",
+        metavar="NAME",
+        shell_complete=complete_protocols,
+        help="One of the data set's protocols.",
+    ),
+    click.option(
+        "--backbone",
+        metavar="NAME",
+        shell_complete=complete_backbones,
+        help="digits-cnn, or any model of timm.",
+    ),
     click.option(
         "--pretrained/--no-pretrained",
         default=None,
@@ -182,10 +199,15 @@ def sweep_options(*more: Decorator) -> Decorator:
             "--algo",
             "algos",
             required=True,
+            shell_complete=complete_methods,
             help="Algorithms, comma-separated or repeated: erm, brl[alpha=1], boda+crt.",
         ),
         _names(
-            "--dataset", "datasets", required=True, help="Data sets, comma-separated or repeated."
+            "--dataset",
+            "datasets",
+            required=True,
+            shell_complete=plugin_completer("datasets", several=True),
+            help="Data sets, comma-separated or repeated.",
         ),
         *more,
     )
@@ -208,7 +230,12 @@ def output_options(dry_run: str, as_json: str, *more: Decorator) -> Decorator:
     )
     return group(
         "Progress and output",
-        _names("--observer", "observers", help=observer),
+        _names(
+            "--observer",
+            "observers",
+            shell_complete=plugin_completer("observers", several=True),
+            help=observer,
+        ),
         click.option("--dry-run", is_flag=True, help=f"Print {dry_run} and stop."),
         *more,
         click.option("--quiet", "-q", is_flag=True, help="No progress."),

@@ -22,7 +22,7 @@ from ltbench.cli.options import (
     weights_option,
     where_options,
 )
-from ltbench.cli.output import runs_argument
+from ltbench.cli.output import run_datasets_option, run_methods_option, runs_argument
 from ltbench.cli.waiting import waiting
 from ltbench.errors import UsageError
 from ltbench.report.plain import short_path
@@ -41,10 +41,8 @@ AGAIN = ("failed", "diverged", "broken-off")
         metavar="LIST",
         help=f"Which runs: {', '.join(AGAIN)}.",
     ),
-    click.option("--algo", multiple=True, help="Only these methods, comma-separated or repeated."),
-    click.option(
-        "--dataset", multiple=True, help="Only these data sets, comma-separated or repeated."
-    ),
+    run_methods_option,
+    run_datasets_option,
     weights_option,
 )
 @where_options

@@ -12,11 +12,13 @@ from ltbench import hookimpl
 from ltbench.cli.output import (
     chosen_runs,
     emit,
+    format_of,
     format_option,
     output_option,
     runs_argument,
     selection_options,
 )
+from ltbench.cli.waiting import waiting
 from ltbench.errors import PluginError, suggestion
 from ltbench.plugins.hparams import HParams
 from ltbench.plugins.manager import get_plugins
@@ -43,7 +45,7 @@ class Tables(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find a table however its name is typed; one that does not exist gets a suggestion."""
-        if args and not args[0].startswith("-"):
+        if args and not args[0].startswith("-") and not ctx.resilient_parsing:
             known = self.list_commands(ctx)
             args = [spelled(args[0], known), *args[1:]]
             if args[0] not in known:
@@ -80,11 +82,15 @@ def _command(entry: Entry) -> click.Command:
     own = _options(table.HParams)
 
     def make(runs: tuple[Path, ...], **options: Any) -> None:
-        from ltbench.report.experiment import make_table
-        from ltbench.report.figure_data import FigureData
-
         typed = {o.name: options[o.name] for o in own if options[o.name] not in (None, ())}
-        emit(make_table(entry, FigureData(chosen_runs(runs, options)), typed), options)
+        format_of(options["output"], options["format"])
+        with waiting("Making the table"):
+            chosen = chosen_runs(runs, options)
+            from ltbench.report.experiment import make_table
+            from ltbench.report.figure_data import FigureData
+
+            report = make_table(entry, FigureData(chosen), typed)
+        emit(report, options)
 
     shared = click.command()(runs_argument(selection_options(format_option(output_option(make)))))
     for twice in {o.name for o in own} & {o.name for o in shared.params}:

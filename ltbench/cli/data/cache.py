@@ -6,6 +6,7 @@ import json
 
 import click
 
+from ltbench.cli.completion import plugin_completer
 from ltbench.cli.data.options import json_option
 
 
@@ -54,7 +55,7 @@ def list_cache(as_json: bool) -> None:
 
 
 @cache.command("clear")
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=plugin_completer("datasets"))
 @click.option("--all", "everything", is_flag=True, help="Remove those of every data set.")
 def clear_cache(name: str | None, everything: bool) -> None:
     """Remove the decoded images of one data set, or of all.

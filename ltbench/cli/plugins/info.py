@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ltbench.cli.completion import plugin_completer
+from ltbench.cli.waiting import waiting
 from ltbench.plugins.manager import get_plugins
 
 if TYPE_CHECKING:
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @click.command("info")
-@click.argument("name")
+@click.argument("name", shell_complete=plugin_completer())
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON list.")
 def info(name: str, as_json: bool) -> None:
     """Describe one plugin: its paper, its needs, and its hyper-parameters.
@@ -31,7 +33,8 @@ def info(name: str, as_json: bool) -> None:
     from ltbench.plugins.names import parse_name
 
     entries = find_entries(get_plugins(), parse_name(name).name)
-    found = [describe_entry(entry) for entry in entries]
+    with waiting("Loading the plugin"):
+        found = [describe_entry(entry) for entry in entries]
     if as_json:
         listing = [description.as_dict() for description in found]
         click.echo(json.dumps(listing, indent=1, ensure_ascii=False))
