@@ -25,7 +25,8 @@ def is_timm_model(name: str) -> bool:
     if "timm" not in sys.modules:
         if word in timm_models():
             return True
-        if not any(re.search(rf"\b{re.escape(word)}\b", text) for text in _texts()):
+        pattern = re.compile(rf"\b{re.escape(word)}\b")
+        if not word.isidentifier() or not any(map(pattern.search, _texts())):
             return False
     import timm
 

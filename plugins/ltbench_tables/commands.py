@@ -29,7 +29,7 @@ class Ablation(ExperimentTable):
     \b
     Examples:
       ltbench tables ablation --algo brl
-      ltbench tables ablation --algo boda --components weight,macro_weight -o boda.tex
+      ltbench tables ablation --algo boda --components weight,macro -o boda.tex
     """
 
     HParams = AblationHParams
