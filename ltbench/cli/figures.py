@@ -67,7 +67,8 @@ def figures(kind: str, runs: tuple[Path, ...], **options: Any) -> None:
     \b
     Examples:
       ltbench figures violin -o violin.pdf
-      ltbench figures heatmap --algo boda --dataset pacs-mlt --score accuracy -o pacs.svg
+      ltbench figures heatmap --algo boda --dataset pacs-mlt --score accuracy \\
+          -o pacs.svg
       ltbench figures tsne --algo erm --algo boda -o features.png
       ltbench figures sensitivity --algo brl -o brl.pdf
       ltbench figures cd --metric accuracy_worst -o ranks.pdf

@@ -30,7 +30,8 @@ def leaderboard(runs: tuple[Path, ...], **options: Any) -> None:
     \b
     Examples:
       ltbench leaderboard
-      ltbench leaderboard --dataset pacs-mlt --metrics accuracy_worst,macro_f1_worst
+      ltbench leaderboard --dataset pacs-mlt \\
+          --metrics accuracy_worst,macro_f1_worst
       ltbench leaderboard runs /mnt/others/runs --reference bsoftmax
       ltbench leaderboard --format markdown > results.md
       ltbench leaderboard -o leaderboards/pacs/

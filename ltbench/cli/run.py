@@ -67,10 +67,12 @@ def run(ctx: click.Context, /, **options: Any) -> None:
     Examples:
       ltbench run --algo erm,bsoftmax --dataset digits-mini-mlt --seeds 5
       ltbench run --algo boda+crt --dataset digits-mini-mlt --seeds 0,3,7
-      ltbench run --algo 'brl[alpha=[1e-3,1e-2]]' --dataset digits-mini-mlt --dry-run
+      ltbench run --algo 'brl[alpha=[1e-3,1e-2]]' --dataset digits-mini-mlt \\
+          --dry-run
       ltbench run --algo bsoftmax --dataset 'image-folder[root=/data/moths]' \\
           --backbone mobilenetv2_100
-      ltbench run --algo erm,boda --dataset digits-mini-mlt --observer csv,tensorboard
+      ltbench run --algo erm,boda --dataset digits-mini-mlt \\
+          --observer csv,tensorboard
       ltbench run --algo boda --dataset digits-mini-mlt --hparams best --seeds 5
       ltbench run sweep.toml --seeds 1 --dry-run
     """

@@ -52,7 +52,8 @@ class Backbones(ExperimentTable):
     \b
     Examples:
       ltbench tables backbones --dataset cifar100-lt
-      ltbench tables backbones --dataset cifar100-lt --algo erm --algo bsoftmax -o table.csv
+      ltbench tables backbones --dataset cifar100-lt --algo erm --algo bsoftmax \\
+          -o table.csv
     """
 
     def sections(self, data: FigureData) -> Sequence[Section]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ltbench.cli.columns import beside
 from ltbench.cli.completion import plugin_completer
 from ltbench.cli.waiting import waiting
 from ltbench.plugins.manager import get_plugins
@@ -56,13 +57,13 @@ def _as_text(description: Description) -> str:
 
 
 def _parameter_table(parameters: Sequence[Parameter]) -> str:
-    """Return aligned columns; the last, the help, is as long as it is."""
+    """Return aligned columns; the last, the help, goes on below itself."""
     header = ("hyper-parameter", "default", "allowed", "search")
     rows = [header, *((p.name, p.default, p.allowed, p.search or "-") for p in parameters)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(header))]
     helps = ("", *(p.help for p in parameters))
     lines = [
-        "  ".join([*(cell.ljust(w) for cell, w in zip(row, widths, strict=True)), text]).rstrip()
+        beside("".join(f"{cell:{w}}  " for cell, w in zip(row, widths, strict=True)), text)
         for row, text in zip(rows, helps, strict=True)
     ]
     return "\n".join([click.style(lines[0], bold=True), *lines[1:]])
