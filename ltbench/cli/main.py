@@ -19,6 +19,7 @@ from ltbench.cli.streams import (
     replace_unknown_letters,
     wants_color,
 )
+from ltbench.cli.waiting import waiting
 from ltbench.errors import LtbenchError, Stopped, suggestion
 
 COMPLETION = "_LTBENCH_COMPLETE"
@@ -128,7 +129,9 @@ def main() -> None:
         show_logs(verbosity)
     add_plugin_files(early.params.get("plugins") or ())
     try:
-        plugins = get_plugins()
+        # A plugin may import torch, though it should not before it is used.
+        with waiting("Loading plugins", show=COMPLETION not in os.environ):
+            plugins = get_plugins()
     except LtbenchError as error:
         click.echo(f"Error: {error}", err=True)
         sys.exit(error.exit_code)

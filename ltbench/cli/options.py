@@ -250,9 +250,6 @@ def open_session(ctx: click.Context, **others: Any) -> Session:
         ctx: of the command.
         others: arguments of the session that no option gives.
     """
-    from ltbench.session.asked import check_place
-
-    check_place(*(ctx.params[name] for name in ("executor", "device", "observers")))
     with waiting("Loading PyTorch", show=not is_quiet(ctx)):
         from ltbench.session.session import Session
 
@@ -267,16 +264,26 @@ def open_session(ctx: click.Context, **others: Any) -> Session:
 
 
 def check_names(ctx: click.Context) -> None:
-    """Check what a command that trains was told to train, before anything heavy is imported.
+    """Check what a command that trains was told, before anything heavy is imported.
 
     Raises:
         UsageError: a name or a file is not there; the message suggests the nearest.
     """
-    from ltbench.session.asked import check_asked
+    from ltbench.session.asked import check_asked, check_place, check_tables
 
+    check_place(*(ctx.params[name] for name in ("executor", "device", "observers")))
+    if "algos" not in ctx.params:  # the runs' own files say what they are
+        return
+    algos, file = ctx.params["algos"], ctx.params.get("file")
     given = ("data_dir", "protocol", "backbone", "weights")
-    options = {name: ctx.params[name] for name in given}
-    check_asked(ctx.params["algos"], ctx.params["datasets"], **options)
+    check_asked(algos, ctx.params["datasets"], **{name: ctx.params[name] for name in given})
+    if file:
+        check_tables(algos, file, own=has_own(ctx, "algos"))
+
+
+def has_own(ctx: click.Context, name: str) -> bool:
+    """Return whether the value of an option stands in the sweep file."""
+    return ctx.get_parameter_source(name) is click.core.ParameterSource.DEFAULT_MAP
 
 
 def is_quiet(ctx: click.Context) -> bool:

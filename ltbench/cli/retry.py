@@ -14,6 +14,7 @@ from ltbench import hookimpl
 from ltbench.cli.options import (
     FOLDERS,
     GroupedCommand,
+    check_names,
     data_dir_option,
     group,
     is_quiet,
@@ -63,6 +64,7 @@ def retry(ctx: click.Context, /, runs: tuple[Path, ...], **options: Any) -> None
       ltbench retry runs/pacs-mlt --algo boda,brl --device cuda:1
       ltbench retry runs --status broken-off
     """
+    check_names(ctx)
     as_json = options["as_json"]
     folders = _choose(runs or (Path("runs"),), options)
     if not folders:

@@ -12,6 +12,7 @@ from ltbench.cli.options import (
     PROTOCOL,
     GroupedCommand,
     check_names,
+    has_own,
     open_session,
     output_options,
     parse_seeds,
@@ -19,7 +20,7 @@ from ltbench.cli.options import (
     sweep_options,
     values,
 )
-from ltbench.cli.sweep_argument import has_own, load_file
+from ltbench.cli.sweep_argument import load_file
 from ltbench.cli.waiting import waiting
 
 

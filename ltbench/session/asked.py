@@ -19,7 +19,9 @@ from ltbench.plugins.dataset import Dataset
 from ltbench.plugins.facts import registry_facts
 from ltbench.plugins.manager import get_plugins
 from ltbench.plugins.names import Name, parse_chains, parse_name, parse_names
+from ltbench.plugins.resolve import registered
 from ltbench.results.protocol import named_protocol
+from ltbench.session.sweep_file import SweepFile
 
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 
@@ -47,7 +49,7 @@ def check_asked(
         UsageError: a name, file or parameter of a data set is not possible.
         DataError: a data set is missing.
     """
-    for chain in (chain for text in algos for chain in parse_chains(text)):
+    for chain in _chains(algos):
         _check_chain(chain)
     for name in (name for text in datasets for name in parse_names(text)):
         dataset = create_dataset(name, data_folder(data_dir))
@@ -81,6 +83,25 @@ def check_place(executor: str, device: str, observers: Sequence[str]) -> None:
     place = plugins["executors"].get(parse_name(executor).name).name
     if place == "local" and not _DEVICE.fullmatch(device):
         raise UsageError(f"--device {device} is not a device: use auto, cpu, cuda or cuda:0")
+
+
+def check_tables(algos: Sequence[str], file: SweepFile, *, own: bool) -> None:
+    """Check that the tables of a sweep file are about algorithms that are to be run.
+
+    Args:
+        algos: comma lists of ``algorithm[+stage…]`` names.
+        file: the sweep file.
+        own: whether the algorithms stand in the file as well.
+
+    Raises:
+        UsageError: one is about another.
+    """
+    names = {registered(n, "algorithms", "stages").name for c in _chains(algos) for n in c}
+    file.tables_of(names, own=own)
+
+
+def _chains(algos: Sequence[str]) -> list[list[Name]]:
+    return [chain for text in algos for chain in parse_chains(text)]
 
 
 def _check_chain(chain: Sequence[Name]) -> None:

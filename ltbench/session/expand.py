@@ -15,7 +15,6 @@ from ltbench.plugins.hparams import HParams
 from ltbench.plugins.manager import get_plugins
 from ltbench.plugins.names import Name, parse_chains
 from ltbench.plugins.resolve import registered, resolve
-from ltbench.plugins.spelling import spelled
 from ltbench.session.space import Axis, find_axes
 from ltbench.session.sweep_file import SweepFile
 from ltbench.training.seeding import derive_seed
@@ -45,17 +44,8 @@ def expand_algos(algos: Sequence[str], file: SweepFile, *, own: bool) -> list[st
         for chain in parse_chains(text)
     ]
     named = {name.name for chain in chains for name in chain}
-    variants: dict[str, _Variants] = {}
-    for name in dict.fromkeys([*file.hparams, *file.ablation]):
-        meant = spelled(name, named)
-        if meant in variants:
-            twice = f"'{variants[meant].typed}' and '{name}'"
-            raise UsageError(f"{file.where(name)}: {twice} are the same: use one spelling")
-        if meant in named:
-            variants[meant] = _Variants(file, name, meant)
-        elif own:
-            near = suggestion(name, named)
-            raise UsageError(f"{file.where(name)}: '{name}' is none of the algorithms{near}")
+    found = file.tables_of(named, own=own)
+    variants = {name: _Variants(file, typed, name) for name, typed in found.items()}
     names = []
     for chain in chains:
         parts = [

@@ -41,11 +41,13 @@ MISTAKES = {
     f"{RUN} --device tpu9": "--device tpu9 is not a device",
     f"{RUN} --seeds some": "--seeds some",
     f"{RUN} --stpes 3": "--steps",
+    "run SWEEP": "'bodaa' is none of the algorithms; did you mean 'boda'",
     "run nowhere.toml": "there is no sweep file",
     "tune --algo boad --dataset tiny-mlt": "did you mean 'boda'",
     "tune --algo boda --dataset tiny-mtl": "did you mean 'tiny-mlt'",
     "retry nowhere": "there is no folder 'nowhere'",
     "retry RUNS --status done": "'done' is none of",
+    "retry RUNS --device tpu9": "--device tpu9 is not a device",
     "retry RUNS --algo boad": "did you mean 'boda'",
     "plugins info boad": "did you mean 'boda'",
     "plugins check boad": "did you mean 'boda'",
@@ -109,7 +111,9 @@ def runs(tmp_path_factory):
 
 @pytest.mark.parametrize("line", MISTAKES)
 def test_a_mistake_is_told_before_anything_heavy_is_imported(line, runs, tmp_path):
-    words = shlex.split(line.replace("RUNS", runs))
+    sweep = tmp_path / "sweep.toml"
+    sweep.write_text('algo = "boda"\ndataset = "tiny-mlt"\n[hparams.bodaa]\nweight = 1\n')
+    words = shlex.split(line.replace("RUNS", runs).replace("SWEEP", str(sweep)))
     code = (
         "import sys\nfrom ltbench.cli.main import main\n"
         f"sys.argv = ['ltbench', *{words!r}]\n"
@@ -159,6 +163,17 @@ def test_something_is_said_within_a_second_of_cpu(line, runs, tmp_path):
         process.kill()
         process.wait()
         os.close(reader)
+
+
+def test_a_plugin_that_imports_torch_is_waited_for_with_a_word(tmp_path):
+    (tmp_path / "mine.py").write_text(
+        'from ltbench.api import Algorithm\nclass Mine(Algorithm):\n    """Mine."""\n'
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "ltbench", "--plugin", "mine.py", "plugins", "info", "mine"],
+        cwd=tmp_path, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stderr == "Loading plugins\n"
 
 
 @pytest.fixture
