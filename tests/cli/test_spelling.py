@@ -21,6 +21,7 @@ from ltbench.models.catalogue import build_backbone, check_backbone
 from ltbench.plugins.names import Name
 from ltbench.plugins.registry import Entry, Registry
 from ltbench.plugins.resolve import registered, resolve
+from ltbench.plugins.scaffold import name_project
 from ltbench.plugins.spelling import spelled
 from ltbench.session.observers import choose_watchers
 from ltbench.session.session import Session
@@ -163,3 +164,8 @@ def test_a_table_that_does_not_exist_gets_a_suggestion():
     done = CliRunner().invoke(tables, ["ablatoin", "runs"])
     assert done.exit_code == 2
     assert "there is no table 'ablatoin'; did you mean 'ablation'?" in done.output
+
+
+def test_a_name_that_differs_in_case_alone_is_taken():
+    with pytest.raises(UsageError, match="the name 'erm' is taken by the algorithm of"):
+        name_project("algorithm", "ERM")

@@ -27,12 +27,14 @@ from ltbench.plugins.dataset import Dataset
 from ltbench.plugins.manager import get_plugins
 from ltbench.plugins.names import Name, parse_chains
 from ltbench.plugins.registry import Entry
+from ltbench.plugins.scaffold import write_project
 from ltbench.plugins.split import Split
 from ltbench.session.session import Session
 from ltbench.testing import write_run
 
 TUTORIALS = ROOT / "docs" / "tutorials"  # followed from first to last by test_tutorials.py
 SEEDS = 3
+SITE = "site"  # where the reader installs packages
 TRAINS = ("run", "tune", "retry")
 _EXAMPLE = re.compile(r"^\s+(ltbench .*)$", re.M)
 _HASH = re.compile(r"\b(?=[0-9a-f]*\d)(?=[0-9a-f]*[a-f])[0-9a-f]{4,12}\b")
@@ -112,7 +114,9 @@ class Readers:
             example: what is to be typed.
             options: of its command, as the program reads them.
         """
-        if "cache" in typed(example.line):
+        if "my-" in example.line and "check" in typed(example.line):
+            self._install()
+        elif "cache" in typed(example.line):
             open_store(*open_dataset(Name("pacs-mlt"), self.folder))
         elif example.name == "retry":
             self._fail(options)
@@ -126,7 +130,7 @@ class Readers:
             for name, text in _CODE.findall(page.read_text(encoding="utf-8")):
                 (self.folder / name).write_text(text, encoding="utf-8")
         (self.folder / "my_idea.py").write_text(
-            "from ltbench.api import Algorithm\n\n\nclass MyIdea(Algorithm):\n    '''ERM.'''\n"
+            "from ltbench.api import Algorithm\n\n\nclass MyIdea(Algorithm):\n    '''Cross-entropy. Source: none.'''\n"
         )
         text = (ROOT / "docs" / "sweeps.md").read_text(encoding="utf-8")
         sweep = re.search(r"^```toml\n(.*?)^```$", text, re.M | re.S)
@@ -141,6 +145,15 @@ class Readers:
             for i in range(24):
                 pixels = rng.integers(0, 256, (16, 16, 3), dtype=np.uint8)
                 Image.fromarray(pixels).save(folder / f"{i}.png")
+
+    def _install(self) -> None:
+        """Leave what pip leaves of a project of ``ltbench plugins new``, called ``my-package``."""
+        project = write_project("algorithm", "my-loss", self.folder)
+        project.rename(self.folder / SITE)
+        info = self.folder / SITE / "my_package-1.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text("Metadata-Version: 2.1\nName: my-package\nVersion: 1.0\n")
+        (info / "entry_points.txt").write_text("[ltbench]\nmy_loss = my_loss.plugin\n")
 
     def _run(self, example: Example, options: dict[str, Any]) -> None:
         """Write done runs of the methods and data sets that are named, and a failed one."""

@@ -12,7 +12,7 @@ import pytest
 import reference
 from click.testing import CliRunner
 from commands import Printed, anything_exists, parse
-from examples import TRAINS, Example, Readers, examples, stand_ins
+from examples import SITE, TRAINS, Example, Readers, examples, stand_ins
 from tutorial import LTBENCH
 
 from ltbench.plugins.manager import get_plugins
@@ -25,15 +25,14 @@ EXAMPLES = examples()
 READ_ONLY = {
     r"data prepare (?!digits-mini-mlt|'?image-folder)": "downloads gigabytes",
     r"status .*--watch": "looks until Ctrl-C; tests/cli/test_status.py stops it",
-    r"plugins check '?my-": "what `plugins new` made and pip installed; tests/example does both",
-    r"--plugin \S+ plugins check": "takes a minute; test_tutorials.py types it",
 }
 """Examples that are read as the program reads them and not run, and why."""
 
-ELSEWHERE = {r"cuda:\d": "cpu", r"slurm\[[^]]*\]|'slurm\[[^]]*\]'": "local"}
-"""What stands on a page for machines that tests have not, and what is typed here instead."""
+ELSEWHERE = {r"cuda:\d": "cpu"}
+"""What stands on a page for machines that tests may not have, and what is typed here instead."""
 
-NEEDS = {"wandb[": "wandb", "tensorboard": "tensorboard", "--search bayes": "optuna", "ray": "ray"}
+NEEDS = {"wandb[": "wandb", "tensorboard": "tensorboard", "--search bayes": "optuna",
+         "ray[": "ray", "slurm[": "submitit"}  # fmt: skip
 """Packages of the extras, by the word that needs one."""
 
 
@@ -45,7 +44,16 @@ def reason(example: Example) -> str | None:
     return next((why for key, why in READ_ONLY.items() if re.search(key, example.line)), None)
 
 
-RUN = [example for example in EXAMPLES if not reason(example)]
+RUN = [
+    pytest.param(
+        example,
+        # The conformance kit trains several times.
+        marks=[pytest.mark.slow] if "plugins check" in example.line else [],
+        id=ids(example),
+    )
+    for example in EXAMPLES
+    if not reason(example)
+]
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +73,7 @@ def reader(tmp_path, monkeypatch):
     return Readers(tmp_path)
 
 
-@pytest.mark.parametrize("example", RUN, ids=ids)
+@pytest.mark.parametrize("example", RUN)
 def test_an_example_works(example, reader, cli, anything_exists):
     for word, package in NEEDS.items():
         if word in example.line and not importlib.util.find_spec(package):
@@ -95,10 +103,10 @@ def _here(word: str) -> str:
 
 def _type(cli, words) -> tuple[int, str]:
     """Type a command, in this process unless it brings a plugin or shows logs."""
-    if words[0].startswith("-"):
+    if words[0].startswith("-") or words[:2] == ["plugins", "check"]:
         done = subprocess.run(
             [sys.executable, "-c", LTBENCH, *words],
-            env=os.environ,
+            env={**os.environ, "PYTHONPATH": f"{SITE}{os.pathsep}{os.environ['PYTHONPATH']}"},
             capture_output=True,
             text=True,
             check=False,

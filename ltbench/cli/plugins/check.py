@@ -29,7 +29,7 @@ def check(name: str, as_json: bool) -> None:
     \b
     Examples:
       ltbench plugins check my-loss
-      ltbench plugins check 'my-loss[gamma=2]'
+      ltbench plugins check 'my-loss[smoothing=0.2]'
       ltbench plugins check my-package --json
       ltbench --plugin my_idea.py plugins check my_idea.py
     """
