@@ -62,4 +62,4 @@ def _named_as_registered(hparams: HParams) -> HParams:
         name = registered(typed, bounds.names).name
         if name != typed.name:
             changed[key] = name + text.strip().removeprefix(typed.name)
-    return dataclasses.replace(hparams, **changed) if changed else hparams
+    return type(hparams)(**hparams.as_dict() | changed) if changed else hparams

@@ -130,7 +130,8 @@ class Readers:
             for name, text in _CODE.findall(page.read_text(encoding="utf-8")):
                 (self.folder / name).write_text(text, encoding="utf-8")
         (self.folder / "my_idea.py").write_text(
-            "from ltbench.api import Algorithm\n\n\nclass MyIdea(Algorithm):\n    '''Cross-entropy. Source: none.'''\n"
+            "from ltbench.api import Algorithm\n\n\n"
+            "class MyIdea(Algorithm):\n    '''Cross-entropy. Source: none.'''\n"
         )
         text = (ROOT / "docs" / "sweeps.md").read_text(encoding="utf-8")
         sweep = re.search(r"^```toml\n(.*?)^```$", text, re.M | re.S)
