@@ -19,7 +19,7 @@ from ltbench.plugins.spelling import spelled
 from ltbench.report.metrics import Metric, measures_of, metric
 from ltbench.results.documents import read_data_facts
 from ltbench.results.frame import Runs
-from ltbench.results.run import method_label
+from ltbench.results.labels import method_label
 from ltbench.results.untrusted import clean
 
 _NONE = object()
