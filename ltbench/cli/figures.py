@@ -10,10 +10,10 @@ import click
 from ltbench import hookimpl
 from ltbench.cli.completion import complete_run_metrics, plugin_completer
 from ltbench.cli.output import check_figure_suffix, chosen_runs, runs_argument, selection_options
-from ltbench.cli.waiting import waiting
 from ltbench.errors import UsageError
 from ltbench.plugins.manager import get_plugins
 from ltbench.plugins.spelling import spelled
+from ltbench.waiting import waiting
 
 
 def _registered(context: click.Context, parameter: click.Parameter, value: str) -> str:

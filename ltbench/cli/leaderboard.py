@@ -9,8 +9,8 @@ import click
 
 from ltbench import hookimpl
 from ltbench.cli.output import chosen_content, content_options, emit, format_of, format_option
-from ltbench.cli.waiting import waiting
 from ltbench.errors import UsageError
+from ltbench.waiting import waiting
 
 
 @click.command()

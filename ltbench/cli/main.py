@@ -19,8 +19,8 @@ from ltbench.cli.streams import (
     replace_unknown_letters,
     wants_color,
 )
-from ltbench.cli.waiting import waiting
 from ltbench.errors import LtbenchError, Stopped, suggestion
+from ltbench.waiting import waiting
 
 COMPLETION = "_LTBENCH_COMPLETE"
 """Set by a shell that asks what may be typed next, see :mod:`ltbench.cli.completion`."""

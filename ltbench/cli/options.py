@@ -21,9 +21,9 @@ from ltbench.cli.completion import (
     complete_protocols,
     plugin_completer,
 )
-from ltbench.cli.waiting import waiting
 from ltbench.errors import UsageError
 from ltbench.results.protocol import ProtocolSetting, protocol_settings
+from ltbench.waiting import end_waiting, waiting
 
 if TYPE_CHECKING:
     from ltbench.session.session import Session
@@ -256,11 +256,16 @@ def open_session(ctx: click.Context, **others: Any) -> Session:
         return Session(
             observers=ctx.params["observers"],
             quiet=is_quiet(ctx),
-            say=lambda sentence: click.echo(sentence, err=True),
+            say=_say,
             command=["ltbench", *sys.argv[1:]],
             **values(ctx, FOLDERS, WHERE),
             **others,
         )
+
+
+def _say(sentence: str) -> None:
+    end_waiting()
+    click.echo(sentence, err=True)
 
 
 def check_names(ctx: click.Context) -> None:

@@ -14,9 +14,9 @@ from ltbench.cli.completion import (
     complete_run_metrics,
     complete_run_protocols,
 )
-from ltbench.cli.waiting import waiting
 from ltbench.errors import UsageError
 from ltbench.report import FIGURE_SUFFIXES, SUFFIXES
+from ltbench.waiting import waiting
 
 if TYPE_CHECKING:
     from ltbench.report.content import Content

@@ -11,7 +11,7 @@ import click
 
 from ltbench import hookimpl
 from ltbench.cli.output import chosen_content, content_options, folders
-from ltbench.cli.waiting import waiting
+from ltbench.waiting import waiting
 
 
 @click.command()

@@ -24,9 +24,9 @@ from ltbench.cli.options import (
     where_options,
 )
 from ltbench.cli.output import run_datasets_option, run_methods_option, runs_argument
-from ltbench.cli.waiting import waiting
 from ltbench.errors import UsageError
 from ltbench.report.plain import short_path
+from ltbench.waiting import waiting
 
 AGAIN = ("failed", "diverged", "broken-off")
 

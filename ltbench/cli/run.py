@@ -21,7 +21,7 @@ from ltbench.cli.options import (
     values,
 )
 from ltbench.cli.sweep_argument import load_file
-from ltbench.cli.waiting import waiting
+from ltbench.waiting import waiting
 
 
 @click.command(cls=GroupedCommand)

@@ -16,7 +16,7 @@ from ltbench.cli.output import (
     format_option,
     output_option,
 )
-from ltbench.cli.waiting import waiting
+from ltbench.waiting import waiting
 
 
 @click.command()

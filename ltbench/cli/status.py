@@ -11,7 +11,7 @@ import click
 
 from ltbench import hookimpl
 from ltbench.cli.output import runs_argument
-from ltbench.cli.waiting import waiting
+from ltbench.waiting import waiting
 
 if TYPE_CHECKING:
     from ltbench.results.states import Overview

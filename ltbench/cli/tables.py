@@ -18,13 +18,13 @@ from ltbench.cli.output import (
     runs_argument,
     selection_options,
 )
-from ltbench.cli.waiting import waiting
 from ltbench.errors import PluginError, suggestion
 from ltbench.plugins.hparams import HParams
 from ltbench.plugins.manager import get_plugins
 from ltbench.plugins.names import format_value
 from ltbench.plugins.registry import Entry
 from ltbench.plugins.spelling import spelled
+from ltbench.waiting import waiting
 
 
 class Tables(click.Group):

@@ -18,7 +18,7 @@ from ltbench.cli.options import (
     sweep_options,
     values,
 )
-from ltbench.cli.waiting import waiting
+from ltbench.waiting import waiting
 
 
 @click.command(cls=GroupedCommand)

@@ -16,8 +16,9 @@ import psutil
 import pytest
 from synthetic_runs import write_run
 
-from ltbench.cli import waiting as module
-from ltbench.cli.waiting import waiting
+from ltbench import waiting as module
+from ltbench.session.progress import to_stderr
+from ltbench.waiting import waiting
 
 SECONDS = 1.0
 HEAVY = ("torch", "torchvision", "timm", "pandas", "scipy", "sklearn", "matplotlib")
@@ -204,6 +205,18 @@ def test_what_takes_no_time_and_what_is_quiet_say_nothing(impatient, monkeypatch
     assert written(monkeypatch, io.StringIO(), takes=0.0) == ""
     monkeypatch.setattr(module, "_SECONDS", 0.0)
     assert written(monkeypatch, io.StringIO(), show=False) == ""
+
+
+def test_who_prints_something_takes_the_line_away(impatient, monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    stream = Terminal()
+    monkeypatch.setattr(sys, "stderr", stream)
+    with waiting("Reading the runs"):
+        time.sleep(0.3)
+        to_stderr("A word.")
+        time.sleep(1.2)
+    assert stream.getvalue().endswith("\r\033[KA word.\n")
 
 
 def test_an_error_passes_and_ends_the_line(impatient, monkeypatch):

@@ -275,6 +275,9 @@ class _Downloaded(Dataset):
         facts = self.facts
         return lambda i: np.full((facts.size, facts.size, facts.channels), i % 256, np.uint8)
 
+    def image_files(self, split: Split) -> tuple[str, ...]:
+        return ()
+
     def fingerprint(self, split: Split) -> str:
         return ""
 

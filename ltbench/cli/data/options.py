@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from ltbench.cli.completion import plugin_completer
-from ltbench.cli.waiting import waiting
 from ltbench.errors import DataError
+from ltbench.waiting import waiting
 
 if TYPE_CHECKING:
     from ltbench.plugins.dataset import Dataset

@@ -11,8 +11,8 @@ import click
 
 from ltbench.cli.columns import beside
 from ltbench.cli.completion import plugin_completer
-from ltbench.cli.waiting import waiting
 from ltbench.plugins.manager import get_plugins
+from ltbench.waiting import waiting
 
 if TYPE_CHECKING:
     from ltbench.plugins.description import Description, Parameter

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import threading
 import time
 from collections.abc import Iterator
-
-from ltbench.cli.streams import wants_color
 
 _CPU_SECONDS = 0.4  # of silence, and at least 0.6 since the program started
 _CPU_AT_LEAST = 0.6
@@ -19,10 +18,11 @@ _ERASE = "\033[K"
 
 @contextlib.contextmanager
 def waiting(what: str, *, show: bool = True) -> Iterator[None]:
-    """Say what is being done where it takes longer than a moment; nothing is printed meanwhile.
+    """Say what is being done where it takes longer than a moment.
 
     In a terminal the line counts the seconds and is gone at the end. Elsewhere, and where no escape
-    sequences are wanted, it is printed once.
+    sequences are wanted, it is printed once. What prints something meanwhile calls
+    :func:`end_waiting` before.
 
     Args:
         what: the work, "Reading the runs" for one.
@@ -31,14 +31,36 @@ def waiting(what: str, *, show: bool = True) -> Iterator[None]:
     if not show:
         yield
         return
-    done = threading.Event()
-    line = threading.Thread(target=_say, args=(what, done), daemon=True)
+    line = _Line(what)
     line.start()
+    _lines.append(line)
     try:
         yield
     finally:
-        done.set()
-        line.join()
+        line.end()
+        _lines.remove(line)
+
+
+def end_waiting() -> None:
+    """Take the line away, for there is something to print."""
+    for line in _lines:
+        line.end()
+
+
+class _Line(threading.Thread):
+    """The line, from when it is time until the end."""
+
+    def __init__(self, what: str) -> None:
+        self.done = threading.Event()
+        super().__init__(target=_say, args=(what, self.done), daemon=True)
+
+    def end(self) -> None:
+        """Take it away; it does not come back."""
+        self.done.set()
+        self.join()
+
+
+_lines: list[_Line] = []
 
 
 def _say(what: str, done: threading.Event) -> None:
@@ -47,7 +69,7 @@ def _say(what: str, done: threading.Event) -> None:
     if not _lasts(began, done):
         return
     with contextlib.suppress(OSError, ValueError):  # stderr is closed
-        if not sys.stderr.isatty() or wants_color() is False:
+        if not sys.stderr.isatty() or _no_escapes():
             print(what, file=sys.stderr, flush=True)
             return
         while True:
@@ -57,6 +79,10 @@ def _say(what: str, done: threading.Event) -> None:
             if done.wait(1):
                 break
         print(_ERASE, end="", file=sys.stderr, flush=True)
+
+
+def _no_escapes() -> bool:
+    return bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
 
 
 def _lasts(began: float, done: threading.Event) -> bool:
