@@ -52,9 +52,9 @@ def _named_as_registered(hparams: HParams) -> HParams:
     """Return hyper-parameters whose values that name plugins are spelled as these are."""
     changed = {}
     for key, bounds in type(hparams).bounds().items():
-        if bounds.names is None:
-            continue
         text = getattr(hparams, key)
+        if bounds.names is None or not isinstance(text, str):
+            continue
         try:
             typed = parse_name(text)
         except UsageError:  # an empty one, say; the plugin knows what it means

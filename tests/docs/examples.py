@@ -70,7 +70,7 @@ def examples() -> list[Example]:
     found = [
         Example(str(page.relative_to(ROOT)), printed)
         for page in PAGES
-        if page.parent != TUTORIALS
+        if page.parent != TUTORIALS or page.stem == "index"
         for printed in commands(page)
         if printed.whole
     ]
