@@ -14,6 +14,7 @@ from ltbench import hookimpl
 from ltbench.cli.output import run_datasets_option, run_methods_option, runs_argument
 from ltbench.errors import LtbenchError, UsageError
 from ltbench.report.plain import shown_path
+from ltbench.waiting import waiting
 
 if TYPE_CHECKING:
     from ltbench.results.cleaning import Litter
@@ -55,7 +56,9 @@ def clean(runs: tuple[Path, ...], **options: Any) -> None:
     """
     if options["as_json"] and not (options["yes"] or options["dry_run"]):
         raise UsageError("--json cannot ask: add --yes, or --dry-run")
-    found = [litter for root in _folders(runs) for litter in _find(root, options)]
+    roots = _folders(runs)
+    with waiting("Reading the runs"):
+        found = [litter for root in roots for litter in _find(root, options)]
     if not options["as_json"]:
         click.echo(_listing(found, everything=options["dry_run"]))
     if not found or options["dry_run"]:

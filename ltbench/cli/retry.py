@@ -66,7 +66,8 @@ def retry(ctx: click.Context, /, runs: tuple[Path, ...], **options: Any) -> None
     """
     check_names(ctx)
     as_json = options["as_json"]
-    folders = _choose(runs or (Path("runs"),), options)
+    with waiting("Reading the runs", show=not is_quiet(ctx)):
+        folders = _choose(runs or (Path("runs"),), options)
     if not folders:
         click.echo(json.dumps({"runs": []}) if as_json else "There is nothing to retry.")
         return
@@ -81,7 +82,8 @@ def retry(ctx: click.Context, /, runs: tuple[Path, ...], **options: Any) -> None
     if options["dry_run"]:
         print_plan(session, plan, as_json=as_json)
         return
-    session.prepare(plan)
+    with waiting("Preparing images and networks", show=not session.quiet):
+        session.prepare(plan)
     if print_outcome(plan, session.run(plan), as_json=as_json, leaderboard=False):
         raise SystemExit(1)
 

@@ -98,7 +98,8 @@ def run(ctx: click.Context, /, **options: Any) -> None:
     if options["dry_run"]:
         print_plan(session, plan, as_json=as_json)
         return
-    session.prepare(plan)
+    with waiting("Preparing images and networks", show=not session.quiet):
+        session.prepare(plan)
     runs = session.run(plan)
     leaderboard = not options["no_leaderboard"]
     if print_outcome(plan, runs, as_json=as_json, leaderboard=leaderboard) or plan.left_out:

@@ -11,6 +11,7 @@ import click
 
 from ltbench import hookimpl
 from ltbench.cli.completion import complete_run_datasets, complete_runs
+from ltbench.waiting import waiting
 
 if TYPE_CHECKING:
     from ltbench.report.run_page import Documents
@@ -52,7 +53,8 @@ def show(run: str, traceback: bool, as_json: bool, **which: Any) -> None:
     from ltbench.results.choose import find_run
     from ltbench.results.states import read_states
 
-    folder = find_run(run, which["out"], seed=which["seed"], dataset=which["dataset"])
+    with waiting("Reading the runs"):
+        folder = find_run(run, which["out"], seed=which["seed"], dataset=which["dataset"])
     documents = _read(folder)
     if traceback:
         click.echo(_printable(str(documents.error.get("traceback") or "There is no traceback.")))
