@@ -22,8 +22,11 @@ from ltbench.cli.streams import (
     wants_color,
 )
 from ltbench.errors import LtbenchError, Stopped, UsageError, suggestion
+from ltbench.waiting import waiting
 
 NO_PLUGIN_CODE = "--no-plugin-code"
+COMPLETION = "_LTBENCH_COMPLETE"
+"""Set by a shell that asks what may be typed next, see :mod:`ltbench.cli.completion`."""
 COMMANDS = (
     "run",
     "tune",
@@ -47,7 +50,8 @@ class _Group(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
+        unknown = args and self.get_command(ctx, args[0]) is None
+        if unknown and not args[0].startswith("-") and not ctx.resilient_parsing:
             near = suggestion(args[0], self.list_commands(ctx))
             ctx.fail(f"there is no command '{args[0]}'{near}")
         return super().resolve_command(ctx, args)
@@ -136,12 +140,14 @@ def main() -> None:
         os.environ[NO_CODE] = "1"
     add_plugin_files(early.params.get("plugins") or ())
     try:
-        plugins = get_plugins()
+        # A plugin may import torch, though it should not before it is used.
+        with waiting("Loading plugins", show=COMPLETION not in os.environ):
+            plugins = get_plugins()
     except LtbenchError as error:
         _leave(error)
     plugins.call("ltbench_commands", cli=cli)
     _warn_of_plugins()
-    cli()
+    cli(complete_var=COMPLETION)
 
 
 def _check_words(words: Sequence[str]) -> None:
@@ -162,6 +168,8 @@ def _leave(error: LtbenchError) -> NoReturn:
 
 def _warn_of_plugins() -> None:
     """Say once what is wrong with plugins: before a command, and after it what came up in it."""
+    if COMPLETION in os.environ:  # a shell asks, in the middle of a line that is being typed
+        return
     from ltbench.plugins.manager import get_plugins
 
     for problem in get_plugins().new_problems():

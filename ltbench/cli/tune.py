@@ -11,6 +11,7 @@ from ltbench import hookimpl
 from ltbench.cli.options import (
     PROTOCOL,
     GroupedCommand,
+    check_names,
     open_session,
     output_options,
     setting_words,
@@ -19,6 +20,7 @@ from ltbench.cli.options import (
 )
 from ltbench.plugins.hparams import LARGEST_WHOLE
 from ltbench.plugins.names import MOST_NAMES
+from ltbench.waiting import waiting
 
 
 @click.command(cls=GroupedCommand)
@@ -62,16 +64,18 @@ def tune(ctx: click.Context, /, **options: Any) -> None:
           --dataset digits-mini-mlt --search bayes
       ltbench run --algo boda --dataset digits-mini-mlt --hparams best --seeds 5
     """
+    check_names(ctx)
+    session = open_session(ctx)
     from ltbench.cli.printing import print_plan, print_study
     from ltbench.session.studies import Budget
     from ltbench.session.tuning import Tuning, method_words
 
     as_json = options["as_json"]
-    session = open_session(ctx)
     budget = Budget(options["search"], options["trials"], options["seed"])
-    plan = session.plan(
-        options["algos"], options["datasets"], [budget.seed], **values(ctx, PROTOCOL)
-    )
+    with waiting("Planning the trials", show=not session.quiet):
+        plan = session.plan(
+            options["algos"], options["datasets"], [budget.seed], **values(ctx, PROTOCOL)
+        )
     tuning = Tuning(session, plan, budget)
     if options["dry_run"]:
         for study in tuning.studies:

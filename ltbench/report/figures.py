@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from ltbench.errors import LtbenchError, PluginError, UsageError
 from ltbench.plugins.manager import get_plugins
 from ltbench.plugins.registry import Entry
+from ltbench.report import FIGURE_SUFFIXES
 from ltbench.report.csv_text import csv_text
 from ltbench.report.figure_data import Choices, FigureData
 from ltbench.report.look import style
@@ -18,7 +19,7 @@ from ltbench.results.frame import Runs
 
 Drawing = tuple[Figure, pd.DataFrame]
 
-SUFFIXES = (".png", ".svg", ".pdf")
+SUFFIXES = FIGURE_SUFFIXES
 DPI = 300
 
 

@@ -17,6 +17,7 @@ from typing import Any
 from ltbench.errors import UsageError, suggestion
 from ltbench.plugins.facts import Facts
 from ltbench.plugins.hparams import Bounds, HParams, check_value, hparam
+from ltbench.plugins.spelling import spelled
 from ltbench.plugins.text import visible
 
 SELECTION = {"f1": "macro_f1_average", "accuracy": "accuracy_average", "last": "step"}
@@ -197,7 +198,7 @@ def named_protocol(facts: Facts, name: str | None) -> dict[str, object]:
     Raises:
         UsageError: the data set has no protocol of that name.
     """
-    chosen = name or next(iter(facts.protocols))
+    chosen = spelled(name, facts.protocols) if name else next(iter(facts.protocols))
     if chosen not in facts.protocols:
         near = suggestion(chosen, facts.protocols)
         raise UsageError(f"data set '{facts.name}' has no protocol '{chosen}'{near}")

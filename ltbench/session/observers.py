@@ -11,6 +11,7 @@ from ltbench.plugins.manager import Plugins
 from ltbench.plugins.names import parse_names
 from ltbench.plugins.observer import Observer, make_observer
 from ltbench.plugins.registry import Entry
+from ltbench.plugins.resolve import registered
 
 DISPLAYS = ("bars", "lines")
 
@@ -34,7 +35,8 @@ def choose_watchers(plugins: Plugins, texts: Sequence[str], *, quiet: bool) -> l
         UsageError: a name or a setting is not possible, stands twice, or lacks its package.
         PluginError: an observer cannot be made.
     """
-    names = [name for text in texts for name in parse_names(text)]
+    typed = [name for text in texts for name in parse_names(text)]
+    names = [registered(name, "observers") for name in typed]
     for name in names:
         if [other.name for other in names].count(name.name) > 1:
             raise UsageError(f"--observer {name.name} stands twice: give its settings once")

@@ -19,7 +19,7 @@ from ltbench.plugins.facts import Facts
 from ltbench.plugins.hparams import LARGEST_WHOLE
 from ltbench.plugins.manager import get_plugins
 from ltbench.plugins.names import MOST_NAMES, Name, parse_chains, parse_names
-from ltbench.plugins.resolve import resolve
+from ltbench.plugins.resolve import registered, resolve
 from ltbench.plugins.split import Split
 from ltbench.results.protocol import Protocol, epochs_to_steps, named_protocol
 from ltbench.results.run import BackboneSpec, Component, RunSpec, canonical_hash
@@ -245,8 +245,13 @@ def _content(dataset: Dataset, split: Split, *, show: bool) -> str:
 
 
 def _on_algorithm(chain: list[Name]) -> list[Name]:
-    """Put the algorithm that a stage alone stands on before it."""
+    """Put the algorithm that a stage alone stands on before it; spell all as registered."""
     plugins = get_plugins()
+    start, *stages = chain
+    chain = [
+        registered(start, "algorithms", "stages"),
+        *(registered(stage, "stages") for stage in stages),
+    ]
     first = chain[0].name
     if first in plugins["algorithms"] or first not in plugins["stages"]:
         return chain
@@ -275,8 +280,7 @@ def _protocol(request: Request, facts: Facts, split: Split) -> tuple[Protocol, B
     settings.update(request.overrides)
     train = split.rows("train")
     settings = epochs_to_steps(settings, len(train), len(set(split.d[train].tolist())))
-    backbone = str(request.backbone or settings["backbone"])
-    check_backbone(backbone)
+    backbone = check_backbone(str(request.backbone or settings["backbone"]))
     settings.pop("backbone")
     weights = file_sha256(request.weights) if request.weights else None
     protocol = Protocol.from_options(settings, "protocol")

@@ -17,6 +17,7 @@ from ltbench import hookimpl
 from ltbench.plugins.hparams import HParams, hparam
 from ltbench.plugins.observer import Observer
 from ltbench.results.run import RunSpec
+from ltbench.waiting import end_waiting
 
 
 class Count:
@@ -139,6 +140,7 @@ class Bars(Observer):
 @contextlib.contextmanager
 def decoding_bar(dataset: str) -> Iterator[Callable[[int, int], None]]:
     """Show a bar while images are decoded; what is given takes how many are, and of how many."""
+    end_waiting()
     with Progress(console=Console(stderr=True)) as progress:
         task = progress.add_task(f"Decoding {dataset}", total=None)
         yield lambda done, total: progress.update(task, completed=done, total=total)
@@ -152,6 +154,7 @@ def reading_bar(dataset: str) -> Iterator[Callable[[int, int], None]]:
     task = progress.add_task(f"Reading the images of {dataset}", total=None)
 
     def show(done: int, total: int) -> None:
+        end_waiting()
         progress.start()
         progress.update(task, completed=done, total=total)
 
@@ -163,6 +166,7 @@ def reading_bar(dataset: str) -> Iterator[Callable[[int, int], None]]:
 
 def to_stderr(line: str) -> None:
     """Print a line on standard error at once."""
+    end_waiting()
     print(line, file=sys.stderr, flush=True)
 
 

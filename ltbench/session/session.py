@@ -32,7 +32,7 @@ from ltbench.executors.observation import Observation
 from ltbench.executors.slots import Slots
 from ltbench.plugins.manager import get_plugins
 from ltbench.plugins.names import Name, parse_name
-from ltbench.plugins.resolve import resolve
+from ltbench.plugins.resolve import registered, resolve
 from ltbench.plugins.text import check_printable, visible
 from ltbench.results.folder import RunFolder
 from ltbench.results.protocol import protocol_settings
@@ -278,7 +278,7 @@ class Session:
 
 
 def _executor_name(executor: str, ray_address: str | None) -> Name:
-    name = parse_name(executor)
+    name = registered(parse_name(executor), "executors")
     if ray_address is None:
         return name
     if name.name not in ("local", "ray"):

@@ -17,13 +17,14 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ltbench.errors import UsageError, suggestion
 from ltbench.plugins.hparams import LARGEST_WHOLE
+from ltbench.plugins.spelling import spelled
 from ltbench.plugins.text import check_printable, check_typed, visible
 
 _LARGEST = 2**20  # bytes; what is larger was written by a program, and not for people
@@ -58,6 +59,29 @@ class SweepFile:
         pattern = re.compile(rf"^\s*(?:{name}\s*[.=]|\[(?:\w+\.)?{name}\s*[.\]])")
         numbers = [i for i, line in enumerate(self.text.splitlines(), 1) if pattern.match(line)]
         return f"{self.path}, line {numbers[0]}" if numbers else str(self.path)
+
+    def tables_of(self, named: Collection[str], *, own: bool) -> dict[str, str]:
+        """Return how the file spells those algorithms and stages that it has tables for.
+
+        Args:
+            named: algorithms and stages that are to be run, as they are registered.
+            own: whether these stand in the file as well, which then may not speak of others.
+
+        Raises:
+            UsageError: a table is about none of them, or two are about one.
+        """
+        found: dict[str, str] = {}
+        for name in dict.fromkeys([*self.hparams, *self.ablation]):
+            meant = spelled(name, named)
+            if meant in found:
+                twice = f"'{found[meant]}' and '{name}'"
+                raise UsageError(f"{self.where(name)}: {twice} are the same: use one spelling")
+            if meant in named:
+                found[meant] = name
+            elif own:
+                near = suggestion(name, named)
+                raise UsageError(f"{self.where(name)}: '{name}' is none of the algorithms{near}")
+        return found
 
 
 def read_sweep_file(path: Path, options: Iterable[str]) -> SweepFile:

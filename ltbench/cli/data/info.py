@@ -12,7 +12,9 @@ import click
 from ltbench.cli.data.options import (
     data_dir_option,
     json_option,
+    name_argument,
     named_dataset,
+    read_split,
     shot_buckets,
 )
 from ltbench.plugins.names import format_value
@@ -24,7 +26,7 @@ PARTS = ("train", "val", "test")
 
 
 @click.command("info")
-@click.argument("name")
+@name_argument
 @data_dir_option
 @json_option
 def info(name: str, data_dir: Path | None, as_json: bool) -> None:
@@ -46,7 +48,7 @@ def info(name: str, data_dir: Path | None, as_json: bool) -> None:
         raise DataError(cause or str(error)) from None
     found: dict[str, Any] = {}
     if cause is None:
-        split = dataset.split()
+        split = read_split(dataset)
         found = {
             "counts": {
                 domain: [int(split.counts(part)[d].sum()) for part in PARTS]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ltbench.cli.data.options import data_dir_option, json_option, ready_dataset
+from ltbench.cli.data.options import data_dir_option, json_option, name_argument, ready_dataset
 
 if TYPE_CHECKING:
     from ltbench.plugins.dataset import Dataset
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @click.command("verify")
-@click.argument("name")
+@name_argument
 @data_dir_option
 @click.option("--images", is_flag=True, help="Decode every image as well, and name broken ones.")
 @json_option

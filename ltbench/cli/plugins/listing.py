@@ -6,6 +6,7 @@ import json
 
 import click
 
+from ltbench.cli.columns import beside
 from ltbench.plugins.manager import KINDS, get_plugins
 
 TITLES = {
@@ -46,5 +47,6 @@ def list_plugins(as_json: bool) -> None:
     for kinds in KINDS:
         click.echo(click.style(TITLES[kinds], bold=True))
         for entry in registries[kinds]:
-            source = click.style(f"({entry.distribution} {entry.version})", dim=True)
-            click.echo(f"  {entry.name:{width}}  {entry.summary} {source}")
+            source = f"({entry.distribution} {entry.version})"
+            line = beside(f"  {entry.name:{width}}  ", entry.summary, last=source)
+            click.echo(line.removesuffix(source) + click.style(source, dim=True))
