@@ -21,6 +21,7 @@ from ltbench.api import (
     UsageError,
     numbers,
     read_log,
+    short_names,
     suggestion,
 )
 from ltbench_figures import style as look
@@ -131,21 +132,22 @@ def _draw_together(curves: Curves, stages: dict[str, list[float]], measure: str)
         axis.set_ylabel(_axis_name(column, measure))
         axis.set_xlabel("training step")
         _mark(axis, sorted({start for found in stages.values() for start in found}))
-    figure.legend(handles, [look.shortened(label) for label in labels], loc="outside lower center",
-                  ncols=columns, handlelength=3.2)  # fmt: skip
+    names = list(short_names(labels, look.LEGEND).values())
+    figure.legend(handles, names, loc="outside lower center", ncols=columns, handlelength=3.2)
     return figure
 
 
 def _draw_apart(curves: Curves, stages: dict[str, list[float]], measure: str) -> Figure:
     """Draw two panels for each method: its score before those of all others, and its loss."""
     labels = list(stages)
+    names = short_names(labels, 20)
     rows, columns = look.grid_shape(len(labels), 5)
     each = float(np.clip(8.2 / (2 * rows), 0.7, 1.15))
     figure = look.new_figure(PAGE_WIDTH, 0.8 + 2 * rows * each)
     pairs = look.panel_pairs(figure, len(labels), columns, sharex=True)
     for i, (label, (above, below)) in enumerate(zip(labels, pairs, strict=True)):
         first = i % columns == 0
-        above.set_title(look.shortened(label, 20), fontsize=6.5, pad=3)
+        above.set_title(names[label], fontsize=6.5, pad=3)
         for other, curve in curves["score"].items():
             if other != label:
                 above.plot(curve.index, curve["mean"], color="#cccccc", lw=0.5)
