@@ -15,10 +15,10 @@ from ltbench import __version__
 from ltbench.cli.streams import (
     CLOSED_PIPE,
     drop_closed_output,
-    replace_unknown_letters,
-    wants_color,
+    prepare_streams,
 )
 from ltbench.errors import LtbenchError, Stopped, suggestion
+from ltbench.printable import wants_color
 
 COMMANDS = (
     "run",
@@ -109,7 +109,7 @@ def cli(debug: bool, verbose: int, plugins: tuple[Path, ...]) -> None:
 
 def main() -> None:
     """Run the command line."""
-    replace_unknown_letters()
+    prepare_streams()
     from ltbench.plugins.files import add_plugin_files
     from ltbench.plugins.manager import get_plugins
 

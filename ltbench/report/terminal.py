@@ -93,11 +93,13 @@ def _wrapped_wide(text: str, width: int) -> str:
             lines[-1] += f" {word}" if lines[-1].strip() else word
             continue
         lines += ["  "] if lines[-1] else []
-        while text_width(lines[-1] + word) > width:
-            begun = start_of(word, width - text_width(lines[-1]))
+        rest = word
+        while text_width(lines[-1] + rest) > width:
+            begun = start_of(rest, width - text_width(lines[-1]))
             lines[-1] += begun
-            lines, word = [*lines, "  "], word[len(begun) :]
-        lines[-1] += word
+            lines.append("  ")
+            rest = rest[len(begun) :]
+        lines[-1] += rest
     return "\n".join(lines)
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from ltbench.cli.data.options import data_dir_option, json_option, ready_dataset
+from ltbench.printable import json_text
 
 if TYPE_CHECKING:
     from ltbench.plugins.dataset import Dataset
@@ -36,7 +36,7 @@ def verify(name: str, data_dir: Path | None, images: bool, as_json: bool) -> Non
         differences += broken_images(dataset, split)
     if as_json:
         found = {"name": name, "images": len(split), "differences": differences}
-        click.echo(json.dumps(found, indent=1, ensure_ascii=False))
+        click.echo(json_text(found, indent=1))
     else:
         for line in differences:
             click.echo(line)
@@ -51,10 +51,8 @@ def broken_images(dataset: Dataset, split: Split) -> list[str]:
     import os
     from concurrent.futures import ThreadPoolExecutor
 
-    from rich.console import Console
-    from rich.progress import track
-
     from ltbench.errors import DataError
+    from ltbench.session.progress import bar
 
     decode = dataset.decoder(split)
 
@@ -66,10 +64,9 @@ def broken_images(dataset: Dataset, split: Split) -> list[str]:
         return ""
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        causes = track(
-            pool.map(cause, range(len(split))),
-            f"Reading {dataset.name}",
-            total=len(split),
-            console=Console(stderr=True),
-        )
-        return [line for line in causes if line]
+        causes = []
+        with bar(f"Reading {dataset.name}") as show:
+            for done, line in enumerate(pool.map(cause, range(len(split))), start=1):
+                causes += [line] if line else []
+                show(done, len(split))
+        return causes

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 
 from ltbench.plugins.manager import KINDS, get_plugins
+from ltbench.printable import json_text, styled
 
 TITLES = {
     "algorithms": "Algorithms",
@@ -40,11 +39,11 @@ def list_plugins(as_json: bool) -> None:
             ]
             for kinds in KINDS
         }
-        click.echo(json.dumps(listing, indent=1, ensure_ascii=False))
+        click.echo(json_text(listing, indent=1))
         return
     width = max((len(entry.name) for kinds in KINDS for entry in registries[kinds]), default=0)
     for kinds in KINDS:
-        click.echo(click.style(TITLES[kinds], bold=True))
+        click.echo(styled(TITLES[kinds], bold=True))
         for entry in registries[kinds]:
-            source = click.style(f"({entry.distribution} {entry.version})", dim=True)
+            source = styled(f"({entry.distribution} {entry.version})", dim=True)
             click.echo(f"  {entry.name:{width}}  {entry.summary} {source}")
