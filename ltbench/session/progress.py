@@ -158,7 +158,7 @@ class Bars(Observer):
         if folder not in self.tasks:
             total = run.protocol.steps
             self.names[folder] = printable(_name(run))
-            self.tasks[folder] = self.progress.add_task("", total=total, note="")
+            self.tasks[folder] = self.progress.add_task(self.names[folder], total=total, note="")
             self._name_bars()
         return self.tasks[folder]
 

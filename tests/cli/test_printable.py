@@ -39,8 +39,7 @@ for words in json.loads(sys.argv[1]):
 def poisoned(value: Any, key: str = "") -> Any:
     """Return a document with hostile text behind every name and sentence in it."""
     if isinstance(value, dict):
-        plain = key in ("counts", "confusion", "domains", "test", "val", "timings")
-        return {name if plain else name: poisoned(item, name) for name, item in value.items()}
+        return {name: poisoned(item, name) for name, item in value.items()}
     if isinstance(value, list):
         return [poisoned(item, key) for item in value]
     return value + HOSTILE if isinstance(value, str) and key not in KEPT else value
