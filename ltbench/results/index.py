@@ -23,13 +23,13 @@ from ltbench.results.untrusted import UnreadableRun, clean, read_json
 logger = logging.getLogger(__name__)
 
 INDEX_NAME = ".index.sqlite"
-_SCHEMA = 4
+_SCHEMA = 5
 _DEEPEST = 8
 _FILES = ("spec.json", "result.json", "error.json")
 _Row = tuple[str, str, str, str]
 _STANDING = (
     "status", "reason", "hash", "protocol_hash", "seed", "method", "algorithm", "stages", "dataset",
-    "protocol", "tuned", "seconds",
+    "options", "protocol", "tuned", "seconds",
 )  # fmt: skip
 _STANDING_TYPES = [
     type(json.loads(json.dumps(getattr(unreadable("", ""), name)))) for name in _STANDING

@@ -25,6 +25,7 @@ from ltbench import hookimpl
 from ltbench.plugins.hparams import HParams, hparam
 from ltbench.plugins.observer import Observer
 from ltbench.printable import guard_streams, inner_stream, printable, shows_escapes
+from ltbench.report.dataset_labels import dataset_label
 from ltbench.report.short_names import short_names, start_of
 from ltbench.results.run import RunSpec
 
@@ -229,7 +230,8 @@ def to_stderr(line: str) -> None:
 
 
 def _name(run: RunSpec) -> str:
-    return f"{run.label} on {run.dataset.name} seed {run.seed}"
+    dataset = dataset_label(run.dataset.name, run.dataset.hparams)
+    return f"{run.label} on {dataset} seed {run.seed}"
 
 
 def _standing(run: RunSpec, record: Mapping[str, Any]) -> str:
