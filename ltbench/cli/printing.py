@@ -10,7 +10,7 @@ import click
 from ltbench.report.dataset_labels import dataset_label
 from ltbench.report.plain import duration
 from ltbench.report.terminal import table, wrapped
-from ltbench.results.run import describe_tuning
+from ltbench.results.labels import describe_tuning
 from ltbench.session.estimate import wall_seconds
 from ltbench.session.plan import Plan
 from ltbench.session.session import Session, SweepRun

@@ -71,7 +71,7 @@ def folder_images(folder: Path) -> FolderImages:
             status = os.stat(place + name)
             if not stat.S_ISDIR(status.st_mode):
                 names.append(name)
-                stamps.append((status.st_size, status.st_mtime_ns))
+                stamps.append((status.st_size, status.st_ctime_ns))
     except OSError as error:
         raise DataError(f"{error.filename} cannot be read: {error.strerror}") from error
     check_names(folder, names)
@@ -127,7 +127,7 @@ def _known_formats() -> tuple[str, ...]:
 
 
 def files_fingerprint(base: Path, names: Iterable[str]) -> str:
-    """Return a hash over names, sizes and modification times of files below ``base``.
+    """Return a hash over names, sizes and times of the last change of files below ``base``.
 
     It is what :meth:`ltbench.api.Dataset.fingerprint` returns where images are files.
 
@@ -167,7 +167,7 @@ def _stamped(root: str, names: Iterable[str]) -> Iterator[tuple[str, int, int]]:
             status = os.stat(root + name)
         except OSError as error:
             raise DataError(f"the image {root}{name} cannot be read: {error.strerror}") from error
-        yield name, status.st_size, status.st_mtime_ns
+        yield name, status.st_size, status.st_ctime_ns  # nobody can set it back
 
 
 def _cause(path: Path, error: Exception) -> str:

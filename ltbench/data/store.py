@@ -1,7 +1,7 @@
 """The decode cache: every image is decoded once per machine into a memory-mapped uint8 array.
 
-A store is a folder ``<cache>/images/<data set>-<key>/`` whose key covers the split, the source's
-fingerprint and the stored size, so a changed source simply has another key. It appears by one
+A store is a folder ``<cache>/images/<data set>-<key>/`` whose key covers the split, the content of
+the files and the stored size, so changed images simply have another key. It appears by one
 rename of a finished folder: a killed or failed build is never mistaken for a store.
 """
 
@@ -25,6 +25,7 @@ from filelock import FileLock
 from numpy.typing import NDArray
 from PIL import Image
 
+from ltbench.data.content import check_content, content_sha256
 from ltbench.data.locations import cache_folder
 from ltbench.errors import DataError, UsageError
 from ltbench.plugins.dataset import Dataset, Decode
@@ -100,7 +101,8 @@ def is_cached(dataset: Dataset, split: Split) -> bool:
 
 def store_folder(dataset: Dataset, split: Split) -> Path:
     """Return the folder in which the decoded images of this split lie, or will lie."""
-    parts = (FORMAT, split.sha256, dataset.fingerprint(split), str(stored_size(dataset)))
+    source = content_sha256(dataset, split) or dataset.fingerprint(split)
+    parts = (FORMAT, split.sha256, source, str(stored_size(dataset)))
     key = hashlib.sha256("\0".join((*parts, str(dataset.facts.channels))).encode()).hexdigest()
     return cache_folder() / "images" / f"{dataset.name}-{key[:16]}"
 
@@ -125,6 +127,7 @@ def _build(folder: Path, dataset: Dataset, split: Split, progress: Progress | No
                 f"{error} ('ltbench data verify NAME --images' lists all such)"
             ) from error
         images.flush()
+        check_content(dataset, split)
         np.save(building / "sizes.npy", sizes)
         split.save(building / "split.npz")
         building.rename(folder)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -77,10 +77,20 @@ class Dataset:
         """
         raise NotImplementedError
 
+    def image_files(self, split: Split) -> Sequence[str]:
+        """Return the paths of the files that hold the pixels of ``split``, in a fixed order.
+
+        Their content is part of what makes a run the run it is: other images under the same names
+        are other runs, the same images in another folder are the same. By default none, as of a
+        data set that comes with its code.
+        """
+        return ()
+
     def fingerprint(self, split: Split) -> str:
         """Return text that changes whenever the pixels behind ``split`` do (file times, say).
 
-        By default the data set's parameters: what one of them draws is decoded anew with another.
+        It is asked often: it tells when :meth:`image_files` have to be read again. By default the
+        data set's parameters: what one of them draws is decoded anew with another.
         """
         return repr(sorted(self.hparams.as_dict().items()))
 

@@ -39,6 +39,8 @@ class Bounds:
         help: one line for ``ltbench plugins info``.
         names: the registry (``algorithms``, say) of the plugin that the value names, if any; a
             run's identity then holds the version of that plugin too.
+        place: whether it says where something lies on this machine, which is no part of what makes
+            a run the run it is.
     """
 
     low: float | None = None
@@ -48,6 +50,7 @@ class Bounds:
     log: bool = False
     help: str = ""
     names: str | None = None
+    place: bool = False
 
 
 def hparam(
@@ -60,6 +63,7 @@ def hparam(
     log: bool = False,
     help: str = "",
     names: str | None = None,
+    place: bool = False,
 ) -> Any:
     """Declare a hyper-parameter of an :class:`HParams` class.
 
@@ -72,10 +76,13 @@ def hparam(
         log: draw on a logarithmic scale.
         help: one line of explanation.
         names: the registry of the plugin that the value names, ``algorithms`` for example.
+        place: of a data set, that the value is a path: runs on the same images are the same run
+            wherever the images lie (:meth:`ltbench.api.Dataset.image_files`).
     """
     if search is None and low is not None and high is not None:
         search = (low, high)
-    bounds = Bounds(low, high, tuple(choices) if choices else None, search, log, help, names)
+    allowed = tuple(choices) if choices else None
+    bounds = Bounds(low, high, allowed, search, log, help, names, place)
     return dataclasses.field(default=default, metadata={"bounds": bounds})
 
 
@@ -115,6 +122,10 @@ class HParams:
     def as_dict(self) -> dict[str, Any]:
         """Return every hyper-parameter by name, ready for JSON."""
         return {f.name: getattr(self, f.name) for f in _fields(type(self))}
+
+    def places(self) -> dict[str, Any]:
+        """Return those that say where something lies."""
+        return {name: getattr(self, name) for name, b in self.bounds().items() if b.place}
 
     def changed(self) -> dict[str, Any]:
         """Return the hyper-parameters that differ from their defaults."""

@@ -12,7 +12,7 @@ import pandas as pd
 from ltbench.report.metrics import DECLARED_METRICS, Metric, choose_metrics
 from ltbench.report.selection import Table, run_label, split_tables
 from ltbench.results.frame import Runs
-from ltbench.results.run import describe_tuning
+from ltbench.results.labels import describe_tuning
 from ltbench.stats.across import AcrossDatasets, across_datasets
 from ltbench.stats.claims import Analysis, analyse
 

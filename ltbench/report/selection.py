@@ -19,7 +19,7 @@ from ltbench.report.dataset_labels import dataset_label, dataset_labels, full_na
 from ltbench.report.metrics import Metric, measures_of, metric
 from ltbench.results.documents import read_data_facts
 from ltbench.results.frame import Runs
-from ltbench.results.run import method_label
+from ltbench.results.labels import method_label
 from ltbench.results.untrusted import clean
 
 # More settings than these would make no heading: the digits of the hash stand for the others.

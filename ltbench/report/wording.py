@@ -183,11 +183,27 @@ def _gaps(board: Leaderboard) -> list[str]:
             f"Of one name but not the same method: {listed(twice)}. A plugin has another version "
             "or content, or a default changed; the digits begin the name of the runs' folder."
         )
+    notes += _code(board)
     if any(math.isnan(cell.mean) for row in board.rows for cell in row.cells.values()):
         notes.append(
             "—: missing (no run, or no image in that bucket); left out of every aggregate."
         )
     return notes
+
+
+def _code(board: Leaderboard) -> list[str]:
+    """Say so where runs that are compared were made by different code of ltbench itself."""
+    table = board.table.runs.table
+    done = table[table["status"] == "done"]
+    # Runs of before it was noted say nothing, and are no reason to say anything.
+    found = done["environment"].map(lambda environment: str(environment.get("code") or ""))
+    codes = found[found != ""]
+    mixed = sorted(codes.groupby(done["label"]).nunique().loc[lambda number: number > 1].index)
+    if mixed:
+        return [f"Seeds made by different code of ltbench: {listed(mixed, 6)}."]
+    if codes.map(lambda code: code.partition("+")[0]).nunique() > 1:
+        return ["Some methods were run by other code of ltbench than others."]
+    return []
 
 
 def _meanings(board: Leaderboard) -> list[str]:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from ltbench.plugins.measure import parse_measures
+from ltbench.results.labels import method_label, method_of
 from ltbench.results.protocol import Protocol
 from ltbench.results.untrusted import UnreadableRun, clean, mapping_in, name_in, numbers
 
@@ -31,7 +32,6 @@ Status = Literal[
     "done", "running", "waiting", "broken-off", "failed", "diverged", "unreadable", "unfinished"
 ]
 FORMAT = 1
-_LONGEST_LABEL = 190
 
 
 @dataclass(frozen=True)
@@ -64,8 +64,9 @@ class RunSpec:
     Attributes:
         algorithm: the algorithm with its hyper-parameters.
         stages: the stages after it, in order.
-        dataset: the data set with its parameters.
+        dataset: the data set with its parameters, paths excepted.
         split: SHA-256 of its split table.
+        images: SHA-256 of the files of its images, empty where they come with its code.
         protocol: the training settings.
         backbone: the network.
         precision: ``fp32`` or ``bf16``.
@@ -74,6 +75,7 @@ class RunSpec:
         seed: the run's seed.
         method: the algorithm with its stages and the hyper-parameters that are not the defaults,
             as a user types it: ``boda[weight=0.5]+crt``.
+        places: parameters of the data set that say where its files lie, as typed.
         data: title, names, shot thresholds and counts of the data set, for reports.
         tuned: how its hyper-parameters were searched for, if they were: ``search``, ``trials``,
             ``seed`` and ``metric``. A score that was tuned for is not one that was not.
@@ -88,9 +90,16 @@ class RunSpec:
     precision: str
     seed: int
     method: str
+    images: str = ""
     plugins: dict[str, str] = field(default_factory=dict)
+    places: dict[str, Any] = field(default_factory=dict)
     data: dict[str, Any] = field(default_factory=dict)
     tuned: dict[str, Any] | None = None
+
+    @property
+    def dataset_options(self) -> dict[str, Any]:
+        """All parameters of the data set, by which it can be opened."""
+        return self.dataset.hparams | self.places
 
     @property
     def algo(self) -> str:
@@ -109,6 +118,7 @@ class RunSpec:
                 "name": self.dataset.name,
                 "options": self.dataset.hparams,
                 "split": self.split,
+                **({"images": self.images} if self.images else {}),
             },
             "protocol": self.protocol.as_dict(),
             "backbone": vars(self.backbone),
@@ -145,6 +155,7 @@ class RunSpec:
             "label": self.label,
             "identity": self.identity(),
             "data": self.data,
+            **({"places": self.places} if self.places else {}),
         }
 
     @classmethod
@@ -162,46 +173,17 @@ class RunSpec:
             stages=tuple(Component(**stage) for stage in identity["stages"]),
             dataset=Component(dataset["name"], dataset["options"]),
             split=dataset["split"],
+            images=dataset.get("images", ""),
             protocol=Protocol.from_options(identity["protocol"], "protocol"),
             backbone=BackboneSpec(**identity["backbone"]),
             precision=identity["precision"],
             plugins=identity.get("plugins", {}),
             tuned=identity.get("tuned"),
             seed=spec["seed"],
-            method=_method(spec, identity.get("tuned")),
+            method=method_of(spec, identity.get("tuned")),
+            places=spec.get("places", {}),
             data=spec["data"],
         )
-
-
-def method_label(method: str, tuned: Mapping[str, Any] | None, variant: str = "") -> str:
-    """Return how a table names a method.
-
-    Args:
-        method: the algorithm with its stages, as typed.
-        tuned: how its hyper-parameters were searched for, if they were.
-        variant: first digits of the hash, where several methods of one name must be told apart.
-    """
-    apart = f" #{variant}" if variant else ""
-    if not tuned:
-        return f"{method}{apart}"
-    words = f"{apart} ({describe_tuning(tuned)})"
-    if len(method) + len(words) > _LONGEST_LABEL:  # what is longer is cut, and the words go
-        method = f"{method[: _LONGEST_LABEL - len(words) - 1]}…"
-    return method + words
-
-
-def describe_tuning(tuned: Mapping[str, Any]) -> str:
-    """Return the budget of a search in a few words, different ones for different budgets.
-
-    No comma stands in it, because commas part the names of algorithms.
-    """
-    search, trials, seed = (tuned.get(key) for key in ("search", "trials", "seed"))
-    kind = "" if search == "random" else f"{search} "
-    text = f"tuned: {trials} {kind}trials"
-    if seed:
-        text += f" at seed {seed}"
-    fixed = " ".join(key.rpartition(".")[2] for key in tuned.get("fixed", {}))
-    return f"{text}; fixed {fixed}" if fixed else text
 
 
 def canonical_hash(value: Any) -> str:
@@ -327,7 +309,7 @@ def parse_record(
         hash=name_in(spec, "hash", "spec.json"),
         protocol_hash=name_in(spec, "protocol_hash", "spec.json"),
         seed=seed,
-        method=clean(_method(spec, tuned)),
+        method=clean(method_of(spec, tuned)),
         algorithm=name_in(algorithm, "name", "spec.json"),
         stages=names,
         dataset=name_in(dataset, "name", "spec.json"),
@@ -335,7 +317,7 @@ def parse_record(
         steps=known_steps(names, protocol),
         tuned=tuned,
         hparams=dict(mapping_in(algorithm, "hparams", "spec.json")),
-        options=dict(mapping_in(dataset, "options", "spec.json")),
+        options={**mapping_in(dataset, "options", "spec.json"), **_places(spec)},
         backbone=name_in(backbone, "name", "spec.json"),
         pretrained=backbone.get("pretrained") is True,
         weights=clean(str(backbone.get("weights") or "")),
@@ -360,16 +342,9 @@ def unreadable(path: str, reason: str) -> RunRecord:
     return RunRecord(path=path, status="unreadable", reason=clean(reason))
 
 
-def _method(spec: Mapping[str, Any], tuned: Mapping[str, Any] | None) -> str:
-    """Return the method that ``spec.json`` names.
-
-    Files written before there was a ``method`` have it at the beginning of the label, before the
-    words that :func:`method_label` makes of the same ``tuned``.
-    """
-    method, label = spec.get("method"), str(spec["label"])
-    if isinstance(method, str) and method:
-        return method
-    return label.removesuffix(f" ({describe_tuning(tuned)})") if tuned else label
+def _places(spec: Mapping[str, Any]) -> dict[str, Any]:
+    places = spec.get("places")
+    return dict(places) if isinstance(places, dict) else {}
 
 
 def _outcome(spec: Mapping[str, Any], result: Mapping[str, Any]) -> dict[str, Any]:

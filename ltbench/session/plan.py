@@ -10,6 +10,7 @@ from typing import Any
 
 from ltbench.data.augmentation import augmentation
 from ltbench.data.catalogue import open_dataset
+from ltbench.data.content import content_sha256
 from ltbench.errors import DataError, PluginError, UsageError
 from ltbench.models.catalogue import check_backbone
 from ltbench.models.weights import file_sha256
@@ -21,6 +22,7 @@ from ltbench.plugins.resolve import resolve
 from ltbench.plugins.split import Split
 from ltbench.results.protocol import Protocol, epochs_to_steps, named_protocol
 from ltbench.results.run import BackboneSpec, Component, RunSpec, canonical_hash
+from ltbench.session.progress import reading_bar
 from ltbench.training.plugin_versions import versions_here
 
 
@@ -125,8 +127,12 @@ class Plan:
     sweep_size: int | None = None
 
 
-def plan_runs(request: Request) -> Plan:
+def plan_runs(request: Request, *, show: bool = False) -> Plan:
     """Resolve a request: seeds are the inner loop's, algorithms the outer's.
+
+    Args:
+        request: what was asked for.
+        show: a bar, on standard error, while the files of images are read.
 
     Raises:
         UsageError: a name, value, file or combination is not possible.
@@ -136,7 +142,10 @@ def plan_runs(request: Request) -> Plan:
     chains = [chain for text in request.algos for chain in parse_chains(text)]
     names = [name for text in request.datasets for name in parse_names(text)]
     datasets = [open_dataset(name, request.data_dir) for name in names]
-    blanks = [_blank(request, dataset, split) for dataset, split in datasets]
+    blanks = [
+        replace(_blank(request, dataset, split), images=_content(dataset, split, show=show))
+        for dataset, split in datasets
+    ]
     methods: dict[str, PlannedMethod] = {}
     broken: dict[str, PluginError] = {}
     for blank, chain in itertools.product(blanks, chains):
@@ -187,13 +196,14 @@ def with_algorithm(spec: RunSpec, chain: Sequence[Name]) -> RunSpec:
 
 def _blank(request: Request, dataset: Dataset, split: Split) -> RunSpec:
     """Return what all runs on one data set share: a run without an algorithm."""
-    facts = dataset.facts
+    facts, parameters, places = dataset.facts, dataset.hparams.as_dict(), dataset.hparams.places()
     protocol, backbone = _protocol(request, facts, split)
     return RunSpec(
         algorithm=Component(""),
         stages=(),
-        dataset=Component(dataset.name, dataset.hparams.as_dict()),
+        dataset=Component(dataset.name, {k: v for k, v in parameters.items() if k not in places}),
         split=split.sha256,
+        places=places,
         protocol=protocol,
         backbone=backbone,
         precision=request.precision,
@@ -207,6 +217,13 @@ def _blank(request: Request, dataset: Dataset, split: Split) -> RunSpec:
             "counts": {part: split.counts(part).tolist() for part in ("train", "val", "test")},
         },
     )
+
+
+def _content(dataset: Dataset, split: Split, *, show: bool) -> str:
+    if not show:
+        return content_sha256(dataset, split)
+    with reading_bar(dataset.name) as progress:
+        return content_sha256(dataset, split, progress)
 
 
 def _on_algorithm(chain: list[Name]) -> list[Name]:

@@ -188,11 +188,34 @@ def bar(title: str) -> Iterator[Callable[[int, int], None]]:
     if not console.is_terminal:
         yield _Counted(title)
         return
-    columns = (_text("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, TimeRemainingColumn(), console=console) as progress:
+    with _counting(console) as progress:
         guard_streams()
         task = progress.add_task(printable(title), total=None)
         yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+@contextlib.contextmanager
+def reading_bar(dataset: str) -> Iterator[Callable[[int, int], None]]:
+    """Show a bar in a terminal from when files are read; what is given takes how many were."""
+    console = console_on(sys.stderr)
+    progress = _counting(console, transient=True, disable=not console.is_terminal)
+    task = progress.add_task(printable(f"Reading the images of {dataset}"), total=None)
+
+    def show(done: int, total: int) -> None:
+        progress.start()
+        guard_streams()
+        progress.update(task, completed=done, total=total)
+
+    try:
+        yield show
+    finally:
+        progress.stop()
+
+
+def _counting(console: Console, **options: bool) -> Progress:
+    """Return a bar of how much is done of one thing."""
+    columns = (_text("{task.description}"), BarColumn(), MofNCompleteColumn())
+    return Progress(*columns, TimeRemainingColumn(), console=console, **options)
 
 
 class _Counted:

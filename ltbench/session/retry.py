@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ltbench.data.catalogue import open_dataset
+from ltbench.data.content import content_sha256
 from ltbench.errors import LtbenchError, UsageError
 from ltbench.models.weights import file_sha256
 from ltbench.plugins.dataset import Dataset
@@ -34,12 +35,14 @@ def plan_retry(folders: Sequence[Path], data_dir: Path, weights: Path | None = N
     specs = []
     for folder in folders:
         spec = _read(folder)
-        key = canonical_hash(vars(spec.dataset))
+        key = canonical_hash([spec.dataset.name, spec.dataset_options])
         if key not in opened:
-            name = Name(spec.dataset.name, spec.dataset.hparams)
+            name = Name(spec.dataset.name, spec.dataset_options)
             opened[key] = open_dataset(name, data_dir)
-        _, split = opened[key]
-        if split.sha256 != spec.split:
+        dataset, split = opened[key]
+        # Runs of before there was a digest of the images were planned without one.
+        images = content_sha256(dataset, split) if spec.images else ""
+        if (split.sha256, images) != (spec.split, spec.images):
             raise UsageError(
                 f"{folder}: the images of {spec.dataset.name} are no longer those that the run was "
                 "planned with; run it anew with `ltbench run`, which gives it another folder"

@@ -22,6 +22,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from ltbench.data.content import content_sha256
 from ltbench.data.locations import data_folder
 from ltbench.data.store import store_folder
 from ltbench.errors import Stopped, UsageError
@@ -38,6 +39,7 @@ from ltbench.results.run import RunSpec
 from ltbench.results.states import read_states
 from ltbench.results.sweeps import PlannedRun, write_record
 from ltbench.results.untrusted import UnreadableRun, read_json
+from ltbench.session.changes import changes
 from ltbench.session.estimate import Estimator, read_estimator
 from ltbench.session.observers import choose_watchers
 from ltbench.session.plan import Plan, Request, plan_runs
@@ -144,6 +146,8 @@ class Session:
     ) -> Plan:
         """Return the runs of algorithms on data sets with several seeds.
 
+        What changed since runs of the same names were made is said.
+
         Args:
             algos: comma lists of ``algorithm[+stage…]`` names.
             datasets: comma lists of data set names.
@@ -162,7 +166,10 @@ class Session:
         settings = {name: given.pop(name) for name in protocol_settings() if name in given}
         precision = choose_precision(precision, self.device)
         request = Request(algos, datasets, seeds, precision, self.data_dir, settings, **given)
-        return replace(plan_runs(request), out=self.out)
+        plan = replace(plan_runs(request, show=not self.quiet), out=self.out)
+        for sentence in changes(plan):
+            self.say(sentence)
+        return plan
 
     def slots(self, plan: Plan) -> Slots:
         """Return how the runs of a plan share the machine."""
@@ -233,7 +240,10 @@ class Session:
     def _jobs(self, plan: Plan, slots: Slots) -> list[Job]:
         """Return a job for each run of the plan."""
         out = plan.out.resolve()
-        stores = {split.sha256: store_folder(dataset, split) for dataset, split in plan.datasets}
+        stores: dict[tuple[str, str], Path] = {}
+        for dataset, split in plan.datasets:
+            folder, images = store_folder(dataset, split), content_sha256(dataset, split)
+            stores |= {(split.sha256, images): folder, (split.sha256, ""): folder}  # of old runs
         return [
             Job(
                 spec,
@@ -242,7 +252,7 @@ class Session:
                 slots.devices[0],
                 max(1, cores() // len(slots.devices)),
                 plan.weights,
-                stores[spec.split],
+                stores[spec.split, spec.images],
                 cost=cost,
                 timeout=self.timeout,
             )

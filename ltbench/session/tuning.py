@@ -113,7 +113,7 @@ def _best(
 
 def method_words(method: PlannedMethod) -> str:
     """Return the options that name a method and its data set."""
-    dataset = method.spec.dataset
-    _, hparams = resolve("datasets", dataset.name, dataset.hparams)
-    name = Name(dataset.name, hparams.changed())
+    spec = method.spec
+    _, hparams = resolve("datasets", spec.dataset.name, spec.dataset_options)
+    name = Name(spec.dataset.name, hparams.changed())
     return shlex.join(["--algo", method.typed, "--dataset", str(name)])

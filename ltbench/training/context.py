@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from ltbench.data.catalogue import create_dataset
+from ltbench.data.content import content_sha256
 from ltbench.data.device_images import DeviceImages
 from ltbench.data.normalisation import Normalisation
 from ltbench.data.store import ImageStore, open_store
@@ -73,11 +74,11 @@ def open_context(
         DataError: an image cannot be decoded.
         RuntimeError: the images are others than the run was planned with.
     """
-    spec, options = job.spec, tuple(sorted(job.spec.dataset.hparams.items()))
-    dataset, split, images = _open_images(
+    spec, options = job.spec, tuple(sorted(job.spec.dataset_options.items()))
+    dataset, split, images, content = _open_images(
         spec.dataset.name, options, job.data_dir, job.store, job.device
     )
-    if split.sha256 != spec.split:
+    if split.sha256 != spec.split or (content and spec.images not in ("", content)):
         raise RuntimeError(f"the images of {dataset.name} changed after the run was planned")
     facts = spec.protocol.sized(dataset.facts)
     normalise = Normalisation(facts, images.device)
@@ -105,12 +106,16 @@ def _open_images(
     data_dir: Path,
     folder: Path | None,
     device: str,
-) -> tuple[Dataset, Split, DeviceImages]:
-    """Open a data set once per process, however many runs use it."""
-    dataset = create_dataset(Name(name, dict(options)), data_dir)
-    store = (
-        ImageStore.load(folder)
-        if folder is not None and folder.exists()
-        else open_store(dataset, dataset.split())
-    )
-    return dataset, store.split, DeviceImages(store, torch.device(device))
+) -> tuple[Dataset, Split, DeviceImages, str]:
+    """Open a data set once per process, however many runs use it.
+
+    The last is the SHA-256 of its images' files where they had to be read here; where the store
+    that the command named is there, that name holds it already.
+    """
+    dataset, content = create_dataset(Name(name, dict(options)), data_dir), ""
+    if folder is not None and folder.exists():
+        store = ImageStore.load(folder)
+    else:
+        split = dataset.split()
+        store, content = open_store(dataset, split), content_sha256(dataset, split)
+    return dataset, store.split, DeviceImages(store, torch.device(device)), content

@@ -20,16 +20,20 @@ from ltbench.plugins.manager import get_plugins
 LIBRARIES = ("torch", "torchvision", "timm", "numpy", "scipy", "scikit-learn", "pillow", "mlxtend")
 
 
-def environment(device: torch.device, threads: int, plugins: Mapping[str, str]) -> dict[str, Any]:
+def environment(
+    device: torch.device, threads: int, code: str, plugins: Mapping[str, str]
+) -> dict[str, Any]:
     """Return versions, device and source revision.
 
     Args:
         device: that the run was trained on.
         threads: CPU threads that it computed with.
+        code: digits that change with ltbench's source.
         plugins: versions of the distributions whose plugins shape its result.
     """
     return {
         "ltbench": ltbench.__version__,
+        "code": code,
         "python": platform.python_version(),
         "torch": torch.__version__,
         "platform": platform.platform(),

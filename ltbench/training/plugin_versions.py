@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
+import ltbench
 from ltbench.errors import PluginError
 from ltbench.plugins.hparams import HParams
 from ltbench.plugins.manager import get_plugins
 from ltbench.plugins.names import parse_name
 from ltbench.plugins.registry import Entry
-from ltbench.results.run import Component, RunSpec
+from ltbench.plugins.source_code import folder_sha256, source_sha256
+from ltbench.results.run import Component, RunSpec, canonical_hash
 
 OWN = "ltbench"
+_CORE = ("data", "evaluation", "models", "plugins", "training")  # of ltbench's packages
 
 
 def plugin_versions(components: Iterable[tuple[str, Component]], backbone: str) -> dict[str, str]:
     """Return the versions of the distributions whose plugins shape a run's result.
 
-    A plugin that is a file counts as a distribution whose version is the hash of its content.
-    ltbench's own distribution is left out: its plugins are its code, whose version stands in every
-    result's ``environment``, and a new release of it must not set aside every run there is. So are
-    metrics, executors and observers, which do not change what is trained; who brought the metrics
-    stands in ``environment`` too.
+    Behind a version stand twelve digits of the SHA-256 of the plugin's source, as an installed
+    plugin can be edited. A plugin that is a file counts as a distribution whose version is the hash
+    of its content. ltbench's own distribution is left out: its plugins are its code, of which every
+    result's ``environment`` has the version and :func:`own_code`, and a new release of it must not
+    set aside every run there is. So are metrics, executors and observers, which do not change what
+    is trained; who brought the metrics stands in ``environment`` too.
 
     Args:
         components: what the run is made of, each with its registry (``algorithms``, say).
@@ -33,11 +38,26 @@ def plugin_versions(components: Iterable[tuple[str, Component]], backbone: str) 
         PluginError: a plugin cannot be imported.
     """
     found: dict[str, str] = {}
-    for entry in [e for kinds, c in components for e in _entries(kinds, c.name, c.hparams)]:
+    for entry in _used(components, backbone):
         _note(found, entry)
-    if backbone in get_plugins()["backbones"]:
-        _note(found, get_plugins()["backbones"].get(backbone))
     return dict(sorted(found.items()))
+
+
+def own_code(spec: RunSpec) -> str:
+    """Return digits that change with the code of ltbench that a run is trained and tested by.
+
+    Twelve are of the SHA-256 of all that reads images, trains, and judges, which runs of all
+    methods share; behind a plus, twelve of the sources of those of its plugins that the run uses.
+
+    Raises:
+        UsageError: something does not exist.
+        PluginError: a plugin cannot be imported.
+    """
+    entries = _used(_components(spec), spec.backbone.name)
+    modules = {_module(entry) for entry in entries if entry.distribution == OWN}
+    core = [folder_sha256(Path(ltbench.__file__).parent / name) for name in _CORE]
+    own = [source_sha256(module) for module in sorted(modules)]
+    return f"{canonical_hash(core)}+{canonical_hash(own)}"
 
 
 def versions_here(spec: RunSpec) -> dict[str, str]:
@@ -47,9 +67,7 @@ def versions_here(spec: RunSpec) -> dict[str, str]:
         UsageError: something does not exist.
         PluginError: a plugin cannot be imported.
     """
-    stages = [("stages", stage) for stage in spec.stages]
-    components = [("algorithms", spec.algorithm), *stages, ("datasets", spec.dataset)]
-    return plugin_versions(components, spec.backbone.name)
+    return plugin_versions(_components(spec), spec.backbone.name)
 
 
 def check_plugin_versions(spec: RunSpec) -> None:
@@ -61,11 +79,25 @@ def check_plugin_versions(spec: RunSpec) -> None:
     here = versions_here(spec)
     for name in sorted(spec.plugins.keys() | here.keys()):
         planned, there = spec.plugins.get(name, "absent"), here.get(name, "absent")
-        if planned != there:
+        # Runs of before an edit could be told hold the version alone.
+        if planned not in (there, there.partition(" ")[0]):
             raise PluginError(
                 f"plugin {name} was {planned} when the run was planned and is {there} where it "
                 "runs: type the command again, or install the same version there"
             )
+
+
+def _components(spec: RunSpec) -> list[tuple[str, Component]]:
+    stages = [("stages", stage) for stage in spec.stages]
+    return [("algorithms", spec.algorithm), *stages, ("datasets", spec.dataset)]
+
+
+def _used(components: Iterable[tuple[str, Component]], backbone: str) -> list[Entry]:
+    """Return the plugins that a run is made of."""
+    found = [entry for kinds, c in components for entry in _entries(kinds, c.name, c.hparams)]
+    if backbone in get_plugins()["backbones"]:
+        found.append(get_plugins()["backbones"].get(backbone))
+    return found
 
 
 def _entries(kinds: str, name: str, options: Mapping[str, Any]) -> Iterator[Entry]:
@@ -81,8 +113,18 @@ def _entries(kinds: str, name: str, options: Mapping[str, Any]) -> Iterator[Entr
 
 
 def _note(found: dict[str, str], entry: Entry) -> None:
-    known = found.get(entry.distribution, entry.version)
-    if entry.distribution != OWN:
-        # Two files of one name, from two folders.
-        both = sorted({known, entry.version})
-        found[entry.distribution] = "+".join(both)
+    if entry.distribution == OWN:
+        return
+    version = entry.version
+    if not entry.distribution.endswith(".py"):
+        version += f" {source_sha256(_module(entry))}"
+    # Two files of one name, from two folders, or two modules of one distribution.
+    both = sorted({found.get(entry.distribution, version), version})
+    found[entry.distribution] = "+".join(both)
+
+
+def _module(entry: Entry) -> str:
+    """Return the name of the module that a plugin is in."""
+    if isinstance(entry.target, str):
+        return entry.target.partition(":")[0]
+    return str(getattr(entry.target, "__module__", ""))

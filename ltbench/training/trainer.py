@@ -19,6 +19,7 @@ from ltbench.training.environment import environment, peak_memory_mb
 from ltbench.training.final_test import evaluate_on_test
 from ltbench.training.loop import StageLoop
 from ltbench.training.model import ModelBuilder
+from ltbench.training.plugin_versions import own_code
 
 _counted_macs: dict[str, int] = {}
 
@@ -39,6 +40,7 @@ def train_and_test(context: RunContext, checkpoint: Checkpoint) -> dict[str, Any
     torch.set_num_threads(checkpoint.threads)
     if device.type == "cuda":
         torch.backends.cudnn.deterministic = True
+    code = own_code(context.spec)  # before anybody edits it
     model, best, stage = _train(context, checkpoint)
     context.folder.guard()
     save_checkpoint(context.folder.best, best, sync=None)
@@ -63,7 +65,7 @@ def train_and_test(context: RunContext, checkpoint: Checkpoint) -> dict[str, Any
             "evaluate_s": round(checkpoint.evaluating, 3),
             "total_s": round(checkpoint.seconds, 3),
         },
-        "environment": environment(device, checkpoint.threads, spec.plugins),
+        "environment": environment(device, checkpoint.threads, code, spec.plugins),
         "parameters": parameter_count(model),
         "macs": _multiply_adds(spec.hash, model),
         "peak_memory_mb": peak_memory_mb(device),

@@ -100,6 +100,10 @@ class Cifar(Dataset):
 
         return decode
 
+    def image_files(self, split: Split) -> list[str]:
+        """Return the pickles."""
+        return [str(self.root / name) for name in self._files]
+
     def fingerprint(self, split: Split) -> str:
         """Return text that changes with the pickles' size or time."""
         return files_fingerprint(self.root, self._files)

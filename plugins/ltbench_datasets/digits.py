@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Callable
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -112,10 +113,15 @@ class Digits(Dataset):
 
         return decode
 
+    def image_files(self, split: Split) -> list[str]:
+        """Return the published files of every domain and part, once each."""
+        found = (p for d in self.facts.domains for part in PARTS for p in self._paths(d, part))
+        return list(dict.fromkeys(map(str, found)))
+
     def fingerprint(self, split: Split) -> str:
         """Return text that changes with any file's size or time."""
-        paths = [p for d in self.facts.domains for part in PARTS for p in self._paths(d, part)]
-        return files_fingerprint(self.data_dir, (str(p.relative_to(self.data_dir)) for p in paths))
+        files = self.image_files(split)
+        return files_fingerprint(self.data_dir, (os.path.relpath(p, self.data_dir) for p in files))
 
     def verify(self, split: Split) -> list[str]:
         """Compare the counts, and the checksums of the files that are kept as they came."""

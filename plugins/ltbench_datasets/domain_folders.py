@@ -121,6 +121,10 @@ class DomainFolders(Dataset):
 
         return decode
 
+    def image_files(self, split: Split) -> list[str]:
+        """Return every image's file."""
+        return [f"{self.root}/{name}" for name in self._files(split)]
+
     def fingerprint(self, split: Split) -> str:
         """Return text that changes with any file's size or time."""
         if split is not self.__dict__.get("_by_rule"):

@@ -31,7 +31,9 @@ from ltbench_datasets.folder_layout import Item, other_photos, read_table, walk
 class FolderParameters(HParams):
     """Parameters of ``image-folder``."""
 
-    root: str = hparam("", help="folder of the images, or a CSV path,label[,domain][,split]")
+    root: str = hparam(
+        "", place=True, help="folder of the images, or a CSV path,label[,domain][,split]"
+    )
     size: int = hparam(224, low=8, high=4096, help="side in pixels that the network sees")
     val: int = hparam(5, low=1, help="validation images per domain and class")
     test: int = hparam(10, low=1, help="test images per domain and class")
@@ -123,6 +125,10 @@ class ImageFolder(Dataset):
             return read_image(self.base / str(split.images[i]), self.facts.channels)
 
         return decode
+
+    def image_files(self, split: Split) -> list[str]:
+        """Return every image's file."""
+        return [f"{self.base}/{name}" for name in split.images]
 
     def fingerprint(self, split: Split) -> str:
         """Return text that changes with any file's size or time."""

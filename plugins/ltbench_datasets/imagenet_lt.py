@@ -98,6 +98,10 @@ class ImageNetLT(Dataset):
 
         return decode
 
+    def image_files(self, split: Split) -> list[str]:
+        """Return every image's file."""
+        return [f"{self.root}/{name}" for name in self._files(split)]
+
     def fingerprint(self, split: Split) -> str:
         """Return text that changes with any file's size or time."""
         return files_fingerprint(self.root, self._files(split))

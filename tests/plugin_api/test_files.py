@@ -22,6 +22,7 @@ from ltbench.plugins.files import (
     module_name,
 )
 from ltbench.plugins.manager import discover
+from ltbench.plugins.source_code import source_sha256
 
 IDEA = '''
 from ltbench.api import Algorithm, HParams, hparam
@@ -96,10 +97,10 @@ def test_the_runs_of_workers_use_the_file_and_its_content_is_in_their_identity(i
         for path in tmp_path.glob("runs/tiny-mlt/*/*/*/spec.json")
     }
     plugins = {name: spec["identity"]["plugins"] for name, spec in specs.items()}
-    digest = content_hash(idea)
+    digest, tiny = content_hash(idea), f"1.0 {source_sha256('tiny_mlt_dataset')}"
     assert plugins == {
-        "erm": {"tiny-mlt": "1.0"},
-        "bold-idea": {"tiny-mlt": "1.0", "idea.py": digest},
+        "erm": {"tiny-mlt": tiny},
+        "bold-idea": {"tiny-mlt": tiny, "idea.py": digest},
     }
     idea.write_text(IDEA.replace("2.0", "3.0"))
     again = ltbench("--plugin", "idea.py", *command, "--dry-run", "--json", cwd=tmp_path)

@@ -10,6 +10,7 @@ import pytest
 from ltbench.api import Algorithm, PluginError
 from ltbench.plugins.manager import get_plugins
 from ltbench.plugins.registry import Entry
+from ltbench.plugins.source_code import source_sha256
 from ltbench.results.run import Component
 from ltbench.testing import plan_small, register_small_data
 from ltbench.testing.small_model import SmallBackbone
@@ -49,7 +50,9 @@ def test_algorithms_stages_data_sets_and_backbones_count():
         [algorithm("mine"), ("stages", Component("crt")), ("datasets", Component("tiny-mlt"))],
         "net",
     )
-    assert used == {"their-loss": "1.5", "their-net": "2.0", "tiny-mlt": "1.0"}
+    code = source_sha256(__name__)
+    tiny = f"1.0 {source_sha256('tiny_mlt_dataset')}"
+    assert used == {"their-loss": f"1.5 {code}", "their-net": f"2.0 {code}", "tiny-mlt": tiny}
 
 
 def test_a_backbone_that_is_a_model_of_timm_has_no_distribution():
@@ -58,7 +61,7 @@ def test_a_backbone_that_is_a_model_of_timm_has_no_distribution():
 
 def test_a_loss_inside_a_method_counts():
     assert plugin_versions([algorithm("coral", loss="mine"), SMALL], "digits-cnn") == {
-        "their-loss": "1.5"
+        "their-loss": f"1.5 {source_sha256(__name__)}"
     }
     assert plugin_versions([algorithm("coral", loss="ldam[s=10]"), SMALL], "digits-cnn") == {}
 
@@ -71,13 +74,15 @@ def test_two_files_of_one_name_both_count():
 
 
 def test_a_plan_holds_them_and_first_party_runs_have_none():
-    assert plan_small("mine").identity()["plugins"] == {"their-loss": "1.5"}
+    code = source_sha256(__name__)
+    assert plan_small("mine").identity()["plugins"] == {"their-loss": f"1.5 {code}"}
     assert "plugins" not in plan_small("boda+crt").identity()
 
 
 def test_another_version_where_it_runs_is_refused():
     spec = plan_small("mine")
     check_plugin_versions(spec)
+    check_plugin_versions(replace(spec, plugins={"their-loss": "1.5"}))  # of an older ltbench
     with pytest.raises(PluginError, match=r"their-loss was 1\.4 when the run was planned"):
         check_plugin_versions(replace(spec, plugins={"their-loss": "1.4"}))
     with pytest.raises(PluginError, match=r"their-loss was absent when .* and is 1\.5"):

@@ -12,7 +12,8 @@ import pytest
 from ltbench.errors import UsageError
 from ltbench.results.folder import RunFolder
 from ltbench.results.index import read_runs
-from ltbench.results.run import RunSpec, describe_tuning
+from ltbench.results.labels import describe_tuning
+from ltbench.results.run import RunSpec
 from ltbench.results.untrusted import clean
 from ltbench.session.plan import PlannedMethod, Request, plan_runs
 from ltbench.session.studies import Budget, Study, tuned_spec

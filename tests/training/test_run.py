@@ -132,7 +132,8 @@ def test_a_failed_run_keeps_its_traceback_and_goes_on_where_it_was(make_job):
 def test_results_name_their_surroundings(make_job):
     result = execute(make_job(), *QUIET)
     assert result["environment"]["threads"] == 1
-    assert result["environment"]["distributions"]["tiny-mlt"] == "1.0"
+    assert result["environment"]["distributions"]["tiny-mlt"][:4] == "1.0 "
+    assert result["environment"]["code"].count("+") == 1
     assert result["peak_memory_mb"] > 0
 
 

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from ltbench.errors import UsageError
+from ltbench.plugins.source_code import source_sha256
 from ltbench.results.protocol import Protocol
 from ltbench.results.run import RunSpec, canonical_hash
 
@@ -43,7 +44,8 @@ def test_a_default_spelled_out_is_the_same_run(make_job):
 
 
 def test_third_party_versions_are_part_of_the_identity(make_job):
-    assert make_job().spec.identity()["plugins"] == {"tiny-mlt": "1.0"}
+    found = make_job().spec.identity()["plugins"]
+    assert found == {"tiny-mlt": f"1.0 {source_sha256('tiny_mlt_dataset')}"}
 
 
 def test_canonical_json_ignores_the_order_of_keys():

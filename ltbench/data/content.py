@@ -1,0 +1,117 @@
+"""What the images of a data set are, told by their content: paths and times are no identity."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from ltbench.data.locations import cache_folder
+from ltbench.errors import DataError
+from ltbench.plugins.dataset import Dataset
+from ltbench.plugins.split import Split
+
+Progress = Callable[[int, int], None]
+"""Called with files read and files in all."""
+
+_AT_A_TIME = 64  # files that a thread reads
+
+
+def content_sha256(dataset: Dataset, split: Split, progress: Progress | None = None) -> str:
+    """Return the SHA-256 of the files that hold the images, in the order of the split.
+
+    Two folders with the same images give the same, wherever they lie and whenever they were
+    written. Reading takes about a second for two gigabytes; what was read is remembered in the
+    cache for as long as no file's size or time changes.
+
+    Args:
+        dataset: the data set.
+        split: its table.
+        progress: is told how far reading is, where files have to be read.
+
+    Returns:
+        64 hexadecimal digits, or nothing where the images are no files of the user's
+        (:meth:`ltbench.api.Dataset.image_files`).
+
+    Raises:
+        DataError: a file cannot be read.
+    """
+    known: dict[str, str] = vars(dataset).setdefault("_content_sha256", {})
+    if split.sha256 not in known:
+        files = dataset.image_files(split)
+        known[split.sha256] = _remembered(dataset, split, files, progress) if files else ""
+    return known[split.sha256]
+
+
+def check_content(dataset: Dataset, split: Split) -> None:
+    """Read the files once more, after they were decoded: nobody may have changed them meanwhile.
+
+    Raises:
+        DataError: they are no longer what they were.
+    """
+    expected = content_sha256(dataset, split)
+    if expected and _read(dataset.image_files(split), None) != expected:
+        vars(dataset).pop("_content_sha256")
+        raise DataError(
+            f"images of {dataset.name} were changed while they were read: type the command again"
+        )
+
+
+def _remembered(
+    dataset: Dataset, split: Split, files: Sequence[str], progress: Progress | None
+) -> str:
+    place = os.path.dirname(os.path.abspath(files[0]))
+    key = "\0".join((dataset.name, split.sha256, dataset.fingerprint(split), place))
+    path = cache_folder() / "contents" / _sha256(key)[:32]
+    try:
+        found, _, check = path.read_text(encoding="ascii").partition(" ")
+        if check == _sha256(found):
+            return found
+    except (OSError, ValueError):
+        pass  # not there, or damaged
+    found = _read(files, progress)
+    _remember(path, f"{found} {_sha256(found)}")
+    return found
+
+
+def _read(files: Sequence[str], progress: Progress | None) -> str:
+    digest, done = hashlib.sha256(), 0
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        starts = range(0, len(files), _AT_A_TIME)
+        for digests in pool.map(_digests, (files[i : i + _AT_A_TIME] for i in starts)):
+            digest.update(digests)
+            done += len(digests) // hashlib.sha256().digest_size
+            if progress:
+                progress(done, len(files))
+    return digest.hexdigest()
+
+
+def _digests(files: Sequence[str]) -> bytes:
+    found = []
+    for name in files:
+        try:
+            if not stat.S_ISREG(os.stat(name).st_mode):  # a pipe would be waited for
+                raise DataError(f"the image {name} cannot be read: it is no file")
+            with open(name, "rb") as file:
+                found.append(hashlib.file_digest(file, "sha256").digest())
+        except OSError as error:
+            raise DataError(f"the image {name} cannot be read: {error.strerror}") from error
+    return b"".join(found)
+
+
+def _remember(path: Path, text: str) -> None:
+    """Keep it for the next time; where that cannot be, the files are read again."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f"{path.name}.{os.getpid()}")
+        temporary.write_text(text, encoding="ascii")
+        temporary.replace(path)
+    except OSError:
+        return
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
