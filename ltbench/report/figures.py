@@ -101,11 +101,13 @@ def save(figure: Figure, output: Path, dpi: int = DPI) -> None:
 
 
 def as_bytes(figure: Figure, format: str, dpi: int = DPI) -> bytes:
-    """Return a figure as ``png`` of so many pixels an inch, ``svg`` or ``pdf``, within its style.
+    """Return a figure as ``png`` or ``webp`` of so many pixels an inch, ``svg`` or ``pdf``.
 
-    Without a date, so that the same runs give the same file.
+    Within its style; without a date, so that the same runs give the same file.
     """
     buffer = io.BytesIO()
     dated = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
-    figure.savefig(buffer, format=format, dpi=dpi, metadata=dated.get(format))
+    exact = {"pil_kwargs": {"lossless": True, "method": 3}} if format == "webp" else {}
+    figure.savefig(buffer, format=format, dpi=dpi, metadata=dated.get(format), **exact)
+    figure.set_layout_engine("none")  # it is laid out, and would be so again for each format
     return buffer.getvalue()

@@ -212,7 +212,7 @@ def reading_bar(dataset: str) -> Iterator[Callable[[int, int], None]]:
         progress.stop()
 
 
-def _counting(console: Console, **options: bool) -> Progress:
+def _counting(console: Console, **options: Any) -> Progress:
     """Return a bar of how much is done of one thing."""
     columns = (_text("{task.description}"), BarColumn(), MofNCompleteColumn())
     return Progress(*columns, TimeRemainingColumn(), console=console, **options)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
@@ -54,16 +55,16 @@ def draw_convergence(data: FigureData, choices: Choices) -> tuple[Figure, pd.Dat
     table, score = data.table("convergence"), choices.score
     rows: list[dict[str, object]] = []
     runs = table.runs.table
-    known: set[str] = set()
     for label, seed, path in runs[["label", "seed", "path"]].itertuples(index=False):
-        log = list(read_log(Path(path)))
-        known |= {name for line in log for name in numbers(line.get("val"))}
-        rows += [{"label": label, "seed": seed, **entry} for entry in steps(log, score)]
+        found = steps(read_log(Path(path)), score)
+        rows += [{"label": label, "seed": seed, **entry} for entry in found]
     frame = pd.DataFrame(rows, columns=["label", "seed", "stage", "step", "loss", "score"])
     if frame.empty:
         raise DataError(f"No run of {table.dataset} has a readable log.jsonl to draw.")
-    if known and score not in known:
-        raise UsageError(f"No log here has the metric '{score}'{suggestion(score, known)}.")
+    if frame["score"].isna().all():
+        _check_score(runs["path"], score)
+    if choices.points is not None:
+        frame = sampled(frame, choices.points)
     measure = table.metric(score)
     labels = [name for name in table.labels() if (frame["label"] == name).any()]
     factor = {"loss": 1.0, "score": measure.scaled(1.0)}
@@ -103,6 +104,33 @@ def steps(log: Iterable[dict[str, Any]], score: str) -> list[dict[str, object]]:
         value = numbers(line.get("val")).get(score)
         entries[(name, step)] = {"stage": name, "step": offset + step, "loss": loss, "score": value}
     return list(entries.values())
+
+
+def _check_score(folders: Iterable[str], score: str) -> None:
+    """Refuse a metric that no log has, where there are others.
+
+    Raises:
+        UsageError: that is so.
+    """
+    lines = (line for folder in folders for line in read_log(Path(folder)))
+    known = {name for line in lines for name in numbers(line.get("val"))}
+    if known and score not in known:
+        raise UsageError(f"No log here has the metric '{score}'{suggestion(score, known)}.")
+
+
+def sampled(frame: pd.DataFrame, points: int) -> pd.DataFrame:
+    """Return the rows at so many steps of each method, about equally far apart.
+
+    The same steps of all seeds, as curves are means over them; the first and the last step of each
+    stage stay, so that a method of many stages may keep a few more.
+    """
+    kept = []
+    for _, rows in frame.groupby("label", sort=False):
+        there = np.unique(rows["step"].to_numpy())
+        places = np.unique(np.linspace(0, len(there) - 1, max(2, points)).round().astype(int))
+        ends = rows.groupby(["seed", "stage"], sort=False)["step"].agg(["min", "max"])
+        kept.append(rows[rows["step"].isin([*there[places], *ends.to_numpy().ravel()])])
+    return pd.concat(kept, ignore_index=True)
 
 
 def _curve(frame: pd.DataFrame, label: str, column: str, factor: float) -> pd.DataFrame:
@@ -145,12 +173,12 @@ def _draw_apart(curves: Curves, stages: dict[str, list[float]], measure: str) ->
     each = float(np.clip(8.2 / (2 * rows), 0.7, 1.15))
     figure = look.new_figure(PAGE_WIDTH, 0.8 + 2 * rows * each)
     pairs = look.panel_pairs(figure, len(labels), columns, sharex=True)
+    lines = {label: curve["mean"].reset_index() for label, curve in curves["score"].items()}
     for i, (label, (above, below)) in enumerate(zip(labels, pairs, strict=True)):
         first = i % columns == 0
         above.set_title(names[label], fontsize=6.5, pad=3)
-        for other, curve in curves["score"].items():
-            if other != label:
-                above.plot(curve.index, curve["mean"], color="#cccccc", lw=0.5)
+        others = [line.to_numpy() for name, line in lines.items() if name != label]
+        above.add_collection(LineCollection(others, colors="#cccccc", lw=0.5))
         for axis, column in ((above, "score"), (below, "loss")):
             _draw_curve(axis, curves[column][label], PALETTE[0], "-")
             _mark(axis, stages[label])

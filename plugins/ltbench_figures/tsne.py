@@ -46,7 +46,8 @@ def draw_tsne(data: FigureData, choices: Choices) -> tuple[Figure, pd.DataFrame]
 
     Args:
         data: runs of one table; ``features.npz`` and ``predictions.npz`` are read.
-        choices: the seed, which run of each method; by default its first.
+        choices: the seed, which run of each method; by default its first. At most so many points
+            a map.
 
     Returns:
         The figure, and a frame of ``label``, ``seed``, ``image`` (its row in the predictions),
@@ -61,6 +62,7 @@ def draw_tsne(data: FigureData, choices: Choices) -> tuple[Figure, pd.DataFrame]
     chosen = table.one_of_each("a map of features", choices.seed)
     look.refuse_too_many(len(chosen), MOST_METHODS, "A map")
     most = points_each(len(chosen))
+    most = most if choices.points is None else min(most, choices.points)
     maps, totals = [], set()
     for run in chosen.itertuples():
         frame, total = _map(Path(run.path), run.label, run.seed, facts, most)
