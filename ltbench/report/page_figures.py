@@ -121,7 +121,7 @@ def _drawn(wish: Wish, room: int, *, crowded: bool) -> Figure:
     try:
         with style():
             figure, frame = draw(kind, FigureData(wish.runs), _choices(wish, crowded=crowded))
-            mime, image = _smallest(figure, kind, 1 if crowded else 2)
+            mime, image, key = _smallest(figure, kind, 1 if crowded else 2)
     except LtbenchError as error:
         return Figure(kind, title, reason=str(error))
     address = _address(mime, image)
@@ -135,7 +135,7 @@ def _drawn(wish: Wish, room: int, *, crowded: bool) -> Figure:
     width = round(_PIXELS_PER_INCH * figure.get_figwidth())
     return Figure(
         kind, title, address, table, open=wish.open, width=width, packed=packed,
-        note="" if table and kind not in _SAMPLED else elsewhere,
+        note=f"{'' if table and kind not in _SAMPLED else elsewhere} {key}".strip(),
     )  # fmt: skip
 
 
@@ -147,14 +147,18 @@ def _choices(wish: Wish, *, crowded: bool) -> Choices:
     return replace(wish.choices, points=min(_MOST_POINTS, max(_FEWEST_POINTS, each)))
 
 
-def _smallest(figure: Drawn, kind: str, scale: int) -> tuple[str, bytes]:
-    """Return a drawing as SVG or WebP, whichever is smaller; small ones as SVG."""
-    found: list[tuple[str, bytes]] = []
+def _smallest(figure: Drawn, kind: str, scale: int) -> tuple[str, bytes, str]:
+    """Return a drawing as SVG or WebP, whichever is smaller; small ones as SVG.
+
+    Returns:
+        Its type, the file, and what is to be said of its letters.
+    """
+    found: list[tuple[str, bytes, str]] = []
     if kind not in _PIXELS_ONLY and _points(figure) <= _MOST_IN_SVG:
-        found.append(("image/svg+xml", as_bytes(figure, "svg")))
+        found.append(("image/svg+xml", *as_bytes(figure, "svg")))
         if len(found[0][1]) <= _SMALL_DRAWING:
             return found[0]
-    found.append(("image/webp", as_bytes(figure, "webp", scale * _PIXELS_PER_INCH)))
+    found.append(("image/webp", *as_bytes(figure, "webp", scale * _PIXELS_PER_INCH)))
     return min(found, key=lambda one: len(one[1]))
 
 

@@ -47,7 +47,8 @@ def draw_distribution(data: FigureData, choices: Choices) -> tuple[Figure, pd.Da
     width = max(4.5, min(PAGE_WIDTH, columns * (1.5 + 0.08 * classes)))
     figure = look.new_figure(width, 0.9 + 1.9 * rows)
     axes = look.panels(figure, len(domains), columns, sharey=True)
-    names = short_names(map(str, domains), look.LEGEND)
+    # Of 8 points, beside the number of images.
+    names = short_names(map(str, domains), int(width / columns / 0.068) - 16)
     for axis, domain in zip(axes, domains, strict=True):
         part = frame[frame["domain"] == domain].reset_index(drop=True)
         for bucket, (shade, marker) in _BUCKETS.items():

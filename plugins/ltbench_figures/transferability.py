@@ -132,7 +132,7 @@ def _draw_colored(
     names = short_names(classes, 18)
     lines = [Line2D([], [], color=look.color(k), lw=2, label=names[n])
              for k, n in enumerate(classes)]  # fmt: skip
-    figure.legend(handles=lines, title="class", loc="outside right upper", fontsize=7)
+    figure.legend(handles=lines, title="class", loc="outside right center", fontsize=7)
     _name_domains(figure, domains, ["#ffffff"] * len(domains), train, _SMALL)
     return figure
 

@@ -80,7 +80,9 @@ def test_drawings_are_svg_or_webp_whichever_is_smaller(runs: Runs) -> None:
 
 def test_what_finds_no_room_is_named_with_its_command(runs: Runs) -> None:
     wishes = [
-        Wish(table, kind, "T", runs) for table in ("a" * 12, "b" * 12) for kind in ("violin", "tsne")
+        Wish(table, kind, "T", runs)
+        for table in ("a" * 12, "b" * 12)
+        for kind in ("violin", "tsne")
     ]
     room = 150_000
     sections = draw_figures(wishes, nothing, room)
