@@ -33,7 +33,7 @@ def print_plan(session: Session, plan: Plan, *, as_json: bool) -> None:
     for run in runs:
         unknown = "" if run.state == "done" else "time unknown"
         time = f"about {duration(run.estimate)}" if run.estimate else unknown
-        dataset = dataset_label(run.spec.dataset.name, run.spec.dataset.hparams)
+        dataset = dataset_label(run.spec.dataset.name, run.spec.dataset_options)
         name = f"{run.spec.label} on {dataset} seed {run.spec.seed}"
         click.echo(f"{run.state:10} {time:14} {name}  {run.folder}")
     left = [run.estimate for run in runs if run.state != "done"]

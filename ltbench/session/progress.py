@@ -253,7 +253,7 @@ def to_stderr(line: str) -> None:
 
 
 def _name(run: RunSpec) -> str:
-    dataset = dataset_label(run.dataset.name, run.dataset.hparams)
+    dataset = dataset_label(run.dataset.name, run.dataset_options)
     return f"{run.label} on {dataset} seed {run.seed}"
 
 

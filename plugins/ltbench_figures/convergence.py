@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from ltbench.api import (
@@ -173,12 +173,12 @@ def _draw_apart(curves: Curves, stages: dict[str, list[float]], measure: str) ->
     each = float(np.clip(8.2 / (2 * rows), 0.7, 1.15))
     figure = look.new_figure(PAGE_WIDTH, 0.8 + 2 * rows * each)
     pairs = look.panel_pairs(figure, len(labels), columns, sharex=True)
-    lines = {label: curve["mean"].reset_index() for label, curve in curves["score"].items()}
     for i, (label, (above, below)) in enumerate(zip(labels, pairs, strict=True)):
         first = i % columns == 0
         above.set_title(names[label], fontsize=6.5, pad=3)
-        others = [line.to_numpy() for name, line in lines.items() if name != label]
-        above.add_collection(LineCollection(others, colors="#cccccc", lw=0.5))
+        for other, curve in curves["score"].items():
+            if other != label:  # hundreds of them: `plot` would measure all anew for each
+                above.add_line(Line2D(curve.index, curve["mean"], color="#cccccc", lw=0.5))
         for axis, column in ((above, "score"), (below, "loss")):
             _draw_curve(axis, curves[column][label], PALETTE[0], "-")
             _mark(axis, stages[label])
