@@ -18,10 +18,10 @@ from ltbench.cli.output import no_plugin_code_option
 from ltbench.cli.streams import (
     CLOSED_PIPE,
     drop_closed_output,
-    replace_unknown_letters,
-    wants_color,
+    prepare_streams,
 )
 from ltbench.errors import LtbenchError, Stopped, UsageError, suggestion
+from ltbench.printable import wants_color
 from ltbench.waiting import waiting
 
 NO_PLUGIN_CODE = "--no-plugin-code"
@@ -118,7 +118,7 @@ def cli(debug: bool, verbose: int, plugins: tuple[Path, ...]) -> None:
 
 def main() -> None:
     """Run the command line."""
-    replace_unknown_letters()
+    prepare_streams()
     from ltbench.plugins.files import add_plugin_files
     from ltbench.plugins.manager import NO_CODE, get_plugins
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from ltbench.report.dataset_labels import dataset_label
 from ltbench.report.plain import duration
 from ltbench.report.terminal import table, wrapped
 from ltbench.results.labels import describe_tuning
@@ -38,7 +39,8 @@ def print_plan(session: Session, plan: Plan, *, as_json: bool) -> None:
     for run in runs:
         unknown = "" if run.state == "done" else "time unknown"
         time = f"about {duration(run.estimate)}" if run.estimate else unknown
-        name = f"{run.spec.label} on {run.spec.dataset.name} seed {run.spec.seed}"
+        dataset = dataset_label(run.spec.dataset.name, run.spec.dataset_options)
+        name = f"{run.spec.label} on {dataset} seed {run.spec.seed}"
         click.echo(f"{run.state:10} {time:14} {name}  {run.folder}")
     left = [run.estimate for run in runs if run.state != "done"]
     time = _time_left(left, len(session.slots(plan).devices))

@@ -35,13 +35,16 @@ def report(runs: tuple[Path, ...], **options: Any) -> None:
       ltbench report
       ltbench report --dataset pacs-mlt --title 'PACS, ResNet-50' -o pacs.html
     """
-    output = options["output"]
-    with waiting("Comparing the runs and drawing the figures"):
-        content = chosen_content(runs, options, options["resamples"])
-        from ltbench.report.site import write_report
+    from ltbench.session.progress import bar
 
-        command = _command(folders(runs), options)
-        write_report(content, output, title=options["title"], command=command)
+    output = options["output"]
+    command = _command(folders(runs), options)
+    with waiting("Reading and comparing the runs"):
+        from ltbench.report.site import write_report  # what it needs takes seconds to import
+
+        content = chosen_content(runs, options, options["resamples"])
+    with bar("Drawing the figures") as done:
+        write_report(content, output, title=options["title"], command=command, done=done)
     click.echo(f"Wrote {output}", err=True)
 
 

@@ -103,7 +103,10 @@ def work(pipe: Connection, parent: int) -> None:
     # it would stop all the others.
     asked = stop_on_signals()
 
+    from ltbench.printable import guard_streams
     from ltbench.training.run import execute
+
+    guard_streams()  # what a plugin prints ends on the terminal of whoever started the sweep
 
     def should_stop() -> bool:
         return asked() or os.getppid() != parent

@@ -28,7 +28,7 @@ from ltbench.results.untrusted import UnreadableRun, clean, read_json
 
 logger = logging.getLogger(__name__)
 
-_VERSION = 5
+_VERSION = 6
 _TABLE = "CREATE TABLE runs (path TEXT PRIMARY KEY, stamp TEXT, standing TEXT, documents TEXT)"
 _UNUSED_S = 100 * 86400.0
 _DEEPEST = 8
@@ -36,7 +36,7 @@ _FILES = ("spec.json", "result.json", "error.json")
 _Row = tuple[str, str, str, str]
 _STANDING = (
     "status", "reason", "hash", "protocol_hash", "seed", "method", "algorithm", "stages", "dataset",
-    "protocol", "tuned", "seconds",
+    "options", "protocol", "tuned", "seconds",
 )  # fmt: skip
 _STANDING_TYPES = [
     type(json.loads(json.dumps(getattr(unreadable("", ""), name)))) for name in _STANDING

@@ -12,6 +12,7 @@ from ltbench.plugins.names import parse_names
 from ltbench.plugins.observer import Observer, make_observer
 from ltbench.plugins.registry import Entry
 from ltbench.plugins.resolve import registered
+from ltbench.printable import shows_escapes
 
 DISPLAYS = ("bars", "lines")
 
@@ -41,7 +42,7 @@ def choose_watchers(plugins: Plugins, texts: Sequence[str], *, quiet: bool) -> l
         if [other.name for other in names].count(name.name) > 1:
             raise UsageError(f"--observer {name.name} stands twice: give its settings once")
     if not quiet and not any(name.name in DISPLAYS for name in names):
-        names += parse_names("bars" if sys.stderr.isatty() else "lines")
+        names += parse_names("bars" if shows_escapes(sys.stderr) else "lines")
     return [_make(plugins, str(name)) for name in names]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +17,7 @@ from ltbench.cli.data.options import (
     shot_buckets,
 )
 from ltbench.plugins.names import format_value
+from ltbench.printable import json_text, styled
 
 if TYPE_CHECKING:
     from ltbench.plugins.facts import Facts
@@ -64,7 +64,7 @@ def info(name: str, data_dir: Path | None, as_json: bool) -> None:
         found["folder"] = str(place)
     described = _described(name, facts, cause, found)
     if as_json:
-        click.echo(json.dumps(described, indent=1, ensure_ascii=False))
+        click.echo(json_text(described, indent=1))
         return
     _print(described, ready=cause is None)
 
@@ -100,7 +100,7 @@ def _print(described: dict[str, Any], *, ready: bool) -> None:
     from tabulate import tabulate
 
     image, shots, classes = described["image"], described["shots"], described["classes"]
-    click.echo(click.style(f"{described['name']}: {described['title']}", bold=True))
+    click.echo(styled(f"{described['name']}: {described['title']}", bold=True))
     names = ", ".join(classes[:12]) + (", …" if len(classes) > 12 else "")
     click.echo(f"domains    {', '.join(described['domains'])}")
     click.echo(f"classes    {len(classes)}: {names}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -12,6 +11,7 @@ import click
 from ltbench.cli.columns import beside
 from ltbench.cli.completion import plugin_completer
 from ltbench.plugins.manager import get_plugins
+from ltbench.printable import json_text, styled
 from ltbench.waiting import waiting
 
 if TYPE_CHECKING:
@@ -38,19 +38,19 @@ def info(name: str, as_json: bool) -> None:
         found = [describe_entry(entry) for entry in entries]
     if as_json:
         listing = [description.as_dict() for description in found]
-        click.echo(json.dumps(listing, indent=1, ensure_ascii=False))
+        click.echo(json_text(listing, indent=1))
         return
     click.echo("\n\n".join(_as_text(description) for description in found))
 
 
 def _as_text(description: Description) -> str:
-    title = click.style(description.name, bold=True)
+    title = styled(description.name, bold=True)
     source = f"{description.kind} of {description.distribution} {description.version}"
-    parts = [f"{title}  {description.summary} {click.style(f'({source})', dim=True)}"]
+    parts = [f"{title}  {description.summary} {styled(f'({source})', dim=True)}"]
     if description.text:
         parts.append(textwrap.indent(description.text, "  "))
     if description.needs:
-        parts.append(click.style("Needs", bold=True) + f"  {', '.join(description.needs)}")
+        parts.append(styled("Needs", bold=True) + f"  {', '.join(description.needs)}")
     if description.parameters:
         parts.append(_parameter_table(description.parameters))
     return "\n\n".join(parts)
@@ -66,4 +66,4 @@ def _parameter_table(parameters: Sequence[Parameter]) -> str:
         beside("".join(f"{cell:{w}}  " for cell, w in zip(row, widths, strict=True)), text)
         for row, text in zip(rows, helps, strict=True)
     ]
-    return "\n".join([click.style(lines[0], bold=True), *lines[1:]])
+    return "\n".join([styled(lines[0], bold=True), *lines[1:]])

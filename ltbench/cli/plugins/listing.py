@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 
 from ltbench.cli.columns import beside
 from ltbench.plugins.manager import KINDS, get_plugins
+from ltbench.printable import json_text, styled
 
 TITLES = {
     "algorithms": "Algorithms",
@@ -41,12 +40,12 @@ def list_plugins(as_json: bool) -> None:
             ]
             for kinds in KINDS
         }
-        click.echo(json.dumps(listing, indent=1, ensure_ascii=False))
+        click.echo(json_text(listing, indent=1))
         return
     width = max((len(entry.name) for kinds in KINDS for entry in registries[kinds]), default=0)
     for kinds in KINDS:
-        click.echo(click.style(TITLES[kinds], bold=True))
+        click.echo(styled(TITLES[kinds], bold=True))
         for entry in registries[kinds]:
             source = f"({entry.distribution} {entry.version})"
             line = beside(f"  {entry.name:{width}}  ", entry.summary, last=source)
-            click.echo(line.removesuffix(source) + click.style(source, dim=True))
+            click.echo(line.removesuffix(source) + styled(source, dim=True))
