@@ -6,6 +6,7 @@ import importlib
 import signal
 import sys
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,8 @@ from ltbench.cli.streams import (
     replace_unknown_letters,
     wants_color,
 )
-from ltbench.errors import LtbenchError, Stopped, suggestion
+from ltbench.errors import LtbenchError, Stopped, described, suggestion
+from ltbench.plugins.ctrl_c import telling_ctrl_c
 
 COMMANDS = (
     "run",
@@ -49,6 +51,10 @@ class _Group(click.Group):
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
+        with telling_ctrl_c() as is_users:
+            return self._invoke(ctx, is_users)
+
+    def _invoke(self, ctx: click.Context, is_users: Callable[[BaseException], bool]) -> Any:
         try:
             return super().invoke(ctx)
         except LtbenchError as error:
@@ -58,7 +64,12 @@ class _Group(click.Group):
                 traceback.print_exc()
             click.echo(f"Error: {error}", err=True)
             sys.exit(error.exit_code)
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, SystemExit) as error:
+            if not is_users(error) and (sentence := _ended_by_plugin(error)):
+                click.echo(f"Error: {sentence}", err=True)
+                sys.exit(1)
+            if isinstance(error, SystemExit):
+                raise
             click.echo("Stopped.", err=True)
             sys.exit(Stopped.exit_code)
         except Exception as error:
@@ -68,8 +79,11 @@ class _Group(click.Group):
                 sys.exit(CLOSED_PIPE)
             if ctx.params.get("debug"):
                 traceback.print_exc()
-            kind = type(error).__name__
-            click.echo(f"Error: {kind}: {error} (ltbench --debug shows where)", err=True)
+            from ltbench.plugins.blame import blamed
+            from ltbench.plugins.manager import get_plugins
+
+            what = f"{described(error)}{blamed(error, get_plugins())}"
+            click.echo(f"Error: {what} (ltbench --debug shows where)", err=True)
             sys.exit(1)
         finally:
             _warn_of_plugins()
@@ -131,6 +145,15 @@ def main() -> None:
     plugins.call("ltbench_commands", cli=cli)
     _warn_of_plugins()
     cli()
+
+
+def _ended_by_plugin(error: BaseException) -> str:
+    """Say which plugin wanted to end the command; nothing where it is ltbench's or the user's."""
+    from ltbench.plugins.blame import blamed
+    from ltbench.plugins.manager import get_plugins
+
+    who = blamed(error, get_plugins(), called_by_core=True)
+    return f"{described(error)}{who}" if who else ""
 
 
 def _warn_of_plugins() -> None:

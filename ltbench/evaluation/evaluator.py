@@ -18,6 +18,7 @@ from ltbench.data.sampling import Rows
 from ltbench.errors import DataError, PluginError
 from ltbench.evaluation.metrics import Metrics
 from ltbench.plugins.algorithm import Algorithm
+from ltbench.plugins.blame import naming
 from ltbench.plugins.facts import Facts
 from ltbench.plugins.manager import get_plugins
 from ltbench.plugins.predictions import Predictions
@@ -108,13 +109,8 @@ def compute_metrics(predictions: Predictions) -> Metrics:
     """
     values: Metrics = {}
     for entry in get_plugins()["metrics"]:
-        try:
+        with naming(f"metric '{entry.name}' of {entry.distribution}"):
             found = entry.load()(predictions)
-        except Exception as error:
-            raise PluginError(
-                f"metric '{entry.name}' of {entry.distribution} failed: "
-                f"{type(error).__name__}: {error}"
-            ) from error
         if twice := values.keys() & found.keys():
             raise PluginError(
                 f"metric '{entry.name}' of {entry.distribution} gives '{min(twice)}', which "

@@ -86,7 +86,7 @@ def unpack(folder: Path, files: Files) -> None:
         if not path.resolve().is_relative_to(folder.resolve()):
             raise ValueError(f"a node sent the file '{name}', which lies outside its run's folder")
         write_bytes(path, files[name])
-    for path in (known.latest, known.error):
+    for path in (known.latest, known.beginning, known.error):
         if str(path.relative_to(folder)) not in files:
             path.unlink(missing_ok=True)
 
