@@ -5,10 +5,13 @@ A plugin that patches ``torch.nn.functional.cross_entropy`` patches it for every
 
 from __future__ import annotations
 
+import functools
 import sys
 import types
 from collections.abc import Iterator, Mapping
 from typing import Any
+
+import numpy as np
 
 WATCHED = frozenset(
     {
@@ -27,7 +30,9 @@ _UNUSED = (
 
 _Function = types.FunctionType
 _CALLABLE = (
-    types.FunctionType, types.BuiltinFunctionType, type, classmethod, staticmethod, property,
+    types.FunctionType, types.BuiltinFunctionType, types.MethodDescriptorType,
+    types.WrapperDescriptorType, types.MethodType, type, classmethod, staticmethod, property,
+    functools.partial, type(functools.lru_cache(abs)), np.ufunc,
 )  # fmt: skip
 _PLAIN = (bool, int, float, str, tuple, frozenset, type(None))
 _CONTAINERS = (dict, list, set)

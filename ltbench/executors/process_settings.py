@@ -103,7 +103,8 @@ def _global_hooks(module: str) -> Any:
 def _arithmetic() -> Any:
     """Return results that depend on rounding and on whether tiny numbers count as zero."""
     tiny, third = 1e-310, 1.0 / 3.0
-    return tiny * 0.5, third + third * 1e-16, -third * third, float(torch.tensor(1e-40) * 0.5)
+    smallest = torch.tensor(1e-40, dtype=torch.float32, device="cpu")
+    return tiny * 0.5, third + third * 1e-16, -third * third, float(smallest.mul(0.5))
 
 
 def _cwd() -> Any:
