@@ -42,6 +42,7 @@ class Evaluator:
         facts: of the data set.
         counts: training images per domain and class, (D, C).
         batch: images per forward pass.
+        after_batch: called after each of them.
     """
 
     def __init__(
@@ -51,12 +52,15 @@ class Evaluator:
         facts: Facts,
         counts: NDArray[np.int64],
         batch: int,
+        *,
+        after_batch: Callable[[], None] = lambda: None,
     ) -> None:
         self.images = images
         self.normalise = normalise
         self.facts = facts
         self.counts = counts
         self.batch = batch
+        self.after_batch = after_batch
 
     @torch.no_grad()
     def features(self, model: Algorithm, rows: Rows) -> Features:
@@ -97,6 +101,7 @@ class Evaluator:
         for images, index in self.images.batches(parts):
             outputs.append(compute(self.normalise(plain(images, self.facts.size))))
             indices.append(index)
+            self.after_batch()
         model.train(was_training)
         return torch.cat(outputs), torch.cat(indices)
 
