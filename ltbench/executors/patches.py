@@ -22,7 +22,8 @@ WATCHED = frozenset(
 )  # fmt: skip
 """Packages that training goes through; the first-party plugins are watched as well."""
 _UNUSED = (
-    "torch._dynamo", "torch._export", "torch._inductor", "torch.ao", "torch.compiler",
+    "torch._C._distributed", "torch._dynamo", "torch._export", "torch._inductor", "torch.ao",
+    "torch.compiler",
     "torch.distributed", "torch.export", "torch.fx", "torch.onnx", "torch.package",
     "torch.profiler", "torch.testing",
 )  # fmt: skip
