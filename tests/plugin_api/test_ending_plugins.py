@@ -54,10 +54,13 @@ def run(plugin, *words):
 
 
 @pytest.mark.parametrize("where", ["import", "hook"])
-def test_one_that_ends_at_its_import_or_in_a_hook_is_named_and_left_out(tmp_path, where):
+def test_one_that_ends_at_its_import_or_in_a_hook_is_named_and_left_out(
+    tmp_path, monkeypatch, where
+):
     for number, (statement, sentence) in enumerate(ENDS.items()):
         plugin = tmp_path / f"ends{number}.py"
         plugin.write_text(BROKEN + (statement if where == "import" else HOOK.format(statement)))
+        monkeypatch.setenv("LTBENCH_PLUGIN_PATH", str(plugin))
         plugins = Plugins()
         _add_file(plugins, plugin)
         (broken,) = plugins.broken
