@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -20,7 +20,8 @@ from ltbench.cli.streams import (
     drop_closed_output,
     prepare_streams,
 )
-from ltbench.errors import LtbenchError, Stopped, UsageError, suggestion
+from ltbench.errors import LtbenchError, Stopped, UsageError, described, suggestion
+from ltbench.plugins.ctrl_c import telling_ctrl_c
 from ltbench.printable import wants_color
 from ltbench.waiting import waiting
 
@@ -57,6 +58,10 @@ class _Group(click.Group):
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
+        with telling_ctrl_c() as is_users:
+            return self._invoke(ctx, is_users)
+
+    def _invoke(self, ctx: click.Context, is_users: Callable[[BaseException], bool]) -> Any:
         try:
             return super().invoke(ctx)
         except LtbenchError as error:
@@ -66,7 +71,12 @@ class _Group(click.Group):
                 traceback.print_exc()
             click.echo(f"Error: {error}", err=True)
             sys.exit(error.exit_code)
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, SystemExit) as error:
+            if not is_users(error) and (sentence := _ended_by_plugin(error)):
+                click.echo(f"Error: {sentence}", err=True)
+                sys.exit(1)
+            if isinstance(error, SystemExit):
+                raise
             click.echo("Stopped.", err=True)
             sys.exit(Stopped.exit_code)
         except Exception as error:
@@ -76,8 +86,11 @@ class _Group(click.Group):
                 sys.exit(CLOSED_PIPE)
             if ctx.params.get("debug"):
                 traceback.print_exc()
-            kind = type(error).__name__
-            click.echo(f"Error: {kind}: {error} (ltbench --debug shows where)", err=True)
+            from ltbench.plugins.blame import blamed
+            from ltbench.plugins.manager import get_plugins
+
+            what = f"{described(error)}{blamed(error, get_plugins())}"
+            click.echo(f"Error: {what} (ltbench --debug shows where)", err=True)
             sys.exit(1)
         finally:
             _warn_of_plugins()
@@ -164,6 +177,15 @@ def _check_words(words: Sequence[str]) -> None:
 def _leave(error: LtbenchError) -> NoReturn:
     click.echo(f"Error: {error}", err=True)
     sys.exit(error.exit_code)
+
+
+def _ended_by_plugin(error: BaseException) -> str:
+    """Say which plugin wanted to end the command; nothing where it is ltbench's or the user's."""
+    from ltbench.plugins.blame import blamed
+    from ltbench.plugins.manager import get_plugins
+
+    who = blamed(error, get_plugins(), called_by_core=True)
+    return f"{described(error)}{who}" if who else ""
 
 
 def _warn_of_plugins() -> None:

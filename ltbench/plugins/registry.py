@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from ltbench.errors import PluginError, UsageError, suggestion
+from ltbench.errors import PluginError, UsageError, described, suggestion
+from ltbench.plugins.ctrl_c import telling_ctrl_c
 from ltbench.plugins.measure import Measure
 from ltbench.plugins.spelling import spelled
 
@@ -44,13 +45,16 @@ class Entry:
         if not isinstance(self.target, str):
             return self.target
         module, _, attribute = self.target.partition(":")
-        try:
-            return getattr(importlib.import_module(module), attribute)
-        except (Exception, SystemExit) as error:
-            raise PluginError(
-                f"{self.kind} '{self.name}' of {self.distribution} {self.version} cannot be "
-                f"loaded from {self.target}: {type(error).__name__}: {error}"
-            ) from error
+        with telling_ctrl_c() as is_users:
+            try:
+                return getattr(importlib.import_module(module), attribute)
+            except BaseException as error:
+                if is_users(error):
+                    raise
+                raise PluginError(
+                    f"{self.kind} '{self.name}' of {self.distribution} {self.version} cannot be "
+                    f"loaded from {self.target}: {described(error)}"
+                ) from error
 
 
 class Registry:

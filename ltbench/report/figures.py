@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from ltbench.errors import LtbenchError, PluginError, UsageError
+from ltbench.plugins.blame import naming
 from ltbench.plugins.manager import get_plugins
 from ltbench.plugins.registry import Entry
 from ltbench.report import FIGURE_SUFFIXES
@@ -40,12 +41,8 @@ def draw_entry(entry: Entry, data: FigureData, choices: Choices) -> Drawing:
     """Return the same of one registered figure."""
     who = f"figure '{entry.name}' of {entry.distribution} {entry.version}"
     function = entry.load()
-    try:
+    with naming(who, LtbenchError):
         drawing = function(data, choices)
-    except LtbenchError:
-        raise
-    except Exception as error:
-        raise PluginError(f"{who} failed: {type(error).__name__}: {error}") from error
     match drawing:
         case (Figure() as figure, pd.DataFrame() as frame):
             return figure, frame

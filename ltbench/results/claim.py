@@ -167,6 +167,7 @@ class Claim:
         self.folder, self.name, self.token, self.names = folder, name, token, names
         self.successor = f"{HEAD}.after-{token}"
         self.lost = False
+        self._pid = os.getpid()
         self._confirmed = seconds()
         self._beats = time.time_ns()
         self._ended = threading.Event()
@@ -189,8 +190,11 @@ class Claim:
         It costs nothing while signs of life were given on time.
 
         Raises:
-            ClaimLost: somebody took over, or nobody can tell.
+            ClaimLost: somebody took over, or nobody can tell; or this is a process that the claim's
+                owner forked, which has its memory but not its claim.
         """
+        if os.getpid() != self._pid:
+            raise ClaimLost(f"{self.folder} belongs to the process that forked this one")
         if not self.lost and seconds() - self._confirmed > 2 * BEAT_S:
             self._renew()  # this process was asleep
         if self.lost or seconds() - self._confirmed > STALE_S / 2:
@@ -203,11 +207,14 @@ class Claim:
         Raises:
             ClaimLost: somebody took over.
         """
-        self._renew()
+        if os.getpid() == self._pid:
+            self._renew()
         self.check()
 
     def release(self) -> None:
         """Let others have the run, unless somebody took over."""
+        if os.getpid() != self._pid:
+            return
         self._ended.set()
         if self._thread.is_alive():
             self._thread.join()

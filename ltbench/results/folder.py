@@ -42,6 +42,7 @@ class RunFolder:
         self.predictions = path / "predictions.npz"
         self.features = path / "features.npz"
         self.latest = path / "checkpoint" / "latest.pt"
+        self.beginning = path / "checkpoint" / "stage.pt"
         self.best = path / "checkpoint" / "best.pt"
 
     @property
@@ -97,6 +98,7 @@ class RunFolder:
         self.error.unlink(missing_ok=True)
         write_json(self.result, result)
         self.latest.unlink(missing_ok=True)
+        self.beginning.unlink(missing_ok=True)
 
     def fail(self, error: Mapping[str, Any]) -> None:
         """Write ``error.json``."""
@@ -115,6 +117,7 @@ class RunFolder:
                 if is_claim_file(name):
                     (self.path / name).unlink(missing_ok=True)
             self.latest.unlink(missing_ok=True)
+            self.beginning.unlink(missing_ok=True)
             self.error.unlink(missing_ok=True)
             _remove_drafts(self.path)
             _remove_drafts(self.latest.parent)

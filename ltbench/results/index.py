@@ -89,24 +89,35 @@ def _find_runs(folder: str, depth: int) -> Iterator[tuple[str, str]]:
     """Yield run folders with the stamp of their files; links are not followed."""
     stamps: dict[str, str] = {}
     below: list[str] = []
-    try:
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                if entry.name in _FILES:
-                    with contextlib.suppress(OSError):  # a link to nowhere, or gone just now
-                        state = entry.stat()
-                        # Nobody can set the second time, which tells an exchanged file.
-                        times = f"{state.st_mtime_ns}:{state.st_ctime_ns}"
-                        stamps[entry.name] = f"{times}:{state.st_size}"
-                elif not entry.name.startswith(".") and entry.is_dir(follow_symlinks=False):
-                    below.append(entry.path)
-    except OSError:
-        return
+    # What cannot be looked at hides nothing that can.
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name in _FILES:
+                stamps[entry.name] = _stamp(entry)
+            elif not entry.name.startswith(".") and _is_folder(entry):
+                below.append(entry.path)
     if "spec.json" in stamps:
         yield folder, " ".join(stamps.get(name, "-") for name in _FILES)
-    elif depth < _DEEPEST:
+    if stamps.get("spec.json", "-") == "-" and depth < _DEEPEST:
         for path in below:
             yield from _find_runs(path, depth + 1)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir(follow_symlinks=False)
+    except OSError:
+        return False
+
+
+def _stamp(entry: os.DirEntry[str]) -> str:
+    """Return times and size of a file; a dangling link, or what just vanished, has none."""
+    try:
+        state = entry.stat()
+    except OSError:
+        return "-"
+    # Nobody can set the second time, which tells an exchanged file.
+    return f"{state.st_mtime_ns}:{state.st_ctime_ns}:{state.st_size}"
 
 
 def _read_documents(folder: Path) -> dict[str, Any]:
