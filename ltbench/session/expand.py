@@ -47,7 +47,7 @@ def expand_algos(algos: Sequence[str], file: SweepFile, *, own: bool) -> list[st
         elif own:
             near = suggestion(name, named)
             raise UsageError(f"{file.where(name)}: '{name}' is none of the algorithms{near}")
-    names = []
+    names: list[str] = []
     for chain in chains:
         parts = [
             variants[name.name].of(name, own=own) if name.name in variants else [name]
