@@ -79,12 +79,12 @@ class _Entry(tarfile.TarInfo):
     def _proc_member(self, tar: tarfile.TarFile) -> tarfile.TarInfo:
         if self.size < 0 or (self.type in _EXTENDED and self.size > _LONGEST_NAME):
             raise tarfile.ReadError(f"an entry says that it has {self.size} bytes")
-        return super()._proc_member(tar)  # type: ignore[misc,no-any-return]
+        return super()._proc_member(tar)  # type: ignore[misc]
 
 
 def _untar(archive: Path, place: Path) -> None:
     with tarfile.open(archive, tarinfo=_Entry) as tar:
-        members = []
+        members: list[tarfile.TarInfo] = []
         for member in tar:
             if len(members) == MOST_ENTRIES:
                 raise DataError(f"{archive} has more than {MOST_ENTRIES:,} entries")

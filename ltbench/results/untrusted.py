@@ -11,8 +11,9 @@ import math
 import os
 import stat
 from collections.abc import Iterator, Mapping
+from io import BufferedReader
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 _LARGEST_JSON = 256 * 2**20
 _LONGEST_LINE = 2**20
@@ -27,7 +28,7 @@ class UnreadableRun(ValueError):
     """A document of a run folder does not fit the format; the message says which and why."""
 
 
-def open_file(path: Path) -> BinaryIO:
+def open_file(path: Path) -> BufferedReader:
     """Open a file for reading if it is one: a pipe would be waited for, a device never ends.
 
     Raises:

@@ -46,7 +46,7 @@ def expand_algos(algos: Sequence[str], file: SweepFile, *, own: bool) -> list[st
     named = {name.name for chain in chains for name in chain}
     found = file.tables_of(named, own=own)
     variants = {name: _Variants(file, typed, name) for name, typed in found.items()}
-    names = []
+    names: list[str] = []
     for chain in chains:
         parts = [
             variants[name.name].of(name, own=own) if name.name in variants else [name]
