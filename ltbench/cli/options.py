@@ -151,7 +151,11 @@ where_options = group(
 )
 protocol_options = group(
     PROTOCOL,
-    click.option("--protocol", metavar="NAME", help="One of the data set's protocols."),
+    click.option(
+        "--protocol",
+        metavar="NAME",
+        help="A protocol's name, mdlt[weight_decay=1e-4], or a file of one's own; lists sweep.",
+    ),
     click.option("--backbone", metavar="NAME", help="digits-cnn, or any model of timm."),
     click.option(
         "--pretrained/--no-pretrained",

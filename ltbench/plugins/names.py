@@ -61,7 +61,16 @@ def parse_names(text: str) -> list[Name]:
     Raises:
         UsageError: the text does not follow the grammar, or joins names with ``+``.
     """
-    return [name for part in _split(text, ",") for name in _expand(parse_name(part))]
+    return [name for part in split_list(text) for name in _expand(parse_name(part))]
+
+
+def split_list(text: str) -> list[str]:
+    """Return what commas part outside of brackets and quotes.
+
+    Raises:
+        UsageError: a part is empty, or a bracket or quote is not closed.
+    """
+    return _split(text, ",")
 
 
 def parse_name(text: str) -> Name:
