@@ -40,7 +40,7 @@ from ltbench.cli.options import (
         type=click.IntRange(min=0),
         default=0,
         show_default=True,
-        help="Seed of the search and of its runs.",
+        help="Seed of the search; its runs have one that no table shows.",
     ),
 )
 @output_options("the runs that come next", "the studies as one JSON array")
@@ -68,7 +68,7 @@ def tune(ctx: click.Context, /, **options: Any) -> None:
     session = open_session(ctx)
     budget = Budget(options["search"], options["trials"], options["seed"])
     plan = session.plan(
-        options["algos"], options["datasets"], [budget.seed], **values(ctx, PROTOCOL)
+        options["algos"], options["datasets"], [budget.run_seed], **values(ctx, PROTOCOL)
     )
     tuning = Tuning(session, plan, budget)
     if options["dry_run"]:
