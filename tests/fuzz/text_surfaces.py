@@ -292,13 +292,14 @@ class Protocols(Surface):
         return (self.head + mutate_toml(self.texts, rng)).encode(errors="replace")
 
     def read(self, made: bytes, number: int) -> None:
-        from ltbench.results.protocol import Protocol, epochs_to_steps, named_protocol
+        from ltbench.results.protocol import Protocol, epochs_to_steps
+        from ltbench.session.protocols import protocol_of
 
         path = self.folder / "facts.toml"
         path.write_bytes(made)
         facts = Facts.from_toml(path)
         for name in facts.protocols:
-            settings = named_protocol(facts, name)
+            settings = protocol_of(facts, Name(name))
             settings.pop("backbone", None)
             settings.pop("pretrained", None)
             Protocol.from_options(epochs_to_steps(settings, 100, 2), "protocol").sized(facts)
