@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import sys
 import threading
 import time
@@ -69,6 +70,8 @@ def _say(what: str, done: threading.Event) -> None:
     if not _lasts(began, done):
         return
     with contextlib.suppress(OSError, ValueError):  # stderr is closed
+        if _reader_left():  # as of `ltbench leaderboard | true`, which ends quietly
+            return
         if not sys.stderr.isatty() or _no_escapes():
             print(what, file=sys.stderr, flush=True)
             return
@@ -79,6 +82,16 @@ def _say(what: str, done: threading.Event) -> None:
             if done.wait(1):
                 break
         print(_ERASE, end="", file=sys.stderr, flush=True)
+
+
+def _reader_left() -> bool:
+    """Return whether stdout is a pipe whose other end is closed."""
+    try:
+        poll = select.poll()
+        poll.register(sys.stdout.fileno(), 0)
+        return any(state & select.POLLERR for _, state in poll.poll(0))
+    except (AttributeError, OSError, ValueError):  # Windows has no poll; a stream may be no file
+        return False
 
 
 def _no_escapes() -> bool:

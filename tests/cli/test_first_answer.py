@@ -200,6 +200,22 @@ def test_elsewhere_it_is_printed_once(impatient, monkeypatch):
     assert written(monkeypatch, io.StringIO()) == "Reading the runs\n"
 
 
+SLOW = "import time; from ltbench.waiting import waiting\nwith waiting('Reading'): time.sleep(2.5)"
+
+
+@pytest.mark.parametrize("listens", [True, False])
+def test_nothing_is_said_when_the_reader_of_the_output_has_left(listens):
+    """``ltbench leaderboard | true`` ends quietly."""
+    reader, writer = os.pipe()
+    if not listens:
+        os.close(reader)
+    done = subprocess.run(
+        [sys.executable, "-c", SLOW], stdout=writer, stderr=subprocess.PIPE, text=True, check=True
+    )
+    os.close(writer)
+    assert done.stderr == ("Reading\n" if listens else "")
+
+
 def test_what_takes_no_time_and_what_is_quiet_say_nothing(impatient, monkeypatch):
     monkeypatch.setattr(module, "_SECONDS", 60.0)
     assert written(monkeypatch, io.StringIO(), takes=0.0) == ""
