@@ -82,6 +82,8 @@ if TYPE_CHECKING:
     from ltbench.report.selection import Table as Table
     from ltbench.report.selection import dataset_names as dataset_names
     from ltbench.report.selection import most_frequent as most_frequent
+    from ltbench.report.short_names import short_names as short_names
+    from ltbench.report.short_names import text_width as text_width
     from ltbench.results.claim import Claim as Claim
     from ltbench.results.claim import ClaimLost as ClaimLost
     from ltbench.results.claim import Owner as Owner

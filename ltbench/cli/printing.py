@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import shlex
+from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 
 import click
 
+from ltbench.report.dataset_labels import dataset_label
 from ltbench.report.plain import duration
 from ltbench.report.terminal import table, wrapped
 from ltbench.results.labels import describe_tuning
@@ -14,6 +18,9 @@ from ltbench.session.estimate import wall_seconds
 from ltbench.session.plan import Plan
 from ltbench.session.session import Session, SweepRun
 from ltbench.session.studies import Study
+
+FEW_SEEDS = 10
+"""From so many seeds of each method on nobody is reminded to ask whether they are enough."""
 
 
 def print_plan(session: Session, plan: Plan, *, as_json: bool) -> None:
@@ -32,7 +39,8 @@ def print_plan(session: Session, plan: Plan, *, as_json: bool) -> None:
     for run in runs:
         unknown = "" if run.state == "done" else "time unknown"
         time = f"about {duration(run.estimate)}" if run.estimate else unknown
-        name = f"{run.spec.label} on {run.spec.dataset.name} seed {run.spec.seed}"
+        dataset = dataset_label(run.spec.dataset.name, run.spec.dataset_options)
+        name = f"{run.spec.label} on {dataset} seed {run.spec.seed}"
         click.echo(f"{run.state:10} {time:14} {name}  {run.folder}")
     left = [run.estimate for run in runs if run.state != "done"]
     time = _time_left(left, len(session.slots(plan).devices))
@@ -57,8 +65,28 @@ def print_outcome(plan: Plan, runs: Sequence[SweepRun], *, as_json: bool, leader
 
         click.echo(render(plan.out, datasets=sorted({run.spec.dataset.name for run in runs})))
     click.echo(f"The runs lie in {plan.out}/. Next:")
-    click.echo(f"  ltbench leaderboard {plan.out} -o leaderboard.md")
+    for line in next_commands(plan.out, [run for run in runs if run.state == "done"]):
+        click.echo(f"  {line}")
     return len(lost)
+
+
+def next_commands(out: Path, done: Sequence[SweepRun]) -> list[str]:
+    """Return what to type after a sweep, with a word on the seeds where they are few.
+
+    Args:
+        out: the folder of the runs.
+        done: the runs of the sweep that have a result.
+    """
+    folder = shlex.quote(str(out))
+    commands = [
+        f"ltbench leaderboard {folder} -o leaderboard.md",
+        f"ltbench report {folder} -o report.html",
+    ]
+    seeds = min(Counter((run.spec.dataset.name, run.spec.hash) for run in done).values(), default=0)
+    if 0 < seeds < FEW_SEEDS:
+        have = "1 seed" if seeds == 1 else f"{seeds} seeds"
+        commands.append(f"ltbench stats {folder} --power 2  # are {have} enough for 2 points?")
+    return commands
 
 
 def print_study(study: Study) -> None:

@@ -11,6 +11,7 @@ import click
 
 from ltbench import hookimpl
 from ltbench.cli.output import chosen_content, content_options, folders
+from ltbench.waiting import waiting
 
 
 @click.command()
@@ -34,12 +35,16 @@ def report(runs: tuple[Path, ...], **options: Any) -> None:
       ltbench report
       ltbench report --dataset pacs-mlt --title 'PACS, ResNet-50' -o pacs.html
     """
-    from ltbench.report.site import write_report
+    from ltbench.session.progress import bar
 
-    content = chosen_content(runs, options, options["resamples"])
     output = options["output"]
     command = _command(folders(runs), options)
-    write_report(content, output, title=options["title"], command=command)
+    with waiting("Reading and comparing the runs"):
+        from ltbench.report.site import write_report  # what it needs takes seconds to import
+
+        content = chosen_content(runs, options, options["resamples"])
+    with bar("Drawing the figures") as done:
+        write_report(content, output, title=options["title"], command=command, done=done)
     click.echo(f"Wrote {output}", err=True)
 
 

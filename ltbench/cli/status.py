@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ import click
 
 from ltbench import hookimpl
 from ltbench.cli.output import runs_argument
+from ltbench.waiting import waiting
 
 if TYPE_CHECKING:
     from ltbench.results.states import Overview
@@ -54,7 +56,9 @@ def status(runs: tuple[Path, ...], watch: float | None, everything: bool, as_jso
     """
     folders = runs or (Path("runs"),)
     if watch is None:
-        click.echo(_look(folders, everything=everything, as_json=as_json))
+        with waiting("Reading the runs"):
+            text = _look(folders, everything=everything, as_json=as_json)
+        click.echo(text)
         return
     try:
         _watch(folders, watch, everything=everything, as_json=as_json)
@@ -75,14 +79,16 @@ def _look(folders: tuple[Path, ...], *, everything: bool, as_json: bool) -> str:
 
 def _watch(folders: tuple[Path, ...], seconds: float, *, everything: bool, as_json: bool) -> None:
     """Look again and again: in place in a terminal, one after the other when piped."""
-    from rich.console import Console
     from rich.live import Live
     from rich.text import Text
+
+    from ltbench.printable import printable
+    from ltbench.session.progress import console_on
 
     def look() -> str:
         return _look(folders, everything=everything, as_json=as_json)
 
-    console = Console()
+    console = console_on(sys.stdout)
     if as_json or not console.is_terminal:
         while True:
             click.echo(look())
@@ -91,7 +97,7 @@ def _watch(folders: tuple[Path, ...], seconds: float, *, everything: bool, as_js
             time.sleep(seconds)
     with Live(console=console, auto_refresh=False, vertical_overflow="ellipsis") as live:
         while True:
-            live.update(Text(look(), no_wrap=True, overflow="ellipsis"), refresh=True)
+            live.update(Text(printable(look()), no_wrap=True, overflow="ellipsis"), refresh=True)
             time.sleep(seconds)
 
 

@@ -8,23 +8,23 @@ import select
 import sys
 from typing import TextIO
 
+from ltbench.printable import guard_streams, inner_stream
+
 CLOSED_PIPE = 141
 """The shell's code for a program that wrote to a pipe which nobody reads: 128 + SIGPIPE."""
 
 
-def wants_color() -> bool | None:
-    """Return ``False`` where the user wants no escape sequences, else ``None``: click decides.
+def prepare_streams() -> None:
+    """Make the output fit for whatever is printed.
 
-    See https://no-color.org; a terminal of the kind ``dumb`` has none.
+    Letters that its encoding lacks are printed as ``?`` rather than an error, and nothing passes
+    that a terminal would obey. ASCII is taken for a setting that went wrong: UTF-8 is printed.
     """
-    return False if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb" else None
-
-
-def replace_unknown_letters() -> None:
-    """Have letters that the output's encoding lacks printed as ``?``, rather than an error."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")
+            ascii_ = stream.encoding.lower() in ("ascii", "us-ascii", "ansi_x3.4-1968", "646")
+            stream.reconfigure(encoding="utf-8" if ascii_ else None, errors="replace")
+    guard_streams()
 
 
 def drop_closed_output() -> bool:
@@ -32,7 +32,7 @@ def drop_closed_output() -> bool:
 
     A pipe that broke may also be one between processes, which is an error as any other.
     """
-    closed = [stream for stream in (sys.stdout, sys.stderr) if _is_closed(stream)]
+    closed = [s for s in map(inner_stream, (sys.stdout, sys.stderr)) if _is_closed(s)]
     for stream in closed:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())

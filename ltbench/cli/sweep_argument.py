@@ -39,11 +39,6 @@ def load_file(ctx: click.Context, parameter: click.Parameter, path: Path | None)
     return file
 
 
-def has_own(ctx: click.Context, name: str) -> bool:
-    """Return whether the value of an option stands in the sweep file."""
-    return ctx.get_parameter_source(name) is click.core.ParameterSource.DEFAULT_MAP
-
-
 def _long(option: click.Option) -> str:
     return next((name for name in option.opts if name.startswith("--")), option.opts[0]).lstrip("-")
 
@@ -55,6 +50,10 @@ def _converted(
     where = f"{file.where(name)}: {name} = {value!r}"
     if name == "seeds":
         return _seeds(value, where)
+    if name == "protocol" and isinstance(value, dict):
+        from ltbench.session.protocols import table_text
+
+        return table_text(value, file.where(name))
     if option.is_flag:
         if not isinstance(value, bool):
             raise UsageError(f"{where} is neither true nor false")

@@ -191,7 +191,7 @@ def _reference(board: Leaderboard) -> Section:
     columns = {
         "metric": name_column("metric"),
         "label": name_column("method"),
-        "difference": Column("difference", points, 0),
+        "difference": Column(f"minus\n{board.reference}", points, 0),
         "low": Column("low", points),
         "high": Column("high", points),
         "g": Column("g", fixed(2, sign=True), 2),
@@ -228,7 +228,7 @@ def _power(board: Leaderboard, groups: Groups, difference: float) -> Section:
         f"From a standard deviation over seeds of {metric.number(sd)} points, pooled over the "
         "methods; itself an estimate. More seeds do not shrink the error of the test set.",
         "Equal variances and normal scores are supposed; Welch's and Games–Howell's tests need a "
-        "little more. —: more than a thousand.",
+        "few seeds more than these. —: more than a thousand.",
     )
     return section(title, frame, columns, notes)
 

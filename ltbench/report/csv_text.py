@@ -7,14 +7,15 @@ import pandas as pd
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
-def csv_text(frame: pd.DataFrame) -> str:
-    """Return a frame as CSV without its index.
+def csv_text(frame: pd.DataFrame, digits: int | None = None) -> str:
+    """Return a frame as CSV without its index, numbers to so many digits if that is given.
 
     A name of a class or a method that a spreadsheet would compute gets an apostrophe before it.
     """
     texts = frame.select_dtypes(include=["object", "string"]).columns
     safe = frame.assign(**{name: frame[name].map(_inert) for name in texts})
-    return str(safe.to_csv(index=False, lineterminator="\n"))
+    form = None if digits is None else f"%.{digits}g"
+    return str(safe.to_csv(index=False, lineterminator="\n", float_format=form))
 
 
 def _inert(value: object) -> object:

@@ -65,10 +65,12 @@ def document(content: Content) -> dict[str, Any]:
 def _table(board: Leaderboard) -> dict[str, Any]:
     return {
         "dataset": board.table.dataset,
+        "options": board.table.options,
         "title": board.table.title,
         "protocol": board.table.protocol,
         "protocol_hash": board.table.protocol_hash,
         "setting": board.table.setting,
+        "differs": board.table.differs,
         "cells": subtitle(board),
         "primary": board.primary.name,
         "reference": board.reference,

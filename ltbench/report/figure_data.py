@@ -21,12 +21,15 @@ class Choices:
         metric: the metric across data sets or over steps; ``None`` for the base's average.
         seed: which run, where a figure shows one of each method.
         parameter: which hyper-parameter; ``None`` for all that vary.
+        points: the most points of a curve or a map, for a drawing that must stay small; ``None``
+            for as many as there are.
     """
 
     base: str = "macro_f1"
     metric: str | None = None
     seed: int | None = None
     parameter: str | None = None
+    points: int | None = None
 
     @property
     def score(self) -> str:
@@ -90,5 +93,5 @@ class FigureData:
             UsageError: no run has this metric.
         """
         scores = self.runs.scores
-        choose_metrics([metric], scores.columns[scores.notna().any()])
+        (metric,) = choose_metrics([metric], scores.columns[scores.notna().any()])
         return summarise(split_tables(self.runs), metric)

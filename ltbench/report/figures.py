@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import io
+import sys
 from pathlib import Path
 
 import pandas as pd
 from matplotlib.figure import Figure
 
 from ltbench.errors import LtbenchError, PluginError, UsageError
+from ltbench.plugins.blame import naming
 from ltbench.plugins.manager import get_plugins
 from ltbench.plugins.registry import Entry
+from ltbench.report import FIGURE_SUFFIXES
 from ltbench.report.csv_text import csv_text
 from ltbench.report.figure_data import Choices, FigureData
+from ltbench.report.letters import drawable, key_of
 from ltbench.report.look import style
 from ltbench.results.frame import Runs
 
 Drawing = tuple[Figure, pd.DataFrame]
 
-SUFFIXES = (".png", ".svg", ".pdf")
+SUFFIXES = FIGURE_SUFFIXES
 DPI = 300
 
 
@@ -37,12 +41,8 @@ def draw_entry(entry: Entry, data: FigureData, choices: Choices) -> Drawing:
     """Return the same of one registered figure."""
     who = f"figure '{entry.name}' of {entry.distribution} {entry.version}"
     function = entry.load()
-    try:
+    with naming(who, LtbenchError):
         drawing = function(data, choices)
-    except LtbenchError:
-        raise
-    except Exception as error:
-        raise PluginError(f"{who} failed: {type(error).__name__}: {error}") from error
     match drawing:
         case (Figure() as figure, pd.DataFrame() as frame):
             return figure, frame
@@ -92,7 +92,9 @@ def save(figure: Figure, output: Path, dpi: int = DPI) -> None:
     Raises:
         UsageError: the file cannot be written.
     """
-    content = as_bytes(figure, output.suffix.lower()[1:], dpi)
+    content, key = as_bytes(figure, output.suffix.lower()[1:], dpi)
+    if key:
+        print(f"Warning: {output}: {key}", file=sys.stderr, flush=True)
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
         output.write_bytes(content)
@@ -100,12 +102,18 @@ def save(figure: Figure, output: Path, dpi: int = DPI) -> None:
         raise UsageError(f"{output} cannot be written: {error.strerror}") from error
 
 
-def as_bytes(figure: Figure, format: str, dpi: int = DPI) -> bytes:
-    """Return a figure as ``png`` of so many pixels an inch, ``svg`` or ``pdf``, within its style.
+def as_bytes(figure: Figure, format: str, dpi: int = DPI) -> tuple[bytes, str]:
+    """Return a figure as ``png`` or ``webp`` of so many pixels an inch, ``svg`` or ``pdf``.
 
-    Without a date, so that the same runs give the same file.
+    Within its style; without a date, so that the same runs give the same file.
+
+    Returns:
+        The file, and what stands for letters that no font here has, in a sentence or empty.
     """
     buffer = io.BytesIO()
     dated = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
-    figure.savefig(buffer, format=format, dpi=dpi, metadata=dated.get(format))
-    return buffer.getvalue()
+    exact = {"pil_kwargs": {"lossless": True, "method": 3}} if format == "webp" else {}
+    with drawable(figure, as_text=format == "svg") as numbers:
+        figure.savefig(buffer, format=format, dpi=dpi, metadata=dated.get(format), **exact)
+    figure.set_layout_engine("none")  # it is laid out, and would be so again for each format
+    return buffer.getvalue(), key_of(numbers)

@@ -55,7 +55,11 @@ def comparison_grid(board: Leaderboard) -> Grid | None:
         return None
     body = tuple((row.label, *(_difference(row, m) for m in board.declared)) for row in rows)
     columns = (name_column(f"minus {board.reference}"), *_metric_columns(board, board.declared))
-    caption = f"Differences from {board.reference} in points, Hedges' g, and p after Holm"
+    than = board.reference
+    caption = (
+        f"Differences from {than} in points (▲ better, ▼ worse than {than}), Hedges' g, and p "
+        "after Holm"
+    )
     return Grid(columns, body, caption)
 
 

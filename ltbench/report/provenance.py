@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from ltbench.report.content import Content, Leaderboard
+from ltbench.report.dataset_labels import full_name
 from ltbench.report.section import Column, Grid, Section
 from ltbench.report.wording import content_notes
 from ltbench.results.protocol import protocol_words
@@ -112,7 +113,8 @@ def _typed(run: pd.Series) -> str:
 def _setting(board: Leaderboard, seeds: Sequence[str] = ()) -> list[str]:
     """Return the options that give runs the data set, backbone and protocol of a table."""
     first = board.table.runs.table.iloc[0]
-    words = ["--dataset", board.table.dataset, *seeds, "--backbone", first["backbone"]]
+    dataset = full_name(first["dataset"], first["options"])
+    words = ["--dataset", dataset, *seeds, "--backbone", first["backbone"]]
     words += ["--pretrained"] if first["pretrained"] else ["--no-pretrained"]
     words += ["--weights", f"CHECKPOINT-{first['weights'][:12]}"] if first["weights"] else []
     words += ["--precision", first["precision"]] if first["precision"] else []

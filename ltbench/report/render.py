@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from ltbench.printable import json_text
 from ltbench.report.csv_text import csv_text
 from ltbench.report.latex import latex
 from ltbench.report.section import Cell, Grid, Report, Section
@@ -98,7 +99,7 @@ def to_json(report: Report) -> str:
         }
         for part in report.sections
     ]  # fmt: skip
-    return json.dumps(_strict(document), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return json_text(_strict(document), indent=2, allow_nan=False) + "\n"
 
 
 def _strict(value: Any) -> Any:

@@ -82,7 +82,8 @@ class Grid:
 class Figure:
     """A figure of the page: data addresses of ``image`` and ``numbers``, or the ``reason`` why not.
 
-    ``width`` is in pixels, where the page has so many.
+    ``width`` is in pixels, where the page has so many; ``packed`` says that the numbers are
+    compressed, and ``note`` what else is to be said below the figure.
     """
 
     kind: str
@@ -92,6 +93,8 @@ class Figure:
     reason: str = ""
     open: bool = False
     width: int = 0
+    packed: bool = False
+    note: str = ""
 
 
 @dataclass(frozen=True)

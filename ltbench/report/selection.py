@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -15,15 +14,17 @@ import pandas as pd
 
 from ltbench.errors import UsageError, suggestion
 from ltbench.plugins.measure import Measure
+from ltbench.plugins.names import format_value
+from ltbench.plugins.spelling import spelled
+from ltbench.report.dataset_labels import dataset_label, dataset_labels, full_name
 from ltbench.report.metrics import Metric, measures_of, metric
 from ltbench.results.documents import read_data_facts
 from ltbench.results.frame import Runs
 from ltbench.results.labels import method_label
 from ltbench.results.untrusted import clean
 
-_NONE = object()
-# Every data set has this option, so its default would only lengthen every name.
-_DEFAULTS = {"data_seed": 0}
+# More settings than these would make no heading: the digits of the hash stand for the others.
+_MOST_DIFFERENCES = 4
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class Table:
         runs: these runs, done or not.
         dataset: the data set's name with its options where they are not the default.
         setting: backbone, steps, precision and model selection, as running text.
+        differs: what else tells it from tables of the same heading; empty where nothing need.
     """
 
     runs: Runs
@@ -42,12 +44,19 @@ class Table:
     title: str
     protocol: str
     setting: str
+    differs: str = ""
 
     @property
     def heading(self) -> str:
         """Return what tells this table from all others."""
         title = f" ({self.title})" if self.title and self.title != self.dataset else ""
-        return f"{self.dataset}{title}: {self.setting}"
+        further = f", {self.differs}" if self.differs else ""
+        return f"{self.dataset}{title}: {self.setting}{further}"
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Return every option of the data set, the defaults too."""
+        return dict(self.runs.table["options"].iloc[0])
 
     @property
     def folder(self) -> Path:
@@ -173,7 +182,8 @@ def select_runs(
     methods = (table["label"], table["method"], algorithms(table))
     names = table["protocol"].map(lambda protocol: str(protocol.get("name", "")))
     chosen &= _matches("--algo", algos, methods, chosen)
-    chosen &= _matches("--dataset", datasets, (table["dataset"], dataset_names(table)), chosen)
+    known = (table["dataset"], dataset_names(table), *_other_names(table))
+    chosen &= _matches("--dataset", datasets, known, chosen)
     chosen &= _matches("--protocol", protocols, (names, table["protocol_hash"]), chosen)
     return runs.where(chosen.to_numpy())
 
@@ -195,7 +205,46 @@ def split_tables(runs: Runs) -> list[Table]:
                 _setting(first),
             )
         )
+    tables = headed_apart(tables)
     return sorted(tables, key=lambda table: (table.dataset, table.setting, table.protocol_hash))
+
+
+def headed_apart(tables: Sequence[Table]) -> list[Table]:
+    """Return the tables with what differs in the setting of those that have one heading."""
+    by_heading: dict[str, list[Table]] = {}
+    for table in tables:
+        by_heading.setdefault(table.heading, []).append(table)
+    told = []
+    for alike in by_heading.values():
+        settings = [_whole_setting(table) for table in alike]
+        keys = dict.fromkeys(key for setting in settings for key in setting)
+        differing = [k for k in keys if len({setting.get(k) for setting in settings}) > 1]
+        for table, setting in zip(alike, settings, strict=True):
+            words = [f"{key} {setting.get(key, 'not given')}" for key in differing]
+            if len(alike) > 1 and not 0 < len(words) <= _MOST_DIFFERENCES:
+                words = [*words[:_MOST_DIFFERENCES], f"protocol hash {table.protocol_hash[:8]}"]
+            told.append(replace(table, differs=", ".join(words)))
+    return told
+
+
+def _whole_setting(table: Table) -> dict[str, str]:
+    """Return everything that a table's runs share and other tables may not, as words."""
+    run = table.runs.table.iloc[0]
+    settings = {
+        **{str(key).replace("_", " "): value for key, value in run["protocol"].items()},
+        "weights": run["weights"][:12] or "none",
+        "data": full_name(run["dataset"], run["options"]),
+    }
+    return {clean(key): clean(format_value(value)) for key, value in settings.items()}
+
+
+def _other_names(table: pd.DataFrame) -> list[pd.Series]:
+    """Return each run's data set with all options, and as it is called where it stands alone."""
+    pairs = list(zip(table["dataset"], table["options"], strict=True))
+    return [
+        pd.Series([name(*pair) for pair in pairs], index=table.index, dtype=object)
+        for name in (full_name, dataset_label)
+    ]
 
 
 def told_apart(runs: Runs) -> Runs:
@@ -266,21 +315,12 @@ def done(runs: Runs, purpose: str) -> Runs:
 
 
 def dataset_names(table: pd.DataFrame) -> pd.Series:
-    """Return each run's data set with its options, ``cifar100-lt[ratio=50]``."""
-    shown = [
-        {key: value for key, value in options.items() if _DEFAULTS.get(key, _NONE) != value}
-        for options in table["options"]
-    ]
-    return pd.Series(
-        [
-            f"{name}[{','.join(f'{k}={_plain(v)}' for k, v in options.items())}]"
-            if options
-            else name
-            for name, options in zip(table["dataset"], shown, strict=True)
-        ],
-        index=table.index,
-        dtype=object,
-    )
+    """Return each run's data set with what its options say, ``cifar100-lt[ratio=50]``.
+
+    See :func:`~ltbench.report.dataset_labels.dataset_labels`.
+    """
+    names = dataset_labels(list(zip(table["dataset"], table["options"], strict=True)))
+    return pd.Series(names, index=table.index, dtype=object)
 
 
 def _setting(run: pd.Series) -> str:
@@ -295,25 +335,22 @@ def _setting(run: pd.Series) -> str:
     return ", ".join(clean(part) for part in parts if part)
 
 
-def _plain(value: object) -> str:
-    return clean(value if isinstance(value, str) else json.dumps(value))
-
-
 def _matches(
     option: str, wanted: Sequence[str], columns: tuple[pd.Series, ...], within: pd.Series
 ) -> pd.Series:
     if not wanted:
         return within
     matched = pd.Series(False, index=within.index)
+    known: set[str] = set().union(*(column[within] for column in columns))
     # Commas part names, as in `ltbench run`, but not the options within brackets.
-    for name in (part.strip() for text in wanted for part in re.split(r",(?![^\[]*\])", text)):
+    for typed in (part.strip() for text in wanted for part in re.split(r",(?![^\[]*\])", text)):
+        name = spelled(typed, known)
         hits = pd.Series(False, index=within.index)
         for column in columns:
             hits |= column == name
             if option == "--protocol" and len(name) >= 4:
                 hits |= column.str.startswith(name)
         if not (hits & within).any():
-            known = set().union(*(column[within] for column in columns))
             raise UsageError(f"{option} '{name}' matches no run here{suggestion(name, known)}.")
         matched |= hits
     return matched

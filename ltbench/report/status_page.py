@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from textwrap import indent
 from typing import Any
 
+from ltbench.report.dataset_labels import dataset_labels
 from ltbench.report.plain import duration, shown_path
 from ltbench.report.terminal import WIDTH, table, terminal_width, wrapped
 from ltbench.results.forecast import rate, seconds_left
@@ -104,7 +105,8 @@ def _speed(overview: Overview, now: float) -> list[str]:
 def _table(runs: Sequence[RunRecord], most: int) -> list[str]:
     """Return a line for each data set and algorithm; those all done give way if there are many."""
     statuses = [status for status in STATUSES if any(run.status == status for run in runs)]
-    groups = [(key, _counts(found), len(found)) for key, found in _groups(runs).items()]
+    by_name = _groups(runs, _dataset_names(runs))
+    groups = [(key, _counts(found), len(found)) for key, found in by_name.items()]
     shown = groups
     if len(groups) > most:
         shown = [group for group in groups if group[1]["done"] < group[2]][:most]
@@ -234,11 +236,31 @@ def _run_document(run: RunRecord) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _groups(runs: Iterable[RunRecord]) -> dict[tuple[str, str], list[RunRecord]]:
+def _groups(
+    runs: Iterable[RunRecord], names: Mapping[str, str] | None = None
+) -> dict[tuple[str, str], list[RunRecord]]:
+    """Return the runs of each data set and method, data sets named by path in ``names``."""
     groups: dict[tuple[str, str], list[RunRecord]] = defaultdict(list)
     for run in runs:
-        groups[run.dataset or "?", run.label or "?"].append(run)
+        dataset = (names or {}).get(run.path, run.dataset)
+        groups[dataset or "?", run.label or "?"].append(run)
     return dict(sorted(groups.items()))
+
+
+def _dataset_names(runs: Iterable[RunRecord]) -> dict[str, str]:
+    """Return the data set of each run with what its options say, by the run's path.
+
+    A run that only waits has no folder that would tell its options; where all others of its data
+    set agree, it is one of theirs.
+    """
+    known = [run for run in runs if run.options]
+    labels = dataset_labels([(run.dataset, run.options) for run in known])
+    found = {run.path: label for run, label in zip(known, labels, strict=True)}
+    by_name: dict[str, set[str]] = defaultdict(set)
+    for run in known:
+        by_name[run.dataset].add(found[run.path])
+    alone = {name: next(iter(labels)) for name, labels in by_name.items() if len(labels) == 1}
+    return {run.path: alone.get(run.dataset, run.dataset) for run in runs} | found
 
 
 def _counts(runs: Iterable[RunRecord]) -> dict[str, int]:

@@ -6,8 +6,9 @@ import re
 import shutil
 import textwrap
 from collections.abc import Sequence
+from itertools import zip_longest
 
-from tabulate import tabulate
+from ltbench.report.short_names import start_of, text_width
 
 WIDTH = 118
 """Columns of text where there is no terminal to ask; prose is nowhere wider."""
@@ -68,10 +69,7 @@ def table(
     sizes = _shrunk(natural, least, kept, width)
     rows = [[_folded(row[i], sizes[i]) for i in kept] for row in (head, *body)]
     rule = ["-" * max(map(_longest, column)) for column in zip(*rows, strict=True)]
-    sides = ["left" if align[i] == "l" else "right" for i in kept]
-    lines = [rows[0], rule, *rows[1:]]
-    text = tabulate(lines, tablefmt="plain", colalign=sides, disable_numparse=True)
-    text = "\n".join(line.rstrip() for line in text.split("\n"))
+    text = _aligned([rows[0], rule, *rows[1:]], [align[i] for i in kept])
     missing = [head[i].replace("\n", " ") for i in range(len(head)) if i not in kept]
     if not missing:
         return text
@@ -82,7 +80,27 @@ def table(
 def wrapped(text: str, width: int | None = None) -> str:
     """Return prose in lines that fit; all but the first are indented."""
     width = min(WIDTH, terminal_width() if width is None else width)
+    if text_width(text) > len(text):
+        return _wrapped_wide(text, width)
     return textwrap.fill(text, width, subsequent_indent="  ", break_on_hyphens=False)
+
+
+def _wrapped_wide(text: str, width: int) -> str:
+    """Do the same where letters take two cells, which :mod:`textwrap` does not know."""
+    lines = [""]
+    for word in text.split():
+        if text_width(f"{lines[-1]} {word}") <= width:
+            lines[-1] += f" {word}" if lines[-1].strip() else word
+            continue
+        lines += ["  "] if lines[-1] else []
+        rest = word
+        while text_width(lines[-1] + rest) > width:
+            begun = start_of(rest, width - text_width(lines[-1]))
+            lines[-1] += begun
+            lines.append("  ")
+            rest = rest[len(begun) :]
+        lines[-1] += rest
+    return "\n".join(lines)
 
 
 def underlined(title: str, width: int | None = None) -> str:
@@ -96,8 +114,24 @@ def bullets(notes: Sequence[str], width: int | None = None) -> str:
     return "\n".join(wrapped(f"- {note}", width) for note in notes)
 
 
+def _aligned(rows: Sequence[Sequence[str]], sides: Sequence[str]) -> str:
+    """Return cells of one or more lines below each other, in columns."""
+    sizes = [max(map(_longest, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for row in rows:
+        for cells in zip_longest(*(cell.split("\n") for cell in row), fillvalue=""):
+            padded = map(_padded, cells, sizes, sides)
+            lines.append((" " * _GAP).join(padded).rstrip())
+    return "\n".join(lines)
+
+
+def _padded(text: str, size: int, side: str) -> str:
+    space = " " * (size - text_width(text))
+    return text + space if side == "l" else space + text
+
+
 def _longest(text: str) -> int:
-    return max(map(len, text.split("\n")))
+    return max(map(text_width, text.split("\n")))
 
 
 def _total(sizes: Sequence[int], kept: Sequence[int]) -> int:
@@ -123,13 +157,14 @@ def _folded(text: str, size: int) -> str:
     for paragraph in text.split("\n"):
         line = ""
         for piece in _FOLDS.split(paragraph):
-            if len((line + piece).rstrip()) <= size:
+            if text_width((line + piece).rstrip()) <= size:
                 line += piece
                 continue
             lines += [line] if line else []
             line = piece
-            while len(line.rstrip()) > size:
-                cut = max(line.rfind(joint, 0, size) for joint in "=_") + 1 or size
+            while text_width(line.rstrip()) > size:
+                most = max(1, len(start_of(line, size)))
+                cut = max(line.rfind(joint, 0, most) for joint in "=_") + 1 or most
                 lines.append(line[:cut])
                 line = line[cut:]
         lines.append(line)

@@ -57,5 +57,5 @@ def _against(board: Leaderboard, metric: Metric) -> str:
     if better:
         parts.append(f"better than {board.reference}: {listed(better, _MOST_NAMES)}")
     if worse:
-        parts.append(f"worse: {listed(worse, _MOST_NAMES)}")
+        parts.append(f"worse than {board.reference}: {listed(worse, _MOST_NAMES)}")
     return f"{name}: {'; '.join(parts)}."

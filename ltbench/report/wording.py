@@ -103,8 +103,9 @@ def footnotes(board: Leaderboard) -> list[str]:
         own = f" ({listed(list(dict.fromkeys(plain)))}: as it is)" if plain else ""
         notes.append(
             f"Against {board.reference}: Welch's t, Holm over all {len(analysis.comparisons)} "
-            "comparisons of this table (methods × metrics); ▲ better and ▼ worse at 5 %, claimed "
-            "only where the analysis of variance finds a difference. Differences are in points"
+            "comparisons of this table (methods × metrics); ▲ better and ▼ worse than "
+            f"{board.reference} at 5 %, claimed only where the analysis of variance finds a "
+            "difference. Differences are in points"
             f"{own}, g is Hedges'. No mark means not shown, not equal."
         )
     if board.images:
@@ -122,7 +123,7 @@ def images_notes(images: ImageIntervals) -> list[str]:
         "differences are paired). They hold for these trained models: the spread over seeds is not "
         "in them, as the test set's error is not in ±. They are not corrected for many "
         "comparisons. The worst domain's score is the least of several noisy ones, so drawn anew "
-        "it tends to be lower.",
+        "it tends to be lower than this one's.",
         *(f"Left out over test images: {problem}." for problem in images.problems),
     ]
 

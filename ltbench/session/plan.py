@@ -16,13 +16,15 @@ from ltbench.models.catalogue import check_backbone
 from ltbench.models.weights import file_sha256
 from ltbench.plugins.dataset import Dataset
 from ltbench.plugins.facts import Facts
+from ltbench.plugins.hparams import LARGEST_WHOLE
 from ltbench.plugins.manager import get_plugins
-from ltbench.plugins.names import Name, parse_chains, parse_names
-from ltbench.plugins.resolve import resolve
+from ltbench.plugins.names import MOST_NAMES, Name, parse_chains, parse_names
+from ltbench.plugins.resolve import registered, resolve
 from ltbench.plugins.split import Split
-from ltbench.results.protocol import Protocol, epochs_to_steps, named_protocol
+from ltbench.results.protocol import Protocol, epochs_to_steps
 from ltbench.results.run import BackboneSpec, Component, RunSpec, canonical_hash
 from ltbench.session.progress import reading_bar
+from ltbench.session.protocols import asked_protocols, merged, protocol_of
 from ltbench.training.plugin_versions import versions_here
 
 
@@ -36,8 +38,9 @@ class Request:
         seeds: the seeds.
         precision: ``fp32`` or ``bf16``.
         data_dir: the folder of the data sets' files.
-        overrides: settings of the protocol that were given.
-        protocol: name of a protocol, or ``None`` for the data set's first.
+        overrides: settings of the protocols that were given beside them.
+        protocol: protocols as :func:`ltbench.session.protocols.asked_protocols` reads them, or
+            ``None`` for the data set's first.
         backbone: name of a backbone, or ``None`` for the protocol's.
         pretrained: whether to start from pretrained weights, or ``None`` as the protocol says.
         weights: local checkpoint for the backbone.
@@ -141,10 +144,14 @@ def plan_runs(request: Request, *, show: bool = False) -> Plan:
     """
     chains = [chain for text in request.algos for chain in parse_chains(text)]
     names = [name for text in request.datasets for name in parse_names(text)]
+    _check_size(len(chains) * len(names), request.seeds)
     datasets = [open_dataset(name, request.data_dir) for name in names]
+    asked = asked_protocols(request.protocol)
+    _check_overrides(request, asked)
     blanks = [
-        replace(_blank(request, dataset, split), images=_content(dataset, split, show=show))
+        replace(_blank(request, dataset, split, one), images=_content(dataset, split, show=show))
         for dataset, split in datasets
+        for one in asked
     ]
     methods: dict[str, PlannedMethod] = {}
     broken: dict[str, PluginError] = {}
@@ -167,6 +174,22 @@ def plan_runs(request: Request, *, show: bool = False) -> Plan:
         methods=tuple(methods.values()),
         left_out=tuple(broken),
     )
+
+
+def _check_size(methods: int, seeds: Sequence[int]) -> None:
+    """Check that the runs can be written down, before any of them is.
+
+    Raises:
+        UsageError: they are too many, or a seed has more than 64 bits.
+    """
+    if methods * len(seeds) > MOST_NAMES:
+        raise UsageError(
+            f"{methods:,} methods and data sets with {len(seeds):,} seeds are "
+            f"{methods * len(seeds):,} runs: ask for {MOST_NAMES:,} at most"
+        )
+    for seed in seeds:
+        if not 0 <= seed <= LARGEST_WHOLE:
+            raise UsageError(f"seed {seed} is not a number from 0 of at most 64 bits")
 
 
 def at_seeds(specs: Iterable[RunSpec], seeds: Sequence[int]) -> tuple[RunSpec, ...]:
@@ -194,10 +217,10 @@ def with_algorithm(spec: RunSpec, chain: Sequence[Name]) -> RunSpec:
     return replace(spec, plugins=versions_here(spec))
 
 
-def _blank(request: Request, dataset: Dataset, split: Split) -> RunSpec:
-    """Return what all runs on one data set share: a run without an algorithm."""
+def _blank(request: Request, dataset: Dataset, split: Split, asked: Name | None) -> RunSpec:
+    """Return what all runs on one data set under one protocol share: a run without an algorithm."""
     facts, parameters, places = dataset.facts, dataset.hparams.as_dict(), dataset.hparams.places()
-    protocol, backbone = _protocol(request, facts, split)
+    protocol, backbone = _protocol(request, facts, split, asked)
     return RunSpec(
         algorithm=Component(""),
         stages=(),
@@ -227,8 +250,13 @@ def _content(dataset: Dataset, split: Split, *, show: bool) -> str:
 
 
 def _on_algorithm(chain: list[Name]) -> list[Name]:
-    """Put the algorithm that a stage alone stands on before it."""
+    """Put the algorithm that a stage alone stands on before it; spell all as registered."""
     plugins = get_plugins()
+    start, *stages = chain
+    chain = [
+        registered(start, "algorithms", "stages"),
+        *(registered(stage, "stages") for stage in stages),
+    ]
     first = chain[0].name
     if first in plugins["algorithms"] or first not in plugins["stages"]:
         return chain
@@ -248,17 +276,32 @@ def _check_domains(algorithm: Name, blank: RunSpec) -> None:
         )
 
 
-def _protocol(request: Request, facts: Facts, split: Split) -> tuple[Protocol, BackboneSpec]:
-    settings = named_protocol(facts, request.protocol)
+def _check_overrides(request: Request, asked: Sequence[Name | None]) -> None:
+    """Check that nothing is given both in brackets and by an option of its own."""
+    options = {**request.overrides, "backbone": request.backbone, "pretrained": request.pretrained}
+    given = {name: value for name, value in options.items() if value is not None}
+    for protocol in asked:
+        if protocol and (twice := given.keys() & protocol.options.keys()):
+            key = min(twice)
+            raise UsageError(
+                f"--protocol and an option both give '{key}': {protocol.options[key]} and "
+                f"{given[key]}; leave out one of them"
+            )
+
+
+def _protocol(
+    request: Request, facts: Facts, split: Split, asked: Name | None
+) -> tuple[Protocol, BackboneSpec]:
+    settings = protocol_of(facts, asked)
     by_default = bool(settings.pop("pretrained", False)) and request.weights is None
     pretrained = by_default if request.pretrained is None else request.pretrained
-    if not pretrained and request.weights is None:
+    chosen = asked is not None and "freeze_bn" in asked.options
+    if not pretrained and request.weights is None and not chosen:
         settings["freeze_bn"] = False  # statistics that nobody has estimated are not worth keeping
-    settings.update(request.overrides)
+    settings = merged(settings, request.overrides)
     train = split.rows("train")
     settings = epochs_to_steps(settings, len(train), len(set(split.d[train].tolist())))
-    backbone = str(request.backbone or settings["backbone"])
-    check_backbone(backbone)
+    backbone = check_backbone(str(request.backbone or settings["backbone"]))
     settings.pop("backbone")
     weights = file_sha256(request.weights) if request.weights else None
     protocol = Protocol.from_options(settings, "protocol")

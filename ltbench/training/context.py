@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -24,8 +25,9 @@ from ltbench.results.folder import RunFolder
 from ltbench.results.run import RunSpec
 from ltbench.training.job import Job
 
+SIGN_SECONDS = 5.0
 Report = Callable[[Mapping[str, Any]], None]
-"""Takes what happened: ``{"event": "step"|"evaluated", …}``."""
+"""Takes what happened: ``{"event": "step"|"evaluated"|"notice"|"alive", …}``."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,10 @@ def open_context(
     facts = spec.protocol.sized(dataset.facts)
     normalise = Normalisation(facts, images.device)
     batch = max(32, spec.protocol.batch_per_domain * split.shape[0])
-    evaluator = Evaluator(images, normalise, facts, split.counts("train"), batch)
+    counts = split.counts("train")
+    evaluator = Evaluator(
+        images, normalise, facts, counts, batch, after_batch=_signs_of_life(report)
+    )
     return RunContext(
         spec=spec,
         dataset=dataset,
@@ -97,6 +102,19 @@ def open_context(
         should_stop=should_stop,
         weights=job.weights,
     )
+
+
+def _signs_of_life(report: Report) -> Callable[[], None]:
+    """Return what an evaluation calls after every batch, for whoever watches for a hung process."""
+    told = time.monotonic()
+
+    def tell() -> None:
+        nonlocal told
+        if time.monotonic() - told > SIGN_SECONDS:
+            told = time.monotonic()
+            report({"event": "alive"})
+
+    return tell
 
 
 @lru_cache(maxsize=2)

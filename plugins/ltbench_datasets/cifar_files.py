@@ -13,6 +13,7 @@ from ltbench.api import DataError
 from ltbench_datasets.plain_pickles import read_plain
 
 SIDE = 32
+_LONGEST_CAUSE = 200  # letters
 LARGEST = 1 << 28  # bytes; the largest published file has 155 MB
 
 
@@ -47,8 +48,9 @@ def _read_batch(
             raise ValueError("its images are no array of bytes")
         images = pixels.reshape(len(y), 3, SIDE, SIDE)
     except (OSError, ValueError) as error:
+        cause = str(error)[:_LONGEST_CAUSE]  # which may quote the whole file
         raise DataError(
-            f"the CIFAR file {path} cannot be read ({type(error).__name__}: {error}): remove its "
+            f"the CIFAR file {path} cannot be read ({type(error).__name__}: {cause}): remove its "
             "folder, then prepare the data set again"
         ) from error
     return images, y

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from ltbench.api import (
@@ -21,6 +22,7 @@ from ltbench.api import (
     UsageError,
     numbers,
     read_log,
+    short_names,
     suggestion,
 )
 from ltbench_figures import style as look
@@ -53,16 +55,16 @@ def draw_convergence(data: FigureData, choices: Choices) -> tuple[Figure, pd.Dat
     table, score = data.table("convergence"), choices.score
     rows: list[dict[str, object]] = []
     runs = table.runs.table
-    known: set[str] = set()
     for label, seed, path in runs[["label", "seed", "path"]].itertuples(index=False):
-        log = list(read_log(Path(path)))
-        known |= {name for line in log for name in numbers(line.get("val"))}
-        rows += [{"label": label, "seed": seed, **entry} for entry in steps(log, score)]
+        found = steps(read_log(Path(path)), score)
+        rows += [{"label": label, "seed": seed, **entry} for entry in found]
     frame = pd.DataFrame(rows, columns=["label", "seed", "stage", "step", "loss", "score"])
     if frame.empty:
         raise DataError(f"No run of {table.dataset} has a readable log.jsonl to draw.")
-    if known and score not in known:
-        raise UsageError(f"No log here has the metric '{score}'{suggestion(score, known)}.")
+    if frame["score"].isna().all():
+        _check_score(runs["path"], score)
+    if choices.points is not None:
+        frame = sampled(frame, choices.points)
     measure = table.metric(score)
     labels = [name for name in table.labels() if (frame["label"] == name).any()]
     factor = {"loss": 1.0, "score": measure.scaled(1.0)}
@@ -104,6 +106,33 @@ def steps(log: Iterable[dict[str, Any]], score: str) -> list[dict[str, object]]:
     return list(entries.values())
 
 
+def _check_score(folders: Iterable[str], score: str) -> None:
+    """Refuse a metric that no log has, where there are others.
+
+    Raises:
+        UsageError: that is so.
+    """
+    lines = (line for folder in folders for line in read_log(Path(folder)))
+    known = {name for line in lines for name in numbers(line.get("val"))}
+    if known and score not in known:
+        raise UsageError(f"No log here has the metric '{score}'{suggestion(score, known)}.")
+
+
+def sampled(frame: pd.DataFrame, points: int) -> pd.DataFrame:
+    """Return the rows at so many steps of each method, about equally far apart.
+
+    The same steps of all seeds, as curves are means over them; the first and the last step of each
+    stage stay, so that a method of many stages may keep a few more.
+    """
+    kept = []
+    for _, rows in frame.groupby("label", sort=False):
+        there = np.unique(rows["step"].to_numpy())
+        places = np.unique(np.linspace(0, len(there) - 1, max(2, points)).round().astype(int))
+        ends = rows.groupby(["seed", "stage"], sort=False)["step"].agg(["min", "max"])
+        kept.append(rows[rows["step"].isin([*there[places], *ends.to_numpy().ravel()])])
+    return pd.concat(kept, ignore_index=True)
+
+
 def _curve(frame: pd.DataFrame, label: str, column: str, factor: float) -> pd.DataFrame:
     part = frame[frame["label"] == label].dropna(subset=[column])
     values = part.assign(value=factor * part[column].astype(float))
@@ -131,24 +160,25 @@ def _draw_together(curves: Curves, stages: dict[str, list[float]], measure: str)
         axis.set_ylabel(_axis_name(column, measure))
         axis.set_xlabel("training step")
         _mark(axis, sorted({start for found in stages.values() for start in found}))
-    figure.legend(handles, [look.shortened(label) for label in labels], loc="outside lower center",
-                  ncols=columns, handlelength=3.2)  # fmt: skip
+    names = list(short_names(labels, look.LEGEND).values())
+    figure.legend(handles, names, loc="outside lower center", ncols=columns, handlelength=3.2)
     return figure
 
 
 def _draw_apart(curves: Curves, stages: dict[str, list[float]], measure: str) -> Figure:
     """Draw two panels for each method: its score before those of all others, and its loss."""
     labels = list(stages)
+    names = short_names(labels, 20)
     rows, columns = look.grid_shape(len(labels), 5)
     each = float(np.clip(8.2 / (2 * rows), 0.7, 1.15))
     figure = look.new_figure(PAGE_WIDTH, 0.8 + 2 * rows * each)
     pairs = look.panel_pairs(figure, len(labels), columns, sharex=True)
     for i, (label, (above, below)) in enumerate(zip(labels, pairs, strict=True)):
         first = i % columns == 0
-        above.set_title(look.shortened(label, 20), fontsize=6.5, pad=3)
+        above.set_title(names[label], fontsize=6.5, pad=3)
         for other, curve in curves["score"].items():
-            if other != label:
-                above.plot(curve.index, curve["mean"], color="#cccccc", lw=0.5)
+            if other != label:  # hundreds of them: `plot` would measure all anew for each
+                above.add_line(Line2D(curve.index, curve["mean"], color="#cccccc", lw=0.5))
         for axis, column in ((above, "score"), (below, "loss")):
             _draw_curve(axis, curves[column][label], PALETTE[0], "-")
             _mark(axis, stages[label])

@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ltbench.api import PAGE_WIDTH, Choices, FigureData, UsageError
+from ltbench.api import PAGE_WIDTH, Choices, FigureData, UsageError, short_names
 from ltbench_figures import style as look
 
 _LINE = 0.24
@@ -55,12 +55,13 @@ def draw_critical_difference(data: FigureData, choices: Choices) -> tuple[Figure
     axis.set_xlim(1 - margin, k + margin)
     _draw_scale(axis, k, distance)
     top = -0.16 - 0.7 * _LINE * len(bars)
+    names = short_names(map(str, means.index), 24)
     for i, (name, rank) in enumerate(means.items()):
         left = i < half
         y = top - _LINE * ((i if left else k - 1 - i) + 0.6)
         x = 1 - 0.12 * inch if left else k + 0.12 * inch
         axis.plot([rank, rank, x], [0, y, y], color="#555555", lw=0.8)
-        text = f"{look.shortened(str(name), 24)} ({rank:.2f})"
+        text = f"{names[str(name)]} ({rank:.2f})"
         axis.text(x, y, f"{text} " if left else f" {text}", ha="right" if left else "left",
                   va="center", fontsize=7.5)  # fmt: skip
     for i, (start, stop) in enumerate(bars):

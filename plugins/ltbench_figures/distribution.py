@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from ltbench.api import PAGE_WIDTH, PALETTE, Choices, FigureData
+from ltbench.api import PAGE_WIDTH, PALETTE, Choices, FigureData, short_names
 from ltbench_figures import style as look
 
 _BUCKETS = {
@@ -47,13 +47,15 @@ def draw_distribution(data: FigureData, choices: Choices) -> tuple[Figure, pd.Da
     width = max(4.5, min(PAGE_WIDTH, columns * (1.5 + 0.08 * classes)))
     figure = look.new_figure(width, 0.9 + 1.9 * rows)
     axes = look.panels(figure, len(domains), columns, sharey=True)
+    # Of 8 points, beside the number of images.
+    names = short_names(map(str, domains), int(width / columns / 0.068) - 16)
     for axis, domain in zip(axes, domains, strict=True):
         part = frame[frame["domain"] == domain].reset_index(drop=True)
         for bucket, (shade, marker) in _BUCKETS.items():
             shown = part["train"][part["shots"] == bucket].clip(lower=_NOWHERE)
             edge = None if marker == "x" else "black"
             axis.scatter(shown.index, shown, s=16, c=shade, marker=marker, lw=0.5, edgecolors=edge)
-        axis.set_title(f"{look.shortened(str(domain))}: {part['train'].sum():,} images", fontsize=8)
+        axis.set_title(f"{names[str(domain)]}: {part['train'].sum():,} images", fontsize=8)
         axis.set_yscale("log")
         look.plain_numbers(axis.yaxis)
         axis.set_ylim(bottom=0.45)

@@ -17,6 +17,7 @@ from ltbench.api import (
     f1,
     read_confusion,
     recall,
+    short_names,
 )
 from ltbench_figures import style as look
 
@@ -82,13 +83,14 @@ def _draw_panels(
     figure = look.new_figure(width, 1.7 + rows * (0.26 + cell * len(domains)))
     axes = look.panels(figure, len(values), columns, sharey=True)
     palette = mpl.colormaps[look.GRADIENT].with_extremes(bad=(0, 0, 0, 0))
+    titles, places = short_names(values, 34), short_names(domains, 16)
     numbers = len(classes) <= 12 and len(values) <= 8
     for i, (axis, (label, panel)) in enumerate(zip(axes, values.items(), strict=True)):
         image = axis.imshow(100 * panel, cmap=palette, vmin=0, vmax=100, aspect="auto")
         if np.isnan(panel).any():
             axis.patch.set(hatch="//////", facecolor="white", edgecolor="#888888", lw=0)
-        axis.set_title(look.shortened(label, 34), fontsize=7, pad=2)
-        names = [look.shortened(n, 16) for n in domains]
+        axis.set_title(titles[label], fontsize=7, pad=2)
+        names = [places[name] for name in domains]
         axis.set_yticks(range(len(domains)), names, fontsize=min(7.0, 72 * cell * 0.9))
         axis.tick_params(length=2)
         lowest = i + columns >= len(values)

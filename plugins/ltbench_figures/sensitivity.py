@@ -19,6 +19,7 @@ from ltbench.api import (
     FigureData,
     Table,
     UsageError,
+    short_names,
 )
 from ltbench_figures import style as look
 
@@ -59,6 +60,7 @@ def draw_sensitivity(data: FigureData, choices: Choices) -> tuple[Figure, pd.Dat
     width = min(PAGE_WIDTH, max(4.0, 2.4 * columns))
     figure = look.new_figure(width, 0.9 + 2 * blocks * (1.9 if blocks == 1 else 1.4))
     pairs = look.panel_pairs(figure, len(parameters), columns)
+    names = short_names(parameters, 24)
     for i, (name, pair) in enumerate(zip(parameters, pairs, strict=True)):
         part = frame[frame["parameter"] == name]
         levels = sorted(set(part["value"]), key=_order)
@@ -70,7 +72,7 @@ def draw_sensitivity(data: FigureData, choices: Choices) -> tuple[Figure, pd.Dat
                 axis.set_ylabel(title)
         # Both panels of a hyper-parameter have the values that stand below the lower one.
         pair[0].tick_params(labelbottom=False)
-        pair[1].set_xlabel(f"{look.shortened(name, 24)}{scale}", fontsize=7.5)
+        pair[1].set_xlabel(f"{names[name]}{scale}", fontsize=7.5)
     for row in zip(*pairs, strict=True):
         look.share_range(row)
     handles = [

@@ -16,7 +16,7 @@ from matplotlib.colorbar import Colorbar
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, StrMethodFormatter
 
-from ltbench.api import PALETTE, UsageError
+from ltbench.api import PALETTE, UsageError, short_names, text_width
 
 PAGE_HEIGHT = 9.5
 """Inches; what is drawn of twenty methods fits on one page."""
@@ -24,6 +24,8 @@ PAGE_HEIGHT = 9.5
 DASHES: tuple[Any, ...] = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2)))
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*")
 GRADIENT = "cividis"
+LEGEND = 28
+"""Letters of the longest name in a legend."""
 
 
 def new_figure(width: float, height: float) -> Figure:
@@ -125,12 +127,9 @@ def dash(index: int) -> Any:
     return DASHES[index % len(DASHES)]
 
 
-def shortened(name: str, length: int = 28) -> str:
-    """Return a name cut in the middle, so that its ends still tell it from others."""
-    if len(name) <= length:
-        return name
-    half = (length - 1) // 2
-    return f"{name[:half]}…{name[-half:]}"
+def shortened(name: str, length: int = LEGEND) -> str:
+    """Return a name that stands alone, cut to a length; :func:`ltbench.api.short_names` several."""
+    return short_names([name], length)[name]
 
 
 def plain_numbers(axis: Axis) -> None:
@@ -150,8 +149,9 @@ def label_classes(axis: Axis, names: Sequence[str], room: float, size: float = 7
 
     Names of three letters or more stand upright.
     """
-    short = [shortened(name, 14) for name in names]
-    longest = max((len(name) for name in short), default=1)
+    cut = short_names(names, 14)
+    short = [cut[name] for name in names]
+    longest = max(map(text_width, short), default=1)
     upright = longest > 2
     each = 1.25 * size / 72 if upright else (longest + 0.8) * 0.65 * size / 72
     step = max(1, math.ceil(len(names) / max(1, int(room / each))))
@@ -162,5 +162,5 @@ def label_classes(axis: Axis, names: Sequence[str], room: float, size: float = 7
 
 def legend_columns(names: Sequence[str], width: float) -> int:
     """Return how many columns a legend below a figure of this width can have."""
-    longest = max((len(shortened(name)) for name in names), default=1)
+    longest = max(map(text_width, short_names(names, LEGEND).values()), default=1)
     return max(1, int(width / (0.55 + 0.075 * longest)))

@@ -23,6 +23,8 @@ from ltbench.api import (
     FigureData,
     UsageError,
     read_features,
+    short_names,
+    text_width,
 )
 from ltbench_figures import style as look
 
@@ -127,9 +129,10 @@ def _draw_colored(
             zorder=2,
         )  # fmt: skip
     _finish(axis)
-    lines = [Line2D([], [], color=look.color(k), lw=2, label=look.shortened(n, 18))
+    names = short_names(classes, 18)
+    lines = [Line2D([], [], color=look.color(k), lw=2, label=names[n])
              for k, n in enumerate(classes)]  # fmt: skip
-    figure.legend(handles=lines, title="class", loc="outside right upper", fontsize=7)
+    figure.legend(handles=lines, title="class", loc="outside right center", fontsize=7)
     _name_domains(figure, domains, ["#ffffff"] * len(domains), train, _SMALL)
     return figure
 
@@ -139,9 +142,10 @@ def _draw_numbered(
 ) -> Figure:
     """Draw many classes: colours and marks are domains, numbers are classes."""
     domains, classes = facts["domains"], facts["classes"]
-    names = [f"{k} {look.shortened(n, 18)}" for k, n in enumerate(classes)]
+    short = short_names(classes, 18)
+    names = [f"{k} {short[name]}" for k, name in enumerate(classes)]
     # Wider than the names of class numbers need, as nothing may lie on top of a name.
-    columns = max(1, int(PAGE_WIDTH / (0.25 + 0.05 * max(map(len, names)))))
+    columns = max(1, int(PAGE_WIDTH / (0.25 + 0.05 * max(map(text_width, names)))))
     rows = -(-len(names) // columns) if len(names) <= _MOST_NAMES else 0
     figure = look.new_figure(PAGE_WIDTH, 6.2 + 0.1 * rows)
     axis = figure.subplots()
@@ -185,9 +189,9 @@ def _name_domains(
     figure: Figure, domains: list[str], shades: list[Any], train: IntArray, least: float
 ) -> None:
     """Write below the figure which mark is which domain, and how large images make a mark."""
+    short = short_names(domains, 18)
     marks = [
-        Line2D([], [], marker=_mark(j), ls="", mfc=shade, mec="black", mew=0.5,
-               label=look.shortened(name, 18))
+        Line2D([], [], marker=_mark(j), ls="", mfc=shade, mec="black", mew=0.5, label=short[name])
         for j, (name, shade) in enumerate(zip(domains, shades, strict=True))
     ]  # fmt: skip
     most = int(train.max())

@@ -24,6 +24,7 @@ from ltbench.api import (
     FigureData,
     read_features,
     read_predictions,
+    short_names,
 )
 from ltbench_figures import style as look
 
@@ -45,7 +46,8 @@ def draw_tsne(data: FigureData, choices: Choices) -> tuple[Figure, pd.DataFrame]
 
     Args:
         data: runs of one table; ``features.npz`` and ``predictions.npz`` are read.
-        choices: the seed, which run of each method; by default its first.
+        choices: the seed, which run of each method; by default its first. At most so many points
+            a map.
 
     Returns:
         The figure, and a frame of ``label``, ``seed``, ``image`` (its row in the predictions),
@@ -60,6 +62,7 @@ def draw_tsne(data: FigureData, choices: Choices) -> tuple[Figure, pd.DataFrame]
     chosen = table.one_of_each("a map of features", choices.seed)
     look.refuse_too_many(len(chosen), MOST_METHODS, "A map")
     most = points_each(len(chosen))
+    most = most if choices.points is None else min(most, choices.points)
     maps, totals = [], set()
     for run in chosen.itertuples():
         frame, total = _map(Path(run.path), run.label, run.seed, facts, most)
@@ -134,10 +137,11 @@ def _draw_panels(
     figure = look.new_figure(width, 1.4 + rows * 2 * panel)
     pairs = look.panel_pairs(figure, len(maps), columns)
     scale = _scale(facts) if len(facts["classes"]) > len(PALETTE) else None
+    labels = [str(frame["label"].iloc[0]) for frame in maps]
+    names = short_names(labels, int((panel - 0.1) / 0.054))
     for i, (frame, (above, below)) in enumerate(zip(maps, pairs, strict=True)):
-        name = look.shortened(frame["label"].iloc[0], int((panel - 0.1) / 0.054))
         after = f"\nseed {frame['seed'].iloc[0]}" if name_seeds else ""
-        above.set_title(f"{name}{after}", fontsize=6.5, pad=3)
+        above.set_title(f"{names[labels[i]]}{after}", fontsize=6.5, pad=3)
         by_class = scale.to_rgba(frame["train"]) if scale else _colors(frame["class_index"])
         size = 5 if panel > 1.5 else 2.5
         _scatter(above, frame, np.asarray(by_class), size)
@@ -189,8 +193,9 @@ def _scale(facts: dict[str, Any]) -> Any:
 
 
 def _dots(names: list[str]) -> list[Line2D]:
+    short = short_names(names, 18)
     return [
-        Line2D([], [], marker="o", ls="", ms=5, color=look.color(i), label=look.shortened(name, 18))
+        Line2D([], [], marker="o", ls="", ms=5, color=look.color(i), label=short[name])
         for i, name in enumerate(names)
     ]
 

@@ -14,6 +14,7 @@ from ltbench.api import (
     Choices,
     FigureData,
     Table,
+    short_names,
 )
 from ltbench_figures import style as look
 
@@ -86,9 +87,8 @@ def _draw_scores(axis: Axes, scores: np.ndarray, at: float, shade: str, marker: 
 def _names(seeds: pd.Series) -> list[str]:
     """Return the methods' names, with their seeds where they have differently many."""
     same = seeds.nunique() < 2
-    return [
-        look.shortened(n) if same else f"{look.shortened(n)} ({int(k)})" for n, k in seeds.items()
-    ]
+    short = short_names(map(str, seeds.index), look.LEGEND)
+    return [short[str(n)] if same else f"{short[str(n)]} ({int(k)})" for n, k in seeds.items()]
 
 
 def _caption(table: Table, seeds: pd.Series) -> str:

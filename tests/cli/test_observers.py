@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import io
 import itertools
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -22,7 +24,8 @@ from ltbench.plugins.manager import Plugins, get_plugins
 from ltbench.plugins.observer import make_observer
 from ltbench.results.protocol import Protocol
 from ltbench.results.run import BackboneSpec, Component, RunSpec
-from ltbench.session.progress import Bars, Lines
+from ltbench.session.observers import choose_watchers
+from ltbench.session.progress import Bars, Lines, bar
 from ltbench.training.job import Job
 
 if "run" not in cli.commands:
@@ -216,10 +219,10 @@ def test_progress_is_shown_unless_quiet_or_when_asked_for(args, shown):
     assert len(displays) == shown
 
 
-def job(tmp_path: Path, seed: int = 0) -> Job:
+def job(tmp_path: Path, seed: int = 0, method: str = "erm") -> Job:
     spec = RunSpec(
         Component("erm"), (), Component("tiny-mlt"), "0" * 64, Protocol(steps=12),
-        BackboneSpec("digits-cnn"), "fp32", seed, "erm",
+        BackboneSpec("digits-cnn"), "fp32", seed, method,
     )  # fmt: skip
     return Job(spec, tmp_path / str(seed), tmp_path)
 
@@ -281,3 +284,63 @@ def test_bars_need_not_hear_of_a_start_and_leave_a_line_for_every_run(tmp_path, 
     err = capsys.readouterr().err
     assert "erm on tiny-mlt seed 0: test accuracy 0.800 average" in err
     assert "erm on tiny-mlt seed 1: interrupted" in err
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    """Let stderr be a terminal of 80 columns; within a test, as each phase has its own stderr."""
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    return terminal
+
+
+@pytest.mark.parametrize("method", ["erm[lr=[0.1]]", "[red]x[/red]", "a:dog:[/]", "[bold]b"])
+def test_brackets_in_names_survive_the_bars(tmp_path, monkeypatch, method):
+    terminal = on_a_terminal(monkeypatch)
+    monkeypatch.setenv("COLUMNS", "118")
+    _, bars = make_observer(get_plugins(), "bars")
+    a = job(tmp_path, method=method)
+    failed = {"status": "failed", "error": f"{method} \x1b[31mbroke"}
+    tell(
+        bars, (a, {"event": "started"}), (a, evaluated(3)),
+        (a, {"event": "finished", "result": failed}), runs=1,
+    )  # fmt: skip
+    seen = terminal.getvalue()
+    assert f"{method} on tiny-mlt seed 0 \x1b" in seen  # before its bar
+    assert f"failed: {method} ?[31mbroke" in seen
+
+
+def test_bars_of_long_names_stay_apart(tmp_path, monkeypatch):
+    terminal = on_a_terminal(monkeypatch)
+    _, bars = make_observer(get_plugins(), "bars")
+    names = [f"boda[weight=0.5,macro_weight=0.125,temperature={t}]+crt" for t in (1.5, 2.5)]
+    jobs = [job(tmp_path / name, method=name) for name in names]
+    tell(bars, *((a, evaluated(3)) for a in jobs), runs=2)
+    last = re.split(r"\x1b\[[0-9;]*[A-Z]", terminal.getvalue())[-3:]
+    assert any("temperature=1.5" in line for line in last), last
+    assert any("temperature=2.5" in line for line in last), last
+
+
+@pytest.mark.parametrize("wish", ["NO_COLOR", "TERM"])
+def test_no_bars_where_escape_sequences_are_unwanted(monkeypatch, wish):
+    terminal = on_a_terminal(monkeypatch)
+    monkeypatch.setenv(wish, "dumb")
+    (watcher,) = choose_watchers(get_plugins(), [], quiet=False)
+    assert isinstance(watcher.observer, Lines)
+    with bar("Decoding [red]x[/red]") as show:
+        show(1, 2)
+    assert terminal.getvalue() == "Decoding [red]x[/red] …\n"
+
+
+def test_a_bar_takes_no_name_for_markup(monkeypatch):
+    terminal = on_a_terminal(monkeypatch)
+    with bar("Decoding [red]x[/red]\x1b[31m") as show:
+        show(1, 2)
+    assert "Decoding [red]x[/red]?[31m" in terminal.getvalue()

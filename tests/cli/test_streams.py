@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import subprocess
@@ -13,6 +14,31 @@ import pytest
 from ltbench.testing import write_run
 
 LTBENCH = [sys.executable, "-m", "ltbench"]
+# Every command in a process of its own, after what takes long was imported once.
+EACH = """
+import importlib, json, os, sys
+import click
+from ltbench.cli import main as entry
+def leaves(command, words=()):
+    if not isinstance(command, click.Group):
+        yield [*words]
+    for name, part in getattr(command, "commands", {}).items():
+        yield from leaves(part, (*words, name))
+for name in entry.COMMANDS:
+    importlib.import_module(f"ltbench.cli.{name}").ltbench_commands(entry.cli)
+runs, codes = sys.argv[1], {}
+further = [["leaderboard", runs], ["stats", runs, "--resamples", "9"], ["status", runs],
+           ["data", "info", "digits-mini-mlt"], ["clean", runs, "--dry-run"],
+           ["leaderboard", runs, "--format", "json"], ["plugins", "list"]]
+sys.stdout.flush()
+for words in [[*leaf, "--help"] for leaf in leaves(entry.cli)] + further:
+    child = os.fork()
+    if not child:
+        sys.argv = ["ltbench", *words]
+        sys.exit(entry.main())
+    codes[" ".join(words)] = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+open(sys.argv[2], "w").write(json.dumps(codes))
+"""
 
 
 @pytest.fixture
@@ -79,3 +105,30 @@ def test_escape_sequences_are_for_those_who_want_them(env):
     assert process.wait() == 0
     assert b"optdigits" in seen
     assert (b"\x1b[" in seen) == (not env)
+
+
+def codes_of_all(runs: Path, out: object, **env: str) -> tuple[dict[str, int], str]:
+    """Return how every command ends that writes to ``out``, and what went to stderr."""
+    ends = runs / "codes"
+    done = subprocess.run(
+        [sys.executable, "-c", EACH, str(runs), str(ends)],
+        env={**os.environ, **env}, stdout=out, stderr=subprocess.PIPE, text=True, check=True,
+    )  # fmt: skip
+    return json.loads(ends.read_text()), done.stderr
+
+
+def test_every_command_ends_quietly_when_its_reader_leaves(runs):
+    ours, theirs = os.pipe()
+    os.close(ours)
+    codes, err = codes_of_all(runs, theirs)
+    os.close(theirs)
+    assert len(codes) > 25
+    assert set(codes.values()) == {141}, codes
+    assert err == ""
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "cp437"])
+def test_every_command_prints_in_any_encoding(runs, encoding):
+    codes, err = codes_of_all(runs, subprocess.DEVNULL, PYTHONIOENCODING=encoding)
+    assert set(codes.values()) == {0}, codes
+    assert "Error" not in err

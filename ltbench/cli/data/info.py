@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,10 +11,13 @@ import click
 from ltbench.cli.data.options import (
     data_dir_option,
     json_option,
+    name_argument,
     named_dataset,
+    read_split,
     shot_buckets,
 )
 from ltbench.plugins.names import format_value
+from ltbench.printable import json_text, styled
 
 if TYPE_CHECKING:
     from ltbench.plugins.facts import Facts
@@ -24,7 +26,7 @@ PARTS = ("train", "val", "test")
 
 
 @click.command("info")
-@click.argument("name")
+@name_argument
 @data_dir_option
 @json_option
 def info(name: str, data_dir: Path | None, as_json: bool) -> None:
@@ -46,7 +48,7 @@ def info(name: str, data_dir: Path | None, as_json: bool) -> None:
         raise DataError(cause or str(error)) from None
     found: dict[str, Any] = {}
     if cause is None:
-        split = dataset.split()
+        split = read_split(dataset)
         found = {
             "counts": {
                 domain: [int(split.counts(part)[d].sum()) for part in PARTS]
@@ -62,15 +64,17 @@ def info(name: str, data_dir: Path | None, as_json: bool) -> None:
         found["folder"] = str(place)
     described = _described(name, facts, cause, found)
     if as_json:
-        click.echo(json.dumps(described, indent=1, ensure_ascii=False))
+        click.echo(json_text(described, indent=1))
         return
     _print(described, ready=cause is None)
 
 
 def _described(name: str, facts: Facts, cause: str | None, found: dict[str, Any]) -> dict[str, Any]:
     from ltbench.results.protocol import EPOCHS, protocol_settings
+    from ltbench.session.protocols import own_protocols
 
-    said = [{EPOCHS.get(key, key) for key in settings} for settings in facts.protocols.values()]
+    protocols = own_protocols(facts)
+    said = [{EPOCHS.get(key, key) for key in settings} for settings in protocols.values()]
     defaults = {
         name: setting.default
         for name, setting in protocol_settings().items()
@@ -86,7 +90,7 @@ def _described(name: str, facts: Facts, cause: str | None, found: dict[str, Any]
         "licence": facts.licence,
         "citation": " ".join(facts.citation.split()),
         "sources": [url for source in facts.sources for url in source.get("urls", ())],
-        "protocols": facts.protocols,
+        "protocols": protocols,
         "defaults": defaults,
         "missing": cause,
         "counts": {domain: list(n) for domain, n in facts.counts.items()},
@@ -98,7 +102,7 @@ def _print(described: dict[str, Any], *, ready: bool) -> None:
     from tabulate import tabulate
 
     image, shots, classes = described["image"], described["shots"], described["classes"]
-    click.echo(click.style(f"{described['name']}: {described['title']}", bold=True))
+    click.echo(styled(f"{described['name']}: {described['title']}", bold=True))
     names = ", ".join(classes[:12]) + (", …" if len(classes) > 12 else "")
     click.echo(f"domains    {', '.join(described['domains'])}")
     click.echo(f"classes    {len(classes)}: {names}")

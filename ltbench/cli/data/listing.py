@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
 
+from ltbench.cli.columns import beside
 from ltbench.cli.data.options import data_dir_option, json_option
+from ltbench.printable import json_text
 
 
 @click.command("list")
@@ -30,11 +31,11 @@ def list_data(data_dir: Path | None, as_json: bool) -> None:
         for entry in get_plugins()["datasets"]
     ]
     if as_json:
-        click.echo(json.dumps(rows, indent=1, ensure_ascii=False))
+        click.echo(json_text(rows, indent=1))
         return
     width = max((len(row["name"]) for row in rows), default=0)
     for row in rows:
-        click.echo(f"{row['name']:{width}}  {row['state']:10}  {row['summary']}")
+        click.echo(beside(f"{row['name']:{width}}  {row['state']:10}  ", row["summary"]))
 
 
 def _state(name: str, folder: Path) -> str:

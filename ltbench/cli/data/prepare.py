@@ -7,11 +7,11 @@ from pathlib import Path
 
 import click
 
-from ltbench.cli.data.options import data_dir_option, named_dataset
+from ltbench.cli.data.options import data_dir_option, name_argument, named_dataset
 
 
 @click.command("prepare")
-@click.argument("name")
+@name_argument
 @data_dir_option
 @click.option("--no-decode", is_flag=True, help="Stop before the images are decoded.")
 def prepare(name: str, data_dir: Path | None, no_decode: bool) -> None:
@@ -25,11 +25,9 @@ def prepare(name: str, data_dir: Path | None, no_decode: bool) -> None:
       ltbench data prepare cifar100-lt --data-dir /data
       ltbench data prepare 'image-folder[root=/data/moths]'
     """
-    from rich.console import Console
-    from rich.progress import Progress
-
     from ltbench.data.store import open_store, store_folder
     from ltbench.errors import DataError
+    from ltbench.session.progress import decoding_bar
 
     dataset = named_dataset(name, data_dir)
     dataset.prepare(_Lines())
@@ -45,10 +43,9 @@ def prepare(name: str, data_dir: Path | None, no_decode: bool) -> None:
     if no_decode:
         click.echo(f"{name} is there: {len(split)} images")
         return
-    with Progress(console=Console(stderr=True)) as bar:
-        task = bar.add_task(f"Decoding {dataset.name}", total=len(split))
-        open_store(dataset, split, lambda done, total: bar.update(task, completed=done))
-        bar.update(task, completed=len(split))
+    with decoding_bar(dataset.name) as show:
+        open_store(dataset, split, show)
+        show(len(split), len(split))
     click.echo(f"{name} is ready: {len(split)} images decoded in {store_folder(dataset, split)}")
 
 

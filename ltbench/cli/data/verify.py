@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from ltbench.cli.data.options import data_dir_option, json_option, ready_dataset
+from ltbench.cli.data.options import data_dir_option, json_option, name_argument, ready_dataset
+from ltbench.printable import json_text
 
 if TYPE_CHECKING:
     from ltbench.plugins.dataset import Dataset
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @click.command("verify")
-@click.argument("name")
+@name_argument
 @data_dir_option
 @click.option("--images", is_flag=True, help="Decode every image as well, and name broken ones.")
 @json_option
@@ -43,7 +43,7 @@ def verify(name: str, data_dir: Path | None, images: bool, as_json: bool) -> Non
             "differences": differences,
             "remarks": remarks,
         }
-        click.echo(json.dumps(found, indent=1, ensure_ascii=False))
+        click.echo(json_text(found, indent=1))
     else:
         for line in differences:
             click.echo(line)
@@ -60,12 +60,10 @@ def broken_images(dataset: Dataset, split: Split) -> list[str]:
     import os
     from concurrent.futures import ThreadPoolExecutor
 
-    from rich.console import Console
-    from rich.progress import track
-
     from ltbench.data.library_messages import lines_with_names
     from ltbench.data.store import with_messages
     from ltbench.errors import DataError
+    from ltbench.session.progress import bar
 
     decode = with_messages(dataset.decoder(split), split)
 
@@ -78,10 +76,9 @@ def broken_images(dataset: Dataset, split: Split) -> list[str]:
 
     say = partial(click.echo, err=True)
     with lines_with_names(say), ThreadPoolExecutor(os.cpu_count()) as pool:
-        causes = track(
-            pool.map(cause, range(len(split))),
-            f"Reading {dataset.name}",
-            total=len(split),
-            console=Console(stderr=True),
-        )
-        return [line for line in causes if line]
+        causes = []
+        with bar(f"Reading {dataset.name}") as show:
+            for done, line in enumerate(pool.map(cause, range(len(split))), start=1):
+                causes += [line] if line else []
+                show(done, len(split))
+        return causes

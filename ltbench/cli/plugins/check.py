@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from ltbench.cli.completion import plugin_completer
+from ltbench.printable import json_text, styled
 
 if TYPE_CHECKING:
     from ltbench.plugins.registry import Entry
@@ -15,7 +17,7 @@ MARKS = {"passed": ("✓", "green"), "failed": ("✗", "red"), "skipped": ("-", 
 
 
 @click.command("check")
-@click.argument("name", metavar="NAME|PACKAGE")
+@click.argument("name", metavar="NAME|PACKAGE", shell_complete=plugin_completer())
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON list.")
 def check(name: str, as_json: bool) -> None:
     """Check what ltbench asks of a plugin, point by point.
@@ -27,7 +29,7 @@ def check(name: str, as_json: bool) -> None:
     \b
     Examples:
       ltbench plugins check my-loss
-      ltbench plugins check 'my-loss[gamma=2]'
+      ltbench plugins check 'my-loss[smoothing=0.2]'
       ltbench plugins check my-package --json
       ltbench --plugin my_idea.py plugins check my_idea.py
     """
@@ -36,12 +38,12 @@ def check(name: str, as_json: bool) -> None:
     found = []
     for entry, text in find_subjects(name):
         if not as_json:
-            title = click.style(f"{entry.kind} '{text}'", bold=True)
+            title = styled(f"{entry.kind} '{text}'", bold=True)
             click.echo(f"{title} of {entry.distribution} {entry.version}")
         found.append((entry, _results(entry, text, quiet=as_json)))
     if as_json:
         listing = [_as_dict(entry, results) for entry, results in found]
-        click.echo(json.dumps(listing, indent=1, ensure_ascii=False))
+        click.echo(json_text(listing, indent=1))
     else:
         click.echo(_conclusion([result for _, results in found for result in results]))
     if any(result.status == "failed" for _, results in found for result in results):
@@ -66,7 +68,7 @@ def _results(entry: Entry, text: str, *, quiet: bool) -> list[Result]:
 
 def _line(result: Result) -> str:
     mark, colour = MARKS[result.status]
-    line = f"  {click.style(mark, fg=colour)} {result.point.sentence}"
+    line = f"  {styled(mark, fg=colour)} {result.point.sentence}"
     return f"{line}\n      {result.cause}" if result.cause else line
 
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 
+from ltbench.cli.columns import beside
 from ltbench.plugins.manager import KINDS, get_plugins
+from ltbench.printable import json_text, styled
 
 TITLES = {
     "algorithms": "Algorithms",
     "stages": "Stages (ALGORITHM+STAGE)",
     "datasets": "Data sets",
     "backbones": "Backbones (and every model of timm)",
+    "protocols": "Protocols (run --protocol NAME)",
     "metrics": "Metrics",
     "executors": "Executors",
     "observers": "Observers (run --observer NAME)",
@@ -40,11 +41,12 @@ def list_plugins(as_json: bool) -> None:
             ]
             for kinds in KINDS
         }
-        click.echo(json.dumps(listing, indent=1, ensure_ascii=False))
+        click.echo(json_text(listing, indent=1))
         return
     width = max((len(entry.name) for kinds in KINDS for entry in registries[kinds]), default=0)
     for kinds in KINDS:
-        click.echo(click.style(TITLES[kinds], bold=True))
+        click.echo(styled(TITLES[kinds], bold=True))
         for entry in registries[kinds]:
-            source = click.style(f"({entry.distribution} {entry.version})", dim=True)
-            click.echo(f"  {entry.name:{width}}  {entry.summary} {source}")
+            source = f"({entry.distribution} {entry.version})"
+            line = beside(f"  {entry.name:{width}}  ", entry.summary, last=source)
+            click.echo(line.removesuffix(source) + styled(source, dim=True))
