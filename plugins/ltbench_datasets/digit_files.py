@@ -12,6 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ltbench.api import DataError
+from ltbench_datasets.mat_files import read_arrays
+
+LARGEST = 1 << 27
+"""Bytes that a file of MNIST may unpack to; the largest has 47 MB."""
 
 FILES: dict[str, dict[str, tuple[str, ...]]] = {
     "mnist": {
@@ -66,7 +70,9 @@ def _read_idx(path: Path) -> NDArray[np.uint8]:
         if len(head) < 4 or head[:3] != b"\0\0\x08":
             raise ValueError("it is no IDX file of bytes")
         shape = np.frombuffer(file.read(4 * head[3]), dtype=">i4")
-        content = np.frombuffer(file.read(), dtype=np.uint8)
+        content = np.frombuffer(file.read(LARGEST + 1), dtype=np.uint8)
+    if len(content) > LARGEST:  # a small file may unpack to more than the memory holds
+        raise ValueError(f"it holds more than {LARGEST} bytes")
     return content.reshape(shape)
 
 
@@ -80,8 +86,6 @@ def _read_tensors(paths: Sequence[Path]) -> tuple[NDArray[Any], NDArray[Any]]:
 
 def _read_mat(paths: Sequence[Path]) -> tuple[NDArray[Any], NDArray[Any]]:
     """Read SVHN's MATLAB file: images (H, W, 3, N), and 10 for the digit 0."""
-    from scipy.io import loadmat
-
-    table = loadmat(paths[0], variable_names=("X", "y"))
+    table = read_arrays(paths[0].read_bytes(), ("X", "y"))
     images = np.ascontiguousarray(table["X"].transpose(3, 0, 1, 2))
     return images, table["y"].reshape(-1).astype(np.int64) % 10

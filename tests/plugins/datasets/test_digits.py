@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from ltbench_datasets.digit_files import LARGEST, read_digits
 from published import write_mnist, write_mnist_m, write_svhn
 
 from ltbench.data.catalogue import create_dataset, open_dataset
@@ -137,3 +138,13 @@ def test_the_embedded_default_keeps_its_split_and_pixels(open_named: Callable) -
     decode = dataset.decoder(split)
     digest = hashlib.sha256(b"".join(decode(i).tobytes() for i in range(0, len(split), 7)))
     assert digest.hexdigest()[:16] == "ca749ae1a058f00d"
+
+
+def test_a_small_file_that_unpacks_to_very_much_is_refused(tmp_path: Path) -> None:
+    images, labels = tmp_path / "images.gz", tmp_path / "labels.gz"
+    head = b"\0\0\x08\x03" + (3).to_bytes(4, "big") * 3
+    images.write_bytes(gzip.compress(head + bytes(LARGEST + 1), 1))
+    labels.write_bytes(gzip.compress(b"\0\0\x08\x01" + (3).to_bytes(4, "big") + bytes(3)))
+    assert images.stat().st_size < 1 << 20
+    with pytest.raises(DataError, match=r"images\.gz cannot be read \(ValueError: it holds more"):
+        read_digits("mnist", [images, labels])
