@@ -13,6 +13,7 @@ from collections.abc import Iterator
 _CPU_SECONDS = 0.4  # of silence, and at least 0.6 since the program started
 _CPU_AT_LEAST = 0.6
 _SECONDS = 2.0  # of silence where something other than this process is slow, a disk for one
+_PATIENCE = 5  # times as long where nobody looks on
 _LOOK_EVERY = 0.05
 _ERASE = "\033[K"
 
@@ -29,7 +30,7 @@ def waiting(what: str, *, show: bool = True) -> Iterator[None]:
         what: the work, "Reading the runs" for one.
         show: whether anything is said at all.
     """
-    if not show:
+    if not show or sys.stderr is None:  # there is none where it was closed from the start
         yield
         return
     line = _Line(what)
@@ -67,10 +68,9 @@ _lines: list[_Line] = []
 def _say(what: str, done: threading.Event) -> None:
     """Write the line when it is time, and keep it up until ``done``."""
     began = time.monotonic()
-    if not _lasts(began, done):
-        return
-    with contextlib.suppress(OSError, ValueError):  # stderr is closed
-        if _reader_left():  # as of `ltbench leaderboard | true`, which ends quietly
+    with contextlib.suppress(OSError, ValueError):  # stderr was closed
+        # `ltbench leaderboard | true` ends quietly.
+        if not _lasts(began, done) or _reader_left():
             return
         if not sys.stderr.isatty() or _no_escapes():
             print(what, file=sys.stderr, flush=True)
@@ -101,7 +101,8 @@ def _no_escapes() -> bool:
 def _lasts(began: float, done: threading.Event) -> bool:
     """Wait until the work has taken a while; return whether it is still going on."""
     enough = max(time.process_time() + _CPU_SECONDS, _CPU_AT_LEAST)
+    seconds = _SECONDS if sys.stderr.isatty() else _PATIENCE * _SECONDS
     while not done.wait(_LOOK_EVERY):
-        if time.process_time() > enough or time.monotonic() - began > _SECONDS:
+        if time.process_time() > enough or time.monotonic() - began > seconds:
             return True
     return False

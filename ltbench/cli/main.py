@@ -153,8 +153,10 @@ def main() -> None:
         os.environ[NO_CODE] = "1"
     add_plugin_files(early.params.get("plugins") or ())
     try:
-        # A plugin may import torch, though it should not before it is used.
-        with waiting("Loading plugins", show=COMPLETION not in os.environ):
+        # A plugin may import torch, though it should not before it is used. Whoever reads a pipe
+        # is told what the command itself does.
+        looked_at = sys.stderr is not None and sys.stderr.isatty() and COMPLETION not in os.environ
+        with waiting("Loading plugins", show=looked_at):
             plugins = get_plugins()
     except LtbenchError as error:
         _leave(error)

@@ -170,11 +170,26 @@ def test_a_plugin_that_imports_torch_is_waited_for_with_a_word(tmp_path):
     (tmp_path / "mine.py").write_text(
         'from ltbench.api import Algorithm\nclass Mine(Algorithm):\n    """Mine."""\n'
     )
-    done = subprocess.run(
-        [sys.executable, "-m", "ltbench", "--plugin", "mine.py", "plugins", "info", "mine"],
-        cwd=tmp_path, capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    assert done.stderr == "Loading plugins\n"
+    words = ("--plugin", "mine.py", "plugins", "info", "mine")
+    reader, writer = os.openpty()
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "ltbench", *words],
+            cwd=tmp_path, env={**os.environ, "TERM": "xterm"}, stdout=subprocess.PIPE,
+            stderr=writer, check=True,
+        )  # fmt: skip
+        assert os.read(reader, 15) == b"Loading plugins"
+    finally:
+        os.close(reader)
+        os.close(writer)
+    assert b"Mine." in done.stdout
+
+
+def test_without_stderr_nothing_is_said():
+    line = f"exec {shlex.quote(sys.executable)} -m ltbench plugins info erm 2>&-"
+    done = subprocess.run(["sh", "-c", line], stdout=subprocess.PIPE, text=True, check=True)
+    assert done.stdout.startswith("erm ")
+    assert "Loading" not in done.stdout
 
 
 @pytest.fixture
