@@ -164,9 +164,9 @@ def _smallest(figure: Drawn, kind: str, scale: int) -> tuple[str, bytes, str]:
 
 def _points(figure: Drawn) -> int:
     """Return how many points the lines and shapes of a figure have."""
-    lines = sum(len(line.get_xdata(orig=False)) for line in figure.findobj(Line2D))
-    shapes = [path for part in figure.findobj(Collection) for path in part.get_paths()]
-    return lines + sum(map(len, shapes))
+    shapes = [line.get_path() for line in figure.findobj(Line2D)]
+    shapes += [path for part in figure.findobj(Collection) for path in part.get_paths()]
+    return sum(len(shape.vertices) for shape in shapes)
 
 
 def _packed(numbers: bytes) -> str:
