@@ -13,6 +13,7 @@ import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 from matplotlib.collections import Collection
 from matplotlib.figure import Figure as Drawn
 from matplotlib.lines import Line2D
@@ -166,7 +167,7 @@ def _points(figure: Drawn) -> int:
     """Return how many points the lines and shapes of a figure have."""
     shapes = [line.get_path() for line in figure.findobj(Line2D)]
     shapes += [path for part in figure.findobj(Collection) for path in part.get_paths()]
-    return sum(len(shape.vertices) for shape in shapes)
+    return sum(int(np.shape(shape.vertices)[0]) for shape in shapes)
 
 
 def _packed(numbers: bytes) -> str:
