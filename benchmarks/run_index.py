@@ -15,7 +15,7 @@ from pathlib import Path
 
 from synthetic_runs import write_run
 
-from ltbench.results.index import INDEX_NAME
+from ltbench.results.index import index_file
 
 COMMAND = (
     "import sys, pathlib; from ltbench.report.leaderboard import render;"
@@ -41,7 +41,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("root", type=Path)
     root = parser.parse_args().root
-    (root / INDEX_NAME).unlink(missing_ok=True)
+    index_file(root).unlink(missing_ok=True)
     measure("reading, no index", LOAD, root)
     measure("reading, indexed", LOAD, root)
     write_run(root, algo="one-more", arrays=False)

@@ -22,7 +22,7 @@ from pathlib import Path
 from synthetic_runs import write_run
 
 from ltbench.results.claim import acquire
-from ltbench.results.index import INDEX_NAME
+from ltbench.results.index import index_file
 from ltbench.results.process import Process
 from ltbench.results.sweeps import SWEEPS
 
@@ -89,7 +89,7 @@ def main() -> None:
         write_run(root, algo="one-more", arrays=False)
         measure("one run more", root, 1)
         begin_sweep(root, folders[: count // 2])
-        (root / INDEX_NAME).unlink()
+        index_file(root).unlink()
         measure("sweep, no index", root, 1)
         measure("sweep, indexed", root, REPEATS)
 

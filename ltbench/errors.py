@@ -40,6 +40,16 @@ class Stopped(LtbenchError):
     exit_code = 130  # the shell's own code for a program that Ctrl-C ended
 
 
+def described(error: BaseException) -> str:
+    """Return an error's kind and text, ``"ValueError: …"``, also of one that cannot be printed."""
+    kind = type(error).__name__
+    try:
+        text = str(error)
+    except BaseException:
+        return f"{kind}, whose text cannot be had as its __str__ fails"
+    return f"{kind}: {text}" if text.strip() else f"{kind} without a text"
+
+
 def suggestion(name: str, known: Iterable[str]) -> str:
     """Return ``"; did you mean 'boda'?"``, or a list of what there is when nothing is near.
 

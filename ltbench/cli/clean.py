@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ltbench import hookimpl
-from ltbench.cli.output import runs_argument
+from ltbench.cli.output import run_datasets_option, run_methods_option, runs_argument
 from ltbench.errors import LtbenchError, UsageError
 from ltbench.report.plain import shown_path
+from ltbench.waiting import waiting
 
 if TYPE_CHECKING:
     from ltbench.results.cleaning import Litter
@@ -35,8 +36,8 @@ _MOST_LINES = 10
 @click.option("--checkpoints", is_flag=True, help="Remove the checkpoints of runs that are done.")
 @click.option("--tuning", is_flag=True, help="Remove what tuning made: its runs and studies.")
 @click.option("--plans", is_flag=True, help="Forget runs that wait with no command at work.")
-@click.option("--algo", multiple=True, help="Only these methods, comma-separated or repeated.")
-@click.option("--dataset", multiple=True, help="Only these data sets, comma-separated or repeated.")
+@run_methods_option
+@run_datasets_option
 @click.option("--dry-run", is_flag=True, help="Print everything that would be removed and stop.")
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object; with --yes.")
@@ -55,7 +56,9 @@ def clean(runs: tuple[Path, ...], **options: Any) -> None:
     """
     if options["as_json"] and not (options["yes"] or options["dry_run"]):
         raise UsageError("--json cannot ask: add --yes, or --dry-run")
-    found = [litter for root in _folders(runs) for litter in _find(root, options)]
+    roots = _folders(runs)
+    with waiting("Reading the runs"):
+        found = [litter for root in roots for litter in _find(root, options)]
     if not options["as_json"]:
         click.echo(_listing(found, everything=options["dry_run"]))
     if not found or options["dry_run"]:
@@ -99,6 +102,7 @@ def _find(root: Path, options: dict[str, Any]) -> list[Litter]:
         *cleaning.find_leftovers(stay, checkpoints=options["checkpoints"]),
         *cleaning.find_records(overview, removed, forget=options["plans"]),
         *cleaning.find_drafts(root),
+        *cleaning.find_old_index(root),
     ]
     if has_tuning:
         found += cleaning.find_tuning(root, read_states(tuning).runs)

@@ -8,9 +8,12 @@ from typing import Any
 import click
 
 from ltbench import hookimpl
-from ltbench.cli.output import chosen_runs, runs_argument, selection_options
+from ltbench.cli.completion import complete_run_metrics, plugin_completer
+from ltbench.cli.output import check_figure_suffix, chosen_runs, runs_argument, selection_options
 from ltbench.errors import UsageError
 from ltbench.plugins.manager import get_plugins
+from ltbench.plugins.spelling import spelled
+from ltbench.waiting import waiting
 
 
 def _registered(context: click.Context, parameter: click.Parameter, value: str) -> str:
@@ -32,7 +35,7 @@ class Figures(click.Command):
 
 
 @click.command(cls=Figures)
-@click.argument("kind", callback=_registered)
+@click.argument("kind", callback=_registered, shell_complete=plugin_completer("figures"))
 @runs_argument
 @click.option(
     "-o",
@@ -48,7 +51,11 @@ class Figures(click.Command):
     show_default=True,
     help="What violin, heatmap, convergence and cd show.",
 )
-@click.option("--metric", help="For convergence and cd, a metric by its full name.")
+@click.option(
+    "--metric",
+    shell_complete=complete_run_metrics,
+    help="For convergence and cd, a metric by its full name.",
+)
 @click.option("--seed", type=int, help="For tsne and transferability, the run of this seed.")
 @click.option("--parameter", help="For sensitivity, only this hyper-parameter.")
 def figures(kind: str, runs: tuple[Path, ...], **options: Any) -> None:
@@ -60,23 +67,28 @@ def figures(kind: str, runs: tuple[Path, ...], **options: Any) -> None:
     \b
     Examples:
       ltbench figures violin -o violin.pdf
-      ltbench figures heatmap --algo boda --dataset pacs-mlt --score accuracy -o pacs.svg
+      ltbench figures heatmap --algo boda --dataset pacs-mlt --score accuracy \\
+          -o pacs.svg
       ltbench figures tsne --algo erm --algo boda -o features.png
       ltbench figures sensitivity --algo brl -o brl.pdf
       ltbench figures cd --metric accuracy_worst -o ranks.pdf
     """
-    from ltbench.report.figure_data import Choices
-    from ltbench.report.figures import write_figure
-
-    chosen = chosen_runs(runs, options)
-    choices = Choices(
-        base="macro_f1" if options["score"] == "f1" else "accuracy",
-        metric=options["metric"],
-        seed=options["seed"],
-        parameter=options["parameter"],
-    )
     output = options["output"] or Path(f"{kind}.png")
-    for path in write_figure(kind, chosen, choices, output):
+    check_figure_suffix(output)
+    with waiting("Drawing the figure"):
+        chosen = chosen_runs(runs, options)
+        from ltbench.report.figure_data import Choices
+        from ltbench.report.figures import write_figure
+
+        metric = options["metric"] and spelled(options["metric"], chosen.scores.columns)
+        choices = Choices(
+            base="macro_f1" if options["score"] == "f1" else "accuracy",
+            metric=metric,
+            seed=options["seed"],
+            parameter=options["parameter"],
+        )
+        written = write_figure(kind, chosen, choices, output)
+    for path in written:
         click.echo(f"Wrote {path}", err=True)
 
 

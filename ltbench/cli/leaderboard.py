@@ -8,8 +8,9 @@ from typing import Any
 import click
 
 from ltbench import hookimpl
-from ltbench.cli.output import chosen_content, content_options, emit, format_option
+from ltbench.cli.output import chosen_content, content_options, emit, format_of, format_option
 from ltbench.errors import UsageError
+from ltbench.waiting import waiting
 
 
 @click.command()
@@ -29,23 +30,31 @@ def leaderboard(runs: tuple[Path, ...], **options: Any) -> None:
     \b
     Examples:
       ltbench leaderboard
-      ltbench leaderboard --dataset pacs-mlt --metrics accuracy_worst,macro_f1_worst
+      ltbench leaderboard --dataset pacs-mlt \\
+          --metrics accuracy_worst,macro_f1_worst
       ltbench leaderboard runs /mnt/others/runs --reference bsoftmax
       ltbench leaderboard --format markdown > results.md
       ltbench leaderboard -o leaderboards/pacs/
     """
-    from ltbench.report.leaderboard import leaderboard_report, write_folder
-
-    content = chosen_content(runs, options, options["resamples"])
     output = options["output"]
-    if output is None or not _is_folder(output):
-        emit(leaderboard_report(content), options)
-        return
-    if options["format"] is not None:
+    to_folder = output is not None and _is_folder(output)
+    if not to_folder:
+        format_of(output, options["format"])
+    elif options["format"] is not None:
         raise UsageError(
             f"-o {output} is a folder, which gets every format: leave out --format, or name a file."
         )
-    for path in write_folder(content, output):
+    with waiting("Comparing the runs"):
+        content = chosen_content(runs, options, options["resamples"])
+        from ltbench.report.leaderboard import leaderboard_report, write_folder
+
+        report = leaderboard_report(content)
+    if not to_folder:
+        emit(report, options)
+        return
+    with waiting("Writing the tables"):
+        written = write_folder(content, output)
+    for path in written:
         click.echo(f"Wrote {path}", err=True)
 
 

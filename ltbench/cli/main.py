@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import importlib
+import os
 import signal
 import sys
 import traceback
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
 from ltbench import __version__
+from ltbench.cli.output import no_plugin_code_option
 from ltbench.cli.streams import (
     CLOSED_PIPE,
     drop_closed_output,
     prepare_streams,
 )
-from ltbench.errors import LtbenchError, Stopped, suggestion
+from ltbench.errors import LtbenchError, Stopped, UsageError, described, suggestion
+from ltbench.plugins.ctrl_c import telling_ctrl_c
 from ltbench.printable import wants_color
+from ltbench.waiting import waiting
 
+NO_PLUGIN_CODE = "--no-plugin-code"
+COMPLETION = "_LTBENCH_COMPLETE"
+"""Set by a shell that asks what may be typed next, see :mod:`ltbench.cli.completion`."""
 COMMANDS = (
     "run",
     "tune",
@@ -43,12 +51,17 @@ class _Group(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
+        unknown = args and self.get_command(ctx, args[0]) is None
+        if unknown and not args[0].startswith("-") and not ctx.resilient_parsing:
             near = suggestion(args[0], self.list_commands(ctx))
             ctx.fail(f"there is no command '{args[0]}'{near}")
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
+        with telling_ctrl_c() as is_users:
+            return self._invoke(ctx, is_users)
+
+    def _invoke(self, ctx: click.Context, is_users: Callable[[BaseException], bool]) -> Any:
         try:
             return super().invoke(ctx)
         except LtbenchError as error:
@@ -58,7 +71,12 @@ class _Group(click.Group):
                 traceback.print_exc()
             click.echo(f"Error: {error}", err=True)
             sys.exit(error.exit_code)
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, SystemExit) as error:
+            if not is_users(error) and (sentence := _ended_by_plugin(error)):
+                click.echo(f"Error: {sentence}", err=True)
+                sys.exit(1)
+            if isinstance(error, SystemExit):
+                raise
             click.echo("Stopped.", err=True)
             sys.exit(Stopped.exit_code)
         except Exception as error:
@@ -68,8 +86,11 @@ class _Group(click.Group):
                 sys.exit(CLOSED_PIPE)
             if ctx.params.get("debug"):
                 traceback.print_exc()
-            kind = type(error).__name__
-            click.echo(f"Error: {kind}: {error} (ltbench --debug shows where)", err=True)
+            from ltbench.plugins.blame import blamed
+            from ltbench.plugins.manager import get_plugins
+
+            what = f"{described(error)}{blamed(error, get_plugins())}"
+            click.echo(f"Error: {what} (ltbench --debug shows where)", err=True)
             sys.exit(1)
         finally:
             _warn_of_plugins()
@@ -95,6 +116,7 @@ class _Group(click.Group):
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Load a Python file as a plugin; repeatable. LTBENCH_PLUGIN_PATH does the same.",
 )
+@no_plugin_code_option
 def cli(debug: bool, verbose: int, plugins: tuple[Path, ...]) -> None:
     """Compare training methods for long-tailed and multi-domain image classification.
 
@@ -111,8 +133,9 @@ def main() -> None:
     """Run the command line."""
     prepare_streams()
     from ltbench.plugins.files import add_plugin_files
-    from ltbench.plugins.manager import get_plugins
+    from ltbench.plugins.manager import NO_CODE, get_plugins
 
+    _check_words(sys.argv[1:])
     for command in COMMANDS:
         importlib.import_module(f"ltbench.cli.{command}").ltbench_commands(cli)
     # Plugins bring commands, so that --plugin must be read before the command line as a whole is;
@@ -122,19 +145,53 @@ def main() -> None:
         from ltbench.verbose import show_logs
 
         show_logs(verbosity)
+    if NO_PLUGIN_CODE in sys.argv[1:]:  # wherever it stands: plugins load before commands are known
+        if early.params.get("plugins"):
+            _leave(
+                UsageError(f"--plugin and {NO_PLUGIN_CODE} contradict each other: leave one out")
+            )
+        os.environ[NO_CODE] = "1"
     add_plugin_files(early.params.get("plugins") or ())
     try:
-        plugins = get_plugins()
+        # A plugin may import torch, though it should not before it is used.
+        with waiting("Loading plugins", show=COMPLETION not in os.environ):
+            plugins = get_plugins()
     except LtbenchError as error:
-        click.echo(f"Error: {error}", err=True)
-        sys.exit(error.exit_code)
+        _leave(error)
     plugins.call("ltbench_commands", cli=cli)
     _warn_of_plugins()
-    cli()
+    cli(complete_var=COMPLETION)
+
+
+def _check_words(words: Sequence[str]) -> None:
+    """Leave with one sentence where a word holds what nobody can see, whichever option takes it."""
+    from ltbench.plugins.text import check_typed, visible
+
+    try:
+        for word in words:
+            check_typed(word, f"'{visible(word)}'")
+    except LtbenchError as error:
+        _leave(error)
+
+
+def _leave(error: LtbenchError) -> NoReturn:
+    click.echo(f"Error: {error}", err=True)
+    sys.exit(error.exit_code)
+
+
+def _ended_by_plugin(error: BaseException) -> str:
+    """Say which plugin wanted to end the command; nothing where it is ltbench's or the user's."""
+    from ltbench.plugins.blame import blamed
+    from ltbench.plugins.manager import get_plugins
+
+    who = blamed(error, get_plugins(), called_by_core=True)
+    return f"{described(error)}{who}" if who else ""
 
 
 def _warn_of_plugins() -> None:
     """Say once what is wrong with plugins: before a command, and after it what came up in it."""
+    if COMPLETION in os.environ:  # a shell asks, in the middle of a line that is being typed
+        return
     from ltbench.plugins.manager import get_plugins
 
     for problem in get_plugins().new_problems():

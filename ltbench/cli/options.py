@@ -15,14 +15,25 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ltbench.cli.completion import (
+    complete_backbones,
+    complete_methods,
+    complete_protocols,
+    plugin_completer,
+)
 from ltbench.errors import UsageError
+from ltbench.plugins.hparams import LARGEST_WHOLE
+from ltbench.plugins.names import check_count
+from ltbench.plugins.text import visible
 from ltbench.results.protocol import ProtocolSetting, protocol_settings
+from ltbench.waiting import end_waiting, waiting
 
 if TYPE_CHECKING:
     from ltbench.session.session import Session
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 _NOT_GIVEN = click.core.ParameterSource.DEFAULT
+_LONGEST = 1000 * 366 * 86400  # seconds
 _UNITS = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
 
 
@@ -36,9 +47,11 @@ class Seconds(click.ParamType):  # type: ignore[type-arg]
     ) -> float:
         """Return the seconds."""
         found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-z]*)", str(value))
-        if found is None or found[2] not in _UNITS or float(found[1]) == 0:
-            self.fail(f"'{value}' is not a time: use seconds, or 10m, 2h, 1d", param, ctx)
-        return float(found[1]) * _UNITS[found[2]]
+        seconds = float(found[1]) * _UNITS.get(found[2], 0) if found else 0
+        if not 0 < seconds <= _LONGEST:
+            shown = visible(str(value))
+            self.fail(f"'{shown}' is not a time: use seconds, or 10m, 2h, 1d", param, ctx)
+        return seconds
 
 
 class SettingValue(click.ParamType):  # type: ignore[type-arg]
@@ -141,6 +154,7 @@ where_options = group(
         "--executor",
         default="local",
         metavar="NAME",
+        shell_complete=plugin_completer("executors"),
         help="Where runs are carried out: local, ray[gpus=0.5], slurm[partition=gpu,gpus=1].",
     ),
     click.option(
@@ -151,8 +165,18 @@ where_options = group(
 )
 protocol_options = group(
     PROTOCOL,
-    click.option("--protocol", metavar="NAME", help="One of the data set's protocols."),
-    click.option("--backbone", metavar="NAME", help="digits-cnn, or any model of timm."),
+    click.option(
+        "--protocol",
+        metavar="NAME",
+        shell_complete=complete_protocols,
+        help="One of the data set's protocols.",
+    ),
+    click.option(
+        "--backbone",
+        metavar="NAME",
+        shell_complete=complete_backbones,
+        help="digits-cnn, or any model of timm.",
+    ),
     click.option(
         "--pretrained/--no-pretrained",
         default=None,
@@ -181,10 +205,15 @@ def sweep_options(*more: Decorator) -> Decorator:
             "--algo",
             "algos",
             required=True,
+            shell_complete=complete_methods,
             help="Algorithms, comma-separated or repeated: erm, brl[alpha=1], boda+crt.",
         ),
         _names(
-            "--dataset", "datasets", required=True, help="Data sets, comma-separated or repeated."
+            "--dataset",
+            "datasets",
+            required=True,
+            shell_complete=plugin_completer("datasets", several=True),
+            help="Data sets, comma-separated or repeated.",
         ),
         *more,
     )
@@ -207,7 +236,12 @@ def output_options(dry_run: str, as_json: str, *more: Decorator) -> Decorator:
     )
     return group(
         "Progress and output",
-        _names("--observer", "observers", help=observer),
+        _names(
+            "--observer",
+            "observers",
+            shell_complete=plugin_completer("observers", several=True),
+            help=observer,
+        ),
         click.option("--dry-run", is_flag=True, help=f"Print {dry_run} and stop."),
         *more,
         click.option("--quiet", "-q", is_flag=True, help="No progress."),
@@ -222,16 +256,50 @@ def open_session(ctx: click.Context, **others: Any) -> Session:
         ctx: of the command.
         others: arguments of the session that no option gives.
     """
-    from ltbench.session.session import Session
+    with waiting("Loading PyTorch", show=not is_quiet(ctx)):
+        from ltbench.session.session import Session
 
-    return Session(
-        observers=ctx.params["observers"],
-        quiet=ctx.params["quiet"] or ctx.params["as_json"],
-        say=lambda sentence: click.echo(sentence, err=True),
-        command=["ltbench", *sys.argv[1:]],
-        **values(ctx, FOLDERS, WHERE),
-        **others,
-    )
+        return Session(
+            observers=ctx.params["observers"],
+            quiet=is_quiet(ctx),
+            say=_say,
+            command=["ltbench", *sys.argv[1:]],
+            **values(ctx, FOLDERS, WHERE),
+            **others,
+        )
+
+
+def _say(sentence: str) -> None:
+    end_waiting()
+    click.echo(sentence, err=True)
+
+
+def check_names(ctx: click.Context) -> None:
+    """Check what a command that trains was told, before anything heavy is imported.
+
+    Raises:
+        UsageError: a name or a file is not there; the message suggests the nearest.
+    """
+    from ltbench.session.asked import check_asked, check_place, check_tables
+
+    check_place(*(ctx.params[name] for name in ("executor", "device", "observers")))
+    if "algos" not in ctx.params:  # the runs' own files say what they are
+        return
+    algos, file = ctx.params["algos"], ctx.params.get("file")
+    given = ("data_dir", "protocol", "backbone", "weights")
+    check_asked(algos, ctx.params["datasets"], **{name: ctx.params[name] for name in given})
+    if file:
+        check_tables(algos, file, own=has_own(ctx, "algos"))
+
+
+def has_own(ctx: click.Context, name: str) -> bool:
+    """Return whether the value of an option stands in the sweep file."""
+    return ctx.get_parameter_source(name) is click.core.ParameterSource.DEFAULT_MAP
+
+
+def is_quiet(ctx: click.Context) -> bool:
+    """Return whether a command that trains shows no progress."""
+    return bool(ctx.params["quiet"] or ctx.params["as_json"])
 
 
 def values(ctx: click.Context, *headings: str) -> dict[str, Any]:
@@ -264,18 +332,25 @@ def parse_seeds(text: str) -> list[int]:
     """Return the seeds for ``"5"`` (0…4), ``"0,3,7"`` or ``"3,"`` (that one alone).
 
     Raises:
-        UsageError: it is neither a positive number nor a list of different seeds.
+        UsageError: it is neither a positive number nor a list of different seeds, or there are too
+            many of them.
     """
+    shown = visible(text)
     try:
         numbers = [int(part) for part in text.removesuffix(",").split(",")]
     except ValueError:
         numbers = [-1]
     if "," not in text:
         if numbers[0] < 1:
-            raise UsageError(f"--seeds {text}: give a number of seeds from 1, or a list like 0,3,7")
+            raise UsageError(
+                f"--seeds {shown}: give a number of seeds from 1, or a list like 0,3,7"
+            )
+        check_count(numbers[0], f"--seeds {text}")
         return list(range(numbers[0]))
     if min(numbers) < 0 or len(set(numbers)) < len(numbers):
         raise UsageError(
-            f"--seeds {text}: a list of seeds holds different numbers from 0, like 0,3,7"
+            f"--seeds {shown}: a list of seeds holds different numbers from 0, like 0,3,7"
         )
+    if max(numbers) > LARGEST_WHOLE:
+        raise UsageError(f"--seeds {shown}: a seed is a number of at most 64 bits")
     return numbers

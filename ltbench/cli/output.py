@@ -8,17 +8,25 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from ltbench.cli.completion import (
+    complete_run_datasets,
+    complete_run_methods,
+    complete_run_metrics,
+    complete_run_protocols,
+)
 from ltbench.errors import UsageError
-from ltbench.report import SUFFIXES
+from ltbench.report import FIGURE_SUFFIXES, SUFFIXES
+from ltbench.waiting import waiting
 
 if TYPE_CHECKING:
     from ltbench.report.content import Content
     from ltbench.report.section import Report
     from ltbench.results.frame import Runs
+    from ltbench.results.run import RunRecord
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-runs_argument = click.argument("runs", nargs=-1, type=click.Path(path_type=Path))
+_runs_argument = click.argument("runs", nargs=-1, type=click.Path(path_type=Path))
 
 format_option = click.option(
     "--format",
@@ -26,19 +34,45 @@ format_option = click.option(
     help="Default: what the file is called, else terminal.",
 )
 
+run_methods_option = click.option(
+    "--algo",
+    multiple=True,
+    shell_complete=complete_run_methods,
+    help="Only these methods, comma-separated or repeated.",
+)
+run_datasets_option = click.option(
+    "--dataset",
+    multiple=True,
+    shell_complete=complete_run_datasets,
+    help="Only these data sets, comma-separated or repeated.",
+)
+
 output_option = click.option(
     "-o", "--output", type=click.Path(path_type=Path), help="File to write instead of printing."
 )
 
+no_plugin_code_option = click.option(
+    "--no-plugin-code",
+    is_flag=True,
+    expose_value=False,  # it counts before there are commands: see ltbench.cli.main
+    help="Import no plugin but those of ltbench: for runs of people whom you do not trust.",
+)
+
+
+def runs_argument(command: Command) -> Command:
+    """Add the folders of runs, and the option to read them without anybody else's code."""
+    return _runs_argument(no_plugin_code_option(command))
+
 
 def selection_options(command: Command) -> Command:
     """Add ``--algo``, ``--dataset`` and ``--protocol``."""
-    for name, words in (
-        ("--protocol", "Only these protocols, by name or hash."),
-        ("--dataset", "Only these data sets, comma-separated or repeated."),
-        ("--algo", "Only these methods, comma-separated or repeated."),
-    ):
-        command = click.option(name, multiple=True, help=words)(command)
+    for option in (
+        click.option("--protocol", multiple=True, shell_complete=complete_run_protocols,
+                     help="Only these protocols, by name or hash."),
+        run_datasets_option,
+        run_methods_option,
+    ):  # fmt: skip
+        command = option(command)
     return command
 
 
@@ -47,12 +81,13 @@ def content_options(resamples: int, words: str) -> Callable[[Command], Command]:
 
     def add(command: Command) -> Command:
         for option in (
-            click.option("--resamples", type=click.IntRange(min=0), default=resamples,
+            click.option("--resamples", type=click.IntRange(0, 100_000), default=resamples,
                          show_default=True, help=words),
             click.option("--reference", default="erm", show_default=True,
+                         shell_complete=complete_run_methods,
                          help="What others are compared to."),
-            click.option("--metrics", help="Columns, separated by commas; the first one sorts and "
-                         "ranks."),
+            click.option("--metrics", shell_complete=complete_run_metrics,
+                         help="Columns, separated by commas; the first one sorts and ranks."),
         ):  # fmt: skip
             command = option(command)
         return runs_argument(selection_options(command))
@@ -71,21 +106,49 @@ def names(text: str | None) -> list[str]:
 
 
 def chosen_runs(runs: Sequence[Path], options: dict[str, Any]) -> Runs:
-    """Read the runs that the options of :func:`selection_options` choose."""
-    from ltbench.report.selection import select_runs
-    from ltbench.results.frame import load_runs
+    """Read the runs that the options of :func:`selection_options` choose.
 
-    found = load_runs(folders(runs))
-    return select_runs(found, options["algo"], options["dataset"], options["protocol"])
+    Raises:
+        UsageError: there are none.
+    """
+    records = _records(runs, options)
+    from ltbench.report.selection import select_runs
+    from ltbench.results.frame import as_frames
+
+    return select_runs(as_frames(records), *(options[name] for name in _FILTERS))
+
+
+_FILTERS = ("algo", "dataset", "protocol")
+
+
+def _records(runs: Sequence[Path], options: dict[str, Any]) -> list[RunRecord]:
+    """Read the runs and check the filters, both without pandas: a mistake is told at once."""
+    from ltbench.results.folders import check_filters, read_folders
+
+    records = read_folders(folders(runs))
+    check_filters(records, *(options[name] for name in _FILTERS))
+    return records
 
 
 def chosen_content(runs: Sequence[Path], options: dict[str, Any], resamples: int = 0) -> Content:
-    """Read the leaderboards of the runs that the options choose."""
+    """Read the leaderboards of the runs that the options choose.
+
+    Raises:
+        UsageError: there are none, or none has a metric.
+    """
+    from ltbench.report.metrics import choose_metrics
+
+    records = _records(runs, options)
+    metrics = names(options["metrics"]) or None
+    if any(record.test for record in records):
+        scored = (name for record in records for name in record.test)
+        choose_metrics(metrics, scored)
     from ltbench.report.leaderboard import load_content
+    from ltbench.results.frame import as_frames
 
     return load_content(
-        folders(runs),
-        metrics=names(options["metrics"]) or None,
+        as_frames(records),
+        metrics=metrics,
         reference=options["reference"],
         algos=options["algo"],
         datasets=options["dataset"],
@@ -111,6 +174,18 @@ def format_of(output: Path | None, chosen: str | None) -> str:
     return formats[output.suffix]
 
 
+def check_figure_suffix(output: Path) -> None:
+    """Check that the name of a figure's file says a format, before anything is drawn.
+
+    Raises:
+        UsageError: it does not.
+    """
+    if output.suffix.lower() not in FIGURE_SUFFIXES:
+        raise UsageError(
+            f"'{output}' does not say a format: end its name in {', '.join(FIGURE_SUFFIXES)}."
+        )
+
+
 def emit(report: Report, options: dict[str, Any]) -> None:
     """Print a report, or write it to the file of ``--output``."""
     from ltbench.report.render import FORMATS, write
@@ -118,7 +193,10 @@ def emit(report: Report, options: dict[str, Any]) -> None:
     output = options["output"]
     format_ = format_of(output, options["format"])
     if output is None:
-        click.echo(FORMATS[format_](report), nl=False)
+        with waiting("Writing the tables"):
+            text = FORMATS[format_](report)
+        click.echo(text, nl=False)
     else:
-        write(report, format_, output)
+        with waiting("Writing the tables"):
+            write(report, format_, output)
         click.echo(f"Wrote {output}", err=True)

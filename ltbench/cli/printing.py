@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import shlex
+from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 
 import click
 
@@ -15,6 +18,9 @@ from ltbench.session.estimate import wall_seconds
 from ltbench.session.plan import Plan
 from ltbench.session.session import Session, SweepRun
 from ltbench.session.studies import Study
+
+FEW_SEEDS = 10
+"""From so many seeds of each method on nobody is reminded to ask whether they are enough."""
 
 
 def print_plan(session: Session, plan: Plan, *, as_json: bool) -> None:
@@ -59,8 +65,28 @@ def print_outcome(plan: Plan, runs: Sequence[SweepRun], *, as_json: bool, leader
 
         click.echo(render(plan.out, datasets=sorted({run.spec.dataset.name for run in runs})))
     click.echo(f"The runs lie in {plan.out}/. Next:")
-    click.echo(f"  ltbench leaderboard {plan.out} -o leaderboard.md")
+    for line in next_commands(plan.out, [run for run in runs if run.state == "done"]):
+        click.echo(f"  {line}")
     return len(lost)
+
+
+def next_commands(out: Path, done: Sequence[SweepRun]) -> list[str]:
+    """Return what to type after a sweep, with a word on the seeds where they are few.
+
+    Args:
+        out: the folder of the runs.
+        done: the runs of the sweep that have a result.
+    """
+    folder = shlex.quote(str(out))
+    commands = [
+        f"ltbench leaderboard {folder} -o leaderboard.md",
+        f"ltbench report {folder} -o report.html",
+    ]
+    seeds = min(Counter((run.spec.dataset.name, run.spec.hash) for run in done).values(), default=0)
+    if 0 < seeds < FEW_SEEDS:
+        have = "1 seed" if seeds == 1 else f"{seeds} seeds"
+        commands.append(f"ltbench stats {folder} --power 2  # are {have} enough for 2 points?")
+    return commands
 
 
 def print_study(study: Study) -> None:

@@ -11,6 +11,7 @@ import click
 
 from ltbench import hookimpl
 from ltbench.cli.output import chosen_content, content_options, folders
+from ltbench.waiting import waiting
 
 
 @click.command()
@@ -38,7 +39,7 @@ def report(runs: tuple[Path, ...], **options: Any) -> None:
 
     output = options["output"]
     command = _command(folders(runs), options)
-    with bar("Reading the runs"):
+    with waiting("Reading and comparing the runs"):
         from ltbench.report.site import write_report  # what it needs takes seconds to import
 
         content = chosen_content(runs, options, options["resamples"])

@@ -14,16 +14,19 @@ from ltbench import hookimpl
 from ltbench.cli.options import (
     FOLDERS,
     GroupedCommand,
+    check_names,
     data_dir_option,
     group,
+    is_quiet,
     open_session,
     output_options,
     weights_option,
     where_options,
 )
-from ltbench.cli.output import runs_argument
+from ltbench.cli.output import run_datasets_option, run_methods_option, runs_argument
 from ltbench.errors import UsageError
 from ltbench.report.plain import short_path
+from ltbench.waiting import waiting
 
 AGAIN = ("failed", "diverged", "broken-off")
 
@@ -39,10 +42,8 @@ AGAIN = ("failed", "diverged", "broken-off")
         metavar="LIST",
         help=f"Which runs: {', '.join(AGAIN)}.",
     ),
-    click.option("--algo", multiple=True, help="Only these methods, comma-separated or repeated."),
-    click.option(
-        "--dataset", multiple=True, help="Only these data sets, comma-separated or repeated."
-    ),
+    run_methods_option,
+    run_datasets_option,
     weights_option,
 )
 @where_options
@@ -63,22 +64,26 @@ def retry(ctx: click.Context, /, runs: tuple[Path, ...], **options: Any) -> None
       ltbench retry runs/pacs-mlt --algo boda,brl --device cuda:1
       ltbench retry runs --status broken-off
     """
-    from ltbench.cli.printing import print_outcome, print_plan
-    from ltbench.data.locations import data_folder
-    from ltbench.session.retry import plan_retry
-
+    check_names(ctx)
     as_json = options["as_json"]
-    folders = _choose(runs or (Path("runs"),), options)
+    with waiting("Reading the runs", show=not is_quiet(ctx)):
+        folders = _choose(runs or (Path("runs"),), options)
     if not folders:
         click.echo(json.dumps({"runs": []}) if as_json else "There is nothing to retry.")
         return
-    plan = plan_retry(folders, data_folder(options["data_dir"]), options["weights"])
-    plan = replace(plan, out=Path(short_path(plan.out)))
+    with waiting("Loading PyTorch and planning the runs", show=not is_quiet(ctx)):
+        from ltbench.cli.printing import print_outcome, print_plan
+        from ltbench.data.locations import data_folder
+        from ltbench.session.retry import plan_retry
+
+        plan = plan_retry(folders, data_folder(options["data_dir"]), options["weights"])
+        plan = replace(plan, out=Path(short_path(plan.out)))
     session = open_session(ctx, out=plan.out)
     if options["dry_run"]:
         print_plan(session, plan, as_json=as_json)
         return
-    session.prepare(plan)
+    with waiting("Preparing images and networks", show=not session.quiet):
+        session.prepare(plan)
     if print_outcome(plan, session.run(plan), as_json=as_json, leaderboard=False):
         raise SystemExit(1)
 

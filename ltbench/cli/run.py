@@ -11,6 +11,8 @@ from ltbench import hookimpl
 from ltbench.cli.options import (
     PROTOCOL,
     GroupedCommand,
+    check_names,
+    has_own,
     open_session,
     output_options,
     parse_seeds,
@@ -18,7 +20,8 @@ from ltbench.cli.options import (
     sweep_options,
     values,
 )
-from ltbench.cli.sweep_argument import has_own, load_file
+from ltbench.cli.sweep_argument import load_file
+from ltbench.waiting import waiting
 
 
 @click.command(cls=GroupedCommand)
@@ -65,23 +68,27 @@ def run(ctx: click.Context, /, **options: Any) -> None:
     Examples:
       ltbench run --algo erm,bsoftmax --dataset digits-mini-mlt --seeds 5
       ltbench run --algo boda+crt --dataset digits-mini-mlt --seeds 0,3,7
-      ltbench run --algo 'brl[alpha=[1e-3,1e-2]]' --dataset digits-mini-mlt --dry-run
+      ltbench run --algo 'brl[alpha=[1e-3,1e-2]]' --dataset digits-mini-mlt \\
+          --dry-run
       ltbench run --algo bsoftmax --dataset 'image-folder[root=/data/moths]' \\
           --backbone mobilenetv2_100
-      ltbench run --algo erm,boda --dataset digits-mini-mlt --observer csv,tensorboard
+      ltbench run --algo erm,boda --dataset digits-mini-mlt \\
+          --observer csv,tensorboard
       ltbench run --algo boda --dataset digits-mini-mlt --hparams best --seeds 5
       ltbench run sweep.toml --seeds 1 --dry-run
     """
+    seeds = parse_seeds(options["seeds"])
+    check_names(ctx)
+    session = open_session(ctx)
     from ltbench.cli.printing import print_outcome, print_plan
     from ltbench.session.expand import expand_algos
     from ltbench.session.tuning import method_words, with_best
 
-    session = open_session(ctx)
     algos, file, as_json = options["algos"], options["file"], options["as_json"]
-    if file:
-        algos = expand_algos(algos, file, own=has_own(ctx, "algos"))
-    seeds = parse_seeds(options["seeds"])
-    plan = session.plan(algos, options["datasets"], seeds, **values(ctx, PROTOCOL))
+    with waiting("Planning the runs", show=not session.quiet):
+        if file:
+            algos = expand_algos(algos, file, own=has_own(ctx, "algos"))
+        plan = session.plan(algos, options["datasets"], seeds, **values(ctx, PROTOCOL))
     if options["hparams"] == "best":
         words = setting_words(ctx)
         say = (lambda _: None) if session.quiet else session.say
@@ -91,7 +98,8 @@ def run(ctx: click.Context, /, **options: Any) -> None:
     if options["dry_run"]:
         print_plan(session, plan, as_json=as_json)
         return
-    session.prepare(plan)
+    with waiting("Preparing images and networks", show=not session.quiet):
+        session.prepare(plan)
     runs = session.run(plan)
     leaderboard = not options["no_leaderboard"]
     if print_outcome(plan, runs, as_json=as_json, leaderboard=leaderboard) or plan.left_out:

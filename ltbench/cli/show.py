@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ltbench import hookimpl
+from ltbench.cli.completion import complete_run_datasets, complete_runs
+from ltbench.cli.output import no_plugin_code_option
+from ltbench.waiting import waiting
 
 if TYPE_CHECKING:
     from ltbench.report.run_page import Documents
@@ -17,7 +20,8 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("run")
+@click.argument("run", shell_complete=complete_runs)
+@no_plugin_code_option
 @click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
@@ -26,7 +30,12 @@ if TYPE_CHECKING:
     help="Folder of the runs, where RUN is a hash or a label.",
 )
 @click.option("--seed", type=int, help="The run's seed, where RUN is there with several.")
-@click.option("--dataset", metavar="NAME", help="Its data set, where RUN is there on several.")
+@click.option(
+    "--dataset",
+    metavar="NAME",
+    shell_complete=complete_run_datasets,
+    help="Its data set, where RUN is there on several.",
+)
 @click.option("--traceback", is_flag=True, help="Print the traceback of its failure and stop.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object with everything.")
 def show(run: str, traceback: bool, as_json: bool, **which: Any) -> None:
@@ -46,7 +55,8 @@ def show(run: str, traceback: bool, as_json: bool, **which: Any) -> None:
     from ltbench.results.choose import find_run
     from ltbench.results.states import read_states
 
-    folder = find_run(run, which["out"], seed=which["seed"], dataset=which["dataset"])
+    with waiting("Reading the runs"):
+        folder = find_run(run, which["out"], seed=which["seed"], dataset=which["dataset"])
     documents = _read(folder)
     if traceback:
         click.echo(_printable(str(documents.error.get("traceback") or "There is no traceback.")))

@@ -12,9 +12,11 @@ from ltbench.cli.output import (
     chosen_content,
     content_options,
     emit,
+    format_of,
     format_option,
     output_option,
 )
+from ltbench.waiting import waiting
 
 
 @click.command()
@@ -39,14 +41,16 @@ def stats(runs: tuple[Path, ...], **options: Any) -> None:
       ltbench stats --power 2 --resamples 0
       ltbench stats --format json -o analysis.json
     """
-    from ltbench.report.analysis import analysis_sections
-    from ltbench.report.section import Report
+    format_of(options["output"], options["format"])
+    with waiting("Analysing the runs"):
+        content = chosen_content(runs, options)
+        from ltbench.report.analysis import analysis_sections
+        from ltbench.report.section import Report
 
-    content = chosen_content(runs, options)
-    power = options["power"]
-    if power is not None and content.boards[0].primary.in_percent:
-        power /= 100
-    sections = analysis_sections(content, resamples=options["resamples"], power=power)
+        power = options["power"]
+        if power is not None and content.boards[0].primary.in_percent:
+            power /= 100
+        sections = analysis_sections(content, resamples=options["resamples"], power=power)
     emit(Report(tuple(sections), title="Analysis"), options)
 
 

@@ -12,6 +12,7 @@ import click
 
 from ltbench import hookimpl
 from ltbench.cli.output import runs_argument
+from ltbench.waiting import waiting
 
 if TYPE_CHECKING:
     from ltbench.results.states import Overview
@@ -55,7 +56,9 @@ def status(runs: tuple[Path, ...], watch: float | None, everything: bool, as_jso
     """
     folders = runs or (Path("runs"),)
     if watch is None:
-        click.echo(_look(folders, everything=everything, as_json=as_json))
+        with waiting("Reading the runs"):
+            text = _look(folders, everything=everything, as_json=as_json)
+        click.echo(text)
         return
     try:
         _watch(folders, watch, everything=everything, as_json=as_json)

@@ -39,11 +39,6 @@ def load_file(ctx: click.Context, parameter: click.Parameter, path: Path | None)
     return file
 
 
-def has_own(ctx: click.Context, name: str) -> bool:
-    """Return whether the value of an option stands in the sweep file."""
-    return ctx.get_parameter_source(name) is click.core.ParameterSource.DEFAULT_MAP
-
-
 def _long(option: click.Option) -> str:
     return next((name for name in option.opts if name.startswith("--")), option.opts[0]).lstrip("-")
 

@@ -12,16 +12,19 @@ from ltbench import hookimpl
 from ltbench.cli.output import (
     chosen_runs,
     emit,
+    format_of,
     format_option,
     output_option,
     runs_argument,
     selection_options,
 )
-from ltbench.errors import PluginError
+from ltbench.errors import PluginError, suggestion
 from ltbench.plugins.hparams import HParams
 from ltbench.plugins.manager import get_plugins
 from ltbench.plugins.names import format_value
 from ltbench.plugins.registry import Entry
+from ltbench.plugins.spelling import spelled
+from ltbench.waiting import waiting
 
 
 class Tables(click.Group):
@@ -37,6 +40,17 @@ class Tables(click.Group):
         if cmd_name in registry:
             return _command(registry.get(cmd_name))
         return super().get_command(ctx, cmd_name)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find a table however its name is typed; one that does not exist gets a suggestion."""
+        if args and not args[0].startswith("-") and not ctx.resilient_parsing:
+            known = self.list_commands(ctx)
+            args = [spelled(args[0], known), *args[1:]]
+            if args[0] not in known:
+                ctx.fail(f"there is no table '{args[0]}'{suggestion(args[0], known)}")
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the summaries that the tables are registered with."""
@@ -68,11 +82,15 @@ def _command(entry: Entry) -> click.Command:
     own = _options(table.HParams)
 
     def make(runs: tuple[Path, ...], **options: Any) -> None:
-        from ltbench.report.experiment import make_table
-        from ltbench.report.figure_data import FigureData
-
         typed = {o.name: options[o.name] for o in own if options[o.name] not in (None, ())}
-        emit(make_table(entry, FigureData(chosen_runs(runs, options)), typed), options)
+        format_of(options["output"], options["format"])
+        with waiting("Making the table"):
+            chosen = chosen_runs(runs, options)
+            from ltbench.report.experiment import make_table
+            from ltbench.report.figure_data import FigureData
+
+            report = make_table(entry, FigureData(chosen), typed)
+        emit(report, options)
 
     shared = click.command()(runs_argument(selection_options(format_option(output_option(make)))))
     for twice in {o.name for o in own} & {o.name for o in shared.params}:

@@ -11,19 +11,23 @@ from ltbench import hookimpl
 from ltbench.cli.options import (
     PROTOCOL,
     GroupedCommand,
+    check_names,
     open_session,
     output_options,
     setting_words,
     sweep_options,
     values,
 )
+from ltbench.plugins.hparams import LARGEST_WHOLE
+from ltbench.plugins.names import MOST_NAMES
+from ltbench.waiting import waiting
 
 
 @click.command(cls=GroupedCommand)
 @sweep_options(
     click.option(
         "--trials",
-        type=click.IntRange(min=1),
+        type=click.IntRange(min=1, max=MOST_NAMES),
         default=16,
         show_default=True,
         help="Settings to try for each algorithm and data set, the defaults among them.",
@@ -37,7 +41,7 @@ from ltbench.cli.options import (
     ),
     click.option(
         "--seed",
-        type=click.IntRange(min=0),
+        type=click.IntRange(min=0, max=LARGEST_WHOLE),
         default=0,
         show_default=True,
         help="Seed of the search and of its runs.",
@@ -60,16 +64,18 @@ def tune(ctx: click.Context, /, **options: Any) -> None:
           --dataset digits-mini-mlt --search bayes
       ltbench run --algo boda --dataset digits-mini-mlt --hparams best --seeds 5
     """
+    check_names(ctx)
+    session = open_session(ctx)
     from ltbench.cli.printing import print_plan, print_study
     from ltbench.session.studies import Budget
     from ltbench.session.tuning import Tuning, method_words
 
     as_json = options["as_json"]
-    session = open_session(ctx)
     budget = Budget(options["search"], options["trials"], options["seed"])
-    plan = session.plan(
-        options["algos"], options["datasets"], [budget.seed], **values(ctx, PROTOCOL)
-    )
+    with waiting("Planning the trials", show=not session.quiet):
+        plan = session.plan(
+            options["algos"], options["datasets"], [budget.seed], **values(ctx, PROTOCOL)
+        )
     tuning = Tuning(session, plan, budget)
     if options["dry_run"]:
         for study in tuning.studies:

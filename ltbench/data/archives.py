@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import contextlib
 import gzip
-import lzma
 import shutil
 import stat
 import tarfile
 import tempfile
 import zipfile
-import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
-from ltbench.errors import DataError, UsageError
+from ltbench.errors import DataError, LtbenchError, UsageError
+from ltbench.plugins.text import visible
 
-BROKEN = (
-    tarfile.TarError,
-    zipfile.BadZipFile,
-    gzip.BadGzipFile,
-    EOFError,
-    zlib.error,
-    lzma.LZMAError,
-    NotImplementedError,
+MOST_ENTRIES = 5_000_000
+_LONGEST_NAME = 1 << 20  # bytes of an entry's own headers
+_EXTENDED = (
+    tarfile.XHDTYPE,
+    tarfile.XGLTYPE,
+    tarfile.SOLARIS_XHDTYPE,
+    tarfile.GNUTYPE_LONGNAME,
+    tarfile.GNUTYPE_LONGLINK,
 )
 
 
@@ -70,10 +69,25 @@ def move_into(path: Path, target: Path) -> None:
     path.replace(target)
 
 
+class _Entry(tarfile.TarInfo):
+    """An entry whose sizes are those of a file.
+
+    Python reads the headers that extend an entry whole, whatever they say of their size, and turns
+    back without end where it is negative.
+    """
+
+    def _proc_member(self, tar: tarfile.TarFile) -> tarfile.TarInfo:
+        if self.size < 0 or (self.type in _EXTENDED and self.size > _LONGEST_NAME):
+            raise tarfile.ReadError(f"an entry says that it has {self.size} bytes")
+        return super()._proc_member(tar)  # type: ignore[misc]
+
+
 def _untar(archive: Path, place: Path) -> None:
-    with tarfile.open(archive) as tar:
-        members = []
+    with tarfile.open(archive, tarinfo=_Entry) as tar:
+        members: list[tarfile.TarInfo] = []
         for member in tar:
+            if len(members) == MOST_ENTRIES:
+                raise DataError(f"{archive} has more than {MOST_ENTRIES:,} entries")
             _check_name(archive, member.name)
             if not (member.isreg() or member.isdir()):
                 raise DataError(_refusal(archive, member.name, "is a link or a device"))
@@ -102,7 +116,8 @@ def _check_name(archive: Path, name: str) -> None:
 
 
 def _refusal(archive: Path, name: str, cause: str) -> str:
-    return f"{archive} is not safe to unpack: its entry '{name}' {cause}; nothing was unpacked"
+    entry = visible(name)
+    return f"{archive} is not safe to unpack: its entry '{entry}' {cause}; nothing was unpacked"
 
 
 def _check_room(archive: Path, place: Path, sizes: Iterable[int]) -> None:
@@ -118,9 +133,16 @@ def _check_room(archive: Path, place: Path, sizes: Iterable[int]) -> None:
 def _explained(archive: Path, folder: Path) -> Iterator[None]:
     try:
         yield
-    except BROKEN as error:
-        raise DataError(
-            f"the archive {archive} is broken ({error}): remove it, then prepare again"
-        ) from error
+    except LtbenchError:
+        raise
     except OSError as error:
-        raise UsageError(f"{folder} cannot be written: {error.strerror or error}") from error
+        if not isinstance(error, gzip.BadGzipFile):
+            raise UsageError(f"{folder} cannot be written: {error.strerror or error}") from error
+        raise DataError(_broken(archive, error)) from error
+    except Exception as error:  # on torn files the readers raise what they please
+        raise DataError(_broken(archive, error)) from error
+
+
+def _broken(archive: Path, error: Exception) -> str:
+    cause = visible(" ".join(str(error).split()) or type(error).__name__, 400)
+    return f"the archive {archive} is broken ({cause}): remove it, then prepare again"

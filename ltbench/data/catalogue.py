@@ -7,7 +7,7 @@ from pathlib import Path
 from ltbench.errors import DataError
 from ltbench.plugins.dataset import Dataset
 from ltbench.plugins.names import Name
-from ltbench.plugins.resolve import resolve
+from ltbench.plugins.resolve import registered, resolve
 from ltbench.plugins.split import Split
 
 
@@ -17,6 +17,7 @@ def create_dataset(name: Name, data_dir: Path) -> Dataset:
     Raises:
         UsageError: it does not exist, or its parameters are not possible.
     """
+    name = registered(name, "datasets")
     cls, hparams = resolve("datasets", name.name, name.options)
     dataset: Dataset = cls(name.name, hparams, data_dir)
     return dataset

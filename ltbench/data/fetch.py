@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import http.client
 import json
@@ -10,10 +11,11 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ltbench.data.source_lock import LOCK, read_lock, record
 from ltbench.errors import DataError, UsageError
 
 logger = logging.getLogger(__name__)
@@ -36,6 +38,7 @@ class Source:
             ``gdrive:ID&resourcekey=KEY``.
         sha256, md5: checksums, empty where unknown.
         size: bytes, 0 where unknown.
+        lock: the record of the first download that size and checksum are from, if they are.
     """
 
     file: str
@@ -43,12 +46,29 @@ class Source:
     sha256: str = ""
     md5: str = ""
     size: int = 0
+    lock: Path | None = None
 
     @classmethod
     def from_facts(cls, entry: Mapping[str, Any]) -> Source:
         """Read an entry of ``sources`` in a data set's facts."""
         known = {key: entry[key] for key in ("file", "sha256", "md5", "size") if key in entry}
         return cls(urls=tuple(entry.get("urls", ())), **known)
+
+    @property
+    def checked(self) -> bool:
+        """Whether a checksum tells the right file from others."""
+        return bool(self.sha256 or self.md5)
+
+    def locked(self, folder: Path) -> Source:
+        """Return the source with what was recorded of it in a folder, if its facts have nothing.
+
+        Raises:
+            DataError: the record cannot be read.
+        """
+        found = None if self.checked else read_lock(folder, self.file)
+        if found is None:
+            return self
+        return replace(self, size=found[0], sha256=found[1], lock=folder / LOCK)
 
 
 class _Failed(Exception):
@@ -58,18 +78,23 @@ class _Failed(Exception):
 def fetch(source: Source, folder: Path, report: Report) -> Path:
     """Return the file's path below ``folder``, downloading what is not there yet.
 
-    A transfer that breaks off leaves ``<file>.part``, and the next call goes on from there.
+    A transfer that breaks off leaves ``<file>.part``, and the next call goes on from there. Of a
+    file without a known checksum, size and SHA-256 are recorded when it first comes
+    (:mod:`ltbench.data.source_lock`), and it has to be the same ever after.
 
     Raises:
         DataError: no mirror gives the file with the right checksum; the message says where to put
             it by hand.
         UsageError: the folder cannot be written or its disk is full.
     """
-    target = folder / source.file
+    target, source = folder / source.file, source.locked(folder)
     if target.exists():
         if cause := wrong_content(target, source):
             raise DataError(f"{target} {cause}: remove it, then type the same command again")
         report(f"{source.file} is there")
+        if not source.checked:
+            with contextlib.suppress(OSError):  # of a folder that is only read
+                report(record(target, ""))
         return target
     causes = []
     try:
@@ -77,10 +102,13 @@ def fetch(source: Source, folder: Path, report: Report) -> Path:
         for url in source.urls:
             try:
                 _from_mirror(url, source, target, report)
-                return target
             except _Failed as error:
                 causes.append(f"{url}: {error}")
                 report(f"{url}: {error}")
+                continue
+            if not source.checked:
+                report(record(target, url))
+            return target
     except OSError as error:
         raise UsageError(f"{folder} cannot be written: {error.strerror or error}") from error
     tried = "; ".join(causes) or "no address is known"
@@ -93,14 +121,15 @@ def fetch(source: Source, folder: Path, report: Report) -> Path:
 def wrong_content(path: Path, source: Source) -> str | None:
     """Say how a file differs from its source's size and checksums; ``None`` when it does not."""
     size = path.stat().st_size
+    known = f", as {source.lock} says of the first download" if source.lock else ""
     if source.size and size != source.size:
-        return f"has {size} bytes instead of {source.size}"
+        return f"has {size} bytes instead of {source.size}{known}"
     for name in ("sha256", "md5"):
         if wanted := getattr(source, name):
             with path.open("rb") as file:
                 found = hashlib.file_digest(file, name).hexdigest()
             if found != wanted:
-                return f"has the {name} {found} instead of {wanted}"
+                return f"has the {name} {found} instead of {wanted}{known}"
     return None
 
 
@@ -199,14 +228,15 @@ def _resumable(url: str, source: Source, part: Path, note: Path) -> tuple[int, d
     """
     try:
         done, began = part.stat().st_size, json.loads(note.read_text())
-    except (OSError, ValueError):
+        began_at, validator = str(began["url"]), str(began["validator"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return 0, {}
-    checked = bool(source.sha256 or source.md5)
-    if not done or (not checked and (began["url"] != url or not began["validator"])):
+    same = began_at == url and bool(validator) and validator.isprintable()
+    if not done or not (source.checked or same):
         return 0, {}
     headers = {"Range": f"bytes={done}-"}
-    if began["url"] == url and began["validator"]:
-        headers["If-Range"] = began["validator"]
+    if same:
+        headers["If-Range"] = validator
     return done, headers
 
 

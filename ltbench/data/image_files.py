@@ -14,12 +14,20 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+try:
+    from PIL.AvifImagePlugin import SUPPORTED as AVIF
+except ImportError:  # of a Pillow that is older
+    AVIF = False
+
+from ltbench.data.depth import check_high_bytes, has_16_bits, to_8_bits
+from ltbench.data.library_messages import about
 from ltbench.errors import DataError
 
 SUFFIXES = frozenset(
     {
         *("jpg", "jpeg", "jpe", "jfif", "png", "bmp", "gif", "tif", "tiff", "webp"),
         *("ppm", "pgm", "pbm", "pnm"),
+        *(("avif",) if AVIF else ()),
     }
 )
 
@@ -27,6 +35,7 @@ SUFFIXES = frozenset(
 _FORMATS = ("JPEG", "MPO", "PNG", "BMP", "GIF", "TIFF", "WEBP", "PPM", "AVIF")
 
 SLAB = 1 << 14
+NAMED = 1000  # files that are missing and named one by one
 
 
 def _suffix_of(name: str) -> str:
@@ -101,22 +110,37 @@ def read_image(path: Path, channels: int) -> NDArray[np.uint8]:
     """Decode an image file to (H, W, channels) uint8.
 
     The camera's orientation is applied, an animation gives its first frame, 16-bit depth is
-    reduced to 8 by its high byte, transparency is laid over white.
+    reduced to 8 by its high byte, transparency is laid over white. What has fewer bits in 16, or
+    other numbers, is scaled by what the file says of its range.
 
     Args:
         path: the file.
         channels: 3 for colour, 1 for grey.
 
     Raises:
-        DataError: the file is missing, empty, truncated or no image; the message names it.
+        DataError: the file is missing, empty, truncated, no image, or does not say which value is
+            white; the message names it.
     """
-    try:
-        with Image.open(path, formats=_known_formats()) as image:
-            image.load()
-            pixels = np.asarray(_to_mode(image, "RGB" if channels == 3 else "L"))
-    except Exception as error:  # decoders raise what they please on hostile files
-        raise DataError(f"the image {path} cannot be read: {_cause(path, error)}") from error
+    with about(path) as messages:
+        try:
+            with Image.open(_regular(path), formats=_known_formats()) as image:
+                deep = has_16_bits(image)
+                image.load()
+                if deep:
+                    check_high_bytes(image)
+                pixels = np.asarray(_to_mode(image, "RGB" if channels == 3 else "L"))
+        except Exception as error:  # decoders raise what they please on hostile files
+            causes = "; ".join((_cause(path, error), *messages))
+            messages.clear()
+            raise DataError(f"the image {path} cannot be read: {causes}") from error
     return pixels.reshape(*pixels.shape[:2], channels)
+
+
+def _regular(path: Path) -> Path:
+    """Return the path of a file that can be read to its end, which a pipe may not have."""
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise ValueError("it is no regular file")
+    return path
 
 
 @cache
@@ -124,6 +148,32 @@ def _known_formats() -> tuple[str, ...]:
     """Return those of the formats that this Pillow can read."""
     Image.init()
     return tuple(name for name in _FORMATS if name in Image.OPEN)
+
+
+def absent_files(base: Path, names: Iterable[str]) -> list[str]:
+    """Return one sentence per file below ``base`` that is not there, or is no file.
+
+    Of many the first are named and the others counted. Every file is looked at, through links.
+
+    Args:
+        base: a folder.
+        names: paths relative to it.
+    """
+    lines, count = [], 0
+    for name in names:
+        path = base / name
+        try:
+            cause = "" if stat.S_ISREG(path.stat().st_mode) else "is no regular file"
+        except OSError as error:
+            gone = isinstance(error, FileNotFoundError)
+            cause = "is missing" if gone else f"cannot be read: {error.strerror}"
+            if gone and path.is_symlink():
+                cause = f"is a link to {os.readlink(path)}, which is missing"
+        if cause:
+            count += 1
+            if count <= NAMED:
+                lines.append(f"{path} {cause}")
+    return [*lines, *([f"{count - NAMED} more images are missing"] if count > NAMED else [])]
 
 
 def files_fingerprint(base: Path, names: Iterable[str]) -> str:
@@ -170,19 +220,37 @@ def _stamped(root: str, names: Iterable[str]) -> Iterator[tuple[str, int, int]]:
         yield name, status.st_size, status.st_ctime_ns  # nobody can set it back
 
 
+# How files begin that are images of a kind that is not read, or of a pixel that is not.
+_UNREAD = (
+    (slice(4, 12), (b"ftypheic", b"ftypheix", b"ftypheim", b"ftyphevc", b"ftypmif1"), "HEIC"),
+    (slice(4, 12), (b"ftypavif", b"ftypavis"), "AVIF"),
+    (slice(4, 12), (b"ftypcrx ",), "CR3"),
+    (slice(0, 4), (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"), "a TIFF of other pixels"),
+    (slice(0, 12), (b"\0\0\0\x0cjP  \r\n\x87\n",), "JPEG 2000"),
+    (slice(0, 12), (b"\0\0\0\x0cJXL \r\n\x87\n",), "JPEG XL"),
+    (slice(0, 2), (b"\xff\x0a",), "JPEG XL"),
+    (slice(0, 4), (b"8BPS",), "Photoshop"),
+    (slice(0, 4), (b"%!PS", b"\xc5\xd0\xd3\xc6"), "PostScript"),
+    (slice(0, 4), (b"%PDF",), "PDF"),
+    (slice(0, 4), (b"<svg",), "SVG"),
+)
+
+
 def _cause(path: Path, error: Exception) -> str:
     if isinstance(error, UnidentifiedImageError):
-        return "it is empty" if not path.stat().st_size else "it is no image of a known kind"
+        with path.open("rb") as file:
+            head = file.read(12)
+        for place, beginnings, kind in _UNREAD:
+            if head[place] in beginnings:
+                return f"it is no image of a known kind but {kind}: convert it to JPEG or PNG"
+        return "it is no image of a known kind" if head else "it is empty"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return str(error) or type(error).__name__
 
 
 def _to_mode(image: Image.Image, mode: str) -> Image.Image:
-    upright = ImageOps.exif_transpose(image)
-    if upright.mode in ("I;16", "I;16B", "I;16L", "I"):
-        high = np.asarray(upright).astype(np.int64) >> 8
-        upright = Image.fromarray(high.clip(0, 255).astype(np.uint8))
+    upright = to_8_bits(ImageOps.exif_transpose(image), image)
     if upright.mode in ("LA", "PA", "RGBA") or "transparency" in upright.info:
         opaque = Image.new("RGBA", upright.size, "white")
         upright = Image.alpha_composite(opaque, upright.convert("RGBA"))

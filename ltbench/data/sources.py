@@ -67,16 +67,24 @@ def _is_unpacked(note: Path) -> bool:
 
 
 def wrong_files(entries: Iterable[tuple[Path, Mapping[str, Any]]]) -> list[str]:
-    """Return one sentence per file whose size or checksum is not what its entry says.
+    """Return one sentence per file whose size or checksum is not what is known of it.
+
+    That is what its entry says or, where that says nothing, what was recorded beside the file when
+    it was first downloaded.
 
     Args:
         entries: files that are there, each with its entry of ``sources`` in the facts.
 
     Raises:
+        DataError: a record cannot be read.
         OSError: a file is not there or cannot be read.
     """
-    causes = [(path, wrong_content(path, Source.from_facts(entry))) for path, entry in entries]
-    return [f"{path} {cause}" for path, cause in causes if cause]
+    lines = []
+    for path, entry in entries:
+        source = Source.from_facts(entry).locked(path.parent)
+        if cause := wrong_content(path, source):
+            lines.append(f"{path} {cause}")
+    return lines
 
 
 def where_to_put(facts: Facts, place: Path, name: str) -> str:

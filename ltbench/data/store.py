@@ -2,7 +2,8 @@
 
 A store is a folder ``<cache>/images/<data set>-<key>/`` whose key covers the split, the content of
 the files and the stored size, so changed images simply have another key. It appears by one
-rename of a finished folder: a killed or failed build is never mistaken for a store.
+rename of a finished folder: a killed or failed build is never mistaken for a store. One that is
+found damaged later (see :mod:`ltbench.data.store_files`) is built anew.
 """
 
 from __future__ import annotations
@@ -13,11 +14,12 @@ import logging
 import math
 import os
 import shutil
+import sys
 import time
 import uuid
+import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -26,42 +28,25 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ltbench.data.content import check_content, content_sha256
+from ltbench.data.library_messages import about, lines_with_names
 from ltbench.data.locations import cache_folder
+from ltbench.data.store_files import (
+    IMAGES,
+    DamagedStore,
+    ImageStore,
+    checked_shape,
+    write_small_files,
+)
 from ltbench.errors import DataError, UsageError
 from ltbench.plugins.dataset import Dataset, Decode
 from ltbench.plugins.split import Split
 
 logger = logging.getLogger(__name__)
 
-FORMAT = "1"
+FORMAT = "2"  # of the files, and of what is read of images
 CHUNK = 64  # images decoded by a thread at a time
 Progress = Callable[[int, int], None]
 """Called with images done and images in all."""
-
-
-@dataclass(frozen=True)
-class ImageStore:
-    """Decoded images, row by row as in the split.
-
-    Attributes:
-        split: the table.
-        images: (N, channels, S, S) uint8, memory-mapped.
-        sizes: original height and width in pixels, (N, 2).
-    """
-
-    split: Split
-    images: NDArray[np.uint8]
-    sizes: NDArray[np.int32]
-
-    @classmethod
-    def load(cls, folder: Path) -> ImageStore:
-        """Open a finished store."""
-        return cls(
-            Split.load(folder / "split.npz"),
-            # Read-only: a writable mapping counts against the memory, however large the file.
-            np.load(folder / "images.npy", mmap_mode="r", allow_pickle=False),
-            np.load(folder / "sizes.npy", allow_pickle=False),
-        )
 
 
 def stored_size(dataset: Dataset) -> int:
@@ -74,29 +59,123 @@ def stored_size(dataset: Dataset) -> int:
     return size if size < 64 else math.ceil(size * 1.25 / 32) * 32
 
 
-def open_store(dataset: Dataset, split: Split, progress: Progress | None = None) -> ImageStore:
+def open_store(
+    dataset: Dataset,
+    split: Split,
+    progress: Progress | None = None,
+    rows: NDArray[np.int64] | None = None,
+) -> ImageStore:
     """Open the decoded images of a data set, building them first where they are not there.
 
-    Safe when several processes call it at once: one builds, the others wait.
+    A store that is damaged is built anew, with a line on standard error. Safe when several
+    processes call it at once: one builds, the others wait.
+
+    Args:
+        dataset: the data set.
+        split: its table.
+        progress: is told how many images are decoded.
+        rows: of images that are read at once, to see whether they are as they were written.
 
     Raises:
         DataError: an image cannot be decoded (the message names it).
         UsageError: the cache folder cannot be written or its disk is full.
     """
     folder = store_folder(dataset, split)
-    if not folder.exists():
+    store = None
+    with contextlib.suppress(DamagedStore):
+        store = _whole(folder, rows)
+    if store is None:
         with _writable(folder.parent):
             folder.parent.mkdir(parents=True, exist_ok=True)
             with FileLock(f"{folder}.lock"):
-                if not folder.exists():
-                    _build(folder, dataset, split, progress)
+                store = _built(folder, dataset, split, progress, rows)
     logger.info("decoded images of %s: %s", dataset.name, folder)
+    return store
+
+
+def _built(
+    folder: Path,
+    dataset: Dataset,
+    split: Split,
+    progress: Progress | None,
+    rows: NDArray[np.int64] | None,
+) -> ImageStore:
+    """Build a store, unless another process did while this one waited for the lock."""
+    try:
+        if store := _whole(folder, rows):
+            return store
+    except DamagedStore as damage:
+        _say(f"{damage}: the images of {dataset.name} are decoded anew")
+        remove_folder(folder)
+    _build(folder, dataset, split, progress)
     return ImageStore.load(folder)
 
 
+def _whole(folder: Path, rows: NDArray[np.int64] | None) -> ImageStore | None:
+    """Open a store with checksums; ``None`` where there is none."""
+    if not folder.exists():
+        return None
+    store = ImageStore.load(folder)
+    if store.checksums is None:
+        raise DamagedStore(f"{folder} lacks its checksums")
+    if rows is not None:
+        store.check(rows)
+    return store
+
+
+def open_planned(folder: Path | None, dataset: Dataset) -> ImageStore:
+    """Open the store that a run was planned with; where it is gone or damaged, build it.
+
+    The data set's files are not listed where the store is there.
+
+    Raises:
+        DataError, UsageError: as :func:`open_store`.
+    """
+    if folder is not None:
+        with contextlib.suppress(DamagedStore):
+            if store := _whole(folder, None):
+                return store
+    return open_store(dataset, dataset.split())
+
+
+def repaired(store: ImageStore, dataset: Dataset, rows: NDArray[np.int64]) -> ImageStore:
+    """Return a store again whose images ``rows`` are damaged, built anew from the same files.
+
+    Raises:
+        DataError: the files are others by now, or the new store is damaged as well.
+    """
+    fresh = open_store(dataset, store.split, rows=rows)
+    if store.folder is None or fresh.folder is None or fresh.folder.name != store.folder.name:
+        raise DataError(
+            f"the decoded images in {store.folder} are damaged, and the files of {dataset.name} "
+            "have changed since: type the same command again"
+        )
+    try:
+        fresh.check(rows)
+    except DamagedStore as damage:
+        raise DataError(
+            f"{damage}, although it was decoded anew just now: the disk or the memory is faulty"
+        ) from damage
+    return fresh
+
+
 def is_cached(dataset: Dataset, split: Split) -> bool:
-    """Return whether the decoded images are there."""
-    return store_folder(dataset, split).exists()
+    """Return whether the decoded images are there, as far as can be told without reading them."""
+    folder = store_folder(dataset, split)
+    try:
+        return folder.exists() and bool(checked_shape(folder))
+    except (DamagedStore, UsageError):
+        return False
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove a store, or what lies in its place: renamed first, so that nobody opens half of it."""
+    doomed = folder.with_name(f"{folder.name}.building-{uuid.uuid4().hex}")
+    folder.rename(doomed)
+    if doomed.is_dir():
+        shutil.rmtree(doomed)
+    else:
+        doomed.unlink()
 
 
 def store_folder(dataset: Dataset, split: Split) -> Path:
@@ -117,10 +196,13 @@ def _build(folder: Path, dataset: Dataset, split: Split, progress: Progress | No
     began = time.monotonic()
     try:
         size, channels = stored_size(dataset), dataset.facts.channels
-        images = _allocate(building / "images.npy", (len(split), channels, size, size))
+        images = _allocate(building / IMAGES, (len(split), channels, size, size))
         sizes = np.zeros((len(split), 2), dtype=np.int32)
+        checksums = np.zeros(len(split), dtype=np.uint32)
         try:
-            _decode_all(dataset.decoder(split), images, sizes, progress)
+            with lines_with_names(_say):
+                decode = with_messages(dataset.decoder(split), split)
+                _decode_all(decode, images, sizes, checksums, progress)
         except DataError as error:
             # One is named here, whichever a thread came upon first.
             raise DataError(
@@ -128,13 +210,22 @@ def _build(folder: Path, dataset: Dataset, split: Split, progress: Progress | No
             ) from error
         images.flush()
         check_content(dataset, split)
-        np.save(building / "sizes.npy", sizes)
-        split.save(building / "split.npz")
+        write_small_files(building, split, sizes, checksums, images.shape)
         building.rename(folder)
         logger.info("decoded in %.1f s", time.monotonic() - began)
     except BaseException:
         shutil.rmtree(building, ignore_errors=True)
         raise
+
+
+def with_messages(decode: Decode, split: Split) -> Decode:
+    """Return a decoder during which what libraries say is about the image that it decodes."""
+
+    def decode_row(i: int) -> NDArray[np.uint8]:
+        with about(str(split.images[i])):
+            return decode(i)
+
+    return decode_row
 
 
 def _allocate(path: Path, shape: tuple[int, ...]) -> np.memmap[tuple[int, ...], np.dtype[np.uint8]]:
@@ -153,6 +244,7 @@ def _decode_all(
     decode: Decode,
     images: NDArray[np.uint8],
     sizes: NDArray[np.int32],
+    checksums: NDArray[np.uint32],
     progress: Progress | None,
 ) -> None:
     count, channels, size = images.shape[:3]
@@ -162,7 +254,8 @@ def _decode_all(
         for row in range(first, last):
             pixels = decode(row)
             sizes[row] = pixels.shape[:2]
-            images[row] = _fit(pixels, size, channels)
+            fitted = np.ascontiguousarray(_fit(pixels, size, channels))
+            images[row], checksums[row] = fitted, zlib.crc32(fitted.data)
         return last - first
 
     done = 0
@@ -182,6 +275,10 @@ def _fit(pixels: NDArray[np.uint8], size: int, channels: int) -> NDArray[np.uint
         resized = np.asarray(image.resize((size, size), Image.Resampling.BILINEAR))
         pixels = resized.reshape(size, size, channels)
     return pixels.transpose(2, 0, 1)
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 @contextlib.contextmanager

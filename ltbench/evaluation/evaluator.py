@@ -18,6 +18,7 @@ from ltbench.data.sampling import Rows
 from ltbench.errors import DataError, PluginError
 from ltbench.evaluation.metrics import Metrics
 from ltbench.plugins.algorithm import Algorithm
+from ltbench.plugins.blame import naming
 from ltbench.plugins.facts import Facts
 from ltbench.plugins.manager import get_plugins
 from ltbench.plugins.predictions import Predictions
@@ -41,6 +42,7 @@ class Evaluator:
         facts: of the data set.
         counts: training images per domain and class, (D, C).
         batch: images per forward pass.
+        after_batch: called after each of them.
     """
 
     def __init__(
@@ -50,12 +52,15 @@ class Evaluator:
         facts: Facts,
         counts: NDArray[np.int64],
         batch: int,
+        *,
+        after_batch: Callable[[], None] = lambda: None,
     ) -> None:
         self.images = images
         self.normalise = normalise
         self.facts = facts
         self.counts = counts
         self.batch = batch
+        self.after_batch = after_batch
 
     @torch.no_grad()
     def features(self, model: Algorithm, rows: Rows) -> Features:
@@ -96,6 +101,7 @@ class Evaluator:
         for images, index in self.images.batches(parts):
             outputs.append(compute(self.normalise(plain(images, self.facts.size))))
             indices.append(index)
+            self.after_batch()
         model.train(was_training)
         return torch.cat(outputs), torch.cat(indices)
 
@@ -108,13 +114,8 @@ def compute_metrics(predictions: Predictions) -> Metrics:
     """
     values: Metrics = {}
     for entry in get_plugins()["metrics"]:
-        try:
+        with naming(f"metric '{entry.name}' of {entry.distribution}"):
             found = entry.load()(predictions)
-        except Exception as error:
-            raise PluginError(
-                f"metric '{entry.name}' of {entry.distribution} failed: "
-                f"{type(error).__name__}: {error}"
-            ) from error
         if twice := values.keys() & found.keys():
             raise PluginError(
                 f"metric '{entry.name}' of {entry.distribution} gives '{min(twice)}', which "

@@ -17,6 +17,9 @@ have, further attempts, interrupts. The executor is left with where a job runs:
 - A process that is killed leaves its claim behind. On the same machine the next ``execute`` sees at
   once that its owner is gone; elsewhere it takes :data:`ltbench.results.claim.STALE_S` seconds of
   watching, which the dispatcher does before it submits the job again.
+- ``execute`` leaves in its process whatever a plugin changes there: patched functions, hooks, the
+  environment. Carry out each run in a process of its own, or start a new one where that matters
+  (:mod:`ltbench.executors.process_state`), and always after a result with ``device_lost``.
 - ``job.timeout`` is kept by ``execute`` between steps. A process that hangs is the executor's to
   end, :data:`GRACE_S` seconds later.
 """
@@ -111,8 +114,9 @@ class Executor:
     def poll(self, seconds: float) -> Iterable[tuple[Job, Mapping[str, Any]]]:
         """Return what has happened to jobs since the last call, in its order.
 
-        Events are those that ``execute`` reports, then one of these, and the job is no longer in
-        progress:
+        Events are those that ``execute`` reports (an executor passes on also those that it does not
+        know: a ``notice`` is for the user, ``alive`` says that a run is at work), then one of
+        these, and the job is no longer in progress:
 
         - ``{"event": "finished", "result": …}``: what ``execute`` returned, whatever it was.
         - ``{"event": "lost", "what": "its worker died", "cause": "signal 9"}``: there will be no

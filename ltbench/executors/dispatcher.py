@@ -12,6 +12,7 @@ from typing import Any
 
 from ltbench.errors import Stopped
 from ltbench.executors.base import ATTEMPTS, Executor, Observe
+from ltbench.executors.overdue import Overdue
 from ltbench.executors.signals import Interrupts, held_back
 from ltbench.executors.waiting import POLL_S, Waiting
 from ltbench.results.claim import Owner, acquire
@@ -39,7 +40,8 @@ class Dispatcher:
     """
 
     def __init__(self, executor: Executor, jobs: Sequence[Job], observe: Observe) -> None:
-        self.executor, self.observe = executor, observe
+        self.executor, self.overdue = executor, Overdue(executor.say)
+        self.tell = observe
         # Those that are not finished.
         self.jobs = {job.folder: job for job in sorted(jobs, key=lambda job: -job.cost)}
         self.queue: deque[Job] = deque()
@@ -59,9 +61,9 @@ class Dispatcher:
             Stopped: by an interrupt; what was in progress has written checkpoints. A second one
                 ends what is in progress at once, and it goes on from its last checkpoint.
         """
-        with self.interrupts.caught():
+        with self.interrupts.caught(), self.overdue:
             try:
-                with self.interrupts.waiting():
+                with self.interrupts.waiting(), self.overdue.waiting_for("the executor to open"):
                     adopted = self.executor.open(list(self.jobs.values()))
                 self.interrupts.catch()
                 self.in_progress.update(job.folder for job in adopted)
@@ -71,7 +73,7 @@ class Dispatcher:
             except KeyboardInterrupt:
                 self.stopping = True
             finally:
-                with held_back():
+                with held_back(), self.overdue.waiting_for("the executor to end what it began"):
                     self.executor.close()
         if self.stopping:
             raise Stopped
@@ -93,7 +95,7 @@ class Dispatcher:
             checkpoints = "1 run writes its" if running == 1 else f"{running} runs write their"
             what = f": {checkpoints} checkpoint" if running else ""
             self.executor.say(f"stopping{what}; Ctrl-C again stops at once")
-        with held_back():
+        with held_back(), self.overdue.waiting_for("the executor to stop the runs"):
             self.executor.stop()
         for folder in self.started & self.jobs.keys() - self.in_progress:
             self._finish(self.jobs[folder], {"status": "interrupted"})  # before a further attempt
@@ -114,7 +116,7 @@ class Dispatcher:
         if self.interrupts.count:
             self.queue.extendleft(ready)  # to be stopped with the others
         elif ready:
-            with held_back():
+            with held_back(), self.overdue.waiting_for("the executor to start runs"):
                 self.executor.submit(ready)
             self.in_progress.update(job.folder for job in ready)
 
@@ -125,7 +127,8 @@ class Dispatcher:
             self.executor.say(self.waiting.describe())
         end = time.monotonic() + PATIENCE_S
         with self.interrupts.waiting():
-            news = list(self.executor.poll(PATIENCE_S)) if self.in_progress else []
+            with self.overdue.waiting_for("the executor to tell how the runs are"):
+                news = list(self.executor.poll(PATIENCE_S)) if self.in_progress else []
             if not news and (self.in_progress or self.waiting):
                 time.sleep(max(0.0, end - time.monotonic()))
         return news
@@ -146,9 +149,15 @@ class Dispatcher:
         if job.folder not in self.in_progress:
             return  # of an attempt that was given up
         job = self.jobs[job.folder]
-        if event["event"] == "lost":
-            self._lost(job, event)
-            return
+        match event["event"]:
+            case "lost":
+                self._lost(job, event)
+                return
+            case "notice":
+                self.executor.say(f"{_name(job)}: {event['sentence']}")
+                return
+            case "alive":
+                return
         self._start(job)
         if event["event"] == "finished":
             self._returned(job, event["result"])
@@ -177,14 +186,18 @@ class Dispatcher:
         if self.stopping:
             self._finish(job, {"status": "interrupted"})
         elif times < attempts:
-            name = f"{job.spec.label} on {job.spec.dataset.name} seed {job.spec.seed}"
-            self.executor.say(f"{name}: {what}{cause}; it is tried once more")
+            self.executor.say(f"{_name(job)}: {what}{cause}; it is tried once more")
             self.queue.appendleft(job)
         else:
             often = {1: "", 2: " twice"}.get(times, f" {times} times")
             advice = f"; {event['advice']}" if event.get("advice") else ""
             self.failed[job.folder] = f"{what}{often}{cause}{advice}"
             self._returned(job, record_lost(job, self.failed[job.folder]))
+
+    def observe(self, job: Job, event: Mapping[str, Any]) -> None:
+        """Tell whoever watches the sweep."""
+        with self.overdue.waiting_for("the observers"):
+            self.tell(job, event)
 
     def _start(self, job: Job) -> None:
         if job.folder not in self.started:  # not anew when it is tried once more
@@ -195,6 +208,10 @@ class Dispatcher:
         self._start(job)
         del self.jobs[job.folder]
         self.observe(job, {"event": "finished", "result": result})
+
+
+def _name(job: Job) -> str:
+    return f"{job.spec.label} on {job.spec.dataset.name} seed {job.spec.seed}"
 
 
 def record_lost(job: Job, sentence: str) -> dict[str, Any]:

@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import multiprocessing
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from multiprocessing import resource_tracker
 from multiprocessing.connection import wait
 from typing import Any
 
 from ltbench.executors.base import Executor
-from ltbench.executors.worker import Worker
+from ltbench.executors.components import whose
+from ltbench.executors.worker import END_S, Worker
 from ltbench.training.job import Job
 
 
 class LocalExecutor(Executor):
-    """A worker process for each slot; it interprets and imports once, however many runs it does."""
+    """A worker process for each slot; it interprets and imports once, however many runs it does.
+
+    A run that changed the process for the runs after it, or lost the device, is its last.
+    """
 
     workers: Sequence[Worker] = ()
 
     def open(self, jobs: Sequence[Job]) -> Sequence[Job]:
         """Take as many slots as there are jobs; a worker is started with its first job."""
         self.free = list(self.slots.devices[: len(jobs)])  # devices of slots without a worker
+        self.told: set[str] = set()
         # Python's tracker of resources lets interrupts through when it starts, so not later.
         resource_tracker.ensure_running()
         return ()
@@ -32,7 +38,7 @@ class LocalExecutor(Executor):
     def submit(self, jobs: Sequence[Job]) -> None:
         """Give each job to a worker without one, or to a new one if there is none such."""
         idle = [worker for worker in self.workers if worker.job is None]
-        self._end([worker for worker in idle if not worker.process.is_alive()])
+        self._end([w for w in idle if w.spent or not w.process.is_alive()])
         idle = [worker for worker in self.workers if worker in idle]
         context = multiprocessing.get_context("spawn")
         new = [Worker(context, self.free.pop(0)) for _ in jobs[len(idle) :]]
@@ -42,18 +48,24 @@ class LocalExecutor(Executor):
 
     def poll(self, seconds: float) -> Iterator[tuple[Job, Mapping[str, Any]]]:
         """Yield what the workers say, and kill those that hang."""
-        busy = {worker.pipe: worker for worker in self._busy()}
-        for pipe in wait(list(busy), seconds):
-            worker = busy[pipe]  # type: ignore[index]
-            if worker.job is not None:
-                yield worker.job, worker.receive()
-        for worker in self._busy():
-            worker.kill_if_hung()
+        busy = self._busy()
+        # The process too: one that it forked may hold the connection open when it is gone.
+        wait([w.channel for w in busy] + [w.process.sentinel for w in busy], seconds)
+        for worker in busy:
+            job = worker.job
+            assert job is not None
+            for event in worker.news():
+                if "changed" in event:
+                    self._tell_changed(job, event)
+                yield job, event
+            if sentence := worker.watch():
+                hint = "; Ctrl-C stops the sweep" if job.timeout is None else ""
+                self.say(f"{_name(job)}: {sentence}{hint}")
 
     def stop(self) -> None:
         """Have the workers write checkpoints and return."""
         for worker in self._busy():
-            worker.process.terminate()
+            worker.stop()
 
     def close(self) -> None:
         """End the workers: those that have a job are killed."""
@@ -65,8 +77,27 @@ class LocalExecutor(Executor):
         return [worker for worker in self.workers if worker.job is not None]
 
     def _end(self, workers: Sequence[Worker]) -> None:
-        """Wait until workers are gone, and free their slots."""
+        """Wait until workers are gone, but not for ever, and free their slots."""
+        by = time.monotonic() + END_S
         for worker in workers:
-            worker.end()
+            if not worker.end(by):
+                self.say(f"process {worker.process.pid} does not end, though it was killed")
             self.free.append(worker.device)
         self.workers = [worker for worker in self.workers if worker not in workers]
+
+    def _tell_changed(self, job: Job, event: Mapping[str, Any]) -> None:
+        """Say why a worker is not used again, once for each plugin and reason."""
+        if changed := event["changed"]:
+            sentence = (
+                f"{whose(job.spec)} changed what later runs in its process would meet: "
+                f"{', '.join(changed)}; they get a new process"
+            )
+        else:
+            sentence = f"{_name(job)} lost its device; later runs get a new process"
+        if sentence not in self.told:
+            self.told.add(sentence)
+            self.say(sentence)
+
+
+def _name(job: Job) -> str:
+    return f"{job.spec.label} on {job.spec.dataset.name} seed {job.spec.seed}"

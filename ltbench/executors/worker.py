@@ -1,20 +1,26 @@
-"""A worker: a process on this machine that carries out one run after another."""
+"""A worker as the command sees it: a process on this machine that does one run after another."""
 
 from __future__ import annotations
 
 import contextlib
 import math
 import os
+import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnContext
 from typing import Any
 
 from ltbench.executors.base import GRACE_S
-from ltbench.executors.signals import stop_on_signals
+from ltbench.executors.channel import pair
+from ltbench.executors.leftovers import kill_marked, marked
+from ltbench.executors.silence import Silence
+from ltbench.executors.work import DEAF, work
 from ltbench.training.job import Job
+
+END_S = 5.0
+"""Seconds that a process has to end by itself, and that one that was killed has to be gone."""
 
 
 class Worker:
@@ -25,97 +31,146 @@ class Worker:
         device: what it computes on.
 
     Attributes:
-        pipe: becomes readable when the worker has something to say, or is gone.
+        channel: becomes readable when the worker has something to say.
         job: the run in progress.
         kill_at: when the worker counts as hung, by ``time.monotonic``.
+        spent: whether it takes no further job.
     """
 
     def __init__(self, context: SpawnContext, device: str) -> None:
         self.device = device
         self.job: Job | None = None
-        self.kill_at = math.inf
-        self.pipe, theirs = context.Pipe()
-        self.process = context.Process(target=work, args=(theirs, os.getpid()), daemon=True)
-        self.process.start()
+        self.kill_at = self.gone_by = math.inf
+        self.spent = False
+        self.channel, theirs = pair()
+        with marked() as self.mark:
+            self.process = context.Process(target=work, args=(theirs, os.getpid()), daemon=True)
+            self.process.start()
         theirs.close()
+        self.silence = Silence(self.process.pid or 0)
+        self._verdict: Mapping[str, Any] | None = None  # why it was killed
 
     def give(self, job: Job) -> None:
         """Send it a job."""
         self.job = replace(job, device=self.device)
         self._begin_countdown(self.job)
-        with contextlib.suppress(OSError):  # it died just now, which the pipe tells as well
-            self.pipe.send(self.job)
+        with contextlib.suppress(OSError):  # it died just now, which its process tells as well
+            self.channel.send(self.job)
 
-    def receive(self) -> Mapping[str, Any]:
-        """Return the next event of its job, and forget the job with the last."""
-        assert self.job is not None
-        try:
-            event: Mapping[str, Any] = self.pipe.recv()
-        except (EOFError, OSError):
+    def news(self) -> Iterator[Mapping[str, Any]]:
+        """Yield the events of its job that have arrived, and forget the job with the last."""
+        alive = self.process.is_alive()  # asked first: what it said at last has then arrived
+        for event in self._arrived():
+            assert self.job is not None
+            self.silence.end()
+            if event["event"] == "started":
+                self._begin_countdown(self.job)
+            elif event["event"] == "finished":
+                self.spent = "changed" in event
+                self.job = None
+            if event["event"] != "alive":
+                yield event
+            if self.job is None:
+                return
+        if self.job is not None and (not alive or self.channel.closed or self._is_beyond_killing()):
             event = self._death(self.job)
-        if event["event"] == "started":
-            self._begin_countdown(self.job)
-        elif event["event"] in ("finished", "lost"):
-            self.job = None
-        return event
+            self.job, self.spent = None, True
+            yield event
 
-    def kill_if_hung(self) -> None:
-        """Kill the process if its run is long over its time."""
+    def watch(self) -> str | None:
+        """Kill the process if its run hangs, and return a sentence if it has been silent for long.
+
+        Only what is stopped, or long over its time, is killed: a silent process may be computing.
+        """
+        if self.job is None or self._verdict is not None:
+            return None
         if time.monotonic() > self.kill_at:
-            self.process.kill()
+            # What hangs would hang again.
+            what = f"hung: it had not stopped long after its --timeout of {self.job.timeout:g} s"
+            self._kill({"event": "lost", "what": what, "attempts": 1})
+        elif standing := self.silence.stands_still():
+            self._kill({"event": "lost", "what": "its worker stood still", "cause": standing})
+        return self.silence.told()
+
+    def stop(self) -> None:
+        """Ask the process to write a checkpoint and end, and kill it where it stays silent."""
+        self.process.terminate()
+        self.silence.end()
+        self.silence.leaving = True
 
     def dismiss(self) -> None:
         """Have the process end, at once if it has a job."""
-        self.pipe.close()
+        self.channel.close()
         if self.job is not None:
             self.process.kill()
 
-    def end(self) -> None:
-        """Wait until the process is gone."""
-        self.pipe.close()
-        self.process.join()
-        self.process.close()
+    def end(self, by: float) -> bool:
+        """Wait until the process is gone, with all that it left behind; return whether it is.
+
+        Args:
+            by: when, by ``time.monotonic``, it is killed.
+        """
+        self.channel.close()
+        if not (gone := self._is_gone(by)):
+            self.process.kill()
+            gone = self._is_gone(time.monotonic() + END_S)
+        kill_marked(self.mark)
+        if gone:
+            self.process.close()
+        return gone
+
+    def _arrived(self) -> list[Mapping[str, Any]]:
+        try:
+            return self.channel.arrived()
+        except Exception:  # something else wrote into the connection
+            self.channel.close()
+            return []
+
+    def _is_gone(self, by: float) -> bool:
+        """Wait until the process is gone and return whether it is.
+
+        Not by ``join``, which waits for all that hold what the process inherited: what it forked.
+        """
+        while self.process.is_alive():
+            if time.monotonic() > by:
+                return False
+            time.sleep(0.01)
+        return True
 
     def _begin_countdown(self, job: Job) -> None:
         timeout = math.inf if job.timeout is None else job.timeout
         self.kill_at = time.monotonic() + timeout + GRACE_S
 
+    def _kill(self, verdict: Mapping[str, Any]) -> None:
+        self._verdict, self.gone_by = verdict, time.monotonic() + END_S
+        self.process.kill()
+
+    def _is_beyond_killing(self) -> bool:
+        """Return whether it was killed and waits for a disk or a device for ever."""
+        return time.monotonic() > self.gone_by
+
     def _death(self, job: Job) -> Mapping[str, Any]:
-        """Say of what it died; what hangs would hang again."""
-        self.process.join()
+        """Say of what it died."""
+        if self._verdict is not None:
+            return self._verdict
+        if not self._is_gone(time.monotonic() + 1.0):
+            self.process.kill()
+            self._is_gone(time.monotonic() + END_S)
+            return {"event": "lost", "what": "its worker closed its connection to the command"}
         code = self.process.exitcode or 0
-        if time.monotonic() > self.kill_at:
-            what = f"hung: it had not stopped long after its --timeout of {job.timeout:g} s"
-            return {"event": "lost", "what": what, "attempts": 1}
-        cause = f"signal {-code}" if code < 0 else f"exit code {code}"
-        advice = "out of memory is the usual reason"
-        return {"event": "lost", "what": "its worker died", "cause": cause, "advice": advice}
+        if code == DEAF:
+            return {"event": "lost", "what": "its worker closed its connection to the command"}
+        return {"event": "lost", "what": "its worker died", **_cause(code)}
 
 
-def work(pipe: Connection, parent: int) -> None:
-    """Carry out jobs until the pipe closes, a signal says to stop or the parent is gone.
-
-    Args:
-        pipe: brings jobs and takes events.
-        parent: the process that started this one; without it nobody reads the results.
-    """
-    # Nothing that processes share says that they are to stop: one killed while it holds a lock on
-    # it would stop all the others.
-    asked = stop_on_signals()
-
-    from ltbench.printable import guard_streams
-    from ltbench.training.run import execute
-
-    guard_streams()  # what a plugin prints ends on the terminal of whoever started the sweep
-
-    def should_stop() -> bool:
-        return asked() or os.getppid() != parent
-
-    def report(event: Mapping[str, Any]) -> None:
-        with contextlib.suppress(BrokenPipeError):
-            pipe.send(event)
-
-    with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
-        while not asked():
-            result = execute(pipe.recv(), report, should_stop)
-            pipe.send({"event": "finished", "result": result})
+def _cause(code: int) -> dict[str, str]:
+    """Return what an exit code tells: nothing of memory, unless it was killed."""
+    if code >= 0:
+        return {"cause": f"exit code {code}", "advice": "something in it ended its process"}
+    if -code == signal.SIGKILL:
+        advice = "if nobody killed it, the system did, most likely as memory ran out"
+        return {"cause": f"signal {-code}", "advice": advice}
+    with contextlib.suppress(ValueError):
+        if words := signal.strsignal(-code):
+            return {"cause": f"signal {-code}, {words.lower()}"}
+    return {"cause": f"signal {-code}"}

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ltbench.errors import UsageError
+from ltbench.results.untrusted import open_file
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +46,7 @@ def file_sha256(path: Path) -> str:
         UsageError: it cannot be read.
     """
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise UsageError(f"--weights {path} cannot be read: {error.strerror}") from error

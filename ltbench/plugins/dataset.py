@@ -101,6 +101,14 @@ class Dataset:
         """
         return {}
 
+    def remarks(self, split: Split) -> list[str]:
+        """Return one sentence on each thing that whoever trains on ``split`` should know of it.
+
+        They are said before training: files that are left out, a folder whose name may be meant
+        otherwise. What is wrong belongs in :meth:`verify`, or is an error.
+        """
+        return []
+
     def verify(self, split: Split) -> list[str]:
         """Return one sentence per difference between what is there and what is known of it.
 

@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import dataclasses
-import math
+import sys
 import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,10 +17,14 @@ from typing import Any, Self, dataclass_transform
 
 from ltbench.errors import UsageError, suggestion
 from ltbench.plugins.names import format_value
+from ltbench.plugins.text import check_printable, visible
+
+LARGEST_WHOLE = 2**63 - 1
+"""What a whole number may be at most, so that every column, generator and file can hold it."""
 
 _KINDS: dict[Any, str] = {
     bool: "true or false",
-    int: "a whole number",
+    int: "a whole number of at most 64 bits",
     float: "a finite number",
     str: "text",
     tuple[float, ...]: "a list of numbers",
@@ -115,7 +119,7 @@ class HParams:
         for key, value in options.items():
             if key not in bounds:
                 raise UsageError(f"{owner} has no hyper-parameter '{key}'{suggestion(key, bounds)}")
-            where = f"{owner}[{key}={format_value(value)}]"
+            where = f"{owner}[{key}={visible(format_value(value))}]"
             values[key] = check_value(value, types[key], bounds[key], where)
         return cls(**values)
 
@@ -162,18 +166,21 @@ def check_value(value: Any, kind: Any, bounds: Bounds, where: str) -> Any:
 
 def _convert(value: Any, wanted: Any, where: str) -> Any:
     """Return ``value`` as the annotated type, or say why it is not one."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
     if wanted is bool and isinstance(value, bool):
         return value
-    if wanted is int and isinstance(value, int | float) and not isinstance(value, bool):
-        if float(value).is_integer():
+    if wanted is int and number:
+        if abs(value) <= LARGEST_WHOLE and value == int(value):
             return int(value)
-    elif wanted is float and isinstance(value, int | float) and not isinstance(value, bool):
-        if math.isfinite(value):
+    elif wanted is float and number:
+        if abs(value) <= sys.float_info.max:
             return float(value)
     elif wanted == tuple[float, ...] and isinstance(value, list | tuple):
         return tuple(_convert(item, float, where) for item in value)
     elif wanted is str and not isinstance(value, list):
-        return value if isinstance(value, str) else format_value(value)
+        text = value if isinstance(value, str) else format_value(value)
+        check_printable(text, where)
+        return text
     if wanted not in _KINDS:
         raise TypeError(f"{where}: a hyper-parameter cannot be of type {wanted}")
     raise UsageError(f"{where} is out of place: the value must be {_KINDS[wanted]}")

@@ -4,6 +4,8 @@ Environment variables:
     ``LTBENCH_PLUGINS``: comma list of entry-point or distribution names; only those load.
     ``LTBENCH_PLUGINS_STRICT``: ``1`` makes a broken plugin or a collision fatal.
     ``LTBENCH_PLUGIN_PATH``: single files that are plugins; see :mod:`ltbench.plugins.files`.
+    ``LTBENCH_NO_PLUGIN_CODE``: ``1`` leaves out all of them but those that come with ltbench, so
+        that no code of others is imported.
 """
 
 from __future__ import annotations
@@ -22,8 +24,9 @@ from typing import Any
 import pluggy
 
 from ltbench import __version__
-from ltbench.errors import LtbenchError, PluginError
+from ltbench.errors import LtbenchError, PluginError, described
 from ltbench.plugins import hookspecs
+from ltbench.plugins.ctrl_c import telling_ctrl_c
 from ltbench.plugins.files import content_hash, load_plugin_file, plugin_files
 from ltbench.plugins.measure import Measure
 from ltbench.plugins.registry import Entry, Registry
@@ -32,8 +35,8 @@ from ltbench.plugins.versions import check_statement, register_checked
 logger = logging.getLogger(__name__)
 
 GROUP = "ltbench"
-# A plugin that wants to end the program at its import is broken like any other.
-FAILURES = (Exception, SystemExit)
+OWN = "ltbench"  # the distribution that the first-party plugins come with
+NO_CODE = "LTBENCH_NO_PLUGIN_CODE"
 CORE = "core"  # the entry point without which nothing runs; LTBENCH_PLUGINS never excludes it
 KINDS = {
     "algorithms": "algorithm",
@@ -82,15 +85,14 @@ class Plugins:
         """
         self._sources[name] = (distribution, version)
         entries: list[tuple[str, Entry]] = []
-        try:
+        with self._reporting(name) as sound:
             check_statement(module, distribution)
             register_checked(self.hooks, module, name)
             for kinds, kind in KINDS.items():
                 register = _collector(entries, kinds, kind, distribution, version)
                 for implementation in self._implementations(f"ltbench_{kinds}", name):
                     implementation(register=register)
-        except FAILURES as error:
-            self.report(name, error)
+        if not sound():
             if self.hooks.has_plugin(name):
                 self.hooks.unregister(name=name)
             return
@@ -111,7 +113,9 @@ class Plugins:
         """
         if any(broken.plugin == plugin for broken in self.broken):
             return
-        cause = str(error) if isinstance(error, LtbenchError) else _described(error)
+        cause = described(error)
+        if isinstance(error, LtbenchError):
+            cause = cause.partition(": ")[2] or cause
         distribution, version = self._sources.get(plugin, ("unknown", "?"))
         cause = f"{cause} (in {hook})" if hook else cause
         logger.info("plugin '%s' of %s %s failed", plugin, distribution, version, exc_info=error)
@@ -121,10 +125,8 @@ class Plugins:
         """Call a hook of every plugin; one that raises is recorded and the others still run."""
         for implementation in getattr(self.hooks.hook, hook).get_hookimpls():
             accepted = {k: v for k, v in arguments.items() if k in implementation.argnames}
-            try:
+            with self._reporting(implementation.plugin_name, hook):
                 implementation.function(**accepted)
-            except FAILURES as error:
-                self.report(implementation.plugin_name, error, hook)
 
     @contextlib.contextmanager
     def observing(
@@ -141,10 +143,8 @@ class Plugins:
             version: of that distribution.
         """
         self._sources[name] = (distribution, version)
-        try:
+        with self._reporting(name):
             register_checked(self.hooks, observer, name)
-        except FAILURES as error:
-            self.report(name, error)
         try:
             yield
         finally:
@@ -162,6 +162,22 @@ class Plugins:
         self._said.update(new)
         return new
 
+    @contextlib.contextmanager
+    def _reporting(self, plugin: str, hook: str = "") -> Iterator[Callable[[], bool]]:
+        """Report what a plugin raises in this block, which it does not leave.
+
+        A plugin that wants to end the program is broken like any other; Ctrl-C is not its doing.
+        """
+        failures: list[BaseException] = []
+        with telling_ctrl_c() as is_users:
+            try:
+                yield lambda: not failures
+            except BaseException as error:
+                if is_users(error):
+                    raise
+                failures.append(error)
+                self.report(plugin, error, hook)
+
     def _implementations(self, hook: str, plugin: str) -> Iterator[Callable[..., None]]:
         for implementation in getattr(self.hooks.hook, hook).get_hookimpls():
             if implementation.plugin_name == plugin:
@@ -177,18 +193,24 @@ def discover() -> Plugins:
     plugins = Plugins()
     allowed = [name.strip() for name in os.environ.get("LTBENCH_PLUGINS", "").split(",")]
     wanted = {name for name in allowed if name}
+    own_only = os.environ.get(NO_CODE) == "1"
     for distribution, entry_point in _entry_points():
         owner, version = distribution.name, distribution.version
+        if own_only and owner != OWN:
+            logger.info(
+                "plugin '%s' of %s: left out, as it is not ltbench's", entry_point.name, owner
+            )
+            continue
         if wanted and not ({entry_point.name, owner} & (wanted | {CORE})):
             logger.info("plugin '%s' of %s: not in LTBENCH_PLUGINS", entry_point.name, owner)
             continue
-        try:
-            module = entry_point.load()
-        except FAILURES as error:
-            plugins.fail(_free_name(plugins, entry_point.name, owner), owner, version, error)
-            continue
-        plugins.add(_free_name(plugins, entry_point.name, owner), module, owner, version)
-    for path in plugin_files():
+        module, failure = _imported(entry_point.load)
+        name = _free_name(plugins, entry_point.name, owner)
+        if failure is not None:
+            plugins.fail(name, owner, version, failure)
+        else:
+            plugins.add(name, module, owner, version)
+    for path in () if own_only else plugin_files():
         _add_file(plugins, path)
     logger.info("plugins: %s", ", ".join(plugins._sources))
     if os.environ.get("LTBENCH_PLUGINS_STRICT") == "1" and (problems := plugins.problems()):
@@ -213,21 +235,28 @@ def _add_file(plugins: Plugins, path: Path) -> None:
     name, version = path.stem, "?"
     if name in plugins._sources:
         name = str(path)
-    try:
+    with contextlib.suppress(Exception):  # then it cannot be loaded either
         version = content_hash(path)
-        module = load_plugin_file(path)
-    except FAILURES as error:
-        plugins.fail(name, path.name, version, error)
-        return
-    plugins.add(name, module, path.name, version)
+    module, failure = _imported(lambda: load_plugin_file(path))
+    if failure is not None:
+        plugins.fail(name, path.name, version, failure)
+    else:
+        plugins.add(name, module, path.name, version)
 
 
 def _free_name(plugins: Plugins, name: str, owner: str) -> str:
     return f"{owner}:{name}" if name in plugins._sources else name
 
 
-def _described(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"
+def _imported(load: Callable[[], Any]) -> tuple[Any, BaseException | None]:
+    """Return a plugin's module, or what it raised: whatever that is, unless Ctrl-C."""
+    with telling_ctrl_c() as is_users:
+        try:
+            return load(), None
+        except BaseException as error:
+            if is_users(error):
+                raise
+            return None, error
 
 
 def _collector(

@@ -8,21 +8,30 @@
     value  = number | true | false | "quoted" | [value, …] | name | plain text
 
 A list as a value is a sweep: ``brl[alpha=[1e-3,1e-2]]`` stands for two names. A value with brackets
-of its own is a name (``coral[loss=ldam[s=10]]``).
+of its own is a name (``coral[loss=ldam[s=10]]``). Either quote serves; within it the same quote is
+written twice, and a backslash is a backslash. Which characters a text may hold is judged where its
+option is (:mod:`ltbench.plugins.hparams`).
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
-import json
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from ltbench.errors import UsageError
+from ltbench.plugins.text import visible
+
+MOST_NAMES = 100_000
+"""How many names a text may stand for, and how many runs a sweep may have."""
+_DEEPEST = 16  # brackets within brackets, in the value of an option
+_LONGEST = 100_000
+_LARGEST = 10**300  # a whole number that a float can still hold
 
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _OPEN, _CLOSE, _QUOTES = "[", "]", "\"'"
@@ -46,22 +55,41 @@ def parse_chains(text: str) -> list[list[Name]]:
     """Parse ``"erm,boda[weight=1]+crt"`` into chains of names, sweeps expanded.
 
     Raises:
-        UsageError: the text does not follow the grammar.
+        UsageError: the text does not follow the grammar, or stands for too many chains.
     """
-    chains: list[list[Name]] = []
-    for chain in _split(text, ","):
-        parts = [parse_name(part) for part in _split(chain, "+")]
-        chains.extend(list(combo) for combo in itertools.product(*(map(_expand, parts))))
-    return chains
+    split = functools.partial(_split, deepest=_DEEPEST + 1)  # those of names and of their values
+    chains = [[parse_name(part) for part in split(chain, "+")] for chain in split(text, ",")]
+    check_count(sum(math.prod(map(_combinations, chain)) for chain in chains), text)
+    return [
+        list(combination)
+        for chain in chains
+        for combination in itertools.product(*map(_expand, chain))
+    ]
 
 
 def parse_names(text: str) -> list[Name]:
     """Parse a comma list of single names (data sets, say), sweeps expanded.
 
     Raises:
-        UsageError: the text does not follow the grammar, or joins names with ``+``.
+        UsageError: the text does not follow the grammar, joins names with ``+``, or stands for too
+            many names.
     """
-    return [name for part in _split(text, ",") for name in _expand(parse_name(part))]
+    names = [parse_name(part) for part in _split(text, ",", _DEEPEST + 1)]
+    check_count(sum(map(_combinations, names)), text)
+    return [expanded for name in names for expanded in _expand(name)]
+
+
+def check_count(count: int, what: str) -> None:
+    """Check how many names something stands for, before they are written out.
+
+    Raises:
+        UsageError: they are more than :data:`MOST_NAMES`.
+    """
+    if count > MOST_NAMES:
+        number = f"{count:,}" if count < 10**12 else "far too many"
+        raise UsageError(
+            f"'{visible(what)}' stands for {number} combinations: ask for {MOST_NAMES:,} at most"
+        )
 
 
 def parse_name(text: str) -> Name:
@@ -71,21 +99,24 @@ def parse_name(text: str) -> Name:
         UsageError: the text does not follow the grammar.
     """
     text = text.strip()
+    shown = f"'{visible(text)}'"
     head, bracket, rest = text.partition(_OPEN)
     if not _WORD.fullmatch(head):
-        raise UsageError(f"'{text}' is not a name: write name or name[key=value,…]")
+        raise UsageError(f"{shown} is not a name: write name or name[key=value,…]")
     if not bracket:
         return Name(head)
     if not rest.endswith(_CLOSE):
-        raise UsageError(f"'{text}' lacks its closing ']': write {head}[key=value,…]")
+        raise UsageError(f"{shown} lacks its closing ']': write {head}[key=value,…]")
     options: dict[str, Any] = {}
     for pair in _split(rest[:-1], ","):
         key, equals, value = pair.partition("=")
         key = key.strip().replace("-", "_")
         if not equals or not key.isidentifier():
-            raise UsageError(f"'{pair}' in '{text}' is not key=value: write {head}[key=value,…]")
+            raise UsageError(
+                f"'{visible(pair)}' in {shown} is not key=value: write {head}[key=value,…]"
+            )
         if key in options:
-            raise UsageError(f"'{key}' stands twice in '{text}'")
+            raise UsageError(f"'{key}' stands twice in {shown}")
         options[key] = parse_value(value)
     return Name(head, options)
 
@@ -99,16 +130,18 @@ def parse_value(text: str) -> Any:
     text = text.strip()
     if text.startswith(_OPEN):
         if not text.endswith(_CLOSE):
-            raise UsageError(f"the list '{text}' lacks its closing ']'")
+            raise UsageError(f"the list '{visible(text)}' lacks its closing ']'")
         return [parse_value(item) for item in _split(text[1:-1], ",")] if text[1:-1] else []
     if len(text) >= 2 and text[0] in _QUOTES and text[-1] == text[0]:
-        return text[1:-1]
+        return _unquoted(text)
     if text in ("true", "false", "True", "False"):
         return text.lower() == "true"
-    for number in (int, float):
-        with contextlib.suppress(ValueError):
-            value = number(text)
-            return value if math.isfinite(value) else text
+    with contextlib.suppress(ValueError):
+        whole = int(text)
+        return whole if abs(whole) < _LARGEST else text
+    with contextlib.suppress(ValueError):
+        number = float(text)
+        return number if math.isfinite(number) else text
     return text
 
 
@@ -120,10 +153,24 @@ def format_value(value: Any) -> str:
         return f"[{','.join(map(format_value, value))}]"
     if isinstance(value, float):
         return repr(value)
-    text = str(value)
-    if isinstance(value, str) and not _is_plain(text):
-        return json.dumps(text, ensure_ascii=False)
-    return text
+    if not isinstance(value, str):
+        return str(value)
+    return value if _is_plain(value) else _quoted(value)
+
+
+def _quoted(text: str) -> str:
+    quote = "'" if '"' in text and "'" not in text else '"'
+    return f"{quote}{text.replace(quote, 2 * quote)}{quote}"
+
+
+def _unquoted(text: str) -> str:
+    quote, inside = text[0], text[1:-1]
+    if quote in inside.replace(2 * quote, ""):
+        raise UsageError(
+            f"{visible(text)} is not clear: write a {quote} within these quotes twice, or use "
+            "the other kind around it"
+        )
+    return inside.replace(2 * quote, quote)
 
 
 def _is_plain(text: str) -> bool:
@@ -138,17 +185,35 @@ def _is_plain(text: str) -> bool:
         return False
 
 
-def _expand(name: Name) -> Iterator[Name]:
+def _axes(name: Name) -> list[list[Any]]:
+    """Return the values of each option: those of a list, or the one there is.
+
+    Raises:
+        UsageError: a list is empty.
+    """
+    for key, value in name.options.items():
+        if value == []:
+            raise UsageError(f"the list of '{key}' in '{visible(str(name))}' is empty")
+    return [value if isinstance(value, list) else [value] for value in name.options.values()]
+
+
+def _combinations(name: Name) -> int:
+    return math.prod(map(len, _axes(name)))
+
+
+def _expand(name: Name) -> Iterable[Name]:
     """Turn list values into one name per combination."""
-    axes = [value if isinstance(value, list) else [value] for value in name.options.values()]
-    for values in itertools.product(*axes):
+    for values in itertools.product(*_axes(name)):
         yield Name(name.name, dict(zip(name.options, values, strict=True)))
 
 
-def _split(text: str, separator: str) -> list[str]:
+def _split(text: str, separator: str, deepest: int = _DEEPEST) -> list[str]:
     """Split at ``separator`` outside brackets and quotes; empty parts are errors."""
-    parts, depth, quote, current = [], 0, "", ""
-    for char in text:
+    shown = f"'{visible(text)}'"
+    if len(text) > _LONGEST:
+        raise UsageError(f"{shown} is longer than {_LONGEST:,} characters")
+    parts, depth, quote, begin = [], 0, "", 0
+    for place, char in enumerate(text):
         if quote:
             quote = "" if char == quote else quote
         elif char in _QUOTES:
@@ -157,16 +222,16 @@ def _split(text: str, separator: str) -> list[str]:
             depth += 1
         elif char == _CLOSE:
             depth -= 1
-        if char == separator and depth == 0 and not quote:
-            parts.append(current)
-            current = ""
-        else:
-            current += char
+        elif char == separator and depth == 0:
+            parts.append(text[begin:place])
+            begin = place + 1
         if depth < 0:
-            raise UsageError(f"'{text}' has a ']' without its '['")
+            raise UsageError(f"{shown} has a ']' without its '['")
+        if depth > deepest:
+            raise UsageError(f"{shown} has more than {_DEEPEST} brackets within one another")
     if depth or quote:
-        raise UsageError(f"'{text}' has an unclosed {'quote' if quote else 'bracket'}")
-    parts.append(current)
+        raise UsageError(f"{shown} has an unclosed {'quote' if quote else 'bracket'}")
+    parts.append(text[begin:])
     if any(not part.strip() for part in parts):
-        raise UsageError(f"'{text}' has an empty part around '{separator}'")
+        raise UsageError(f"{shown} has an empty part around '{separator}'")
     return [part.strip() for part in parts]

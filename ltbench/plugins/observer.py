@@ -41,4 +41,4 @@ def make_observer(plugins: Plugins, text: str) -> tuple[Entry, Observer]:
     name = parse_name(text)
     entry = plugins["observers"].get(name.name)
     cls: type[Observer] = entry.load()
-    return entry, cls(cls.HParams.from_options(name.options, name.name))
+    return entry, cls(cls.HParams.from_options(name.options, entry.name))

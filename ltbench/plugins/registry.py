@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from ltbench.errors import PluginError, UsageError, suggestion
+from ltbench.errors import PluginError, UsageError, described, suggestion
+from ltbench.plugins.ctrl_c import telling_ctrl_c
 from ltbench.plugins.measure import Measure
+from ltbench.plugins.spelling import spelled
 
 
 @dataclass(frozen=True)
@@ -43,17 +45,20 @@ class Entry:
         if not isinstance(self.target, str):
             return self.target
         module, _, attribute = self.target.partition(":")
-        try:
-            return getattr(importlib.import_module(module), attribute)
-        except (Exception, SystemExit) as error:
-            raise PluginError(
-                f"{self.kind} '{self.name}' of {self.distribution} {self.version} cannot be "
-                f"loaded from {self.target}: {type(error).__name__}: {error}"
-            ) from error
+        with telling_ctrl_c() as is_users:
+            try:
+                return getattr(importlib.import_module(module), attribute)
+            except BaseException as error:
+                if is_users(error):
+                    raise
+                raise PluginError(
+                    f"{self.kind} '{self.name}' of {self.distribution} {self.version} cannot be "
+                    f"loaded from {self.target}: {described(error)}"
+                ) from error
 
 
 class Registry:
-    """The entries of one kind, by name."""
+    """The entries of one kind, by name; ``ERM`` finds ``erm`` where no other is meant."""
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
@@ -67,19 +72,24 @@ class Registry:
         return (entry for name in sorted(self._entries) for entry in self._entries[name])
 
     def __contains__(self, name: str) -> bool:
-        return name in self._entries
+        return self.spelled(name) in self._entries
+
+    def spelled(self, name: str) -> str:
+        """Return a name as it was registered; unchanged where none is meant, or several are."""
+        return name if name in self._entries else spelled(name, self._entries)
 
     def names(self) -> list[str]:
         """Return every name, sorted."""
         return sorted(self._entries)
 
     def get(self, name: str) -> Entry:
-        """Return the entry of ``name``.
+        """Return the entry of ``name``, whose own name is as it was registered.
 
         Raises:
             UsageError: there is none; the message suggests the nearest.
             PluginError: two plugins registered it; the message names both distributions.
         """
+        name = self.spelled(name)
         entries = self._entries.get(name)
         if not entries:
             raise UsageError(f"there is no {self.kind} '{name}'{suggestion(name, self._entries)}")

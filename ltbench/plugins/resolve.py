@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+from ltbench.errors import UsageError
+from ltbench.plugins.hparams import HParams
 from ltbench.plugins.manager import get_plugins
+from ltbench.plugins.names import Name, parse_name
 
 
 def resolve(kinds: str, name: str, options: Mapping[str, Any]) -> tuple[Any, Any]:
@@ -23,5 +27,39 @@ def resolve(kinds: str, name: str, options: Mapping[str, Any]) -> tuple[Any, Any
         UsageError: it does not exist, or an option is not possible.
         PluginError: it cannot be imported.
     """
-    plugin = get_plugins()[kinds].get(name).load()
-    return plugin, plugin.HParams.from_options(options, name)
+    entry = get_plugins()[kinds].get(name)
+    plugin = entry.load()
+    return plugin, _named_as_registered(plugin.HParams.from_options(options, entry.name))
+
+
+def registered(name: Name, *kinds: str) -> Name:
+    """Return a name as the first of some registries that has it spells it.
+
+    A run is known by this spelling, whatever was typed. A name that none has stays as it is.
+
+    Args:
+        name: as typed.
+        kinds: the registries, ``algorithms`` for example.
+    """
+    plugins = get_plugins()
+    for kind in kinds:
+        if name.name in plugins[kind]:
+            return dataclasses.replace(name, name=plugins[kind].spelled(name.name))
+    return name
+
+
+def _named_as_registered(hparams: HParams) -> HParams:
+    """Return hyper-parameters whose values that name plugins are spelled as these are."""
+    changed = {}
+    for key, bounds in type(hparams).bounds().items():
+        text = getattr(hparams, key)
+        if bounds.names is None or not isinstance(text, str):
+            continue
+        try:
+            typed = parse_name(text)
+        except UsageError:  # an empty one, say; the plugin knows what it means
+            continue
+        name = registered(typed, bounds.names).name
+        if name != typed.name:
+            changed[key] = name + text.strip().removeprefix(typed.name)
+    return type(hparams)(**hparams.as_dict() | changed) if changed else hparams

@@ -109,9 +109,10 @@ def name_project(kind: str, name: str) -> Project:
     plugins = get_plugins()
     for kinds, known in KINDS.items():
         if name in plugins[kinds]:
-            entry = next(iter(entry for entry in plugins[kinds] if entry.name == name))
+            taken = plugins[kinds].spelled(name)
+            entry = next(entry for entry in plugins[kinds] if entry.name == taken)
             raise UsageError(
-                f"the name '{name}' is taken by the {known} of {entry.distribution} "
+                f"the name '{taken}' is taken by the {known} of {entry.distribution} "
                 f"{entry.version}: choose another"
             )
     if importlib.util.find_spec(package) is not None:

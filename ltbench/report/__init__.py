@@ -13,3 +13,6 @@ SUFFIXES = {
     "html": ".html",
 }
 """The formats of a report, and what the names of their files end in."""
+
+FIGURE_SUFFIXES = (".png", ".svg", ".pdf")
+"""What the name of a figure's file ends in."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from ltbench.plugins.spelling import spelled
 from ltbench.report.metrics import DECLARED_METRICS, Metric, choose_metrics
 from ltbench.report.selection import Table, run_label, split_tables
 from ltbench.results.frame import Runs
@@ -182,7 +183,9 @@ def _board(table: Table, names: Sequence[str], reference: str) -> Leaderboard:
     primary = metrics[0]
     declared = tuple(m for m in metrics if m.name in DECLARED_METRICS or m is primary)
     scores = table.long_scores([m.name for m in metrics])
-    has_reference = reference in set(scores["label"])
+    labels = set(scores["label"])
+    reference = spelled(reference, labels)
+    has_reference = reference in labels
     analysis = analyse(
         scores,
         primary=primary.name,

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ltbench.errors import LtbenchError, PluginError
+from ltbench.plugins.blame import naming
 from ltbench.plugins.registry import Entry
 from ltbench.report.figure_data import FigureData
 from ltbench.report.section import Report, Section
@@ -27,12 +28,8 @@ def make_table(entry: Entry, data: FigureData, options: Mapping[str, Any]) -> Re
     who = f"table '{entry.name}' of {entry.distribution} {entry.version}"
     table = entry.load()
     hparams = table.HParams.from_options(options, entry.name)
-    try:
+    with naming(who, LtbenchError):
         sections = tuple(table(hparams).sections(data))
-    except LtbenchError:
-        raise
-    except Exception as error:
-        raise PluginError(f"{who} failed: {type(error).__name__}: {error}") from error
     if not sections or not all(isinstance(section, Section) for section in sections):
         raise PluginError(f"{who} does not return sections")
     return Report(sections, title=entry.name.replace("-", " ").capitalize())

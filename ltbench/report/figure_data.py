@@ -93,5 +93,5 @@ class FigureData:
             UsageError: no run has this metric.
         """
         scores = self.runs.scores
-        choose_metrics([metric], scores.columns[scores.notna().any()])
+        (metric,) = choose_metrics([metric], scores.columns[scores.notna().any()])
         return summarise(split_tables(self.runs), metric)

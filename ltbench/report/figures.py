@@ -11,8 +11,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from ltbench.errors import LtbenchError, PluginError, UsageError
+from ltbench.plugins.blame import naming
 from ltbench.plugins.manager import get_plugins
 from ltbench.plugins.registry import Entry
+from ltbench.report import FIGURE_SUFFIXES
 from ltbench.report.csv_text import csv_text
 from ltbench.report.figure_data import Choices, FigureData
 from ltbench.report.letters import drawable, key_of
@@ -21,7 +23,7 @@ from ltbench.results.frame import Runs
 
 Drawing = tuple[Figure, pd.DataFrame]
 
-SUFFIXES = (".png", ".svg", ".pdf")
+SUFFIXES = FIGURE_SUFFIXES
 DPI = 300
 
 
@@ -40,12 +42,8 @@ def draw_entry(entry: Entry, data: FigureData, choices: Choices) -> Drawing:
     """Return the same of one registered figure."""
     who = f"figure '{entry.name}' of {entry.distribution} {entry.version}"
     function = entry.load()
-    try:
+    with naming(who, LtbenchError):
         drawing = function(data, choices)
-    except LtbenchError:
-        raise
-    except Exception as error:
-        raise PluginError(f"{who} failed: {type(error).__name__}: {error}") from error
     match drawing:
         case (Figure() as figure, pd.DataFrame() as frame):
             return figure, frame

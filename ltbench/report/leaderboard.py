@@ -25,11 +25,11 @@ from ltbench.report.wording import (
     subtitle,
     summary_notes,
 )
-from ltbench.results.frame import load_runs
+from ltbench.results.frame import Runs, load_runs
 
 
 def load_content(
-    runs: Path | Sequence[Path],
+    runs: Path | Sequence[Path] | Runs,
     *,
     metrics: Sequence[str] | None = None,
     reference: str = "erm",
@@ -41,7 +41,7 @@ def load_content(
     """Read runs and return their leaderboards, before any format.
 
     Args:
-        runs: one or several folders of runs.
+        runs: one or several folders of runs, or what was read of them.
         metrics: columns, the first of which sorts; ``None`` for the default ones.
         reference: the method that the others are compared with, where a table has it.
         algos: keep these labels, or algorithms with their stages.
@@ -53,7 +53,7 @@ def load_content(
     Raises:
         UsageError: there are no runs, or a filter or a metric matches none.
     """
-    everything = load_runs(runs)
+    everything = runs if isinstance(runs, Runs) else load_runs(runs)
     chosen = select_runs(everything, algos, datasets, protocols)
     broken = everything.table[everything.table["status"] == "unreadable"]
     unreadable = list(zip(broken["path"], broken["reason"], strict=True))

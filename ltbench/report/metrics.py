@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from ltbench.errors import UsageError, suggestion
 from ltbench.plugins.builtin import MEASURES
 from ltbench.plugins.measure import Measure, find_base
+from ltbench.plugins.spelling import spelled
 
 DEFAULT_METRICS = (
     "accuracy_average",
@@ -164,7 +165,8 @@ def choose_metrics(wanted: Sequence[str] | None, known: Iterable[str]) -> tuple[
         UsageError: a wanted metric is in no run.
     """
     known = set(known)
-    for name in wanted or ():
+    chosen = [spelled(name, known) for name in wanted or ()]
+    for name in chosen:
         if name not in known:
             raise UsageError(f"No run here has the metric '{name}'{suggestion(name, known)}.")
-    return tuple(dict.fromkeys(wanted or DEFAULT_METRICS))
+    return tuple(dict.fromkeys(chosen or DEFAULT_METRICS))

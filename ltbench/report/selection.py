@@ -15,6 +15,7 @@ import pandas as pd
 from ltbench.errors import UsageError, suggestion
 from ltbench.plugins.measure import Measure
 from ltbench.plugins.names import format_value
+from ltbench.plugins.spelling import spelled
 from ltbench.report.dataset_labels import dataset_label, dataset_labels, full_name
 from ltbench.report.metrics import Metric, measures_of, metric
 from ltbench.results.documents import read_data_facts
@@ -340,15 +341,16 @@ def _matches(
     if not wanted:
         return within
     matched = pd.Series(False, index=within.index)
+    known: set[str] = set().union(*(column[within] for column in columns))
     # Commas part names, as in `ltbench run`, but not the options within brackets.
-    for name in (part.strip() for text in wanted for part in re.split(r",(?![^\[]*\])", text)):
+    for typed in (part.strip() for text in wanted for part in re.split(r",(?![^\[]*\])", text)):
+        name = spelled(typed, known)
         hits = pd.Series(False, index=within.index)
         for column in columns:
             hits |= column == name
             if option == "--protocol" and len(name) >= 4:
                 hits |= column.str.startswith(name)
         if not (hits & within).any():
-            known = set().union(*(column[within] for column in columns))
             raise UsageError(f"{option} '{name}' matches no run here{suggestion(name, known)}.")
         matched |= hits
     return matched

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ltbench.errors import UsageError, suggestion
 from ltbench.plugins.names import parse_chains, parse_names
+from ltbench.plugins.spelling import spelled
 from ltbench.results.index import read_runs
 from ltbench.results.run import RunRecord
 
@@ -37,6 +38,8 @@ def find_run(text: str, out: Path, *, seed: int | None, dataset: str | None) -> 
             "name a run's folder, or say --out RUNS"
         )
     records = [run for run in read_runs(out, scores=False) if run.status != "unreadable"]
+    text = spelled(text, {run.label for run in records})
+    dataset = dataset and spelled(dataset, {run.dataset for run in records})
     found = [run for run in records if _means(text, run)]
     if not found:
         near = suggestion(text, {run.label for run in records})
@@ -84,8 +87,8 @@ def filter_runs(
     """
     labels = ["+".join(map(str, chain)) for text in algos for chain in parse_chains(text)]
     names = [name.name for text in datasets for name in parse_names(text)]
-    _check("--algo", labels, {name for run in runs for name in _names(run)})
-    _check("--dataset", names, {run.dataset for run in runs})
+    labels = _spelled("--algo", labels, {name for run in runs for name in _names(run)})
+    names = _spelled("--dataset", names, {run.dataset for run in runs})
     return [
         run
         for run in runs
@@ -112,7 +115,10 @@ def _names(run: RunRecord) -> set[str]:
     return {run.label, run.method, run.algo}
 
 
-def _check(option: str, wanted: Sequence[str], there: set[str]) -> None:
-    for name in wanted:
+def _spelled(option: str, wanted: Sequence[str], there: set[str]) -> list[str]:
+    """Return names as the runs have them."""
+    names = [spelled(name, there) for name in wanted]
+    for name in names:
         if name not in there:
             raise UsageError(f"{option} {name}: no run here has it{suggestion(name, there - {''})}")
+    return names

@@ -33,6 +33,7 @@ from types import TracebackType
 from typing import Self
 
 from ltbench.results.process import Process
+from ltbench.results.untrusted import open_file
 
 logger = logging.getLogger(__name__)
 
@@ -166,6 +167,7 @@ class Claim:
         self.folder, self.name, self.token, self.names = folder, name, token, names
         self.successor = f"{HEAD}.after-{token}"
         self.lost = False
+        self._pid = os.getpid()
         self._confirmed = seconds()
         self._beats = time.time_ns()
         self._ended = threading.Event()
@@ -188,8 +190,11 @@ class Claim:
         It costs nothing while signs of life were given on time.
 
         Raises:
-            ClaimLost: somebody took over, or nobody can tell.
+            ClaimLost: somebody took over, or nobody can tell; or this is a process that the claim's
+                owner forked, which has its memory but not its claim.
         """
+        if os.getpid() != self._pid:
+            raise ClaimLost(f"{self.folder} belongs to the process that forked this one")
         if not self.lost and seconds() - self._confirmed > 2 * BEAT_S:
             self._renew()  # this process was asleep
         if self.lost or seconds() - self._confirmed > STALE_S / 2:
@@ -202,11 +207,14 @@ class Claim:
         Raises:
             ClaimLost: somebody took over.
         """
-        self._renew()
+        if os.getpid() == self._pid:
+            self._renew()
         self.check()
 
     def release(self) -> None:
         """Let others have the run, unless somebody took over."""
+        if os.getpid() != self._pid:
+            return
         self._ended.set()
         if self._thread.is_alive():
             self._thread.join()
@@ -294,14 +302,16 @@ def _chain(folder: Path) -> list[Owner]:
 def _read(folder: Path, name: str, before: str | None) -> Owner | None:
     """Read one claim; a sealed one is its own successor."""
     try:
-        with (folder / name).open("rb") as file:
+        with open_file(folder / name) as file:
             state, content = os.fstat(file.fileno()), file.read(65536)
     except FileNotFoundError:
         return None
     except OSError as error:
         if error.errno == errno.ESTALE:
             return None
-        raise
+        if error.errno != errno.EINVAL:
+            raise
+        state, content = os.stat(folder / name), b""  # no file, and so nobody's claim
     stamp = state.st_mtime_ns, state.st_size
     try:
         document = json.loads(content)

@@ -33,8 +33,8 @@ class Litter:
     """One thing that can be removed.
 
     Attributes:
-        kind: ``run``, ``checkpoint``, ``temporary file``, ``stale claim``, ``sweep record`` or
-            ``tuning folder``.
+        kind: ``run``, ``checkpoint``, ``temporary file``, ``stale claim``, ``sweep record``,
+            ``index of an old version`` or ``tuning folder``.
         path: the run's folder, or the file or folder itself.
         detail: what more there is to say, as the run's state.
         size: bytes.
@@ -103,6 +103,14 @@ def find_drafts(root: Path) -> Iterator[Litter]:
         if draft and time.time() - entry.stat(follow_symlinks=False).st_mtime > _DRAFT_AGE:
             path = Path(entry.path)
             yield Litter("temporary file", path, "", _size(entry), _unlink(path))
+
+
+def find_old_index(root: Path) -> Iterator[Litter]:
+    """Yield the index that versions before this one kept beside the runs; nothing reads it."""
+    for entry in _files(root):
+        if entry.name in (".index.sqlite", ".index.sqlite-journal"):
+            path = Path(entry.path)
+            yield Litter("index of an old version", path, "", _size(entry), _unlink(path))
 
 
 def find_tuning(root: Path, runs: Iterable[RunRecord]) -> Iterator[Litter]:

@@ -42,6 +42,7 @@ class RunFolder:
         self.predictions = path / "predictions.npz"
         self.features = path / "features.npz"
         self.latest = path / "checkpoint" / "latest.pt"
+        self.beginning = path / "checkpoint" / "stage.pt"
         self.best = path / "checkpoint" / "best.pt"
 
     @property
@@ -61,7 +62,7 @@ class RunFolder:
         _remove_drafts(self.path)
         _remove_drafts(self.latest.parent)
         content = _json(spec)
-        if not self.spec.exists() or self.spec.read_bytes() != content:
+        if not self.spec.is_file() or self.spec.read_bytes() != content:
             write_bytes(self.spec, content, sync=None)
 
     def append_log(self, record: Mapping[str, Any]) -> None:
@@ -77,6 +78,8 @@ class RunFolder:
             Whether they are all there and whole; if not, the log is as it was.
         """
         self.guard()
+        if self.log.is_symlink() or not self.log.is_file():
+            self.log.unlink(missing_ok=True)  # whatever it leads to is not to be written to
         there = self.log.read_bytes() if self.log.exists() else b""
         kept = there.splitlines(keepends=True)[:lines]
         if len(kept) < lines or not all(map(_is_record, kept)):
@@ -95,6 +98,7 @@ class RunFolder:
         self.error.unlink(missing_ok=True)
         write_json(self.result, result)
         self.latest.unlink(missing_ok=True)
+        self.beginning.unlink(missing_ok=True)
 
     def fail(self, error: Mapping[str, Any]) -> None:
         """Write ``error.json``."""
@@ -113,6 +117,7 @@ class RunFolder:
                 if is_claim_file(name):
                     (self.path / name).unlink(missing_ok=True)
             self.latest.unlink(missing_ok=True)
+            self.beginning.unlink(missing_ok=True)
             self.error.unlink(missing_ok=True)
             _remove_drafts(self.path)
             _remove_drafts(self.latest.parent)

@@ -9,11 +9,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ltbench.errors import UsageError
-from ltbench.results.index import read_runs
+from ltbench.results.folders import read_folders
 from ltbench.results.run import STANDING, RunRecord
-
-_BEST_FIRST = {"done": 0, "diverged": 1, "failed": 2, "unfinished": 3, "unreadable": 4}
 
 
 @dataclass(frozen=True)
@@ -43,22 +40,7 @@ def load_runs(folders: Path | Sequence[Path]) -> Runs:
     Raises:
         UsageError: a folder does not exist, or there is no run in any of them.
     """
-    folders = [folders] if isinstance(folders, Path) else list(folders)
-    records: list[RunRecord] = []
-    for folder in folders:
-        if not folder.is_dir():
-            raise UsageError(
-                f"There is no folder '{folder}': name the folder that holds the runs, or make some "
-                "with `ltbench run --algo erm --dataset digits-mini-mlt --seeds 5`."
-            )
-        records.extend(read_runs(folder))
-    if not records:
-        names = ", ".join(f"'{folder}'" for folder in folders)
-        raise UsageError(
-            f"There are no runs in {names}: make some with "
-            "`ltbench run --algo erm --dataset digits-mini-mlt --seeds 5`, or name their folder."
-        )
-    return as_frames(_without_copies(records))
+    return as_frames(read_folders(folders))
 
 
 def joined(parts: Sequence[Runs]) -> Runs:
@@ -88,13 +70,3 @@ def _dtype(name: str) -> str:
         "parameters": "float64",
         "peak_memory_mb": "float64",
     }.get(name, "object")
-
-
-def _without_copies(records: Sequence[RunRecord]) -> list[RunRecord]:
-    kept: dict[tuple[object, ...], RunRecord] = {}
-    for record in records:
-        key = (record.path,) if record.status == "unreadable" else (record.hash, record.seed)
-        before = kept.get(key)
-        if before is None or _BEST_FIRST[record.status] < _BEST_FIRST[before.status]:
-            kept[key] = record
-    return list(kept.values())

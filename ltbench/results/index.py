@@ -1,29 +1,36 @@
-"""The run index: what reports need of every run, kept in one file beside the runs.
+"""The run index: what reports need of every run, kept in one file of the user's own.
 
 Opening three JSON files for each of 10,000 runs is what makes reports slow, so their small parts
-are kept in ``<runs>/.index.sqlite`` under the folder's path with the times and sizes of its files;
-a run whose files changed is read again. The index is a cache and nothing else: it may be deleted,
-broken, locked or impossible to write, and the answer stays the same.
+are kept in the user's cache, in a file for each folder of runs, under the run's path with the times
+and sizes of its files; a run whose files changed is read again. The index is a cache and nothing
+else: it may be deleted, broken, locked or impossible to write, and the answer stays the same. It
+does not lie with the runs, as those may be somebody else's: what that person wrote into an index
+would be believed over the files.
 """
 
 from __future__ import annotations
 
 import contextlib
+import getpass
+import hashlib
 import json
 import logging
 import os
 import sqlite3
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
 
+from ltbench.data.locations import cache_folder
 from ltbench.results.run import RunRecord, Status, known_steps, parse_record, unreadable
 from ltbench.results.untrusted import UnreadableRun, clean, read_json
 
 logger = logging.getLogger(__name__)
 
-INDEX_NAME = ".index.sqlite"
-_SCHEMA = 5
+_VERSION = 6
+_TABLE = "CREATE TABLE runs (path TEXT PRIMARY KEY, stamp TEXT, standing TEXT, documents TEXT)"
+_UNUSED_S = 100 * 86400.0
 _DEEPEST = 8
 _FILES = ("spec.json", "result.json", "error.json")
 _Row = tuple[str, str, str, str]
@@ -45,7 +52,7 @@ def read_runs(root: Path, *, scores: bool = True) -> list[RunRecord]:
             times as long; records that are read anew have them all the same.
     """
     found = {os.path.normpath(path): stamp for path, stamp in _find_runs(str(root), 0)}
-    kept, gone = _load(root, found, scores) if (root / INDEX_NAME).is_file() else ({}, 0)
+    kept, gone = _load(root, found, scores)
     records: list[RunRecord] = []
     fresh: list[_Row] = []
     for path in sorted(found):
@@ -67,25 +74,50 @@ def read_runs(root: Path, *, scores: bool = True) -> list[RunRecord]:
     return records
 
 
+def index_file(root: Path) -> Path:
+    """Return where the index of a folder of runs lies, for this user."""
+    try:
+        user = getpass.getuser()
+    except (OSError, KeyError):  # a container that has no name for its user
+        user = str(os.getuid())
+    place = f"{user}\0{os.path.realpath(root)}"
+    digest = hashlib.sha256(place.encode(errors="surrogateescape")).hexdigest()
+    return cache_folder() / "runs" / f"{digest[:24]}.sqlite"
+
+
 def _find_runs(folder: str, depth: int) -> Iterator[tuple[str, str]]:
     """Yield run folders with the stamp of their files; links are not followed."""
     stamps: dict[str, str] = {}
     below: list[str] = []
-    try:
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                if entry.name in _FILES:
-                    state = entry.stat()
-                    stamps[entry.name] = f"{state.st_mtime_ns}:{state.st_size}"
-                elif not entry.name.startswith(".") and entry.is_dir(follow_symlinks=False):
-                    below.append(entry.path)
-    except OSError:
-        return
+    # What cannot be looked at hides nothing that can.
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name in _FILES:
+                stamps[entry.name] = _stamp(entry)
+            elif not entry.name.startswith(".") and _is_folder(entry):
+                below.append(entry.path)
     if "spec.json" in stamps:
         yield folder, " ".join(stamps.get(name, "-") for name in _FILES)
-    elif depth < _DEEPEST:
+    if stamps.get("spec.json", "-") == "-" and depth < _DEEPEST:
         for path in below:
             yield from _find_runs(path, depth + 1)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir(follow_symlinks=False)
+    except OSError:
+        return False
+
+
+def _stamp(entry: os.DirEntry[str]) -> str:
+    """Return times and size of a file; a dangling link, or what just vanished, has none."""
+    try:
+        state = entry.stat()
+    except OSError:
+        return "-"
+    # Nobody can set the second time, which tells an exchanged file.
+    return f"{state.st_mtime_ns}:{state.st_ctime_ns}:{state.st_size}"
 
 
 def _read_documents(folder: Path) -> dict[str, Any]:
@@ -118,14 +150,16 @@ def _load(root: Path, found: dict[str, str], scores: bool) -> tuple[dict[str, Ru
     """Return the records of runs whose files are as they were, and how many runs are gone."""
     kept: dict[str, RunRecord] = {}
     gone = 0
-    # Read-only, so that a folder on read-only media serves as well.
-    address = f"{(root / INDEX_NAME).absolute().as_uri()}?mode=ro"
+    file = index_file(root)
+    if not os.path.isfile(file):
+        return kept, gone
+    address = f"{file.absolute().as_uri()}?mode=ro"
     with (
         contextlib.suppress(sqlite3.Error),
         contextlib.closing(sqlite3.connect(address, uri=True, timeout=5)) as database,
     ):
-        if database.execute("PRAGMA user_version").fetchone() != (_SCHEMA,):
-            return {}, 0
+        if not _is_index(database):
+            return kept, gone
         column = "documents" if scores else "standing"
         for relative, stamp, text in database.execute(f"SELECT path, stamp, {column} FROM runs"):
             path = os.path.normpath(os.path.join(root, str(relative)))
@@ -140,29 +174,46 @@ def _load(root: Path, found: dict[str, str], scores: bool) -> tuple[dict[str, Ru
     return kept, gone
 
 
+def _is_index(database: sqlite3.Connection) -> bool:
+    """Return whether a file holds the one table and nothing else: no view, no trigger."""
+    if database.execute("PRAGMA user_version").fetchone() != (_VERSION,):
+        return False
+    made = database.execute("SELECT type, sql FROM sqlite_master WHERE sql IS NOT NULL LIMIT 2")
+    return made.fetchall() == [("table", _TABLE)]
+
+
 def _store(root: Path, fresh: list[_Row], present: set[str]) -> None:
     """Write what was read anew and forget runs that are gone; failing to do so costs only time."""
     try:
-        _write(root / INDEX_NAME, fresh, present)
+        file = index_file(root)
+        if not file.exists():
+            file.parent.mkdir(parents=True, exist_ok=True)
+            _forget_unused(file.parent)
+        _write(file, fresh, present)
     except sqlite3.DatabaseError as problem:
         if isinstance(problem, sqlite3.OperationalError):
             return  # locked by another process, or the folder cannot be written
         with contextlib.suppress(OSError):
-            (root / INDEX_NAME).unlink()  # not a database: it is made anew the next time
+            file.unlink()  # not an index: it is made anew the next time
     except (OSError, UnicodeError):
         return
 
 
-def _write(path: Path, fresh: list[_Row], present: set[str]) -> None:
-    with contextlib.closing(sqlite3.connect(path, timeout=5)) as database, database:
+def _forget_unused(folder: Path) -> None:
+    """Remove indices that were not written for long, as of folders that are no more."""
+    for file in folder.glob("*.sqlite"):
+        if time.time() - file.stat().st_mtime > _UNUSED_S:
+            file.unlink(missing_ok=True)
+
+
+def _write(file: Path, fresh: list[_Row], present: set[str]) -> None:
+    with contextlib.closing(sqlite3.connect(file, timeout=5)) as database, database:
         database.execute("BEGIN IMMEDIATE")
-        if database.execute("PRAGMA user_version").fetchone() != (_SCHEMA,):
-            database.execute("DROP TABLE IF EXISTS runs")
-            database.execute(
-                "CREATE TABLE runs "
-                "(path TEXT PRIMARY KEY, stamp TEXT, standing TEXT, documents TEXT)"
-            )
-            database.execute(f"PRAGMA user_version = {_SCHEMA}")
+        if database.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,):
+            database.execute(_TABLE)
+            database.execute(f"PRAGMA user_version = {_VERSION}")
+        if not _is_index(database):
+            raise sqlite3.DatabaseError("another version's, or none of ours")
         gone = {row[0] for row in database.execute("SELECT path FROM runs")} - present
         database.executemany("DELETE FROM runs WHERE path = ?", ((name,) for name in gone))
         database.executemany("INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?)", fresh)

@@ -17,6 +17,8 @@ from typing import Any
 from ltbench.errors import UsageError, suggestion
 from ltbench.plugins.facts import Facts
 from ltbench.plugins.hparams import Bounds, HParams, check_value, hparam
+from ltbench.plugins.spelling import spelled
+from ltbench.plugins.text import visible
 
 SELECTION = {"f1": "macro_f1_average", "accuracy": "accuracy_average", "last": "step"}
 """What is highest at the model that each choice of ``select`` takes: a validation metric, or the
@@ -196,7 +198,7 @@ def named_protocol(facts: Facts, name: str | None) -> dict[str, object]:
     Raises:
         UsageError: the data set has no protocol of that name.
     """
-    chosen = name or next(iter(facts.protocols))
+    chosen = spelled(name, facts.protocols) if name else next(iter(facts.protocols))
     if chosen not in facts.protocols:
         near = suggestion(chosen, facts.protocols)
         raise UsageError(f"data set '{facts.name}' has no protocol '{chosen}'{near}")
@@ -213,12 +215,21 @@ def epochs_to_steps(settings: Mapping[str, object], images: int, domains: int) -
         settings: of a protocol.
         images: training images.
         domains: domains with training images.
+
+    Raises:
+        UsageError: the epochs or the batch are no whole numbers from 1.
     """
-    left = dict(settings)
-    per_domain = left.get("batch_per_domain", protocol_settings()["batch_per_domain"].default)
-    an_epoch = max(1, math.ceil(images / (int(str(per_domain)) * domains)))
+    left, batch = dict(settings), "batch_per_domain"
+    per_domain = left.get(batch, protocol_settings()[batch].default)
+    an_epoch = max(1, math.ceil(images / (_count(per_domain, batch) * domains)))
     for epochs, steps in EPOCHS.items():
         if epochs in left:
-            number = int(str(left.pop(epochs)))
+            number = _count(left.pop(epochs), epochs)
             left.setdefault(steps, number * an_epoch)
     return left
+
+
+def _count(value: object, name: str) -> int:
+    """Return a number that stands in a protocol, or was typed."""
+    count: int = check_value(value, int, Bounds(low=1), f"protocol[{name}={visible(str(value))}]")
+    return count

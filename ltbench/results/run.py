@@ -18,6 +18,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
+from ltbench.plugins.hparams import LARGEST_WHOLE
 from ltbench.plugins.measure import parse_measures
 from ltbench.results.labels import method_label, method_of
 from ltbench.results.protocol import Protocol
@@ -295,8 +296,8 @@ def parse_record(
     stages, data, seed = identity.get("stages", []), spec.get("data"), spec.get("seed")
     if not isinstance(stages, list):
         raise UnreadableRun("spec.json: 'stages' is not a list")
-    if not isinstance(seed, int) or isinstance(seed, bool):
-        raise UnreadableRun(f"spec.json: 'seed' is {seed!r}, not a whole number")
+    if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed <= LARGEST_WHOLE:
+        raise UnreadableRun("spec.json: 'seed' is not a whole number from 0 of at most 64 bits")
     name_in(spec, "label", "spec.json")
     names = tuple(
         name_in(stage if isinstance(stage, dict) else {}, "name", "spec.json") for stage in stages

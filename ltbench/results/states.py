@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -13,7 +12,7 @@ from ltbench.results.holders import Holder, find_holder
 from ltbench.results.index import read_runs
 from ltbench.results.run import RunRecord, Status
 from ltbench.results.sweeps import TUNING, SweepRecord, read_sweeps
-from ltbench.results.untrusted import clean, numbers
+from ltbench.results.untrusted import clean, numbers, open_file, parse_line
 
 STATUSES: tuple[Status, ...] = (
     "done", "running", "waiting", "broken-off", "failed", "diverged", "unreadable"
@@ -181,16 +180,9 @@ def _progress(record: RunRecord, steps: int) -> Progress | None:
 def read_last_line(folder: Path) -> dict[str, object] | None:
     """Return the last whole line of ``log.jsonl``, however long the file is, or ``None``."""
     try:
-        with (folder / "log.jsonl").open("rb") as file:
+        with open_file(folder / "log.jsonl") as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL))
-            lines = file.read(_TAIL).splitlines()
+            lines = (file.read(_TAIL) or b"").splitlines()
     except OSError:
         return None
-    for line in reversed(lines):
-        try:
-            entry = json.loads(line, parse_constant=lambda _: None)
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(entry, dict):
-            return entry
-    return None
+    return next((entry for line in reversed(lines) if (entry := parse_line(line))), None)

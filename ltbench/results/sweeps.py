@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ltbench.plugins.hparams import LARGEST_WHOLE
 from ltbench.results.folder import write_bytes
 from ltbench.results.process import Process
 from ltbench.results.run import RunRecord, RunSpec, canonical_hash
@@ -160,12 +161,15 @@ def _planned(run: Any, out: str) -> RunRecord | None:
     if not path.startswith(f"{out}{os.sep}") or "\0" in folder:
         return None
     given = numbers({name: run.get(name) for name in ("estimate_s", "steps")})
+    seed = int(run["seed"])
+    if not 0 <= seed <= LARGEST_WHOLE:
+        return None
     algorithm, *stages = clean(str(run.get("algo", ""))).split("+")
     tuned = run.get("tuned")
     return RunRecord(
         path=path,
         status="waiting",
-        seed=int(run["seed"]),
+        seed=seed,
         method=clean(str(run.get("method", run["label"]))),
         algorithm=algorithm,
         stages=tuple(stages),

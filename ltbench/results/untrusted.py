@@ -5,56 +5,130 @@ Apart from the arrays, as commands that need none of those shall not wait for nu
 
 from __future__ import annotations
 
+import errno
 import json
 import math
+import os
+import stat
 from collections.abc import Iterator, Mapping
+from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
 _LARGEST_JSON = 256 * 2**20
+_LONGEST_LINE = 2**20
+_DEEPEST = 64
 _LONGEST_NAME = 200
+_AT_ONCE = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
+_AS_LISTS = bytes.maketrans(b"{}", b"[]")
+_OTHERS = bytes(set(range(256)) - set(b"[]{}"))  # than brackets
 
 
 class UnreadableRun(ValueError):
     """A document of a run folder does not fit the format; the message says which and why."""
 
 
+def open_file(path: Path) -> BufferedReader:
+    """Open a file for reading if it is one: a pipe would be waited for, a device never ends.
+
+    Raises:
+        FileNotFoundError: there is nothing.
+        OSError: it is not a regular file, or cannot be opened.
+    """
+    # Looked at before it is opened, as opening alone makes some devices act, and after, as it may
+    # have been exchanged.
+    if stat.S_ISREG(os.stat(path).st_mode):
+        file = open(path, "rb", opener=_at_once)  # noqa: SIM115  # for the caller to close
+        if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            return file
+        file.close()
+    raise OSError(errno.EINVAL, "it is not a regular file", str(path))
+
+
+def _at_once(name: str, flags: int) -> int:
+    return os.open(name, flags | _AT_ONCE)
+
+
+def read_file(path: Path, most: int) -> bytes:
+    """Return the content of a regular file.
+
+    Raises:
+        FileNotFoundError: there is nothing.
+        OSError: it is not a regular file, cannot be read, or holds more than ``most`` bytes.
+    """
+    with open_file(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        # Some files of a system hold more than they say.
+        content = file.read(most + 1) or b"" if size <= most else b""
+    if max(size, len(content)) > most:
+        raise OSError(errno.EFBIG, f"it is larger than {most // 2**20} MB", str(path))
+    return content
+
+
 def read_json(path: Path) -> dict[str, Any] | None:
     """Return the object in a JSON file, or ``None`` where there is no such file.
 
     Raises:
-        UnreadableRun: the file is not a JSON object, too large, or cannot be opened.
+        UnreadableRun: the file is not a JSON object, too large or too deep, or cannot be opened.
     """
     try:
-        if path.stat().st_size > _LARGEST_JSON:
-            raise UnreadableRun(f"{path.name} is larger than {_LARGEST_JSON // 2**20} MB")
-        document = json.loads(path.read_text(encoding="utf-8"), parse_constant=lambda _: None)
+        content = read_file(path, _LARGEST_JSON)
+        document = json.loads(content.decode(), parse_constant=lambda _: None)
     except FileNotFoundError:
         return None
     except OSError as error:
         raise UnreadableRun(f"{path.name} cannot be opened: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
-        if isinstance(error, UnreadableRun):
-            raise
         raise UnreadableRun(f"{path.name} is not JSON: {error}") from error
     if not isinstance(document, dict):
         raise UnreadableRun(f"{path.name} does not hold a JSON object")
+    if _may_be_deep(content) and _depth(document) > _DEEPEST:
+        raise UnreadableRun(f"{path.name} holds more than {_DEEPEST} levels of lists and objects")
     return document
+
+
+def _may_be_deep(content: bytes) -> bool:
+    """Return whether a text of JSON could be too deep, brackets within its strings counted."""
+    brackets = content.translate(_AS_LISTS, _OTHERS)
+    for _ in range(_DEEPEST):  # takes the innermost level away
+        if not brackets:
+            return False
+        brackets = brackets.replace(b"[]", b"")
+    return bool(brackets)
+
+
+def _depth(value: object) -> int:
+    """Return how many levels of lists and objects there are, up to one more than are allowed."""
+    level, depth = [value], 0
+    while level and depth <= _DEEPEST:
+        inside = [v.values() if isinstance(v, dict) else v for v in level
+                  if isinstance(v, dict | list)]  # fmt: skip
+        level, depth = [item for items in inside for item in items], depth + bool(inside)
+    return depth
 
 
 def read_log(folder: Path) -> Iterator[dict[str, Any]]:
     """Yield the lines of ``log.jsonl`` that are JSON objects; a torn last line is passed over."""
     try:
-        with (folder / "log.jsonl").open(encoding="utf-8", errors="replace") as lines:
-            for line in lines:
-                try:
-                    entry = json.loads(line, parse_constant=lambda _: None)
-                except (ValueError, RecursionError):
-                    continue
-                if isinstance(entry, dict):
+        with open_file(folder / "log.jsonl") as lines:
+            left = _LARGEST_JSON
+            while left > 0 and (line := lines.readline(_LONGEST_LINE)):
+                left -= len(line)
+                if (entry := parse_line(line)) is not None:
                     yield entry
     except OSError:
         return
+
+
+def parse_line(line: bytes) -> dict[str, Any] | None:
+    """Return the object in a line of JSON, or ``None`` where it holds none, or one that is deep."""
+    try:
+        entry = json.loads(line.decode(errors="replace"), parse_constant=lambda _: None)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(entry, dict) or (_may_be_deep(line) and _depth(entry) > _DEEPEST):
+        return None
+    return entry
 
 
 def clean(text: str) -> str:

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from ltbench.errors import UsageError, suggestion
-from ltbench.plugins.hparams import HParams
+from ltbench.plugins.hparams import LARGEST_WHOLE, HParams
 from ltbench.plugins.manager import get_plugins
-from ltbench.plugins.names import Name, parse_chains
-from ltbench.plugins.resolve import resolve
+from ltbench.plugins.names import MOST_NAMES, Name, check_count, parse_chains
+from ltbench.plugins.resolve import registered, resolve
 from ltbench.session.space import Axis, find_axes
 from ltbench.session.sweep_file import SweepFile
 from ltbench.training.seeding import derive_seed
@@ -38,33 +38,40 @@ def expand_algos(algos: Sequence[str], file: SweepFile, *, own: bool) -> list[st
     Raises:
         UsageError: a name, hyper-parameter, distribution or component is not possible.
     """
-    chains = [chain for text in algos for chain in parse_chains(text)]
+    chains = [
+        [registered(name, "algorithms", "stages") for name in chain]
+        for text in algos
+        for chain in parse_chains(text)
+    ]
     named = {name.name for chain in chains for name in chain}
-    variants = {}
-    for name in dict.fromkeys([*file.hparams, *file.ablation]):
-        if name in named:
-            variants[name] = _Variants(file, name)
-        elif own:
-            near = suggestion(name, named)
-            raise UsageError(f"{file.where(name)}: '{name}' is none of the algorithms{near}")
-    names = []
+    found = file.tables_of(named, own=own)
+    variants = {name: _Variants(file, typed, name) for name, typed in found.items()}
+    names: list[str] = []
     for chain in chains:
         parts = [
             variants[name.name].of(name, own=own) if name.name in variants else [name]
             for name in chain
         ]
+        count = len(names) + math.prod(map(len, parts))
+        check_count(count, f"{file.path}: {'+'.join(map(str, chain))}")
         names += ["+".join(map(str, combination)) for combination in itertools.product(*parts)]
     return names
 
 
 class _Variants:
-    """What the file says of one algorithm or stage: axes of options to be combined."""
+    """What the file says of one algorithm or stage: axes of options to be combined.
 
-    def __init__(self, file: SweepFile, name: str) -> None:
-        self.file, self.name = file, name
+    Args:
+        file: the sweep file.
+        typed: the algorithm or stage as the file spells it.
+        name: the same as it is registered.
+    """
+
+    def __init__(self, file: SweepFile, typed: str, name: str) -> None:
+        self.file, self.typed, self.name = file, typed, name
         kind = "algorithms" if name in get_plugins()["algorithms"] else "stages"
         self.hparams: type[HParams] = resolve(kind, name, {})[0].HParams
-        self.table: Mapping[str, Any] = file.hparams.get(name, {})
+        self.table: Mapping[str, Any] = file.hparams.get(typed, {})
         self.components = self._components()
         for key in self.table:
             self._check_key(key)
@@ -74,12 +81,14 @@ class _Variants:
         for key in self.components if own else ():
             if key in name.options:
                 raise UsageError(
-                    f"{self.file.where(self.name)}: '{name}' fixes '{key}', which the ablation "
-                    f"switches: put its value under [hparams.{self.name}]"
+                    f"{self.file.where(self.typed)}: '{name}' fixes '{key}', which the ablation "
+                    f"switches: put its value under [hparams.{self.typed}]"
                 )
         axes = [*self._grids(name), self._draws(name), *self._switches(name)]
         combined = []
-        for parts in itertools.product(*(axis for axis in axes if axis)):
+        axes = [axis for axis in axes if axis]
+        check_count(math.prod(map(len, axes)), f"{self.file.path}: {name}")
+        for parts in itertools.product(*axes):
             options: Options = dict(name.options)
             for part in parts:
                 options |= part
@@ -128,6 +137,8 @@ class _Variants:
         count = table.get("draws", self.file.draws)
         if not isinstance(count, int) or isinstance(count, bool) or count < 1:
             raise self._error(key, "say how many values are drawn with draws = 8")
+        if count > MOST_NAMES:
+            raise self._error(key, f"draws = {count} are too many: at most {MOST_NAMES:,}")
         if table.get(SEARCH) is True:
             if "low" in table or "high" in table or "log" in table:
                 raise self._error(key, "give low and high, or search = true, not both")
@@ -143,26 +154,28 @@ class _Variants:
         if log and low <= 0:
             raise self._error(key, "with log = true, low is above 0")
         whole = typing.get_type_hints(self.hparams)[key] is int
+        if not math.isfinite(float(high) - float(low)) or (whole and high - low > LARGEST_WHOLE):
+            raise self._error(key, "the interval is too wide to draw from")
         return Axis(float(low), float(high), log, whole), count
 
     def _components(self) -> list[str]:
-        wanted = self.file.ablation.get(self.name, [])
+        wanted = self.file.ablation.get(self.typed, [])
         kinds = typing.get_type_hints(self.hparams)
         found = [key for key in self.hparams.bounds() if kinds[key] is bool]
         if wanted is True and not found:
-            raise self._error(self.name, "no hyper-parameter is true or false: list components")
+            raise self._error(self.typed, "no hyper-parameter is true or false: list components")
         if wanted is not True:
             if not isinstance(wanted, list) or not all(isinstance(key, str) for key in wanted):
-                raise self._error(self.name, 'an ablation is true, or a list like ["cb", "rb"]')
+                raise self._error(self.typed, 'an ablation is true, or a list like ["cb", "rb"]')
             found = list(dict.fromkeys(wanted))
         if len(found) > _MOST_COMPONENTS:
             raise self._error(
-                self.name,
+                self.typed,
                 f"{len(found)} components have {2 ** len(found)} combinations: list at most "
                 f"{_MOST_COMPONENTS} of them",
             )
         for key in found:
-            self._check_key(key, self.name)
+            self._check_key(key, self.typed)
         return found
 
     def _switches(self, name: Name) -> Iterable[list[Options]]:
@@ -176,9 +189,9 @@ class _Variants:
                 raise self._error(key, "a component has one value, true or a number, when it is on")
             if not on:
                 raise self._error(
-                    key if key in self.table else self.name,
+                    key if key in self.table else self.typed,
                     f"'{key}' is off by default: give the value that switches it on under "
-                    f"[hparams.{self.name}]",
+                    f"[hparams.{self.typed}]",
                 )
             off = False if kinds[key] is bool else 0
             for one in (on, off):

@@ -6,11 +6,13 @@ import sys
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ltbench.errors import LtbenchError, PluginError, UsageError
+from ltbench.errors import LtbenchError, UsageError
+from ltbench.plugins.blame import naming
 from ltbench.plugins.manager import Plugins
-from ltbench.plugins.names import parse_names
+from ltbench.plugins.names import parse_name, parse_names
 from ltbench.plugins.observer import Observer, make_observer
 from ltbench.plugins.registry import Entry
+from ltbench.plugins.resolve import registered
 from ltbench.printable import shows_escapes
 
 DISPLAYS = ("bars", "lines")
@@ -35,7 +37,8 @@ def choose_watchers(plugins: Plugins, texts: Sequence[str], *, quiet: bool) -> l
         UsageError: a name or a setting is not possible, stands twice, or lacks its package.
         PluginError: an observer cannot be made.
     """
-    names = [name for text in texts for name in parse_names(text)]
+    typed = [name for text in texts for name in parse_names(text)]
+    names = [registered(name, "observers") for name in typed]
     for name in names:
         if [other.name for other in names].count(name.name) > 1:
             raise UsageError(f"--observer {name.name} stands twice: give its settings once")
@@ -45,13 +48,6 @@ def choose_watchers(plugins: Plugins, texts: Sequence[str], *, quiet: bool) -> l
 
 
 def _make(plugins: Plugins, text: str) -> Watcher:
-    try:
+    entry = plugins["observers"].get(parse_name(text).name)
+    with naming(f"--observer {text} of {entry.distribution} {entry.version}", LtbenchError):
         return Watcher(*make_observer(plugins, text))
-    except LtbenchError:
-        raise
-    except Exception as error:
-        entry = plugins["observers"].get(text.partition("[")[0])
-        raise PluginError(
-            f"--observer {text} of {entry.distribution} {entry.version} cannot be made: "
-            f"{type(error).__name__}: {error}"
-        ) from error

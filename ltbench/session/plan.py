@@ -16,9 +16,10 @@ from ltbench.models.catalogue import check_backbone
 from ltbench.models.weights import file_sha256
 from ltbench.plugins.dataset import Dataset
 from ltbench.plugins.facts import Facts
+from ltbench.plugins.hparams import LARGEST_WHOLE
 from ltbench.plugins.manager import get_plugins
-from ltbench.plugins.names import Name, parse_chains, parse_names
-from ltbench.plugins.resolve import resolve
+from ltbench.plugins.names import MOST_NAMES, Name, parse_chains, parse_names
+from ltbench.plugins.resolve import registered, resolve
 from ltbench.plugins.split import Split
 from ltbench.results.protocol import Protocol, epochs_to_steps, named_protocol
 from ltbench.results.run import BackboneSpec, Component, RunSpec, canonical_hash
@@ -141,6 +142,7 @@ def plan_runs(request: Request, *, show: bool = False) -> Plan:
     """
     chains = [chain for text in request.algos for chain in parse_chains(text)]
     names = [name for text in request.datasets for name in parse_names(text)]
+    _check_size(len(chains) * len(names), request.seeds)
     datasets = [open_dataset(name, request.data_dir) for name in names]
     blanks = [
         replace(_blank(request, dataset, split), images=_content(dataset, split, show=show))
@@ -167,6 +169,22 @@ def plan_runs(request: Request, *, show: bool = False) -> Plan:
         methods=tuple(methods.values()),
         left_out=tuple(broken),
     )
+
+
+def _check_size(methods: int, seeds: Sequence[int]) -> None:
+    """Check that the runs can be written down, before any of them is.
+
+    Raises:
+        UsageError: they are too many, or a seed has more than 64 bits.
+    """
+    if methods * len(seeds) > MOST_NAMES:
+        raise UsageError(
+            f"{methods:,} methods and data sets with {len(seeds):,} seeds are "
+            f"{methods * len(seeds):,} runs: ask for {MOST_NAMES:,} at most"
+        )
+    for seed in seeds:
+        if not 0 <= seed <= LARGEST_WHOLE:
+            raise UsageError(f"seed {seed} is not a number from 0 of at most 64 bits")
 
 
 def at_seeds(specs: Iterable[RunSpec], seeds: Sequence[int]) -> tuple[RunSpec, ...]:
@@ -227,8 +245,13 @@ def _content(dataset: Dataset, split: Split, *, show: bool) -> str:
 
 
 def _on_algorithm(chain: list[Name]) -> list[Name]:
-    """Put the algorithm that a stage alone stands on before it."""
+    """Put the algorithm that a stage alone stands on before it; spell all as registered."""
     plugins = get_plugins()
+    start, *stages = chain
+    chain = [
+        registered(start, "algorithms", "stages"),
+        *(registered(stage, "stages") for stage in stages),
+    ]
     first = chain[0].name
     if first in plugins["algorithms"] or first not in plugins["stages"]:
         return chain
@@ -257,8 +280,7 @@ def _protocol(request: Request, facts: Facts, split: Split) -> tuple[Protocol, B
     settings.update(request.overrides)
     train = split.rows("train")
     settings = epochs_to_steps(settings, len(train), len(set(split.d[train].tolist())))
-    backbone = str(request.backbone or settings["backbone"])
-    check_backbone(backbone)
+    backbone = check_backbone(str(request.backbone or settings["backbone"]))
     settings.pop("backbone")
     weights = file_sha256(request.weights) if request.weights else None
     protocol = Protocol.from_options(settings, "protocol")

@@ -28,6 +28,7 @@ from ltbench.printable import guard_streams, inner_stream, printable, shows_esca
 from ltbench.report.dataset_labels import dataset_label
 from ltbench.report.short_names import short_names, start_of
 from ltbench.results.run import RunSpec
+from ltbench.waiting import end_waiting
 
 _SECONDS_BETWEEN_LINES = 20.0
 _BAR = 10
@@ -184,6 +185,7 @@ def bar(title: str) -> Iterator[Callable[[int, int], None]]:
     Yields:
         A function of how much is done, and of how much.
     """
+    end_waiting()
     console = console_on(sys.stderr)
     if not console.is_terminal:
         yield _Counted(title)
@@ -202,6 +204,7 @@ def reading_bar(dataset: str) -> Iterator[Callable[[int, int], None]]:
     task = progress.add_task(printable(f"Reading the images of {dataset}"), total=None)
 
     def show(done: int, total: int) -> None:
+        end_waiting()
         progress.start()
         guard_streams()
         progress.update(task, completed=done, total=total)
@@ -249,6 +252,7 @@ def _text(format: str) -> TextColumn:
 
 def to_stderr(line: str) -> None:
     """Print a line on standard error at once."""
+    end_waiting()
     print(line, file=sys.stderr, flush=True)
 
 

@@ -32,7 +32,8 @@ from ltbench.executors.observation import Observation
 from ltbench.executors.slots import Slots
 from ltbench.plugins.manager import get_plugins
 from ltbench.plugins.names import Name, parse_name
-from ltbench.plugins.resolve import resolve
+from ltbench.plugins.resolve import registered, resolve
+from ltbench.plugins.text import check_printable, visible
 from ltbench.results.folder import RunFolder
 from ltbench.results.protocol import protocol_settings
 from ltbench.results.run import RunSpec
@@ -102,7 +103,8 @@ class Session:
         device: what runs compute on: ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
 
     Raises:
-        UsageError: there is no such observer, executor or device, or its settings are not possible.
+        UsageError: there is no such observer, executor or device, its settings are not possible, or
+            the name of the folder is not printable.
     """
 
     def __init__(
@@ -121,6 +123,7 @@ class Session:
         say: Callable[[str], None] = to_stderr,
         command: Sequence[str] = (),
     ) -> None:
+        check_printable(str(out), f"the folder of the runs '{visible(str(out))}'")
         self.out, self.data_dir, self.quiet = out, data_folder(data_dir), quiet
         self.jobs, self.jobs_per_device, self.timeout = jobs, jobs_per_device, timeout
         self.say = say
@@ -167,6 +170,9 @@ class Session:
         precision = choose_precision(precision, self.device)
         request = Request(algos, datasets, seeds, precision, self.data_dir, settings, **given)
         plan = replace(plan_runs(request, show=not self.quiet), out=self.out)
+        for dataset, split in plan.datasets:
+            for line in dataset.remarks(split):
+                self.say(f"{dataset.name}: {line}")
         for sentence in changes(plan):
             self.say(sentence)
         return plan
@@ -272,7 +278,7 @@ class Session:
 
 
 def _executor_name(executor: str, ray_address: str | None) -> Name:
-    name = parse_name(executor)
+    name = registered(parse_name(executor), "executors")
     if ray_address is None:
         return name
     if name.name not in ("local", "ray"):

@@ -14,15 +14,20 @@ Its keys are the options of the command, which win over it; see ``docs/sweeps.md
 
 from __future__ import annotations
 
+import os
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ltbench.errors import UsageError, suggestion
+from ltbench.plugins.hparams import LARGEST_WHOLE
+from ltbench.plugins.spelling import spelled
+from ltbench.plugins.text import check_printable, check_typed, visible
 
+_LARGEST = 2**20  # bytes; what is larger was written by a program, and not for people
 TABLES = ("hparams", "ablation")
 DRAWS = ("draws", "draw-seed")
 
@@ -55,6 +60,29 @@ class SweepFile:
         numbers = [i for i, line in enumerate(self.text.splitlines(), 1) if pattern.match(line)]
         return f"{self.path}, line {numbers[0]}" if numbers else str(self.path)
 
+    def tables_of(self, named: Collection[str], *, own: bool) -> dict[str, str]:
+        """Return how the file spells those algorithms and stages that it has tables for.
+
+        Args:
+            named: algorithms and stages that are to be run, as they are registered.
+            own: whether these stand in the file as well, which then may not speak of others.
+
+        Raises:
+            UsageError: a table is about none of them, or two are about one.
+        """
+        found: dict[str, str] = {}
+        for name in dict.fromkeys([*self.hparams, *self.ablation]):
+            meant = spelled(name, named)
+            if meant in found:
+                twice = f"'{found[meant]}' and '{name}'"
+                raise UsageError(f"{self.where(name)}: {twice} are the same: use one spelling")
+            if meant in named:
+                found[meant] = name
+            elif own:
+                near = suggestion(name, named)
+                raise UsageError(f"{self.where(name)}: '{name}' is none of the algorithms{near}")
+        return found
+
 
 def read_sweep_file(path: Path, options: Iterable[str]) -> SweepFile:
     """Read and check a sweep file.
@@ -68,7 +96,7 @@ def read_sweep_file(path: Path, options: Iterable[str]) -> SweepFile:
             file and the line.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = _read(path)
         document = tomllib.loads(text)
     except FileNotFoundError:
         raise UsageError(
@@ -77,15 +105,19 @@ def read_sweep_file(path: Path, options: Iterable[str]) -> SweepFile:
         ) from None
     except OSError as error:
         raise UsageError(f"sweep file {path} cannot be read: {error.strerror}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"sweep file {path} is not TOML: {error}") from error
     where = SweepFile(path, text).where
+    for key, value in document.items():
+        check = check_typed if key in _NAMES else check_printable
+        _check_contents(value, f"{where(key)}: '{visible(key)}'", check)
     known = {*options, *TABLES, *DRAWS}
     given: dict[str, Any] = {}
     for key, value in document.items():
         name = key.replace("_", "-")
         if name not in known:
-            raise UsageError(f"{where(key)}: there is no option '{key}'{suggestion(name, known)}")
+            near = suggestion(name, known)
+            raise UsageError(f"{where(key)}: there is no option '{visible(key)}'{near}")
         if name in given:
             raise UsageError(f"{where(key)}: '{name}' stands twice, with '-' and with '_'")
         given[name] = value
@@ -102,6 +134,44 @@ def read_sweep_file(path: Path, options: Iterable[str]) -> SweepFile:
     return SweepFile(path, text, given | best, **tables, draws=draws, draw_seed=seed)
 
 
+def _read(path: Path) -> str:
+    """Return the text of a file, or of a pipe that a shell puts in its place.
+
+    One whose other end nobody holds is empty, and one that does not end is cut.
+
+    Raises:
+        UsageError: it is too large.
+        OSError: it cannot be read.
+        ValueError: it is not UTF-8.
+    """
+    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | _AT_ONCE)) as file:
+        if _AT_ONCE:
+            os.set_blocking(file.fileno(), True)
+        content = file.read(_LARGEST + 1)
+    if len(content) > _LARGEST:
+        raise UsageError(f"sweep file {path} is larger than {_LARGEST // 2**20} MB")
+    return content.decode()
+
+
+def _check_contents(value: Any, where: str, check: Callable[[str, str], None]) -> None:
+    """Check every text and number of a file, wherever it stands; dates pass.
+
+    Raises:
+        UsageError: a text is not printable, or a number longer than 64 bits.
+    """
+    if isinstance(value, str):
+        check(value, where)
+    elif isinstance(value, int) and abs(value) > LARGEST_WHOLE:
+        raise UsageError(f"{where} holds a number of more than 64 bits")
+    elif isinstance(value, list | dict):
+        for key in value if isinstance(value, dict) else ():
+            check_printable(key, where)
+        for item in value.values() if isinstance(value, dict) else value:
+            _check_contents(item, where, check)
+
+
+_AT_ONCE = getattr(os, "O_NONBLOCK", 0)  # a pipe without a writer would be waited for
+_NAMES = ("algo", "dataset", "observer", "executor")  # which may go over several lines
 _HEAD = {"hparams": "hparams.NAME", "ablation": "ablation"}
 
 

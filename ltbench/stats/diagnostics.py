@@ -6,7 +6,6 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 
 from ltbench.stats.groups import Groups
 
@@ -37,6 +36,8 @@ class Diagnostics:
 
 def diagnose(groups: Groups) -> Diagnostics:
     """Return the diagnostics of methods with at least two seeds that do not all agree."""
+    from scipy import stats  # takes as long to import as all else of a leaderboard
+
     usable = groups.keep(groups.variances > 0)
     if not usable.names:
         return Diagnostics(0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy.special import stdtrit
 
 from ltbench.stats.groups import FloatArray
 
@@ -18,7 +18,7 @@ def half_width(values: FloatArray, confidence: float = 0.95) -> float:
     n = len(values)
     if n < 2:
         return float("nan")
-    quantile = stats.t.ppf(0.5 + confidence / 2, n - 1)
+    quantile = stdtrit(n - 1, 0.5 + confidence / 2)
     return float(quantile * values.std(ddof=1) / np.sqrt(n))
 
 
@@ -34,6 +34,6 @@ def summarise(scores: pd.DataFrame, confidence: float = 0.95) -> pd.DataFrame:
     """
     known = scores.dropna(subset=["value"]).groupby(["label", "metric"], sort=False)["value"]
     table = known.agg(n="count", mean="mean", sd="std")
-    quantile = stats.t.ppf(0.5 + confidence / 2, np.maximum(table["n"] - 1, 1))
+    quantile = stdtrit(np.maximum(table["n"] - 1, 1), 0.5 + confidence / 2)
     table["half_width"] = quantile * table["sd"] / np.sqrt(table["n"])
     return table

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from ltbench.stats.calibration import DRAWS, exceedance, null_moments
 from ltbench.stats.effect_size import hedges_g
@@ -83,5 +82,7 @@ def _studentized_range(t: FloatArray, df: FloatArray, methods: int) -> FloatArra
     p = np.full(len(t), np.nan)
     known = ~np.isnan(t)
     if known.any():
+        from scipy import stats  # takes as long to import as all else of a leaderboard
+
         p[known] = stats.studentized_range.sf(np.abs(t[known]) * np.sqrt(2), methods, df[known])
     return p

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy.special import stdtrit
 
 MOST_SEEDS = 1_000
 
@@ -21,7 +21,7 @@ def pair_power(effect: float, seeds: int, level: float = 0.05) -> float:
         level: the test's level; for the first step of Holm, 0.05 over the size of the family.
     """
     df = 2 * seeds - 2
-    return _noncentral(float(stats.t.isf(level / 2, df)), df, effect, seeds)
+    return _noncentral(-float(stdtrit(df, level / 2)), df, effect, seeds)
 
 
 def all_pairs_power(effect: float, seeds: int, methods: int, level: float = 0.05) -> float:
@@ -30,6 +30,8 @@ def all_pairs_power(effect: float, seeds: int, methods: int, level: float = 0.05
     The variance is pooled over all methods, so this is an upper bound for Games–Howell.
     """
     df = methods * (seeds - 1)
+    from scipy import stats  # takes as long to import as all else of a leaderboard
+
     quantile = float(stats.studentized_range.isf(level, methods, df)) / math.sqrt(2)
     return _noncentral(quantile, df, effect, seeds)
 
@@ -81,6 +83,8 @@ def pooled_sd(variances: np.ndarray, counts: np.ndarray) -> float:
 
 
 def _noncentral(quantile: float, df: float, effect: float, seeds: int) -> float:
+    from scipy import stats
+
     shift = effect * math.sqrt(seeds / 2)
     return float(stats.nct.sf(quantile, df, shift) + stats.nct.cdf(-quantile, df, shift))
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy.special import stdtr, stdtrit
 
 from ltbench.stats.effect_size import hedges_g
 from ltbench.stats.groups import FloatArray, Groups
@@ -51,7 +51,7 @@ def holm(p: FloatArray) -> FloatArray:
 def _compare(groups: Groups, base: int) -> pd.DataFrame:
     others = np.array([i for i in range(len(groups.names)) if i != base])
     difference, error, t, df = welch_t(groups, others, np.full(len(others), base))
-    reach = stats.t.ppf(0.975, df) * error
+    reach = stdtrit(df, 0.975) * error
     return pd.DataFrame(
         {
             "label": [groups.names[i] for i in others],
@@ -61,6 +61,6 @@ def _compare(groups: Groups, base: int) -> pd.DataFrame:
             "g": [hedges_g(groups.values[i], groups.values[base]) for i in others],
             "t": t,
             "df": df,
-            "p": 2 * stats.t.sf(np.abs(t), df),
+            "p": 2 * stdtr(df, -np.abs(t)),
         }
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ltbench.errors import LtbenchError
+from ltbench.errors import LtbenchError, described
 from ltbench.plugins.registry import Entry
 
 PASSED, FAILED, SKIPPED = "passed", "failed", "skipped"
@@ -100,5 +100,5 @@ def ask(point: Point, subject: Subject) -> Result:
     except (AssertionError, LtbenchError) as error:
         return Result(point, FAILED, str(error) or type(error).__name__)
     except (Exception, SystemExit) as error:
-        return Result(point, FAILED, f"{type(error).__name__}: {error}")
+        return Result(point, FAILED, described(error))
     return Result(point, PASSED)

@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+import os
+import struct
+import zipfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 from torch import Tensor
 
+from ltbench.errors import LtbenchError, described
 from ltbench.results.folder import RunFolder, write_bytes
 
 logger = logging.getLogger(__name__)
 
 State = dict[str, Tensor]
+
+_SEAL = b"sha256:"
+_SEAL_BYTES = len(_SEAL) + 64
+
+
+class DamagedCheckpoint(LtbenchError):
+    """A checkpoint does not hold what was written; to go on from it might change the result."""
 
 
 @dataclass
@@ -78,40 +90,67 @@ def save_checkpoint(
     """
     buffer = io.BytesIO()
     torch.save(_plain(checkpoint), buffer)
-    write_bytes(path, buffer.getvalue(), sync)
+    write_bytes(path, _sealed(buffer), sync)
+
+
+def keep_beginning(folder: RunFolder, checkpoint: Checkpoint, model: torch.nn.Module) -> None:
+    """Write down where a stage begins, so that what befalls its checkpoint costs that stage only.
+
+    Args:
+        folder: the run's.
+        checkpoint: before the first step of a stage.
+        model: of the stage.
+
+    Raises:
+        OSError: the disk is full or the folder is not writable.
+    """
+    save_checkpoint(folder.beginning, replace(checkpoint, model=clone_state(model)), [folder.log])
 
 
 def load_checkpoint(path: Path) -> Checkpoint | None:
-    """Read the newest checkpoint; ``None`` where there is none or it cannot be read.
+    """Read the newest checkpoint; ``None`` where there is none, or it is torn or damaged.
 
-    A run without a readable checkpoint starts again, which costs time but never a wrong result.
+    A run without a sound checkpoint starts again, which costs time but never a wrong result.
     """
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        state = _load(path)
         best = state.pop("best")
         found = Checkpoint(**state, best=Best(**best) if best else None)
     except FileNotFoundError:
         return None
-    except Exception as error:  # on torn files the unpickler raises what it pleases
+    except (DamagedCheckpoint, OSError, LookupError, TypeError, AttributeError) as error:
         logger.info("%s cannot be read, so the run begins anew (%s)", path, error)
         return None
     logger.info("going on at step %d of stage %d from %s", found.step, found.stage + 1, path)
     return found
 
 
-def resume(folder: RunFolder, threads: int) -> Checkpoint:
-    """Return a run's newest checkpoint, or a fresh one where there is none that fits its log.
+def resume(
+    folder: RunFolder, threads: int, say: Callable[[str], None] = lambda _: None
+) -> Checkpoint:
+    """Return where a run goes on: at its newest checkpoint, else where its stage or itself began.
 
     The log is cut to what the checkpoint covers.
 
     Args:
         folder: the run's.
         threads: CPU threads that a fresh run computes with.
+        say: is told in a sentence of a checkpoint that is damaged or does not fit the log.
     """
-    checkpoint = load_checkpoint(folder.latest)
-    if checkpoint is not None and folder.cut_log(checkpoint.log_lines):
-        return checkpoint
+    reasons = []
+    for path in (folder.latest, folder.beginning):
+        checkpoint = load_checkpoint(path)
+        if checkpoint is None:
+            reasons += [f"{path.name} is damaged"] if path.exists() else []
+            continue
+        if folder.cut_log(checkpoint.log_lines):
+            if reasons:
+                say(f"{'; '.join(reasons)}: stage {checkpoint.stage + 1} begins anew")
+            return checkpoint
+        reasons.append(f"log.jsonl lacks lines that {path.name} counts")
     folder.cut_log(0)
+    if reasons:
+        say(f"{'; '.join(reasons)}: the run begins anew")
     return Checkpoint(threads=threads)
 
 
@@ -120,8 +159,59 @@ def load_best(path: Path) -> Best:
 
     Raises:
         OSError: it is not there.
+        DamagedCheckpoint: it is torn, or some of its bits are not those that were written.
     """
-    return Best(**torch.load(path, map_location="cpu", weights_only=True))
+    try:
+        return Best(**_load(path))
+    except TypeError as error:
+        raise DamagedCheckpoint(f"{path.name} does not hold a chosen model") from error
+
+
+def _load(path: Path) -> dict[str, Any]:
+    with path.open("rb") as file:
+        try:
+            damaged = None if _is_sound(file) else "its checksum is another"
+            if damaged is None:
+                file.seek(0)
+                found: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
+                if isinstance(found, dict):
+                    return found
+        except Exception as error:  # on torn files the readers raise what they please
+            raise DamagedCheckpoint(f"{path.name} is damaged: {described(error)}") from error
+    raise DamagedCheckpoint(f"{path.name} is damaged: {damaged or 'it holds something else'}")
+
+
+def _sealed(buffer: io.BytesIO) -> bytes:
+    """Return a file of torch, which is a ZIP archive, with its checksum for a comment at its end.
+
+    Whoever knows nothing of that reads it as before.
+    """
+    with buffer.getbuffer() as content:
+        if bytes(content[-22:-18]) != b"PK\5\6":  # the archive's end, without a comment
+            return bytes(content)
+        content[-2:] = struct.pack("<H", _SEAL_BYTES)
+        digest = hashlib.sha256(content).hexdigest()
+        return b"".join([content, _SEAL, digest.encode()])
+
+
+def _is_sound(file: BinaryIO) -> bool:
+    """Return whether a file of torch is what was written.
+
+    Older versions wrote no checksum of the whole. There are those of its parts, which torch writes
+    and does not read.
+    """
+    size = file.seek(0, os.SEEK_END)
+    file.seek(max(0, size - _SEAL_BYTES))
+    seal = file.read()
+    file.seek(0)
+    if not seal.startswith(_SEAL):
+        with zipfile.ZipFile(file) as archive:
+            return archive.testzip() is None
+    digest, left = hashlib.sha256(), size - _SEAL_BYTES
+    while left > 0 and (part := file.read(min(left, 1 << 20))):
+        digest.update(part)
+        left -= len(part)
+    return seal == _SEAL + digest.hexdigest().encode()
 
 
 def clone_state(module: torch.nn.Module) -> State:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from ltbench.data.catalogue import create_dataset
 from ltbench.data.content import content_sha256
 from ltbench.data.device_images import DeviceImages
 from ltbench.data.normalisation import Normalisation
-from ltbench.data.store import ImageStore, open_store
+from ltbench.data.store import open_planned, repaired
 from ltbench.evaluation.evaluator import Evaluator
 from ltbench.plugins.dataset import Dataset
 from ltbench.plugins.facts import Facts
@@ -24,8 +25,9 @@ from ltbench.results.folder import RunFolder
 from ltbench.results.run import RunSpec
 from ltbench.training.job import Job
 
+SIGN_SECONDS = 5.0
 Report = Callable[[Mapping[str, Any]], None]
-"""Takes what happened: ``{"event": "step"|"evaluated", …}``."""
+"""Takes what happened: ``{"event": "step"|"evaluated"|"notice"|"alive", …}``."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,10 @@ def open_context(
     facts = spec.protocol.sized(dataset.facts)
     normalise = Normalisation(facts, images.device)
     batch = max(32, spec.protocol.batch_per_domain * split.shape[0])
-    evaluator = Evaluator(images, normalise, facts, split.counts("train"), batch)
+    counts = split.counts("train")
+    evaluator = Evaluator(
+        images, normalise, facts, counts, batch, after_batch=_signs_of_life(report)
+    )
     return RunContext(
         spec=spec,
         dataset=dataset,
@@ -99,6 +104,19 @@ def open_context(
     )
 
 
+def _signs_of_life(report: Report) -> Callable[[], None]:
+    """Return what an evaluation calls after every batch, for whoever watches for a hung process."""
+    told = time.monotonic()
+
+    def tell() -> None:
+        nonlocal told
+        if time.monotonic() - told > SIGN_SECONDS:
+            told = time.monotonic()
+            report({"event": "alive"})
+
+    return tell
+
+
 @lru_cache(maxsize=2)
 def _open_images(
     name: str,
@@ -112,10 +130,8 @@ def _open_images(
     The last is the SHA-256 of its images' files where they had to be read here; where the store
     that the command named is there, that name holds it already.
     """
-    dataset, content = create_dataset(Name(name, dict(options)), data_dir), ""
-    if folder is not None and folder.exists():
-        store = ImageStore.load(folder)
-    else:
-        split = dataset.split()
-        store, content = open_store(dataset, split), content_sha256(dataset, split)
-    return dataset, store.split, DeviceImages(store, torch.device(device)), content
+    dataset = create_dataset(Name(name, dict(options)), data_dir)
+    store = open_planned(folder, dataset)
+    content = "" if store.folder == folder else content_sha256(dataset, store.split)
+    images = DeviceImages(store, torch.device(device), partial(repaired, store, dataset))
+    return dataset, store.split, images, content

@@ -10,16 +10,19 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
-from ltbench.errors import DivergedError
+from ltbench.errors import DivergedError, described
 from ltbench.plugins.blame import blamed
+from ltbench.plugins.ctrl_c import telling_ctrl_c
 from ltbench.plugins.manager import get_plugins
 from ltbench.results.claim import Claim, ClaimLost, Owner, acquire, find_owner
 from ltbench.results.folder import RunFolder
 from ltbench.training.checkpoint import Checkpoint, resume
 from ltbench.training.context import Report, open_context
+from ltbench.training.device_errors import loses_device
 from ltbench.training.job import Job
 from ltbench.training.loop import Interrupted
 from ltbench.training.model import stage_names
+from ltbench.training.seeding import seed_everything
 from ltbench.training.trainer import train_and_test
 
 
@@ -34,6 +37,8 @@ def execute(job: Job, report: Report, should_stop: Callable[[], bool]) -> dict[s
     - ``interrupted``: ``should_stop`` said so. The run goes on from its checkpoint the next time.
     - ``claimed``: another process works on it, or took it over while this one was asleep; ``owner``
       says which. See :class:`ltbench.executors.waiting.Waiting`.
+
+    A failure has ``device_lost`` where this process cannot compute on the device any more.
 
     Args:
         job: the run.
@@ -55,7 +60,8 @@ def execute(job: Job, report: Report, should_stop: Callable[[], bool]) -> dict[s
             return _finished_before(folder)
         report({"event": "started"})
         try:
-            return _train_and_record(job, claim, report, should_stop)
+            with telling_ctrl_c() as is_users:
+                return _train_and_record(job, claim, report, should_stop, is_users)
         except ClaimLost:
             return claimed(find_owner(job.folder))
 
@@ -72,7 +78,11 @@ def _finished_before(folder: RunFolder) -> dict[str, Any]:
 
 
 def _train_and_record(
-    job: Job, claim: Claim, report: Report, should_stop: Callable[[], bool]
+    job: Job,
+    claim: Claim,
+    report: Report,
+    should_stop: Callable[[], bool],
+    is_users: Callable[[BaseException], bool],
 ) -> dict[str, Any]:
     """Train a run that this process has claimed, and record what came of it.
 
@@ -84,14 +94,22 @@ def _train_and_record(
     checkpoint = Checkpoint(threads=job.threads)
     try:
         folder.start(job.spec.as_dict())
-        checkpoint = resume(folder, job.threads)
+        seed_everything(job.spec.seed, "run")
+
+        def notice(sentence: str) -> None:
+            report({"event": "notice", "sentence": sentence})
+
+        checkpoint = resume(folder, job.threads, notice)
         result = train_and_test(open_context(job, folder, report, stop), checkpoint)
         claim.confirm()
         folder.finish(result)
         return result
     except ClaimLost:
         raise
-    except Exception as error:
+    except BaseException as error:
+        # A plugin that wants to end the program has failed; only the user's Ctrl-C goes on.
+        if is_users(error):
+            raise
         if isinstance(error, Interrupted) and not stop.timed_out:
             return {"status": "interrupted"}
         claim.confirm()
@@ -119,7 +137,7 @@ class _Stop:
         return self.timed_out
 
 
-def _failure(job: Job, checkpoint: Checkpoint, error: Exception) -> dict[str, Any]:
+def _failure(job: Job, checkpoint: Checkpoint, error: BaseException) -> dict[str, Any]:
     """Return the content of ``error.json``."""
     stage = stage_names(job.spec)[checkpoint.stage]
     match error:
@@ -133,11 +151,12 @@ def _failure(job: Job, checkpoint: Checkpoint, error: Exception) -> dict[str, An
             )
         case _:
             status = "failed"
-            sentence = f"{type(error).__name__}: {error}{blamed(error, get_plugins())}"
+            sentence = f"{described(error)}{blamed(error, get_plugins())}"
     return {
         "status": status,
         "error": sentence,
         "traceback": "".join(traceback.format_exception(error)),
         "stage": stage,
         "step": checkpoint.step,
+        **({"device_lost": True} if loses_device(error) else {}),
     }

@@ -6,6 +6,8 @@ business of :mod:`ltbench.training.run`, which calls this.
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -13,7 +15,7 @@ import torch
 from ltbench.evaluation.cost import multiply_adds, parameter_count
 from ltbench.evaluation.measures import declared_measures
 from ltbench.plugins.algorithm import Algorithm
-from ltbench.training.checkpoint import Best, Checkpoint, save_checkpoint
+from ltbench.training.checkpoint import Best, Checkpoint, keep_beginning, save_checkpoint
 from ltbench.training.context import RunContext
 from ltbench.training.environment import environment, peak_memory_mb
 from ltbench.training.final_test import evaluate_on_test
@@ -37,13 +39,35 @@ def train_and_test(context: RunContext, checkpoint: Checkpoint) -> dict[str, Any
         Exception: whatever a plugin raises.
     """
     device = context.images.device
-    torch.set_num_threads(checkpoint.threads)
+    with _settings(checkpoint.threads, device):
+        return _trained_and_tested(context, checkpoint, device)
+
+
+@contextlib.contextmanager
+def _settings(threads: int, device: torch.device) -> Iterator[None]:
+    """Have torch compute with so many threads, and reproducibly, and leave it as it was."""
+    before = torch.get_num_threads(), torch.backends.cudnn.deterministic
+    torch.set_num_threads(threads)
     if device.type == "cuda":
         torch.backends.cudnn.deterministic = True
+    try:
+        yield
+    finally:
+        # What a plugin set meanwhile is not undone: it is for the process to be noticed by.
+        if torch.get_num_threads() == threads:
+            torch.set_num_threads(before[0])
+        if device.type == "cuda" and torch.backends.cudnn.deterministic:
+            torch.backends.cudnn.deterministic = before[1]
+
+
+def _trained_and_tested(
+    context: RunContext, checkpoint: Checkpoint, device: torch.device
+) -> dict[str, Any]:
     code = own_code(context.spec)  # before anybody edits it
     model, best, stage = _train(context, checkpoint)
     context.folder.guard()
     save_checkpoint(context.folder.best, best, sync=None)
+    context.folder.beginning.unlink(missing_ok=True)
     tested = evaluate_on_test(model, context)
     spec = context.spec
     return {
@@ -87,6 +111,8 @@ def _train(context: RunContext, checkpoint: Checkpoint) -> tuple[Algorithm, Best
     while True:
         stage = checkpoint.stage
         name = builder.names[stage]
+        if stage > 0 and checkpoint.step == 0:
+            keep_beginning(context.folder, checkpoint, model)
         best = StageLoop(context, name, model, builder.steps(stage), checkpoint).run()
         model.load_state_dict(best.model)
         if stage == last:

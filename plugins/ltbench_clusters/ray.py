@@ -7,6 +7,7 @@ the folder of the runs: where one does not, runs are sent there and back whole.
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +22,11 @@ if TYPE_CHECKING:
 
 NODE_LOSSES = 10
 """How many nodes a run may lose through no fault of its own."""
+
+
+ANSWER_SECONDS = 2.0
+GRACE_SECONDS = 60.0
+"""That a run has after its timeout, for an evaluation and a checkpoint."""
 
 
 class RayParameters(Parameters):
@@ -44,6 +50,11 @@ class RayExecutor(ClusterExecutor):
         self.claims: dict[Path, Claim] = {}  # of runs that are on nodes that do not see the folder
         self.running: dict[Any, Job] = {}  # by Ray's reference
         self.elsewhere: list[tuple[Job, Owner]] = []
+        self.started: dict[Path, float] = {}  # by time.monotonic
+        self.hung: set[Any] = set()  # tasks that were told to die
+        self.told: set[str] = set()
+        self.asked: Any = None  # what the mailbox has yet to answer
+        self.asked_at = 0.0
 
     def open(self, jobs: Sequence[Job]) -> Sequence[Job]:
         """Join the cluster and see what it offers.
@@ -67,7 +78,7 @@ class RayExecutor(ClusterExecutor):
 
     def submit(self, jobs: Sequence[Job]) -> None:
         """Send off a task for each job, with the run's folder where the nodes do not see it."""
-        from ltbench_clusters.ray_task import carry_out, pack
+        from ltbench_clusters.ray_task import carry_out, carry_out_once, pack
 
         options = {
             "num_cpus": self.hparams.cpus,
@@ -85,7 +96,10 @@ class RayExecutor(ClusterExecutor):
                     continue
                 self.claims[job.folder], files = claim, pack(job.folder)
             there = replace(job, threads=max(1, int(self.hparams.cpus)))
-            task = carry_out.options(**options).remote(there, self.mailbox, files)
+            # The suite's own algorithms leave a process as they found it; nobody else promised to.
+            alone = bool(job.spec.plugins) or job.device.startswith("cuda")
+            function = carry_out_once if alone else carry_out
+            task = function.options(**options).remote(there, self.mailbox, files)
             self.running[task] = job
 
     def poll(self, seconds: float) -> Iterator[tuple[Job, Mapping[str, Any]]]:
@@ -99,9 +113,12 @@ class RayExecutor(ClusterExecutor):
         self.elsewhere.clear()
         over = ray.wait(list(self.running), timeout=seconds)[0] if self.running else []
         jobs = {job.folder: job for job in self.running.values()}
-        for folder, event in ray.get(self.mailbox.collect.remote()):
+        for folder, event in self._collected():
             if folder in jobs:
+                if event["event"] == "started":
+                    self.started[folder] = time.monotonic()
                 yield jobs[folder], event
+        self._end_hung()
         for task in over:
             yield self.running[task], self._outcome(task, self.running.pop(task))
 
@@ -117,16 +134,59 @@ class RayExecutor(ClusterExecutor):
         for claim in self.claims.values():
             claim.release()
 
+    def _collected(self) -> list[tuple[Path, Mapping[str, Any]]]:
+        """Return what the mailbox has, and say once where it or a task has been silent for long."""
+        import ray
+
+        from ltbench_clusters.ray_task import SILENT_SECONDS
+
+        if self.asked is None:
+            self.asked, self.asked_at = self.mailbox.collect.remote(), time.monotonic()
+        if not ray.wait([self.asked], timeout=ANSWER_SECONDS)[0]:
+            if time.monotonic() - self.asked_at > SILENT_SECONDS:
+                self._say_once(f"the Ray cluster has not answered for {SILENT_SECONDS:g} s")
+            return []
+        answer, self.asked = self.asked, None
+        events, silent = ray.get(answer)
+        names = {job.folder: job for job in self.running.values()}
+        for folder in silent:
+            if folder in names:
+                what = f"no sign of progress for {SILENT_SECONDS:g} s from its Ray task"
+                self._say_once(f"{names[folder].spec.label} seed {names[folder].spec.seed}: {what}")
+        return list(events)
+
+    def _end_hung(self) -> None:
+        """Have tasks killed that are long over their time."""
+        import ray
+
+        for task, job in self.running.items():
+            since = self.started.get(job.folder)
+            if job.timeout is None or since is None or task in self.hung:
+                continue
+            if time.monotonic() - since > job.timeout + GRACE_SECONDS:
+                self.hung.add(task)
+                ray.cancel(task, force=True)
+
+    def _say_once(self, sentence: str) -> None:
+        if sentence not in self.told:
+            self.told.add(sentence)
+            self.say(sentence)
+
     def _outcome(self, task: Any, job: Job) -> Mapping[str, Any]:
         """Return a task's last event; what it changed in the run's folder is then at home."""
         import ray
         from ray.exceptions import NodeDiedError, RayError
 
         claim = self.claims.pop(job.folder, None)
+        self.started.pop(job.folder, None)
+        self.mailbox.forget.remote(job.folder)
         with claim or contextlib.nullcontext():
             try:
                 result, files = ray.get(task)
             except RayError as error:
+                if task in self.hung:
+                    what = f"hung: it had not stopped long after its --timeout of {job.timeout:g} s"
+                    return {"event": "lost", "what": what, "attempts": 1}
                 cause = str(error).strip().splitlines()[0]
                 if isinstance(error, NodeDiedError):
                     lost = {"what": "its node was lost", "attempts": NODE_LOSSES}

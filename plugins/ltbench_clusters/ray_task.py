@@ -16,6 +16,8 @@ from ray.exceptions import RayError
 from ltbench.api import Job, RunFolder, execute_when_free, write_bytes
 
 POST_SECONDS = 1.0
+SILENT_SECONDS = 50.0
+"""After which the user is told that nothing is heard."""
 
 Files = dict[str, bytes]
 
@@ -25,17 +27,24 @@ class _Mailbox:
 
     def __init__(self) -> None:
         self.events: list[tuple[Path, Mapping[str, Any]]] = []
+        self.signs: dict[Path, float] = {}  # when each task was last heard of, by time.monotonic
         self.stopping = False
 
     def post(self, folder: Path, events: list[Mapping[str, Any]]) -> bool:
         """Keep the events of the run in a folder, and return whether its task shall stop."""
         self.events += [(folder, event) for event in events]
+        self.signs[folder] = time.monotonic()
         return self.stopping
 
-    def collect(self) -> list[tuple[Path, Mapping[str, Any]]]:
-        """Return the events since the last call."""
+    def collect(self) -> tuple[list[tuple[Path, Mapping[str, Any]]], list[Path]]:
+        """Return the events since the last call, and the folders of runs that are silent."""
         events, self.events = self.events, []
-        return events
+        now = time.monotonic()
+        return events, [f for f, heard in self.signs.items() if now - heard > SILENT_SECONDS]
+
+    def forget(self, folder: Path) -> None:
+        """Expect no more signs from a run that is over."""
+        self.signs.pop(folder, None)
 
     def stop(self) -> None:
         """Have the tasks write checkpoints and return."""
@@ -86,7 +95,7 @@ def unpack(folder: Path, files: Files) -> None:
         if not path.resolve().is_relative_to(folder.resolve()):
             raise ValueError(f"a node sent the file '{name}', which lies outside its run's folder")
         write_bytes(path, files[name])
-    for path in (known.latest, known.error):
+    for path in (known.latest, known.beginning, known.error):
         if str(path.relative_to(folder)) not in files:
             path.unlink(missing_ok=True)
 
@@ -131,3 +140,5 @@ class _Reporter:
 Mailbox: Any = ray.remote(num_cpus=0)(_Mailbox)
 look_around: Any = ray.remote(num_cpus=0)(_look_around)
 carry_out: Any = ray.remote(_carry_out)
+# In a process that ends with it: what the run changed there, or its lost device, meets no other.
+carry_out_once: Any = ray.remote(max_calls=1)(_carry_out)

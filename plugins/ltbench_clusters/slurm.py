@@ -7,6 +7,7 @@ nodes see.
 from __future__ import annotations
 
 import contextlib
+import math
 import re
 import time
 import uuid
@@ -34,6 +35,7 @@ from ltbench_clusters.cluster import ClusterExecutor
 FOLDER = ".slurm"
 LIST = "submitted.json"
 GRACE_SECONDS = 15.0  # a shared file system may show a result later than the queue shows its end
+PATIENCE_SECONDS = 30.0  # until the user is told what is waited for
 STOP_SECONDS = 1.0  # between looks at jobs that were cancelled
 NAME = re.compile(r"ltbench-[0-9a-f]{12}")
 """Of the jobs of one array, and of no others."""
@@ -73,7 +75,8 @@ class SlurmExecutor(ClusterExecutor):
         self.unsure = ""  # the name of an array of which SLURM may have jobs
         self.missing: dict[Path, float] = {}  # since when neither the queue nor a result has them
         self.seen: dict[Path, int] = {}  # lines of a run's log.jsonl
-        self.stopping = False
+        self.stopping = self.told_silent = False
+        self.silent_since: float | None = None  # by time.monotonic
         self.look_at = 0.0
 
     def open(self, jobs: Sequence[Job]) -> Sequence[Job]:
@@ -122,6 +125,7 @@ class SlurmExecutor(ClusterExecutor):
             return
         self.look_at = time.monotonic() + (STOP_SECONDS if self.stopping else self.hparams.poll)
         found = slurm_queue.find(self.names)
+        self._tell_of_silence(found is not None)
         states = {job_id: state for job_id, _, state in found or ()}
         for folder, (job, slurm_job) in list(self.submitted.items()):
             state = states.get(slurm_job.job_id, "") if found is not None else "PENDING"
@@ -149,10 +153,25 @@ class SlurmExecutor(ClusterExecutor):
             if slurm_queue.find([*self.names, self.unsure]) is None:
                 self.say("SLURM does not answer: type the same command later, to see to its jobs")
 
+    def _tell_of_silence(self, answered: bool) -> None:
+        """Say once where SLURM does not answer for long; jobs that it lost would look the same."""
+        now = time.monotonic()
+        if answered:
+            self.silent_since = None
+            return
+        since = self.silent_since = now if self.silent_since is None else self.silent_since
+        if now - since >= PATIENCE_SECONDS and not self.told_silent:
+            self.told_silent = True
+            self.say("SLURM has not answered squeue for a while; the runs are asked for again")
+
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:
         """Have no other command submit, or look for jobs, in this block."""
+        tell_at = time.monotonic() + PATIENCE_SECONDS
         while isinstance(claim := acquire(self.folder), Owner):
+            if time.monotonic() > tell_at:
+                tell_at = math.inf
+                self.say(f"waiting for another command that is submitting jobs: {claim}")
             time.sleep(0.1)
         with claim:
             yield
@@ -205,10 +224,13 @@ class SlurmExecutor(ClusterExecutor):
         import submitit
 
         asked = self.hparams
+        _check_one_line("the folder of the runs", str(self.folder))
         executor = submitit.SlurmExecutor(self.folder / "%j", max_num_timeout=asked.requeues)
         optional = {
             key: getattr(asked, key) for key in ("partition", "account", "qos", "constraint")
         }
+        for key, text in optional.items():
+            _check_one_line(f"slurm[{key}]", text)
         optional["gpus_per_node"] = asked.gpus
         executor.update_parameters(
             job_name=name,
@@ -249,6 +271,19 @@ class SlurmExecutor(ClusterExecutor):
         fresh = list(read_log(folder))[self.seen[folder] :]
         self.seen[folder] += len(fresh)
         return fresh
+
+
+def _check_one_line(what: str, text: str) -> None:
+    """Check that a text stays on its line of the job script, where submitit quotes it.
+
+    Options are checked where they are read; this holds whoever made the executor, and wherever the
+    command was typed.
+
+    Raises:
+        UsageError: it would begin another line.
+    """
+    if text.splitlines() not in ([], [text]):
+        raise UsageError(f"--executor slurm: {what} holds a line break: leave it out")
 
 
 def _submitted(folder: Path, job_id: str) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 os.environ["SUBMITIT_PREEMPT_SIGNAL"] = "USR1"  # read when submitit is imported
@@ -29,10 +30,16 @@ class SlurmRun(Checkpointable):
         received: list[int] = []
         for number in (signal.SIGUSR1, signal.SIGTERM):
             signal.signal(number, lambda number, _: received.append(number))
-        result = execute_when_free(job, lambda _: None, lambda: bool(received))
+        result = execute_when_free(job, _print_notice, lambda: bool(received))
         if result.get("status") == "interrupted":
             if signal.SIGUSR1 in received and callable(requeue):
                 requeue(signal.SIGUSR1, None)
             if requeue_if_preempted(os.environ["SLURM_JOB_ID"]):
                 sys.exit("preempted: requeued with its checkpoint")
         return result
+
+
+def _print_notice(event: Mapping[str, Any]) -> None:
+    """Leave what is for the user among what the job prints; SLURM carries nothing else home."""
+    if event["event"] == "notice":
+        print(event["sentence"], file=sys.stderr, flush=True)

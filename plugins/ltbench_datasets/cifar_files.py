@@ -1,36 +1,20 @@
-"""Reads the pickles in which CIFAR is published, without running any code from them."""
+"""Reads the files in which CIFAR is published."""
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy._core.multiarray import _reconstruct
 from numpy.typing import NDArray
 
 from ltbench.api import DataError
+from ltbench_datasets.plain_pickles import read_plain
 
 SIDE = 32
-# All that the published files name; NumPy's module has had two names.
-_ALLOWED: dict[tuple[str, str], Any] = {
-    ("numpy.core.multiarray", "_reconstruct"): _reconstruct,
-    ("numpy._core.multiarray", "_reconstruct"): _reconstruct,
-    ("numpy", "ndarray"): np.ndarray,
-    ("numpy", "dtype"): np.dtype,
-    ("_codecs", "encode"): lambda text, encoding: text.encode("latin1"),
-}
-
-
-class _Unpickler(pickle.Unpickler):
-    """Knows arrays, lists, dictionaries, numbers and text, and nothing else."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in _ALLOWED:
-            raise pickle.UnpicklingError(f"it asks for {module}.{name}, which no image file needs")
-        return _ALLOWED[module, name]
+_LONGEST_CAUSE = 200  # letters
+LARGEST = 1 << 28  # bytes; the largest published file has 155 MB
 
 
 def read_batches(
@@ -54,18 +38,30 @@ def _read_batch(
     path: Path, labels: str, classes: int
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     try:
-        with path.open("rb") as file:
-            table = _Unpickler(file, encoding="bytes").load()
-        pixels = np.asarray(table[b"data"])
-        y = np.asarray(table[labels.encode()])
-        if pixels.dtype != np.uint8 or y.dtype.kind not in "iu":
-            raise ValueError(f"it holds {pixels.dtype} images and {y.dtype} labels")
+        if (size := path.stat().st_size) > LARGEST:
+            raise ValueError(f"it has {size} bytes, more than any file of CIFAR")
+        table = read_plain(path.read_bytes())
+        if type(table) is not dict or not {b"data", labels.encode()} <= table.keys():
+            raise ValueError(f"it holds no table of 'data' and '{labels}'")
+        pixels, y = table[b"data"], _labels(table[labels.encode()], classes)
+        if type(pixels) is not np.ndarray or pixels.dtype != np.uint8:
+            raise ValueError("its images are no array of bytes")
         images = pixels.reshape(len(y), 3, SIDE, SIDE)
-        if len(y) and not 0 <= y.min() <= y.max() < classes:
-            raise ValueError(f"it holds the class {y.max()} of {classes}")
-    except Exception as error:  # a broken pickle raises anything
+    except (OSError, ValueError) as error:
+        cause = str(error)[:_LONGEST_CAUSE]  # which may quote the whole file
         raise DataError(
-            f"the CIFAR file {path} cannot be read ({type(error).__name__}: {error}): remove its "
+            f"the CIFAR file {path} cannot be read ({type(error).__name__}: {cause}): remove its "
             "folder, then prepare the data set again"
         ) from error
-    return images, y.astype(np.int64)
+    return images, y
+
+
+def _labels(found: Any, classes: int) -> NDArray[np.int64]:
+    """Return classes that come as a list of numbers, or as an array of them."""
+    if type(found) is np.ndarray and found.ndim == 1:
+        found = found.tolist()
+    if type(found) is not list or not all(type(label) is int for label in found):
+        raise ValueError("its labels are no list of numbers")
+    if found and not 0 <= min(found) <= max(found) < classes:
+        raise ValueError(f"it holds a class that is none of its {classes}")
+    return np.array(found, dtype=np.int64)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import itertools
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,7 @@ from ltbench.api import (
     HParams,
     Split,
     UsageError,
+    absent_files,
     fetch_sources,
     files_fingerprint,
     folder_images,
@@ -135,8 +137,8 @@ class DomainFolders(Dataset):
         return stamps_fingerprint((name, size, time) for name, (size, time) in rows)
 
     def verify(self, split: Split) -> list[str]:
-        """Compare counts, the official file's checksum, and the tree with the table."""
-        return [*super().verify(split), *self._official_differences(), *self._strays(split)]
+        """Compare counts, what is known of the files that came, and the tree with the table."""
+        return [*super().verify(split), *wrong_files(self._came()), *self._strays(split)]
 
     @cached_property
     def _by_rule(self) -> Split:
@@ -179,7 +181,7 @@ class DomainFolders(Dataset):
         name = self.facts.details["layout"].get("leave_out")
         path = find_official(self.root, name) if name else None
         found: dict[tuple[str, str], set[str]] = defaultdict(set)
-        for line in path.read_text(encoding="utf-8").splitlines() if path else ():
+        for line in _lines(path) if path else ():
             *pair, image = line.strip().split("/")
             if len(pair) == 2:
                 found[pair[0], pair[1]].add(image)
@@ -211,19 +213,25 @@ class DomainFolders(Dataset):
         for name in ("root", "official", "_by_rule", "_images", "_class_folders", "_left_out"):
             self.__dict__.pop(name, None)
 
-    def _official_differences(self) -> list[str]:
-        if self.official is None:
-            return []
-        known = [s for s in self.facts.sources if s["file"] == self.official.name]
-        return wrong_files((self.official, entry) for entry in known)
+    def _came(self) -> Iterator[tuple[Path, dict[str, Any]]]:
+        """Yield the files that are kept as they came: lists, and archives that still lie there."""
+        for source in self.facts.sources:
+            place = self.data_dir / source.get("folder", "") / source["file"]
+            found = find_official(self.root, source["file"])
+            if path := found or (place if place.is_file() else None):
+                yield path, source
 
     def _strays(self, split: Split) -> list[str]:
-        """Return sentences on images that only the table or only the tree has."""
-        there = {
-            f"{d}/{c}/{name}" for (d, c), found in self._images.items() for name in found.names
-        }
-        listed = set(split.images.tolist())
+        """Return sentences on images that only the table or only the tree has, or that are none."""
+        files = dict(zip(split.images.tolist(), self._files(split), strict=True))
+        try:
+            found = self._images.items()
+        except DataError as error:  # of a link to nothing, which is not the only one perhaps
+            return absent_files(self.root, files.values()) or [str(error)]
+        there = {f"{d}/{c}/{name}" for (d, c), images in found for name in images.names}
+        listed = files.keys()
         lines = [_summary("is not there", listed - there), _summary("is extra", there - listed)]
+        lines += absent_files(self.root, (files[name] for name in files if name in there))
         known = {_plain(name) for name in self.facts.classes}
         for domain, classes in self._class_folders.items():
             if domain in {_plain(d) for d in self.facts.domains}:
@@ -233,6 +241,15 @@ class DomainFolders(Dataset):
                     if name not in known
                 ]
         return [line for line in lines if line]
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(
+            f"the list {path} cannot be read ({error}): remove it, then prepare the data set again"
+        ) from error
 
 
 def _without(images: FolderImages, names: set[str]) -> FolderImages:

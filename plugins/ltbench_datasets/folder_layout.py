@@ -1,16 +1,23 @@
-"""Reads which image belongs where: from a tree of folders or from a CSV."""
+"""Reads which image belongs where from a tree of folders."""
 
 from __future__ import annotations
 
-import csv
 import os
+import re
 import unicodedata
-from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 from ltbench.api import DataError, check_names, is_image
+from ltbench_datasets.passed_over import (
+    is_system_folder,
+    left_out,
+    unread_photographs,
+    without_images,
+)
 
 PARTS = {
     "train": "train",
@@ -21,17 +28,15 @@ PARTS = {
     "test": "test",
     "testing": "test",
 }
-# What cameras and telephones write as well, and nothing here can read.
-OTHER_PHOTOS = frozenset(
-    {
-        *(".heic", ".heif", ".avif", ".jxl", ".jp2", ".psd", ".svg"),
-        *(".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf"),
-    }
+# Folders that may be meant as parts, by these names and by others.
+PART_LIKE = re.compile(
+    r"(train|training|trn|val|valid|validation|dev|devel|eval|evaluation|holdout"
+    r"|((public|private)[\W_]*)?(test|testing|tst))([\W_]*(sets?|data|splits?|images?|imgs?|\d{4}))*"
+    r"[\W_]*[ab]?"
 )
 ONE_DOMAIN = "images"
 Folder = tuple[tuple[str, ...], list[str]]
-"""A folder as names below the root, and the names of its images."""
-COLUMNS = ("path", "label", "domain", "split")
+"""A folder as names below the root, and the names of its files."""
 
 
 class Item(NamedTuple):
@@ -50,17 +55,44 @@ class Item(NamedTuple):
     part: str
 
 
-def walk(root: Path) -> list[Item]:
-    """Return the images of ``root/[part/][domain/]class/*``, sorted by folder and name.
+@dataclass(frozen=True)
+class Tree:
+    """What a folder of images holds.
 
-    The folders directly below ``root`` are parts where all of them are named so.
+    Attributes:
+        items: its images, sorted by folder and name.
+        remarks: sentences on what is passed over, and on names that may be meant otherwise.
+        unread: sentences, of these, on photographs that cannot be read.
+    """
+
+    items: list[Item]
+    remarks: list[str]
+    unread: list[str]
+
+
+def walk(root: Path) -> Tree:
+    """Return the images of ``root/[part/][domain/]class/*``.
+
+    The folders directly below ``root`` are parts where all of them are named so. Where some are and
+    others are not, nothing is guessed.
 
     Raises:
-        DataError: images lie at different depths, so that classes and domains cannot be told.
+        DataError: images lie at different depths, a part is empty, or folders are named like parts
+            where classes or domains should be, so that these cannot be told.
     """
-    folders = sorted(_folders(root))
-    tops = {folder[0].lower() for folder, _ in folders if folder}
-    skip = 1 if len(tops) > 1 and tops <= PARTS.keys() else 0
+    folders: list[Folder] = []
+    others: list[Folder] = []
+    for place, names in sorted(_folders(root)):
+        images = [name for name in names if is_image(name)]
+        if images:
+            check_names(root.joinpath(*place), (*place, *images))
+            folders.append((place, images))
+        if len(images) < len(names) or not images:
+            others.append((place, [name for name in names if not is_image(name)]))
+    unread = unread_photographs("/".join((*place, n)) for place, names in others for n in names)
+    remarks = [*left_out(others), *unread, *without_images(others, {f for f, _ in folders})]
+    _check_empty_parts(root, {place[0] for place, _ in others if place}, folders)
+    skip = 1 if _are_parts(root, folders, remarks) else 0
     depths = Counter[int]()
     for folder, names in folders:
         depths[len(folder) - skip] += len(names)
@@ -69,13 +101,69 @@ def walk(root: Path) -> list[Item]:
             f"{root} is neither root/class/* nor root/domain/class/*: "
             f"{_other_layout(root, folders, depths.most_common(1)[0][0] + skip)}"
         )
+    _check_labels(root, [folder for folder, _ in folders if len(folder) > 1], remarks)
     items = []
     for folder, names in folders:
-        place, label = "/".join(folder), _composed(folder[-1])
-        domain = _composed(folder[-2]) if len(folder) - skip == 2 else ONE_DOMAIN
+        path, label = "/".join(folder), composed(folder[-1])
+        domain = composed(folder[-2]) if len(folder) - skip == 2 else ONE_DOMAIN
         part = PARTS[folder[0].lower()] if skip else ""
-        items += [Item(f"{place}/{name}", label, domain, part) for name in names]
-    return items
+        items += [Item(f"{path}/{name}", label, domain, part) for name in names]
+    return Tree(items, remarks, unread)
+
+
+def _check_empty_parts(root: Path, there: Iterable[str], folders: Sequence[Folder]) -> None:
+    """Refuse a part without images beside a single one with some, which would become a domain."""
+    full = {folder[0] for folder, _ in folders if folder}
+    empty = sorted(top for top in there if top.lower() in PARTS and top not in full)
+    if empty and len(full) == 1 and full.pop().lower() in PARTS:
+        raise DataError(
+            f"{root / empty[0]} holds no image that can be read: put the images of that part "
+            "there, or remove it"
+        )
+
+
+def _are_parts(root: Path, folders: Sequence[Folder], remarks: list[str]) -> bool:
+    """Return whether the folders below the root are parts, and remark on one that might be."""
+    tops = sorted({folder[0] for folder, _ in folders if folder})
+    known, alike = [top for top in tops if top.lower() in PARTS], _named_like_parts(tops)
+    if len(known) == len(tops) and len({top.lower() for top in tops}) > 1:
+        return True
+    classes = all(len(folder) < 2 for folder, _ in folders)
+    if len(alike) > 1 or (alike and len(tops) > 1 and not classes):
+        others = [top for top in tops if top not in known]
+        held = " beside ".join(_listed(names) for names in (known, others) if names)
+        raise DataError(
+            f"{root} holds {held}, and it cannot be told whether these are parts or "
+            f"{'classes' if classes else 'domains'}: keep train, val and test there alone, rename "
+            "what is no part, or name the images in a CSV path,label,domain,split"
+        )
+    if alike:
+        kind = "class" if classes else "domain, as no other part lies beside it"
+        remarks.append(f"{root / alike[0]} is read as a {kind}")
+    return False
+
+
+def _check_labels(root: Path, folders: Sequence[tuple[str, ...]], remarks: list[str]) -> None:
+    """Refuse parts below the folders of classes, and remark on a class that is called like one."""
+    labels = sorted({folder[-1] for folder in folders})
+    alike = _named_like_parts(labels)
+    if len({label.lower() for label in alike}) > 1:
+        example = next("/".join(folder) for folder in folders if folder[-1] in alike)
+        raise DataError(
+            f"{root} holds {_listed(alike)} where classes should be ('{example}'): let parts be "
+            "folders directly below it, or name the images in a CSV path,label,domain,split"
+        )
+    remarks += [f"'{label}' is read as a class" for label in alike]
+
+
+def _named_like_parts(names: Iterable[str]) -> list[str]:
+    return [name for name in names if PART_LIKE.fullmatch(name.lower())]
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Return ``a/, b/ and c/``, of many names the first."""
+    shown = [f"{name}/" for name in names[:5]] + (["others"] if len(names) > 5 else [])
+    return " and ".join([*([", ".join(shown[:-1])] if shown[:-1] else []), *shown[-1:]])
 
 
 def _other_layout(root: Path, folders: Sequence[Folder], usual: int) -> str:
@@ -103,103 +191,22 @@ def _other_layout(root: Path, folders: Sequence[Folder], usual: int) -> str:
     return f"its images lie deeper ('{here}'); {advice}"
 
 
-def other_photos(root: Path) -> list[str]:
-    """Return one sentence per kind of photograph below ``root`` that cannot be read."""
-    found: dict[str, list[str]] = defaultdict(list)
-    for folder, folders, names in os.walk(root, followlinks=False):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in names:
-            suffix = os.path.splitext(name)[1].lower()
-            if suffix in OTHER_PHOTOS and not name.startswith("."):
-                found[suffix].append(os.path.join(folder, name))
-    return [
-        f"{len(paths)} files end in {suffix}, which cannot be read, and are passed over "
-        f"({min(paths)}): convert them to JPEG or PNG"
-        for suffix, paths in sorted(found.items())
-    ]
-
-
-def read_table(table: Path) -> list[Item]:
-    """Return the images that a CSV ``path,label[,domain][,split]`` names, sorted by path.
-
-    Raises:
-        DataError: it is no CSV in UTF-8, a column is missing, unknown or there twice, a row has
-            more or fewer cells, a cell is empty or has several lines, a part is unknown, an image
-            stands twice, or a path leads out of the CSV's folder; the message names the line.
-    """
-    try:
-        with table.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.reader(file, strict=True)
-            head = next(reader, [])
-            if not {"path", "label"} <= set(head) <= set(COLUMNS) or len(set(head)) < len(head):
-                raise DataError(
-                    f"{table} must begin with path,label[,domain][,split], not {','.join(head)}"
-                )
-            rows: list[tuple[int, Item]] = []
-            last = reader.line_num
-            for cells in reader:
-                first, last = last + 1, reader.line_num
-                if cells:
-                    rows.append((first, _row(table, first, head, cells)))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        cause = getattr(error, "strerror", None) or error
-        raise DataError(f"{table} cannot be read as a CSV in UTF-8: {cause}") from error
-    if not rows:
-        raise DataError(f"{table} names no image below its first line")
-    lines: dict[str, int] = {}
-    for line, item in rows:
-        if (before := lines.setdefault(item.path, line)) != line:
-            raise DataError(f"{table}, line {line}: '{item.path}' stands on line {before} already")
-    return sorted((item for _, item in rows), key=lambda item: item.path)
-
-
-def _row(table: Path, line: int, head: list[str], cells: list[str]) -> Item:
-    where = f"{table}, line {line}"
-    if any("\n" in cell or "\r" in cell for cell in cells):
-        raise DataError(f"{where}: a quote is not closed where its line ends")
-    if len(cells) != len(head):
-        raise DataError(
-            f"{where} has {len(cells)} cells and the first line {len(head)}: put what holds a "
-            "comma in quotes"
-        )
-    values = {name: cell.strip() for name, cell in zip(head, cells, strict=True)}
-    if not values["path"] or not values["label"]:
-        raise DataError(f"{where}: path and label must not be empty")
-    if values.get("domain") == "":
-        raise DataError(f"{where}: domain must not be empty: give every image one, or none")
-    part = values.get("split", "").lower()
-    if part and part not in PARTS:
-        raise DataError(f"{where}: split is '{part}'; use train, val or test")
-    path = _below(table, where, values["path"])
-    label, domain = _composed(values["label"]), _composed(values.get("domain", ONE_DOMAIN))
-    return Item(path, label, domain, PARTS.get(part, ""))
-
-
-def _below(table: Path, where: str, typed: str) -> str:
-    """Return a path relative to the CSV's folder, in which it must lie."""
-    path, folder = Path(typed), Path(os.path.abspath(table.parent))
-    if path.is_absolute() and path.is_relative_to(folder):
-        path = path.relative_to(folder)
-    if path.is_absolute() or ".." in path.parts:
-        raise DataError(f"{where}: '{path}' does not lie below the CSV's folder, {folder}")
-    if "\\" in typed and not (folder / path).exists():
-        raise DataError(f"{where}: '{typed}' is no file here: write its folders with /")
-    return path.as_posix()
-
-
-def _composed(name: str) -> str:
+def composed(name: str) -> str:
     """Return a name with its accents as one system writes them; others write them apart."""
     return unicodedata.normalize("NFC", name)
 
 
 def _folders(root: Path) -> Iterator[Folder]:
-    """Yield every folder that holds images, as names below ``root``, with its sorted images.
+    """Yield every folder, as names below ``root``, with the sorted names of its files.
 
-    What is hidden is passed over.
+    What is hidden is passed over, and of folders that systems make nothing is listed.
     """
     waiting: list[tuple[tuple[str, ...], tuple[os.stat_result, ...]]] = [((), ())]
     while waiting:
         folder, above = waiting.pop()
+        if is_system_folder(folder):
+            yield folder, []
+            continue
         names = []
         try:
             above = (*above, root.joinpath(*folder).stat())
@@ -215,6 +222,4 @@ def _folders(root: Path) -> Iterator[Folder]:
                         waiting.append(((*folder, entry.name), above))
         except OSError as error:
             raise DataError(f"{error.filename or root} cannot be read: {error.strerror}") from error
-        if images := sorted(filter(is_image, names)):
-            check_names(root.joinpath(*folder), (*folder, *images))
-            yield folder, images
+        yield folder, sorted(names)

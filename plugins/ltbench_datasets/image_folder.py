@@ -18,6 +18,7 @@ from ltbench.api import (
     Facts,
     HParams,
     Split,
+    absent_files,
     class_sizes,
     files_fingerprint,
     hold_out,
@@ -25,7 +26,9 @@ from ltbench.api import (
     pair_generator,
     read_image,
 )
-from ltbench_datasets.folder_layout import Item, other_photos, read_table, walk
+from ltbench_datasets.folder_layout import Item, Tree, walk
+from ltbench_datasets.image_table import read_table
+from ltbench_datasets.passed_over import unread_photographs
 
 
 class FolderParameters(HParams):
@@ -55,7 +58,8 @@ class ImageFolder(Dataset):
     Folders called train, val (valid, validation) and test directly below ``root`` are parts, not
     domains. What has no part of its own is split by the quota rule of
     :func:`ltbench.api.hold_out`. Only folders that hold images count: hidden ones, empty
-    ones and stray files are passed over. Source: whoever took the images.
+    ones, those that systems make and stray files are passed over, and what of these a person may
+    miss is said. Source: whoever took the images.
     """
 
     HParams = FolderParameters
@@ -141,30 +145,44 @@ class ImageFolder(Dataset):
     def _fingerprints(self) -> dict[str, str]:
         return {}
 
+    def remarks(self, split: Split) -> list[str]:
+        """Say what of the folder is passed over, and which names may be meant otherwise."""
+        return list(self._tree.remarks)
+
     def verify(self, split: Split) -> list[str]:
-        """List photographs of kinds that nothing here reads, and images that a CSV only names."""
-        if not self._is_table:
-            return other_photos(self.root)
-        paths = (self.base / str(name) for name in split.images)
-        return [f"{path} is missing" for path in paths if not path.is_file()]
+        """List photographs of kinds that nothing here reads, and images that are not there."""
+        return [*self._look().unread, *absent_files(self.base, split.images)]
 
     @property
     def _is_table(self) -> bool:
         return self.root.suffix.lower() == ".csv"
 
     @cached_property
+    def _tree(self) -> Tree:
+        return self._look()
+
+    def _look(self) -> Tree:
+        """Return what is there now."""
+        if not self._is_table:
+            return walk(self.root)
+        items = read_table(self.root)
+        unread = unread_photographs((item.path for item in items), asked_for=True)
+        return Tree(items, unread, unread)
+
+    @cached_property
     def _items(self) -> list[Item]:
-        items = read_table(self.root) if self._is_table else walk(self.root)
+        items = self._tree.items
         labels = {item.label for item in items}
         if not items:
-            others = "" if self._is_table else "".join(f"; {s}" for s in other_photos(self.root))
+            others = "".join(f"; {sentence}" for sentence in self._tree.remarks)
             raise DataError(
                 f"there are no images below {self.root}: put them in root/class/*{others}"
             )
         if len(labels) < 2:
+            others = "".join(f"; {sentence}" for sentence in self._tree.remarks)
             raise DataError(
                 f"{self.root} holds a single class, '{labels.pop()}': put images of two or more in "
-                "root/class/*"
+                f"root/class/*{others}"
             )
         return items
 

@@ -17,9 +17,11 @@ from ltbench.api import (
     Decode,
     Facts,
     Split,
+    absent_files,
     fetch_sources,
     files_fingerprint,
     read_image,
+    wrong_files,
 )
 
 
@@ -106,6 +108,13 @@ class ImageNetLT(Dataset):
         """Return text that changes with any file's size or time."""
         return files_fingerprint(self.root, self._files(split))
 
+    def verify(self, split: Split) -> list[str]:
+        """Compare the counts and the lists with what is known of them, and look at every image."""
+        lists = {path.name: path for path in (self._lists or {}).values()}
+        known = [(lists[s["file"]], s) for s in self.facts.sources if s["file"] in lists]
+        absent = absent_files(self.root, self._files(split))
+        return [*super().verify(split), *wrong_files(known), *absent]
+
     @cached_property
     def _lists(self) -> dict[str, Path] | None:
         names = super().facts.details["layout"]
@@ -121,10 +130,15 @@ class ImageNetLT(Dataset):
         if self._lists is None:
             raise DataError(self.missing() or f"the {part} list is not there")
         path, rows = self._lists[part], []
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        try:
+            lines = path.read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise DataError(f"the list {path} cannot be read: {error}") from error
+        for number, line in enumerate(lines, start=1):
             name, _, label = line.strip().rpartition(" ")
-            inside = name and not name.startswith("/") and ".." not in name.split("/")
-            if line.strip() and not (inside and label.isdigit()):
+            inside = name.isprintable() and not name.startswith("/") and ".." not in name.split("/")
+            is_number = label.isascii() and label.isdigit() and len(label) < 10
+            if line.strip() and not (name and inside and is_number):
                 raise DataError(f"{path}, line {number}: '{line[:80]}' is not 'path label'")
             if line.strip():
                 rows.append((name, int(label)))

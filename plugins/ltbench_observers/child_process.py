@@ -6,6 +6,7 @@ ending; none of that may hold up a sweep.
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import queue
 import signal
@@ -16,6 +17,9 @@ from multiprocessing.connection import Connection
 from typing import Any, Protocol
 
 from ltbench.api import LtbenchError
+
+KILL_SECONDS = 5.0
+"""For a process that was killed to be gone."""
 
 
 class Closable(Protocol):
@@ -32,6 +36,9 @@ class CallError(LtbenchError):
 class ChildProcess:
     """Makes calls of one object in another process, in their order.
 
+    No method waits for that process, apart from :meth:`close`, which says for how long: it may be
+    stopped, or be gone while a process that it started holds the pipe.
+
     Args:
         make: builds the object; it goes to the other process, so it is a module's function.
     """
@@ -42,6 +49,11 @@ class ChildProcess:
         self._process = context.Process(target=_serve, args=(theirs, make), daemon=True)
         self._process.start()
         theirs.close()
+        self._calls: queue.SimpleQueue[tuple[str, tuple[Any, ...]] | None] = queue.SimpleQueue()
+        self._failures: queue.SimpleQueue[str] = queue.SimpleQueue()
+        threading.Thread(target=self._send, daemon=True).start()
+        self._reader = threading.Thread(target=self._receive, daemon=True)
+        self._reader.start()
 
     def call(self, method: str, *arguments: Any) -> None:
         """Have a method called.
@@ -50,12 +62,10 @@ class ChildProcess:
             CallError: a call before this one failed, and this one is made all the same; or the
                 process is gone.
         """
-        try:
-            self._pipe.send((method, arguments))
-            failure = self._pipe.recv() if self._pipe.poll() else None
-        except (EOFError, OSError) as error:
-            raise self._death() or CallError("its process ended") from error
-        if failure is not None:
+        if not self._process.is_alive():
+            raise self._death() or CallError("its process ended")
+        self._calls.put((method, arguments))
+        if failure := self._failure():
             raise CallError(failure)
 
     def close(self, seconds: float) -> bool:
@@ -66,32 +76,54 @@ class ChildProcess:
         Raises:
             CallError: a call failed, or the process is gone.
         """
-        failures: list[str] = []
+        self._calls.put(None)
         try:
-            self._pipe.send(None)
-            until = time.monotonic() + seconds
-            while self._pipe.poll(max(0.0, until - time.monotonic())):
-                failures.append(self._pipe.recv())
-            in_time = False
-        except (EOFError, OSError) as error:  # the other end is closed
-            if death := self._death():
-                raise death from error
-            in_time = True
+            in_time = self._ends_within(seconds)
         except KeyboardInterrupt:
             return False
         finally:
             self._process.kill()
-            self._process.join()
+            self._ends_within(KILL_SECONDS)
+            self._reader.join(1.0)  # what it said at last
             self._pipe.close()
-        if failures:
-            raise CallError(failures[0])
+        if in_time and (death := self._death()):
+            raise death
+        if failure := self._failure():
+            raise CallError(failure)
         return in_time
+
+    def _ends_within(self, seconds: float) -> bool:
+        """Wait for the process; not by ``join``, which waits for what it forked as well."""
+        until = time.monotonic() + seconds
+        while self._process.is_alive():
+            if time.monotonic() > until:
+                return False
+            time.sleep(0.02)
+        return True
 
     def _death(self) -> CallError | None:
         """Return what the process died of, if it did not simply end."""
-        self._process.join(5)
         code = self._process.exitcode
         return CallError(f"its process died (exit code {code})") if code != 0 else None
+
+    def _failure(self) -> str | None:
+        return None if self._failures.empty() else self._failures.get()
+
+    def _send(self) -> None:
+        call: Any = ()
+        while call is not None:
+            call = self._calls.get()
+            try:
+                self._pipe.send(call)
+            except OSError:
+                return  # it is gone, which the next call says
+            except Exception as error:  # what cannot be pickled
+                self._failures.put(f"{type(error).__name__}: {error}")
+
+    def _receive(self) -> None:
+        with contextlib.suppress(EOFError, OSError):
+            while True:
+                self._failures.put(self._pipe.recv())
 
 
 def _serve(pipe: Connection, make: Callable[[], Closable]) -> None:

@@ -29,7 +29,7 @@ class Ablation(ExperimentTable):
     \b
     Examples:
       ltbench tables ablation --algo brl
-      ltbench tables ablation --algo boda --components weight,macro_weight -o boda.tex
+      ltbench tables ablation --algo boda --components weight,macro -o boda.tex
     """
 
     HParams = AblationHParams
@@ -52,7 +52,8 @@ class Backbones(ExperimentTable):
     \b
     Examples:
       ltbench tables backbones --dataset cifar100-lt
-      ltbench tables backbones --dataset cifar100-lt --algo erm --algo bsoftmax -o table.csv
+      ltbench tables backbones --dataset cifar100-lt --algo erm --algo bsoftmax \\
+          -o table.csv
     """
 
     def sections(self, data: FigureData) -> Sequence[Section]:

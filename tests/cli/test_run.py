@@ -66,6 +66,8 @@ def test_it_trains_every_run_and_prints_the_table(finished):
     assert "bsoftmax" in stdout
     assert "boda+crt" in stdout
     assert f"ltbench leaderboard {out} -o leaderboard.md" in stdout
+    assert f"ltbench report {out} -o report.html" in stdout
+    assert f"ltbench stats {out} --power 2  # are 2 seeds enough" in stdout
 
 
 def test_the_sweep_leaves_a_record_of_all_its_runs(finished):

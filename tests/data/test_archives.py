@@ -105,3 +105,32 @@ def test_a_file_where_the_folder_should_be(tmp_path: Path) -> None:
     (tmp_path / "out").write_text("")
     with pytest.raises(UsageError, match="cannot be written"):
         unpack(archive, tmp_path / "out")
+
+
+def test_a_header_that_unpacks_to_gigabytes_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.tar"
+    entry = tarfile.TarInfo("././@PaxHeader")
+    entry.type, entry.size = tarfile.XHDTYPE, 2**40
+    path.write_bytes(entry.tobuf(tarfile.GNU_FORMAT) + b"\0" * 2048)
+    with pytest.raises(DataError, match="says that it has 1099511627776 bytes"):
+        unpack(path, tmp_path / "out")
+
+
+def test_an_entry_of_negative_size_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.tar"
+    header = bytearray(tarfile.TarInfo("x").tobuf(tarfile.GNU_FORMAT))
+    header[124:136] = (-1024).to_bytes(12, "big", signed=True)
+    header[148:156] = b"%06o\0 " % (sum(header[:148]) + sum(header[156:512]) + 8 * 32)
+    path.write_bytes(bytes(header) + b"\0" * 2048)
+    with pytest.raises(DataError, match="is broken"):
+        unpack(path, tmp_path / "out")
+
+
+@pytest.mark.parametrize("damage", [b"\xff\xfe", b"\0\0"])
+def test_names_in_a_zip_that_are_no_text_are_a_broken_archive(
+    tmp_path: Path, damage: bytes
+) -> None:
+    path = zip_with(tmp_path / "a.zip", "é.jpg", "b.jpg")
+    path.write_bytes(path.read_bytes().replace("é".encode(), damage))
+    with pytest.raises(DataError, match="is broken"):
+        unpack(path, tmp_path / "out")

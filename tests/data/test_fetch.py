@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from ltbench.data.fetch import Source, address, fetch
+from ltbench.data.source_lock import LOCK
 from ltbench.errors import DataError
 
 CONTENT = bytes(range(256)) * 8192  # 2 MB
@@ -186,3 +188,66 @@ def test_addresses() -> None:
     for url in ("file:///etc/passwd", "ftp://host/x", "/etc/passwd"):
         with pytest.raises(DataError, match="neither http, https nor gdrive"):
             address(url)
+
+
+def test_a_file_without_a_checksum_is_the_same_ever_after(server: Server, tmp_path: Path) -> None:
+    lines: list[str] = []
+    unchecked = source(server, "/file", sha256="")
+    path = fetch(unchecked, tmp_path, lines.append)
+    lock = tmp_path / LOCK
+    assert lines[-1] == (
+        f"data.bin: no checksum is published; its size and sha256 are recorded in {lock}, and "
+        "what is downloaded later must match"
+    )
+    entry = {"size": len(CONTENT), "sha256": SHA256, "from": server.url("/file")}
+    assert json.loads(lock.read_text()) == {"files": {"data.bin": entry}}
+    assert fetch(unchecked, tmp_path, lines.append) == path
+    assert lines[-1] == "data.bin is there"
+    path.unlink()
+    changed = source(server, "/other", sha256="")
+    with pytest.raises(DataError, match=r"gave a file that has the sha256 .* of the first downl"):
+        fetch(changed, tmp_path, silent)
+    assert not path.exists()
+    assert fetch(source(server, "/other", "/file", sha256=""), tmp_path, silent) == path
+    # A file beside it has an entry of its own.
+    other = Source("other.bin", (server.url("/other"),))
+    fetch(other, tmp_path, silent)
+    assert set(json.loads(lock.read_text())["files"]) == {"data.bin", "other.bin"}
+    path.write_bytes(b"cut")
+    with pytest.raises(DataError, match=r"has 3 bytes instead of .*sources\.lock\.json says"):
+        fetch(unchecked, tmp_path, silent)
+
+
+def test_a_file_put_there_by_hand_is_recorded(tmp_path: Path) -> None:
+    (tmp_path / "data.bin").write_bytes(CONTENT)
+    fetch(Source("data.bin", ()), tmp_path, silent)
+    assert json.loads((tmp_path / LOCK).read_text())["files"]["data.bin"]["sha256"] == SHA256
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "[]",
+        '{"files": []}',
+        '{"files": {"data.bin": 3}}',
+        '{"files": {"data.bin": {"size": "x", "sha256": ""}}}',
+        '{"files": {"data.bin": {"size": 3, "sha256": "xyz"}}}',
+        "[" * 100_000,
+    ],
+)
+def test_a_record_that_cannot_be_read_is_a_sentence(tmp_path: Path, content: str) -> None:
+    (tmp_path / "data.bin").write_bytes(b"x")
+    (tmp_path / LOCK).write_text(content)
+    with pytest.raises(DataError, match=r"sources\.lock\.json cannot be read: .*; remove it"):
+        fetch(Source("data.bin", ()), tmp_path, silent)
+
+
+@pytest.mark.parametrize("note", ["[]", "3", '{"url": 3}'])
+def test_a_note_of_a_broken_transfer_may_hold_anything(
+    server: Server, tmp_path: Path, note: str
+) -> None:
+    (tmp_path / "data.bin.part").write_bytes(b"x")
+    (tmp_path / "data.bin.part.json").write_text(note)
+    path = fetch(source(server, "/file"), tmp_path, silent)
+    assert path.read_bytes() == CONTENT

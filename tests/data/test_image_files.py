@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import ast
 import os
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import ltbench
 from ltbench.data.image_files import (
     files_fingerprint,
     folder_images,
@@ -181,3 +183,21 @@ def test_the_kind_is_told_by_the_content(tmp_path: Path, kind: str) -> None:
         pytest.skip(f"this Pillow writes no {kind}")
     Image.new("RGB", (16, 16), RED).save(tmp_path / "image.png", kind)
     assert np.abs(read_image(tmp_path / "image.png", 3).mean((0, 1)) - RED).max() < 12
+
+
+def test_wherever_an_image_is_opened_its_formats_are_named() -> None:
+    root = Path(ltbench.__file__).parents[1]
+    found = []
+    for folder in ("ltbench", "plugins", "benchmarks"):
+        for path in sorted((root / folder).rglob("*.py")):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("Image.open"):
+                    found.append((path.name, {keyword.arg for keyword in node.keywords}))
+    assert "image_files.py" in {name for name, _ in found}
+    assert all("formats" in named for _, named in found), found
+
+
+def test_what_has_no_end_is_no_image(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.jpg")
+    with pytest.raises(DataError, match=r"pipe\.jpg cannot be read: it is no regular file"):
+        read_image(tmp_path / "pipe.jpg", 3)

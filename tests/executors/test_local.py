@@ -13,55 +13,15 @@ from pathlib import Path
 
 import psutil
 import pytest
+from local_sweep import Sweep
 
 from ltbench.executors import worker as workers
-from ltbench.executors.local import LocalExecutor
-from ltbench.executors.slots import Slots
-from ltbench.plugins.hparams import HParams
 from ltbench.results.claim import find_owner
 from ltbench.results.folder import RunFolder
-from ltbench.session.plan import Request, plan_runs
 from ltbench.training.job import Job
 from ltbench.training.run import execute
 
 QUIET = (lambda event: None, lambda: False)
-
-
-@pytest.fixture
-def make_jobs(tmp_path):
-    def make_jobs(*algos: str, seeds=1, **overrides) -> list[Job]:
-        request = Request(algos, ["tiny-mlt"], range(seeds), "fp32", tmp_path, overrides)
-        return [
-            Job(spec, spec.folder(tmp_path / "runs"), tmp_path) for spec in plan_runs(request).specs
-        ]
-
-    return make_jobs
-
-
-class Sweep:
-    """Runs jobs and keeps what happened."""
-
-    def __init__(self, slots: int = 1) -> None:
-        self.events: list[tuple[str, str]] = []
-        self.results: dict[str, dict] = {}
-        self.said: list[str] = []
-        self.executor = LocalExecutor(Slots(("cpu",) * slots), HParams())
-        self.executor.say = self.said.append
-        self.meanwhile = lambda job, event: None
-
-    def observe(self, job, event):
-        name = f"{job.spec.label} {job.spec.seed}"
-        self.events.append((event["event"], name))
-        if event["event"] == "finished":
-            self.results[name] = dict(event["result"])
-        self.meanwhile(job, event)
-
-    def run(self, jobs):
-        self.executor.run(jobs, self.observe)
-        return self
-
-    def order(self, event):
-        return [name for kind, name in self.events if kind == event]
 
 
 def clean(job: Job) -> bool:

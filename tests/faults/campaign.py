@@ -1,4 +1,6 @@
-"""A sweep under attack: processes are killed, files torn, the disk filled, the clock set.
+"""A sweep under attack: processes are killed or stopped, files torn, bits flipped, the disk filled.
+
+The clock is set, and workers leave children, threads and changed functions behind, as plugins do.
 
 One campaign does a quiet sweep and then the same one while faults come at random; whoever watches
 types the same command again until every run is done, as a person would.
@@ -7,6 +9,7 @@ types the same command again until every run is done, as a person would.
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import random
@@ -27,6 +30,12 @@ from ltbench.results.claim import WATCH, find_owner
 PATCHED = Path(__file__).parent / "patched"
 ALGOS = "erm,bsoftmax,boda+crt"
 LONGEST = 3600.0
+ORDERS = {
+    "child": "forked child left behind",
+    "thread": "thread left behind",
+    "state": "state left behind",
+    "child-and-death": "worker died with a forked child",
+}
 ALLOWED = {
     "best.pt", "features.npz", "log.jsonl", "predictions.npz", "result.json", "spec.json",
 }  # fmt: skip
@@ -41,6 +50,7 @@ class Report:
     commands: int = 0
     quiet_s: float = 0.0
     seconds: float = 0.0
+    noticed: int = 0  # commands that told of state left behind
     silent: list[str] = field(default_factory=list)
     overwritten: list[str] = field(default_factory=list)
 
@@ -66,6 +76,7 @@ class Command:
             "PYTHONPATH": os.pathsep.join([str(PATCHED), os.environ.get("PYTHONPATH", "")]),
             "LTBENCH_FAULT_CLOCK": str(campaign.clock),
             "LTBENCH_FAULT_RECORD": str(campaign.record),
+            "LTBENCH_FAULT_ORDERS": str(campaign.orders),
         }
         with self.text.open("w") as said:
             self.process = subprocess.Popen(
@@ -108,6 +119,8 @@ class Campaign:
         self.folder, self.out, self.disk, self.most, self.pause = folder, out, disk, most, pause
         self.report = Report(runs=3 * seeds)
         self.clock, self.record = folder / "clock", folder / "record"
+        self.orders = folder / "orders"
+        self.orders.mkdir()
         self.draw = random.Random(0)
         self.words = [
             sys.executable, "-m", "ltbench", "run", "--algo", ALGOS, "--dataset", "tiny-mlt",
@@ -135,7 +148,17 @@ class Campaign:
                     self._strike()
             self._between()
         self.report.seconds = time.monotonic() - began
+        for order in self.orders.iterdir():  # nobody came to it
+            self.report.faults[ORDERS[order.name]] -= 1
+        self._end_what_is_left()
         return self.report
+
+    def _end_what_is_left(self) -> None:
+        """Kill the children that killed workers of killed commands had."""
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error, OSError):
+                if process.environ().get("LTBENCH_FAULT_RECORD") == str(self.record):
+                    process.kill()
 
     def _over(self) -> bool:
         """Return whether the last command ended well by itself, with nothing left to do."""
@@ -175,6 +198,8 @@ class Campaign:
         if not self.deck:
             self.deck = [self._kill_worker] * 3 + [self._kill_command, self._press_ctrl_c]
             self.deck += [self._set_clock, self._tear_log, self._cut_checkpoint]
+            self.deck += [self._flip_bit, self._stop_worker]
+            self.deck += [functools.partial(self._order, name) for name in ORDERS]
             self.deck += [self._fill_disk] if self.disk else []
             self.draw.shuffle(self.deck)
         self.deck.pop()()
@@ -185,6 +210,19 @@ class Campaign:
             with contextlib.suppress(psutil.Error):
                 self.draw.choice(workers).kill()
                 self.report.faults["worker killed"] += 1
+
+    def _stop_worker(self) -> None:
+        workers = [worker for command in self.commands for worker in command.workers()]
+        if workers:
+            with contextlib.suppress(psutil.Error):
+                self.draw.choice(workers).suspend()
+                self.report.faults["worker stopped for good"] += 1
+
+    def _order(self, name: str) -> None:
+        path = self.orders / name
+        if not path.exists():
+            path.touch()
+            self.report.faults[ORDERS[name]] += 1
 
     def _kill_command(self) -> None:
         command = self.draw.choice(self.commands)
@@ -233,10 +271,21 @@ class Campaign:
             self.report.faults["log torn"] += 1
 
     def _cut_checkpoint(self) -> None:
-        for path in self._abandoned("latest.pt")[:1]:
+        for path in self._abandoned("latest.pt")[1:2]:  # the first has a flipped bit
             with path.open("r+b") as file:
                 file.truncate(self.draw.randrange(path.stat().st_size))
             self.report.faults["checkpoint truncated"] += 1
+
+    def _flip_bit(self) -> None:
+        for name in ("latest.pt", "stage.pt"):
+            for path in self._abandoned(name)[:1]:
+                with path.open("r+b") as file:
+                    place = self.draw.randrange(path.stat().st_size)
+                    file.seek(place)
+                    byte = file.read(1)[0] ^ (1 << self.draw.randrange(8))
+                    file.seek(place)
+                    file.write(bytes([byte]))
+                self.report.faults["bit flipped in a checkpoint"] += 1
 
     def _between(self) -> None:
         """See that nothing went wrong silently, and tear what a power cut may tear."""
@@ -244,9 +293,12 @@ class Campaign:
         for command in self.commands:
             said = command.text.read_text()
             told = "failed: " in said or "Error: " in said
+            if "changed what later runs" in said:
+                self.report.noticed += 1
             if "Traceback" in said or (command.process.returncode and not (command.struck or told)):
                 self.report.silent.append(said)
         self._tear_log()
+        self._flip_bit()
         self._cut_checkpoint()
 
     def situation(self) -> str:

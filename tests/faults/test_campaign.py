@@ -12,7 +12,7 @@ import os
 from pathlib import Path
 
 import pytest
-from campaign import Campaign, Report, answers, litter, small_disk
+from campaign import ORDERS, Campaign, Report, answers, litter, small_disk
 
 MEGABYTES_A_RUN = 12  # a begun run holds its optimiser's state, and twice so while it writes it
 
@@ -51,3 +51,6 @@ def test_a_long_campaign(tmp_path):
     report = attack(tmp_path, int(os.environ.get("LTBENCH_FAULT_RUNS", "200")), pause=8.0)
     assert report.faults["worker killed"] > 5
     assert report.faults["command killed"] > 0
+    for fault in (*ORDERS.values(), "worker stopped for good", "bit flipped in a checkpoint"):
+        assert report.faults[fault] > 0
+    assert report.noticed > 0

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 import torch
 
@@ -7,6 +10,7 @@ from ltbench.errors import UsageError
 from ltbench.models.catalogue import build_backbone, check_backbone
 from ltbench.models.cifar_resnet import CifarResNet32
 from ltbench.models.named import resnet18, resnet50
+from ltbench.models.timm_names import timm_models
 from ltbench.plugins.manager import get_plugins
 
 
@@ -62,3 +66,21 @@ def test_any_timm_model_and_its_channels() -> None:
     assert model(torch.randn(1, 1, 64, 64)).shape == (1, model.num_features)
     with pytest.raises(UsageError, match="did you mean 'resnet50'"):
         check_backbone("resnet5O")
+
+
+def test_the_files_of_timm_name_its_models() -> None:
+    import timm
+
+    assert set(timm_models()) == set(timm.list_models())
+
+
+def test_without_importing_timm_no_model_is_refused_that_it_has() -> None:
+    code = (
+        "import sys\nfrom ltbench.models.timm_names import is_timm_model\n"
+        "assert is_timm_model('resnet34') and is_timm_model('resnet34.a1_in1k')\n"
+        "assert not is_timm_model('resnet5O') and not is_timm_model('(')\n"
+        "assert 'timm' not in sys.modules\n"
+        "assert is_timm_model('tv_resnext50_32x4d')\n"  # of old, and so registered in another way
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

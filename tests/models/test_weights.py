@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import pickle
 from pathlib import Path
 
@@ -96,3 +97,11 @@ def test_a_missing_file(tmp_path: Path) -> None:
         file_sha256(tmp_path / "gone.pth")
     with pytest.raises(UsageError, match="cannot be read"):
         loaded(tmp_path / "gone.pth")
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+def test_what_is_no_file_is_refused_at_once(tmp_path, kind):
+    path = tmp_path / "weights.pt"
+    os.mkfifo(path) if kind == "pipe" else path.symlink_to("/dev/zero")
+    with pytest.raises(UsageError, match="not a regular file"):
+        file_sha256(path)

@@ -6,6 +6,7 @@ import json
 
 import click
 
+from ltbench.cli.completion import plugin_completer
 from ltbench.cli.data.options import json_option
 
 
@@ -54,7 +55,7 @@ def list_cache(as_json: bool) -> None:
 
 
 @cache.command("clear")
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=plugin_completer("datasets"))
 @click.option("--all", "everything", is_flag=True, help="Remove those of every data set.")
 def clear_cache(name: str | None, everything: bool) -> None:
     """Remove the decoded images of one data set, or of all.
@@ -66,10 +67,13 @@ def clear_cache(name: str | None, everything: bool) -> None:
       ltbench data cache clear pacs-mlt
       ltbench data cache clear --all
     """
-    from ltbench.data.cache import remove_cached
+    from ltbench.data.cache import cached_images, remove_cached
     from ltbench.errors import UsageError
+    from ltbench.plugins.spelling import spelled
 
     if (name is None) != everything:
         raise UsageError("say what to remove: ltbench data cache clear NAME, or --all")
+    if name is not None:
+        name = spelled(name, {entry.dataset for entry in cached_images()})
     removed = remove_cached(name)
     click.echo(f"Removed {len(removed)}, {sum(r.bytes for r in removed) / 1e6:,.1f} MB")

@@ -11,7 +11,9 @@ import click
 from ltbench.cli.data.options import (
     data_dir_option,
     json_option,
+    name_argument,
     named_dataset,
+    read_split,
     shot_buckets,
 )
 from ltbench.plugins.names import format_value
@@ -24,7 +26,7 @@ PARTS = ("train", "val", "test")
 
 
 @click.command("info")
-@click.argument("name")
+@name_argument
 @data_dir_option
 @json_option
 def info(name: str, data_dir: Path | None, as_json: bool) -> None:
@@ -46,7 +48,7 @@ def info(name: str, data_dir: Path | None, as_json: bool) -> None:
         raise DataError(cause or str(error)) from None
     found: dict[str, Any] = {}
     if cause is None:
-        split = dataset.split()
+        split = read_split(dataset)
         found = {
             "counts": {
                 domain: [int(split.counts(part)[d].sum()) for part in PARTS]
@@ -55,6 +57,7 @@ def info(name: str, data_dir: Path | None, as_json: bool) -> None:
             "pairs": shot_buckets(dataset, split),
             "test_sets": {name: len(rows) for name, rows in dataset.test_sets(split).items()},
             "split": split.sha256,
+            "remarks": dataset.remarks(split),
         }
     # Whose files lie in one folder has it as ``root``; what is embedded has none.
     if place := getattr(dataset, "root", None):
@@ -125,6 +128,8 @@ def _print(described: dict[str, Any], *, ready: bool) -> None:
             sets = ", ".join(f"{name} {size}" for name, size in described["test_sets"].items())
             click.echo(f"test sets  {sets}")
         click.echo(f"split sha256 {described['split']}")
+        for line in described["remarks"]:
+            click.echo(f"remark     {line}")
 
 
 def _listed(settings: Mapping[str, Any]) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from ltbench.cli.columns import beside
 from ltbench.cli.data.options import data_dir_option, json_option
 from ltbench.printable import json_text
 
@@ -34,7 +35,7 @@ def list_data(data_dir: Path | None, as_json: bool) -> None:
         return
     width = max((len(row["name"]) for row in rows), default=0)
     for row in rows:
-        click.echo(f"{row['name']:{width}}  {row['state']:10}  {row['summary']}")
+        click.echo(beside(f"{row['name']:{width}}  {row['state']:10}  ", row["summary"]))
 
 
 def _state(name: str, folder: Path) -> str:

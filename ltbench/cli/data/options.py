@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ltbench.cli.completion import plugin_completer
 from ltbench.errors import DataError
+from ltbench.waiting import waiting
 
 if TYPE_CHECKING:
     from ltbench.plugins.dataset import Dataset
@@ -18,6 +20,8 @@ data_dir_option = click.option(
     type=click.Path(path_type=Path, file_okay=False),
     help="Folder of the data sets.  [default: LTBENCH_DATA or the user's data folder]",
 )
+
+name_argument = click.argument("name", shell_complete=plugin_completer("datasets"))
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
@@ -45,7 +49,13 @@ def ready_dataset(name: str, data_dir: Path | None) -> tuple[Dataset, Split]:
     dataset = named_dataset(name, data_dir)
     if cause := dataset.missing():
         raise DataError(cause)
-    return dataset, dataset.split()
+    return dataset, read_split(dataset)
+
+
+def read_split(dataset: Dataset) -> Split:
+    """Return a data set's split; a folder with many images takes a while."""
+    with waiting("Reading the data set"):
+        return dataset.split()
 
 
 def shot_buckets(dataset: Dataset, split: Split) -> dict[str, int]:

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import click
 
-from ltbench.cli.data.options import data_dir_option, ready_dataset
+from ltbench.cli.data.options import data_dir_option, name_argument, ready_dataset
+from ltbench.cli.output import check_figure_suffix
 
 _DPI = 200
 
 
 @click.command("plot")
-@click.argument("name")
+@name_argument
 @data_dir_option
 @click.option(
     "-o",
@@ -30,13 +31,13 @@ def plot(name: str, data_dir: Path | None, outputs: tuple[Path, ...]) -> None:
       ltbench data plot digits-mini-mlt
       ltbench data plot 'cifar100-lt[ratio=50]' -o tail.svg
     """
+    for output in outputs:
+        check_figure_suffix(output)
+    dataset, split = ready_dataset(name, data_dir)
     from ltbench.report.figure_data import Choices, FigureData
-    from ltbench.report.figures import check_suffix, draw, save
+    from ltbench.report.figures import draw, save
     from ltbench.report.look import style
 
-    for output in outputs:
-        check_suffix(output)
-    dataset, split = ready_dataset(name, data_dir)
     facts = {
         "domains": dataset.facts.domains,
         "classes": dataset.facts.classes,

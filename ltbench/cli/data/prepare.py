@@ -7,11 +7,11 @@ from pathlib import Path
 
 import click
 
-from ltbench.cli.data.options import data_dir_option, named_dataset
+from ltbench.cli.data.options import data_dir_option, name_argument, named_dataset
 
 
 @click.command("prepare")
-@click.argument("name")
+@name_argument
 @data_dir_option
 @click.option("--no-decode", is_flag=True, help="Stop before the images are decoded.")
 def prepare(name: str, data_dir: Path | None, no_decode: bool) -> None:
@@ -34,8 +34,12 @@ def prepare(name: str, data_dir: Path | None, no_decode: bool) -> None:
     if cause := dataset.missing():
         raise DataError(cause)
     split = dataset.split()
-    for line in dataset.verify(split):
+    differences = dataset.verify(split)
+    for line in differences:
         click.echo(f"Warning: {line}", err=True)
+    for line in dataset.remarks(split):
+        if line not in differences:
+            click.echo(f"remark: {line}", err=True)
     if no_decode:
         click.echo(f"{name} is there: {len(split)} images")
         return

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from ltbench.cli.data.options import data_dir_option, json_option, ready_dataset
+from ltbench.cli.data.options import data_dir_option, json_option, name_argument, ready_dataset
 from ltbench.printable import json_text
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @click.command("verify")
-@click.argument("name")
+@name_argument
 @data_dir_option
 @click.option("--images", is_flag=True, help="Decode every image as well, and name broken ones.")
 @json_option
@@ -32,14 +33,22 @@ def verify(name: str, data_dir: Path | None, images: bool, as_json: bool) -> Non
     """
     dataset, split = ready_dataset(name, data_dir)
     differences = dataset.verify(split)
+    remarks = [line for line in dataset.remarks(split) if line not in differences]
     if images:
         differences += broken_images(dataset, split)
     if as_json:
-        found = {"name": name, "images": len(split), "differences": differences}
+        found = {
+            "name": name,
+            "images": len(split),
+            "differences": differences,
+            "remarks": remarks,
+        }
         click.echo(json_text(found, indent=1))
     else:
         for line in differences:
             click.echo(line)
+        for line in remarks:
+            click.echo(f"remark: {line}")
         said = "no difference" if not differences else f"{len(differences)} differences"
         click.echo(f"{name}: {len(split)} images, {said}")
     if differences:
@@ -51,10 +60,12 @@ def broken_images(dataset: Dataset, split: Split) -> list[str]:
     import os
     from concurrent.futures import ThreadPoolExecutor
 
+    from ltbench.data.library_messages import lines_with_names
+    from ltbench.data.store import with_messages
     from ltbench.errors import DataError
     from ltbench.session.progress import bar
 
-    decode = dataset.decoder(split)
+    decode = with_messages(dataset.decoder(split), split)
 
     def cause(i: int) -> str:
         try:
@@ -63,7 +74,8 @@ def broken_images(dataset: Dataset, split: Split) -> list[str]:
             return str(error)
         return ""
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    say = partial(click.echo, err=True)
+    with lines_with_names(say), ThreadPoolExecutor(os.cpu_count()) as pool:
         causes = []
         with bar(f"Reading {dataset.name}") as show:
             for done, line in enumerate(pool.map(cause, range(len(split))), start=1):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ltbench.cli.completion import plugin_completer
 from ltbench.printable import json_text, styled
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ MARKS = {"passed": ("✓", "green"), "failed": ("✗", "red"), "skipped": ("-", 
 
 
 @click.command("check")
-@click.argument("name", metavar="NAME|PACKAGE")
+@click.argument("name", metavar="NAME|PACKAGE", shell_complete=plugin_completer())
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON list.")
 def check(name: str, as_json: bool) -> None:
     """Check what ltbench asks of a plugin, point by point.
@@ -28,7 +29,7 @@ def check(name: str, as_json: bool) -> None:
     \b
     Examples:
       ltbench plugins check my-loss
-      ltbench plugins check 'my-loss[gamma=2]'
+      ltbench plugins check 'my-loss[smoothing=0.2]'
       ltbench plugins check my-package --json
       ltbench --plugin my_idea.py plugins check my_idea.py
     """

@@ -8,15 +8,18 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ltbench.cli.columns import beside
+from ltbench.cli.completion import plugin_completer
 from ltbench.plugins.manager import get_plugins
 from ltbench.printable import json_text, styled
+from ltbench.waiting import waiting
 
 if TYPE_CHECKING:
     from ltbench.plugins.description import Description, Parameter
 
 
 @click.command("info")
-@click.argument("name")
+@click.argument("name", shell_complete=plugin_completer())
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON list.")
 def info(name: str, as_json: bool) -> None:
     """Describe one plugin: its paper, its needs, and its hyper-parameters.
@@ -31,7 +34,8 @@ def info(name: str, as_json: bool) -> None:
     from ltbench.plugins.names import parse_name
 
     entries = find_entries(get_plugins(), parse_name(name).name)
-    found = [describe_entry(entry) for entry in entries]
+    with waiting("Loading the plugin"):
+        found = [describe_entry(entry) for entry in entries]
     if as_json:
         listing = [description.as_dict() for description in found]
         click.echo(json_text(listing, indent=1))
@@ -53,13 +57,13 @@ def _as_text(description: Description) -> str:
 
 
 def _parameter_table(parameters: Sequence[Parameter]) -> str:
-    """Return aligned columns; the last, the help, is as long as it is."""
+    """Return aligned columns; the last, the help, goes on below itself."""
     header = ("hyper-parameter", "default", "allowed", "search")
     rows = [header, *((p.name, p.default, p.allowed, p.search or "-") for p in parameters)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(header))]
     helps = ("", *(p.help for p in parameters))
     lines = [
-        "  ".join([*(cell.ljust(w) for cell, w in zip(row, widths, strict=True)), text]).rstrip()
+        beside("".join(f"{cell:{w}}  " for cell, w in zip(row, widths, strict=True)), text)
         for row, text in zip(rows, helps, strict=True)
     ]
     return "\n".join([styled(lines[0], bold=True), *lines[1:]])

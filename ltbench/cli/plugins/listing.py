@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from ltbench.cli.columns import beside
 from ltbench.plugins.manager import KINDS, get_plugins
 from ltbench.printable import json_text, styled
 
@@ -45,5 +46,6 @@ def list_plugins(as_json: bool) -> None:
     for kinds in KINDS:
         click.echo(styled(TITLES[kinds], bold=True))
         for entry in registries[kinds]:
-            source = styled(f"({entry.distribution} {entry.version})", dim=True)
-            click.echo(f"  {entry.name:{width}}  {entry.summary} {source}")
+            source = f"({entry.distribution} {entry.version})"
+            line = beside(f"  {entry.name:{width}}  ", entry.summary, last=source)
+            click.echo(line.removesuffix(source) + styled(source, dim=True))

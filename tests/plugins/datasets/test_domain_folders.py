@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from published import camera_traps, plant
+from published import camera_traps, plant, write_official
 
 from ltbench.data.catalogue import create_dataset, open_dataset
 from ltbench.errors import DataError
@@ -233,3 +233,23 @@ def test_domainnet_has_345_classes_in_order() -> None:
     assert facts.classes[:2] == ("The_Eiffel_Tower", "The_Great_Wall_of_China")
     total = np.array(list(facts.counts.values())).sum()
     assert total == 586_575
+
+
+def test_verify_names_every_link_to_nothing(
+    data_dir: Path, write_image: Callable, open_named: Callable, ltbench: Callable
+) -> None:
+    facts = registry_facts("pacs-mlt")
+    images = plant("pacs-mlt", data_dir / "PACS", write_image, {})
+    write_official(data_dir / "PACS" / "PACS.csv", facts, images)
+    for name in (images[3], images[9]):
+        (data_dir / "PACS" / name).unlink()
+        (data_dir / "PACS" / name).symlink_to("gone.jpg")
+    said = ltbench("verify", "pacs-mlt", code=1).stdout
+    for name in (images[3], images[9]):
+        assert f"{data_dir}/PACS/{name} is a link to gone.jpg, which is missing" in said
+    for name in (images[3], images[9]):
+        (data_dir / "PACS" / name).unlink()
+        write_image(data_dir / "PACS" / name)
+    (data_dir / "PACS" / images[3]).unlink()
+    os.mkfifo(data_dir / "PACS" / images[3])
+    assert "is no regular file" in ltbench("verify", "pacs-mlt", code=1).stdout

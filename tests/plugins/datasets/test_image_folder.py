@@ -228,7 +228,16 @@ def test_a_table(tmp_path: Path, write_image: Callable) -> None:
         (["path,label", 'b.jpg,"y', 'c.jpg,y"', "d.jpg,x"], "line 2: a quote is not closed"),
         (["path,label"], "names no image below its first line"),
         (["path,label", r"day\a.jpg,x"], "line 2: .* write its folders with /"),
-        (["path,label,split", "a.jpg,x,train", "b.jpg,y,"], "some images name their part"),
+        (["path,label,split", "a.jpg,x,train", "b.jpg,y,"], "line 3: some images name their part"),
+        (["path,label", "a.jpg,x", "b.jpg,\ud800"], "t.csv, line 3 cannot be read as a CSV in UTF"),
+        (
+            ["path,label", "a.jpg,x", 'b.jpg,"y" z', "c.jpg,y"],
+            "t.csv, line 3 cannot be read as a C",
+        ),
+        (["path,label", "a.jpg,x", 'b.jpg,"y', "c.jpg,y"], "t.csv, line 3"),
+        (["path,label", "a.jpg,x", "b\0.jpg,y"], "line 3: the path .* cannot be printed"),
+        (["path;label", "a.jpg;x"], "must begin with path,label.*, not path;label"),
+        ([""], "must begin with path,label"),
     ],
 )
 def test_tables_that_do_not_fit(tmp_path: Path, lines: list[str], message: str) -> None:

@@ -58,7 +58,8 @@ def test_what_has_to_be_done_by_hand(data_dir: Path, write_image: Callable) -> N
 
 
 @pytest.mark.parametrize(
-    "line", ["train/a.JPEG", "train/a.JPEG x", "../a.JPEG 0", "/a.JPEG 0", "5"]
+    "line",
+    ["train/a.JPEG", "train/a.JPEG x", "../a.JPEG 0", "/a.JPEG 0", "5", "a.JPEG ²", "a\0.JPEG 1"],
 )
 def test_lines_that_do_not_fit(line: str, data_dir: Path, write_image: Callable) -> None:
     plant(data_dir, write_image, flat=True, listed_flat=True)
@@ -69,4 +70,11 @@ def test_lines_that_do_not_fit(line: str, data_dir: Path, write_image: Callable)
     plant(data_dir, write_image, flat=True, listed_flat=True)
     (data_dir / "ImageNet_LT_val.txt").write_text("train/a.JPEG 1000\n")
     with pytest.raises(DataError, match="names the class 1000 of 1000"):
+        create_dataset(Name("imagenet-lt"), data_dir).split()
+
+
+def test_a_list_that_is_no_text_is_a_sentence(data_dir: Path, write_image: Callable) -> None:
+    plant(data_dir, write_image, flat=True, listed_flat=True)
+    (data_dir / "ImageNet_LT_train.txt").write_bytes(b"train/\xff.JPEG 1\n")
+    with pytest.raises(DataError, match=r"the list .*ImageNet_LT_train\.txt cannot be read"):
         create_dataset(Name("imagenet-lt"), data_dir).split()

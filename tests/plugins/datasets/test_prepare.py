@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import shutil
 from collections.abc import Callable, Iterator
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +96,7 @@ def test_archives_of_folders(
     check_ready(ltbench, name, len(images), mirror, asked=4)
     assert (data_dir / place / official).is_file()
     left = {path.name for path in data_dir.iterdir()} - {"__MACOSX"}
-    assert left == {place, f".{archive}.unpacked"}
+    assert left == {place, f".{archive}.unpacked", "sources.lock.json"}
     assert set(train(name)["confusion"]) == set(facts.domains)
     # An image that goes missing is named, with the split file as it is.
     (data_dir / place / images[7]).unlink()
@@ -311,5 +313,52 @@ def test_a_folder_that_is_there_already_takes_what_the_archive_has(
     write_official(data_dir / "PACS" / "PACS.csv", facts, images)
     result = ltbench("prepare", "pacs-mlt", "--no-decode")
     assert "60 images" in result.stdout
-    assert sorted(p.name for p in data_dir.iterdir()) == [".PACS.zip.unpacked", "PACS"]
+    there = sorted(p.name for p in data_dir.iterdir())
+    assert there == [".PACS.zip.unpacked", "PACS", "sources.lock.json"]
     assert len(list((data_dir / "PACS").rglob("*.jpg"))) == len(images)
+
+
+def test_what_has_no_checksum_is_held_to_its_first_download(
+    imagenet: Path, mirror: Any, data_dir: Path, ltbench
+) -> None:
+    result = ltbench("prepare", "imagenet-lt", "--no-decode")
+    assert result.stderr.count("what is downloaded later must match") == 3
+    lock = json.loads((data_dir / "sources.lock.json").read_text())["files"]
+    assert set(lock) == {f"ImageNet_LT_{part}.txt" for part in PARTS}
+    assert "no difference" in ltbench("verify", "imagenet-lt").stdout
+    place = data_dir / "ImageNet_LT_test.txt"
+    text = place.read_text()
+    place.write_text(text.replace("\n", "\r\n"))
+    said = ltbench("verify", "imagenet-lt", code=1).stdout
+    assert f"{place} has {len(text) + 10} bytes instead of {len(text)}" in said
+    assert f"as {data_dir}/sources.lock.json says of the first download" in said
+    # The mirror gives something else by now: it is not taken.
+    place.unlink()
+    served = mirror.folder / place.name
+    served.write_text(text.replace("_0000", "_0001"))
+    said = " ".join(ltbench("prepare", "imagenet-lt", code=2).output.split())
+    assert "gave a file that has the sha256" in said
+    assert not place.exists()
+    served.write_text(text)
+    ltbench("prepare", "imagenet-lt")
+    assert "no difference" in ltbench("verify", "imagenet-lt").stdout
+
+
+def test_every_image_of_the_lists_is_looked_at(imagenet: Path, ltbench) -> None:
+    ltbench("prepare", "imagenet-lt", "--no-decode")
+    image = imagenet / "train" / "n01440764" / "n01440764_0.JPEG"
+    image.unlink()
+    image.symlink_to("gone.JPEG")
+    said = ltbench("verify", "imagenet-lt", code=1).stdout
+    assert f"{image} is a link to gone.JPEG, which is missing" in said
+
+
+def test_addresses_begin_with_those_that_cannot_be_tampered_with() -> None:
+    folder = Path(str(resources.files("datasets_registry")))
+    first = [
+        source["urls"][0]
+        for path in sorted(folder.glob("*.toml"))
+        for source in registry_facts(path.stem).sources
+    ]
+    assert len(first) == 29
+    assert all(url.startswith(("https://", "gdrive:")) for url in first), first

@@ -1,0 +1,123 @@
+"""Whether what was asked for exists, found out before torch is imported, which takes seconds.
+
+Only what can be told from names and files is looked at here; all of it, and the rest, is checked
+again where the runs are planned (:mod:`ltbench.session.plan`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from ltbench.data.catalogue import create_dataset
+from ltbench.data.locations import data_folder
+from ltbench.errors import DataError, PluginError, UsageError
+from ltbench.models.catalogue import check_backbone
+from ltbench.plugins.dataset import Dataset
+from ltbench.plugins.facts import registry_facts
+from ltbench.plugins.manager import get_plugins
+from ltbench.plugins.names import Name, parse_chains, parse_name, parse_names
+from ltbench.plugins.resolve import registered
+from ltbench.results.protocol import named_protocol
+from ltbench.session.sweep_file import SweepFile
+
+_DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
+
+
+def check_asked(
+    algos: Sequence[str],
+    datasets: Sequence[str],
+    *,
+    data_dir: Path | None = None,
+    protocol: str | None = None,
+    backbone: str | None = None,
+    weights: Path | None = None,
+) -> None:
+    """Check the names of what is to be trained, and that the images are there.
+
+    Args:
+        algos: comma lists of ``algorithm[+stage…]`` names.
+        datasets: comma lists of data set names.
+        data_dir: the folder of the data sets' files; by default ``LTBENCH_DATA`` or the user's.
+        protocol: name of a protocol of all the data sets.
+        backbone: name of a backbone.
+        weights: a local checkpoint.
+
+    Raises:
+        UsageError: a name, file or parameter of a data set is not possible.
+        DataError: a data set is missing.
+    """
+    for chain in _chains(algos):
+        _check_chain(chain)
+    for name in (name for text in datasets for name in parse_names(text)):
+        dataset = create_dataset(name, data_folder(data_dir))
+        if cause := dataset.missing():
+            raise DataError(cause)
+        if protocol is not None:
+            _check_protocol(dataset, protocol)
+    if backbone is not None:
+        check_backbone(backbone)
+    if weights is not None:
+        try:
+            weights.open("rb").close()
+        except OSError as error:
+            raise UsageError(f"--weights {weights} cannot be read: {error.strerror}") from error
+
+
+def check_place(executor: str, device: str, observers: Sequence[str]) -> None:
+    """Check the names of where runs are carried out and of who is told.
+
+    Args:
+        executor: ``name[key=value,…]`` of an executor.
+        device: what runs compute on; only the local executor's are known here.
+        observers: comma lists of ``name[key=value,…]``.
+
+    Raises:
+        UsageError: there is no such executor, device or observer.
+    """
+    plugins = get_plugins()
+    for name in (name for text in observers for name in parse_names(text)):
+        plugins["observers"].get(name.name)
+    place = plugins["executors"].get(parse_name(executor).name).name
+    if place == "local" and not _DEVICE.fullmatch(device):
+        raise UsageError(f"--device {device} is not a device: use auto, cpu, cuda or cuda:0")
+
+
+def check_tables(algos: Sequence[str], file: SweepFile, *, own: bool) -> None:
+    """Check that the tables of a sweep file are about algorithms that are to be run.
+
+    Args:
+        algos: comma lists of ``algorithm[+stage…]`` names.
+        file: the sweep file.
+        own: whether the algorithms stand in the file as well.
+
+    Raises:
+        UsageError: one is about another.
+    """
+    names = {registered(n, "algorithms", "stages").name for c in _chains(algos) for n in c}
+    file.tables_of(names, own=own)
+
+
+def _chains(algos: Sequence[str]) -> list[list[Name]]:
+    return [chain for text in algos for chain in parse_chains(text)]
+
+
+def _check_chain(chain: Sequence[Name]) -> None:
+    plugins = get_plugins()
+    first, *stages = (name.name for name in chain)
+    # A plugin that two registered costs only its own runs; the plan says so.
+    with contextlib.suppress(PluginError):
+        if first in plugins["algorithms"] or first not in plugins["stages"]:
+            plugins["algorithms"].get(first)
+        for stage in stages:
+            plugins["stages"].get(stage)
+
+
+def _check_protocol(dataset: Dataset, protocol: str) -> None:
+    try:
+        facts = registry_facts(dataset.name)  # not dataset.facts, which may list a folder's images
+    except DataError:
+        facts = dataset.facts
+    named_protocol(facts, protocol)

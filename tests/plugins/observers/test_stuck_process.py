@@ -1,0 +1,61 @@
+"""An observer's process that stands still, or leaves another behind, holds up nothing."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+import pytest
+from ltbench_observers.child_process import CallError, ChildProcess
+
+
+class Recorder:
+    """Does as it is told."""
+
+    def note(self, text):
+        pass
+
+    def stop(self):
+        os.kill(os.getpid(), signal.SIGSTOP)
+
+    def leave_child(self):
+        if os.fork() == 0:
+            time.sleep(60)
+            os._exit(0)
+
+    def fail(self):
+        raise ValueError("told to")
+
+    def close(self):
+        pass
+
+
+def test_a_stopped_process_is_not_waited_for():
+    child = ChildProcess(Recorder)
+    child.call("stop")
+    began = time.monotonic()
+    for _ in range(200):
+        child.call("note", "x" * 10_000)  # far more than a pipe holds
+    assert time.monotonic() - began < 5
+    assert child.close(1.0) is False
+    assert time.monotonic() - began < 15
+
+
+def test_a_child_that_it_left_behind_is_not_waited_for():
+    child = ChildProcess(Recorder)
+    child.call("leave_child")
+    began = time.monotonic()
+    assert child.close(50.0) is True
+    assert time.monotonic() - began < 45, "the pipe is still open there"
+
+
+def test_a_failure_and_what_cannot_be_sent_are_told():
+    child = ChildProcess(Recorder)
+    child.call("fail")
+    with pytest.raises(CallError, match="ValueError: told to"):
+        child.close(50.0)
+    child = ChildProcess(Recorder)
+    child.call("note", lambda: None)
+    with pytest.raises(CallError, match="pickle"):
+        child.close(50.0)
