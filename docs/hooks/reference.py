@@ -25,6 +25,7 @@ from ltbench.plugins.manager import KINDS, get_plugins
 from ltbench.plugins.predictions import Predictions
 from ltbench.plugins.registry import Entry
 from ltbench.results.protocol import Protocol, protocol_settings
+from ltbench.session.protocols import own_protocols
 
 OWN = "ltbench"  # what other distributions register stays out, wherever the pages are built
 TITLES = {
@@ -32,6 +33,7 @@ TITLES = {
     "stages": "Stages",
     "datasets": "Data sets",
     "backbones": "Backbones",
+    "protocols": "Protocols",
     "metrics": "Metrics",
     "executors": "Executors",
     "observers": "Observers",
@@ -39,8 +41,9 @@ TITLES = {
     "tables": "Tables",
 }
 TUTORIALS = {"algorithms": "algorithm", "stages": "stage", "datasets": "dataset",
-             "backbones": "backbone", "metrics": "metric", "executors": "executor",
-             "observers": "observer", "figures": "figure", "tables": "table"}  # fmt: skip
+             "backbones": "backbone", "protocols": "protocol", "metrics": "metric",
+             "executors": "executor", "observers": "observer", "figures": "figure",
+             "tables": "table"}  # fmt: skip
 OPENINGS = {
     "algorithms": "Names for `--algo`. What each shares and where it deviates from its paper: "
     "[long-tail](../algorithms/longtail.md), [domain](../algorithms/domains.md) and "
@@ -48,6 +51,8 @@ OPENINGS = {
     "stages": "Names after a plus, `--algo boda+crt`; more on [stages](../algorithms/stages.md).",
     "datasets": "Names for `--dataset`; more on [data](../data.md).",
     "backbones": "Names for `--backbone`. Any other model of timm is known by timm's own name.",
+    "protocols": "Names for `--protocol`, with settings in brackets where others are meant; what a "
+    "data set's own facts call so comes first. Their [settings](protocol.md).",
     "metrics": "Every metric is computed at every evaluation, and for `--metrics` a column is "
     "named by one of the names that the metric gives.",
     "executors": "Names for `--executor`; more on [clusters](../clusters.md).",
@@ -125,7 +130,7 @@ def _dataset(entry: Entry) -> str:
         )
         rows = [
             [f"`{name}`", str(p.get("backbone", "")), _amount(p), f"{p.get('lr', ''):g}"]
-            for name, p in facts.protocols.items()
+            for name, p in own_protocols(facts).items()
         ]
         parts.append(_table(["protocol", "backbone", "training", "learning rate"], rows))
         if facts.licence:

@@ -90,6 +90,7 @@ def _find_protocols(ctx: click.Context, before: str) -> Iterator[tuple[str, str]
     from ltbench.data.locations import data_folder
     from ltbench.plugins.names import Name, parse_names
 
+    yield from ((entry.name, entry.summary) for entry in get_plugins()["protocols"])
     typed = [name for text in ctx.params.get("datasets") or () for name in parse_names(text)]
     for name in typed or [Name(entry.name) for entry in get_plugins()["datasets"]]:
         # Of a data set whose facts are in its files, which may not be there, nothing is known.

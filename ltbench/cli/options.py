@@ -169,7 +169,7 @@ protocol_options = group(
         "--protocol",
         metavar="NAME",
         shell_complete=complete_protocols,
-        help="One of the data set's protocols.",
+        help="A protocol's name, mdlt[weight_decay=1e-4], or a file of one's own; lists sweep.",
     ),
     click.option(
         "--backbone",

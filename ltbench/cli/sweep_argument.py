@@ -50,6 +50,10 @@ def _converted(
     where = f"{file.where(name)}: {name} = {value!r}"
     if name == "seeds":
         return _seeds(value, where)
+    if name == "protocol" and isinstance(value, dict):
+        from ltbench.session.protocols import table_text
+
+        return table_text(value, file.where(name))
     if option.is_flag:
         if not isinstance(value, bool):
             raise UsageError(f"{where} is neither true nor false")

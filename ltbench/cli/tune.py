@@ -44,7 +44,7 @@ from ltbench.waiting import waiting
         type=click.IntRange(min=0, max=LARGEST_WHOLE),
         default=0,
         show_default=True,
-        help="Seed of the search and of its runs.",
+        help="Seed of the search; its runs have one that no table shows.",
     ),
 )
 @output_options("the runs that come next", "the studies as one JSON array")
@@ -74,7 +74,7 @@ def tune(ctx: click.Context, /, **options: Any) -> None:
     budget = Budget(options["search"], options["trials"], options["seed"])
     with waiting("Planning the trials", show=not session.quiet):
         plan = session.plan(
-            options["algos"], options["datasets"], [budget.seed], **values(ctx, PROTOCOL)
+            options["algos"], options["datasets"], [budget.run_seed], **values(ctx, PROTOCOL)
         )
     tuning = Tuning(session, plan, budget)
     if options["dry_run"]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import typing
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -90,10 +91,17 @@ def describe_entry(entry: Entry) -> Description:
         summary=entry.summary,
         distribution=entry.distribution,
         version=entry.version,
-        text=inspect.cleandoc(target.__doc__ or "").replace("\b\n", ""),
+        text=_text(target),
         needs=tuple(_needs(entry.kind, target)),
         parameters=describe_parameters(hparams) if hparams is not None else (),
     )
+
+
+def _text(target: Any) -> str:
+    """Return a plugin's docstring, or the settings of a protocol."""
+    if isinstance(target, Mapping):
+        return ", ".join(f"{key} {format_value(value)}" for key, value in target.items())
+    return inspect.cleandoc(target.__doc__ or "").replace("\b\n", "")
 
 
 def _needs(kind: str, target: Any) -> list[str]:

@@ -90,6 +90,17 @@ def ltbench_backbones(register: Register) -> None:
 
 
 @hookspec
+def ltbench_protocols(register: Register) -> None:
+    """Register protocols: mappings of settings, which any data set can be trained under.
+
+    ``register("mine", {"backbone": "resnet50", "epochs": 90, "lr": 0.1}, summary=…)`` makes
+    ``ltbench run --protocol mine``. Beside the settings of :class:`ltbench.api.Protocol` a protocol
+    names its ``backbone``, and may have ``pretrained``, ``epochs`` and ``eval_epochs``. What a data
+    set's own facts call by the same name comes first there.
+    """
+
+
+@hookspec
 def ltbench_metrics(register: RegisterMetric) -> None:
     """Register metrics: callables ``(Predictions) -> {flat name: value or None}``.
 

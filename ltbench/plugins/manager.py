@@ -43,6 +43,7 @@ KINDS = {
     "stages": "stage",
     "datasets": "data set",
     "backbones": "backbone",
+    "protocols": "protocol",
     "metrics": "metric",
     "executors": "executor",
     "observers": "observer",

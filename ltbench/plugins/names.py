@@ -74,9 +74,18 @@ def parse_names(text: str) -> list[Name]:
         UsageError: the text does not follow the grammar, joins names with ``+``, or stands for too
             many names.
     """
-    names = [parse_name(part) for part in _split(text, ",", _DEEPEST + 1)]
+    names = [parse_name(part) for part in split_list(text)]
     check_count(sum(map(_combinations, names)), text)
     return [expanded for name in names for expanded in _expand(name)]
+
+
+def split_list(text: str) -> list[str]:
+    """Return what commas part outside of brackets and quotes.
+
+    Raises:
+        UsageError: a part is empty, or a bracket or quote is not closed.
+    """
+    return _split(text, ",", _DEEPEST + 1)
 
 
 def check_count(count: int, what: str) -> None:

@@ -18,7 +18,7 @@ class Entry:
     """One registered name and where it comes from.
 
     Attributes:
-        kind: ``algorithm``, ``stage``, ``data set``, ``backbone``, ``metric``,
+        kind: ``algorithm``, ``stage``, ``data set``, ``backbone``, ``protocol``, ``metric``,
             ``executor``, ``observer``, ``figure`` or ``table``.
         name: what a user types.
         target: ``"module:attribute"``, or the object itself.

@@ -14,10 +14,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from ltbench.errors import UsageError, suggestion
 from ltbench.plugins.facts import Facts
 from ltbench.plugins.hparams import Bounds, HParams, check_value, hparam
-from ltbench.plugins.spelling import spelled
+from ltbench.plugins.names import format_value
 from ltbench.plugins.text import visible
 
 SELECTION = {"f1": "macro_f1_average", "accuracy": "accuracy_average", "last": "step"}
@@ -180,29 +179,14 @@ def protocol_words(protocol: Mapping[str, Any]) -> list[str]:
     Args:
         protocol: the settings by name, whatever a file says they are.
     """
-    name = protocol.get("name")
-    words = ["--protocol", str(name)] if name else []
+    name = str(protocol.get("name") or "")
+    # What a file of one's own said is all named here; the file itself may be elsewhere.
+    words = ["--protocol", f"mdlt[name={format_value(name)}]" if name.endswith(".toml") else name]
+    words = words if name else []
     for one in protocol_settings().values():
         if one.name in protocol or one.later:
             words += one.words(protocol.get(one.name, one.default))
     return words
-
-
-def named_protocol(facts: Facts, name: str | None) -> dict[str, object]:
-    """Return what a data set's protocol sets, its backbone among it.
-
-    Args:
-        facts: of the data set.
-        name: which protocol; ``None`` is the first.
-
-    Raises:
-        UsageError: the data set has no protocol of that name.
-    """
-    chosen = spelled(name, facts.protocols) if name else next(iter(facts.protocols))
-    if chosen not in facts.protocols:
-        near = suggestion(chosen, facts.protocols)
-        raise UsageError(f"data set '{facts.name}' has no protocol '{chosen}'{near}")
-    return {"name": chosen, **facts.protocols[chosen]}
 
 
 def epochs_to_steps(settings: Mapping[str, object], images: int, domains: int) -> dict[str, object]:

@@ -20,7 +20,7 @@ from ltbench.plugins.facts import registry_facts
 from ltbench.plugins.manager import get_plugins
 from ltbench.plugins.names import Name, parse_chains, parse_name, parse_names
 from ltbench.plugins.resolve import registered
-from ltbench.results.protocol import named_protocol
+from ltbench.session.protocols import asked_protocols, protocol_of
 from ltbench.session.sweep_file import SweepFile
 
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
@@ -41,7 +41,7 @@ def check_asked(
         algos: comma lists of ``algorithm[+stage…]`` names.
         datasets: comma lists of data set names.
         data_dir: the folder of the data sets' files; by default ``LTBENCH_DATA`` or the user's.
-        protocol: name of a protocol of all the data sets.
+        protocol: protocols, as :func:`ltbench.session.protocols.asked_protocols` reads them.
         backbone: name of a backbone.
         weights: a local checkpoint.
 
@@ -120,4 +120,5 @@ def _check_protocol(dataset: Dataset, protocol: str) -> None:
         facts = registry_facts(dataset.name)  # not dataset.facts, which may list a folder's images
     except DataError:
         facts = dataset.facts
-    named_protocol(facts, protocol)
+    for asked in asked_protocols(protocol):
+        protocol_of(facts, asked)

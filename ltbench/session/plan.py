@@ -21,9 +21,10 @@ from ltbench.plugins.manager import get_plugins
 from ltbench.plugins.names import MOST_NAMES, Name, parse_chains, parse_names
 from ltbench.plugins.resolve import registered, resolve
 from ltbench.plugins.split import Split
-from ltbench.results.protocol import Protocol, epochs_to_steps, named_protocol
+from ltbench.results.protocol import Protocol, epochs_to_steps
 from ltbench.results.run import BackboneSpec, Component, RunSpec, canonical_hash
 from ltbench.session.progress import reading_bar
+from ltbench.session.protocols import asked_protocols, merged, protocol_of
 from ltbench.training.plugin_versions import versions_here
 
 
@@ -37,8 +38,9 @@ class Request:
         seeds: the seeds.
         precision: ``fp32`` or ``bf16``.
         data_dir: the folder of the data sets' files.
-        overrides: settings of the protocol that were given.
-        protocol: name of a protocol, or ``None`` for the data set's first.
+        overrides: settings of the protocols that were given beside them.
+        protocol: protocols as :func:`ltbench.session.protocols.asked_protocols` reads them, or
+            ``None`` for the data set's first.
         backbone: name of a backbone, or ``None`` for the protocol's.
         pretrained: whether to start from pretrained weights, or ``None`` as the protocol says.
         weights: local checkpoint for the backbone.
@@ -144,9 +146,12 @@ def plan_runs(request: Request, *, show: bool = False) -> Plan:
     names = [name for text in request.datasets for name in parse_names(text)]
     _check_size(len(chains) * len(names), request.seeds)
     datasets = [open_dataset(name, request.data_dir) for name in names]
+    asked = asked_protocols(request.protocol)
+    _check_overrides(request, asked)
     blanks = [
-        replace(_blank(request, dataset, split), images=_content(dataset, split, show=show))
+        replace(_blank(request, dataset, split, one), images=_content(dataset, split, show=show))
         for dataset, split in datasets
+        for one in asked
     ]
     methods: dict[str, PlannedMethod] = {}
     broken: dict[str, PluginError] = {}
@@ -212,10 +217,10 @@ def with_algorithm(spec: RunSpec, chain: Sequence[Name]) -> RunSpec:
     return replace(spec, plugins=versions_here(spec))
 
 
-def _blank(request: Request, dataset: Dataset, split: Split) -> RunSpec:
-    """Return what all runs on one data set share: a run without an algorithm."""
+def _blank(request: Request, dataset: Dataset, split: Split, asked: Name | None) -> RunSpec:
+    """Return what all runs on one data set under one protocol share: a run without an algorithm."""
     facts, parameters, places = dataset.facts, dataset.hparams.as_dict(), dataset.hparams.places()
-    protocol, backbone = _protocol(request, facts, split)
+    protocol, backbone = _protocol(request, facts, split, asked)
     return RunSpec(
         algorithm=Component(""),
         stages=(),
@@ -271,13 +276,29 @@ def _check_domains(algorithm: Name, blank: RunSpec) -> None:
         )
 
 
-def _protocol(request: Request, facts: Facts, split: Split) -> tuple[Protocol, BackboneSpec]:
-    settings = named_protocol(facts, request.protocol)
+def _check_overrides(request: Request, asked: Sequence[Name | None]) -> None:
+    """Check that nothing is given both in brackets and by an option of its own."""
+    options = {**request.overrides, "backbone": request.backbone, "pretrained": request.pretrained}
+    given = {name: value for name, value in options.items() if value is not None}
+    for protocol in asked:
+        if protocol and (twice := given.keys() & protocol.options.keys()):
+            key = min(twice)
+            raise UsageError(
+                f"--protocol and an option both give '{key}': {protocol.options[key]} and "
+                f"{given[key]}; leave out one of them"
+            )
+
+
+def _protocol(
+    request: Request, facts: Facts, split: Split, asked: Name | None
+) -> tuple[Protocol, BackboneSpec]:
+    settings = protocol_of(facts, asked)
     by_default = bool(settings.pop("pretrained", False)) and request.weights is None
     pretrained = by_default if request.pretrained is None else request.pretrained
-    if not pretrained and request.weights is None:
+    chosen = asked is not None and "freeze_bn" in asked.options
+    if not pretrained and request.weights is None and not chosen:
         settings["freeze_bn"] = False  # statistics that nobody has estimated are not worth keeping
-    settings.update(request.overrides)
+    settings = merged(settings, request.overrides)
     train = split.rows("train")
     settings = epochs_to_steps(settings, len(train), len(set(split.d[train].tolist())))
     backbone = check_backbone(str(request.backbone or settings["backbone"]))

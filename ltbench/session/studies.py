@@ -15,6 +15,9 @@ from ltbench.session.plan import PlannedMethod, with_algorithm
 from ltbench.session.search import Point, Space
 
 STUDIES = ".studies"
+TRIAL_SEEDS = 1_000_000
+"""Trials are run at seeds from here on, which nobody reports: the luck of a reported seed, by which
+a setting was chosen, would stand in its own score."""
 FORMAT = 1
 Status = Literal["waiting", "done", "failed", "diverged"]
 
@@ -45,12 +48,17 @@ class Budget:
     Attributes:
         search: ``random`` or ``bayes``.
         trials: settings that are tried.
-        seed: of the search, and of the trials' runs.
+        seed: of the search.
     """
 
     search: str = "random"
     trials: int = 16
     seed: int = 0
+
+    @property
+    def run_seed(self) -> int:
+        """The seed of the trials' runs."""
+        return TRIAL_SEEDS + self.seed
 
 
 @dataclass
@@ -92,7 +100,8 @@ class Study:
 
     def spec(self, trial: Trial) -> RunSpec:
         """Return the run of a trial."""
-        return with_algorithm(self.method.spec, self._space().at(trial.point))
+        spec = with_algorithm(self.method.spec, self._space().at(trial.point))
+        return replace(spec, seed=self.budget.run_seed)
 
     def carry_out(self, run: Callable[[Sequence[Trial]], object]) -> None:
         """Have all trials that are left run, and keep what came of them.

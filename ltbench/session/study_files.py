@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
@@ -107,6 +108,8 @@ def _checked(study: Study, trial: Trial) -> Trial:
         raise ValueError(f"trial {trial.number} has status {trial.status!r}")
     if trial.value is not None and not math.isfinite(trial.value):
         raise ValueError(f"trial {trial.number} scored {trial.value!r}")
-    if trial.folder != str(study.spec(trial).folder(Path())):
+    planned = study.spec(trial).folder(Path())
+    if Path(trial.folder).parent != planned.parent:
         raise ValueError(f"trial {trial.number} lies elsewhere")
-    return trial
+    # Those of older versions were run at a seed that is reported too; what is left of them is not.
+    return replace(trial, folder=str(planned)) if trial.status == "waiting" else trial

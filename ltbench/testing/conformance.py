@@ -107,10 +107,12 @@ def _all_points() -> Iterable[Point]:
         figure,
         metric,
         observer,
+        protocol,
         table,
     )
 
-    for module in (declaration, algorithm, dataset, metric, backbone, observer, figure, table):
+    kinds = (algorithm, dataset, metric, backbone, protocol, observer, figure, table)
+    for module in (declaration, *kinds):
         yield from module.POINTS
 
 

@@ -41,6 +41,22 @@ DATASETS = (
 )
 
 
+PROTOCOLS = (
+    ("mdlt", "MDLT", "Yang et al., ECCV 2022: ResNet-50, Adam 5e-5, 5,001 steps"),
+    ("cifar-lt", "CIFAR_LT", "Cao et al., NeurIPS 2019: ResNet-32, SGD, 200 epochs in steps"),
+    ("cifar-lt-cosine", "CIFAR_LT_COSINE", "The same with a cosine and weight decay 5e-4"),
+    ("imagenet-lt", "IMAGENET_LT", "Kang et al., ICLR 2020: ResNet-50 from scratch, 90 epochs"),
+    ("thesis", "THESIS", "Midtgaard, 2025: MobileNetV2 fine-tuned for 90 epochs"),
+)
+
+
+@hookimpl
+def ltbench_protocols(register: Register) -> None:
+    """Register the protocols that any data set can be trained under."""
+    for name, constant, summary in PROTOCOLS:
+        register(name, f"ltbench_datasets.protocols:{constant}", summary=summary)
+
+
 @hookimpl
 def ltbench_datasets(register: Register) -> None:
     """Register the first-party data sets."""

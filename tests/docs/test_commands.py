@@ -17,6 +17,7 @@ from ltbench.plugins.files import hyphenated
 from ltbench.plugins.manager import get_plugins
 from ltbench.plugins.names import Name, parse_chains, parse_name, parse_names
 from ltbench.plugins.registry import Entry
+from ltbench.session.protocols import asked_protocols, protocol_of
 
 __all__ = ["anything_exists"]
 
@@ -100,13 +101,20 @@ def check_all(options: dict[str, Any]) -> None:
     for text in options.get("datasets", ()):
         for name in parse_names(text):
             check(name, "datasets")
-            if options["protocol"]:
-                assert options["protocol"] in registry_facts(name.name).protocols
+            check_protocols(options["protocol"], name.name)
     if options.get("executor"):
         check(parse_name(options["executor"]), "executors")
     for text in options.get("observers", ()):
         for name in parse_names(text):
             check(name, "observers")
+
+
+def check_protocols(text: str | None, dataset: str) -> None:
+    """Check that protocols exist and have the settings given; a page's own file is not read."""
+    if text and not text.endswith(".toml"):
+        for asked in asked_protocols(text):
+            if asked is None or asked.name not in own_names().get("protocols", ()):
+                protocol_of(registry_facts(dataset), asked)
 
 
 def check(name: Name, *kinds: str) -> None:

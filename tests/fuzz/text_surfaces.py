@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -10,7 +11,7 @@ import click
 from mutation import ODD_WORDS, mutate_text, mutate_toml
 
 from ltbench.errors import UsageError
-from ltbench.plugins.facts import Facts
+from ltbench.plugins.facts import Facts, registry_facts
 from ltbench.plugins.hparams import HParams, hparam
 from ltbench.plugins.names import (
     Name,
@@ -292,18 +293,56 @@ class Protocols(Surface):
         return (self.head + mutate_toml(self.texts, rng)).encode(errors="replace")
 
     def read(self, made: bytes, number: int) -> None:
-        from ltbench.results.protocol import Protocol, epochs_to_steps, named_protocol
+        from ltbench.results.protocol import Protocol, epochs_to_steps
+        from ltbench.session.protocols import protocol_of
 
         path = self.folder / "facts.toml"
         path.write_bytes(made)
         facts = Facts.from_toml(path)
         for name in facts.protocols:
-            settings = named_protocol(facts, name)
+            settings = protocol_of(facts, Name(name))
             settings.pop("backbone", None)
             settings.pop("pretrained", None)
             Protocol.from_options(epochs_to_steps(settings, 100, 2), "protocol").sized(facts)
 
     command = Registries.command
+
+
+class ProtocolFiles(Surface):
+    """A protocol of one's own, in a file and in brackets."""
+
+    texts = (
+        'like = "mdlt"\nweight_decay = 1e-4\naugmentation = "photo"\nepochs = 3\n',
+        'backbone = "digits-cnn"\nsteps = 5\ndecay_at = [0.5, 0.75]\nschedule = "step"\n',
+        'like = "digits-mini"\npretrained = false\neval-every = 2\nbatch-size = 8\nname = "x"\n',
+    )
+
+    def make(self, rng: Random) -> bytes:
+        return mutate_toml(self.texts, rng).encode(errors="replace")
+
+    def read(self, made: bytes, number: int) -> None:
+        from ltbench.results.protocol import Protocol, epochs_to_steps
+        from ltbench.session.protocols import asked_protocols, protocol_of, table_text
+
+        path = self.folder / "mine.toml"
+        path.write_bytes(made)
+        facts = registry_facts("digits-mini-mlt")
+        text = str(path)
+        if number % 2:  # as the table of a sweep file
+            try:
+                text = table_text(tomllib.loads(made.decode()), "sweep.toml")
+            except (ValueError, RecursionError) as error:
+                raise UsageError(str(error)) from error
+        for asked in asked_protocols(text)[:50]:
+            settings = protocol_of(facts, asked)
+            plain = {k: v for k, v in settings.items() if k not in ("backbone", "pretrained")}
+            Protocol.from_options(epochs_to_steps(plain, 100, 2), "protocol").as_dict()
+
+    def command(self, made: bytes) -> list[str]:
+        path = self.folder / "mine.toml"
+        path.write_bytes(made)
+        what = ["--algo", "erm", "--dataset", "digits-mini-mlt", "--seeds", "1", "--dry-run"]
+        return ["run", *what, "--protocol", str(path)]
 
 
 TABLES = (

@@ -290,9 +290,19 @@ def test_different_budgets_have_different_words():
     assert not any("," in text for text in texts)
 
 
-def test_trials_run_at_the_tuning_seed(tmp_path):
-    asked = method()
-    study = open_study(
-        tmp_path, PlannedMethod(replace(asked.spec, seed=7), asked.chain), Budget(), 1
-    )
-    assert {study.spec(trial).seed for trial in study.propose()} == {7}
+def test_trials_run_at_a_seed_that_is_never_reported(tmp_path):
+    study = open_study(tmp_path, method(), Budget(seed=7), 1)
+    assert {study.spec(trial).seed for trial in study.propose()} == {1_000_007}
+
+
+def test_a_study_of_an_older_version_keeps_what_is_done_and_runs_the_rest_anew(tmp_path):
+    study = open_boda(tmp_path, 3)
+    trials = study.propose()
+    study.trials = [
+        replace(trial, folder=str(Path(trial.folder).with_name("seed-0"))) for trial in trials
+    ]
+    study.trials[0] = replace(study.trials[0], status="done", value=0.5)
+    study.save()
+    again = open_boda(tmp_path, 3)
+    assert again.trials[0] == study.trials[0]
+    assert [Path(t.folder).name for t in again.trials[1:]] == ["seed-1000000"] * 2

@@ -71,8 +71,10 @@ def info(name: str, data_dir: Path | None, as_json: bool) -> None:
 
 def _described(name: str, facts: Facts, cause: str | None, found: dict[str, Any]) -> dict[str, Any]:
     from ltbench.results.protocol import EPOCHS, protocol_settings
+    from ltbench.session.protocols import own_protocols
 
-    said = [{EPOCHS.get(key, key) for key in settings} for settings in facts.protocols.values()]
+    protocols = own_protocols(facts)
+    said = [{EPOCHS.get(key, key) for key in settings} for settings in protocols.values()]
     defaults = {
         name: setting.default
         for name, setting in protocol_settings().items()
@@ -88,7 +90,7 @@ def _described(name: str, facts: Facts, cause: str | None, found: dict[str, Any]
         "licence": facts.licence,
         "citation": " ".join(facts.citation.split()),
         "sources": [url for source in facts.sources for url in source.get("urls", ())],
-        "protocols": facts.protocols,
+        "protocols": protocols,
         "defaults": defaults,
         "missing": cause,
         "counts": {domain: list(n) for domain, n in facts.counts.items()},

@@ -13,6 +13,7 @@ TITLES = {
     "stages": "Stages (ALGORITHM+STAGE)",
     "datasets": "Data sets",
     "backbones": "Backbones (and every model of timm)",
+    "protocols": "Protocols (run --protocol NAME)",
     "metrics": "Metrics",
     "executors": "Executors",
     "observers": "Observers (run --observer NAME)",

@@ -6,6 +6,7 @@ import importlib
 import inspect
 import json
 import re
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -26,6 +27,7 @@ BASES = {
     "table": "ltbench.plugins.experiment_table:ExperimentTable",
 }
 WITH_SOURCE = ("algorithm", "stage", "data set")
+WITH_DOCSTRING = tuple(kind for kind in ALL if kind != "protocol")  # which is a mapping
 
 # A paper's year, an identifier or an address; or "Source: …" for what was never published.
 SOURCE = re.compile(r"arxiv|doi[:.]|https?://|\bsource:|\b(19|20)\d\d\b", re.IGNORECASE)
@@ -44,9 +46,12 @@ def check_import(subject: Subject) -> None:
 
 @POINTS.add("base", "It is what its hook asks for", *ALL)
 def check_base(subject: Subject) -> None:
-    """Check the base class, or that a backbone, a metric or a figure can be called."""
+    """Check the base class, that a backbone, a metric or a figure can be called, or a mapping."""
     target = subject.entry.load()
     base = BASES.get(subject.entry.kind)
+    if subject.entry.kind == "protocol":
+        assert isinstance(target, Mapping), f"{where(subject)} is no mapping of settings"
+        return
     if base is None:
         assert callable(target), f"{where(subject)} cannot be called"
         return
@@ -71,7 +76,7 @@ def check_summary(subject: Subject) -> None:
     )
 
 
-@POINTS.add("docstring", "It has a docstring of its own", *ALL)
+@POINTS.add("docstring", "It has a docstring of its own", *WITH_DOCSTRING)
 def check_docstring(subject: Subject) -> None:
     """Check that ``ltbench plugins info`` has something to show."""
     assert docstring(subject), f"{where(subject)} has no docstring"

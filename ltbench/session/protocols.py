@@ -1,0 +1,202 @@
+"""Which protocols are asked for: by name, with settings in brackets, or as files of one's own.
+
+::
+
+    mdlt                                    one of the data set's, or one that suits any data set
+    mdlt[weight_decay=1e-4,image_size=160]  with other settings
+    mdlt[weight_decay=[1e-4,5e-4]]          a list is a sweep: two protocols
+    [lr=1e-3]                               the data set's first, with other settings
+    mine.toml                               a file: like = "mdlt", weight_decay = 1e-4, …
+
+Nothing here imports torch.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from ltbench.errors import UsageError, suggestion
+from ltbench.plugins.facts import Facts
+from ltbench.plugins.hparams import HParams, hparam
+from ltbench.plugins.manager import get_plugins
+from ltbench.plugins.names import Name, check_count, parse_name, split_list
+from ltbench.plugins.spelling import spelled
+from ltbench.plugins.text import visible
+from ltbench.results.protocol import protocol_settings
+from ltbench.results.untrusted import read_file
+
+SUFFIX = ".toml"
+LIKE = "like"
+_LARGEST = 2**20  # bytes of a file
+_TIMES = {"steps": "epochs", "eval_every": "eval_epochs"}  # each pair says one thing
+
+
+class _Beside(HParams):
+    """What a protocol says beside the settings of :class:`ltbench.results.protocol.Protocol`."""
+
+    name: str = hparam("", help="what the protocol is called")
+    backbone: str = hparam("", help="the network")
+    pretrained: bool = hparam(False, help="whether it starts from the weights that timm names")
+    epochs: int = hparam(1, low=1, help="instead of steps: passes over the training images")
+    eval_epochs: int = hparam(1, low=1, help="instead of eval_every, in epochs")
+
+
+def asked_protocols(text: str | None) -> list[Name | None]:
+    """Return the protocols that a text stands for, sweeps written out.
+
+    Args:
+        text: names parted by commas, or one file; ``None`` stands for a data set's first protocol.
+
+    Returns:
+        Names with the settings given beside them; ``None`` and the name ``""`` are the data set's
+        first. Of a file the name is what it is ``like``, and ``name`` is among the settings; where
+        it is like none, ``like`` is ``False`` among them.
+
+    Raises:
+        UsageError: the text does not follow the grammar, or the file cannot be read.
+    """
+    if text is None:
+        return [None]
+    return [name for part in split_list(text) for name in _expanded(_asked(part))]
+
+
+def _asked(text: str) -> Name:
+    """Return one protocol; lists are still to be written out."""
+    head, bracket, rest = text.partition("[")
+    if not (head.endswith(SUFFIX) or not head):
+        found = parse_name(text)
+        return Name(found.name, checked_settings(found.options, text))
+    options = checked_settings(parse_name(f"protocol[{rest}").options, text) if bracket else {}
+    return _of_file(Path(head), options) if head else Name("", options)
+
+
+def table_text(table: Mapping[str, Any], where: str) -> str:
+    """Return a table of TOML as :func:`asked_protocols` reads it.
+
+    Raises:
+        UsageError: it has an unknown key.
+    """
+    options = checked_settings({k: v for k, v in table.items() if k != LIKE}, where)
+    like = table.get(LIKE, "")
+    if not isinstance(like, str):
+        raise UsageError(f"{where}: '{LIKE}' is the name of a protocol, not {like!r}")
+    text = str(Name("own", options)).removeprefix("own")
+    return f"{like}{text}"
+
+
+def protocol_of(facts: Facts, asked: Name | None) -> dict[str, Any]:
+    """Return all that a protocol sets on a data set: settings, backbone, and perhaps epochs.
+
+    Args:
+        facts: of the data set.
+        asked: which protocol, and what is set beside it.
+
+    Raises:
+        UsageError: there is none of that name, or a value is not possible.
+    """
+    options = dict(asked.options) if asked else {}
+    name = asked.name if asked else ""
+    if options.pop(LIKE, True) is False:
+        base: dict[str, Any] = {}
+    else:
+        known = [*facts.protocols, *get_plugins()["protocols"].names()]
+        name = spelled(name, known) if name else next(iter(facts.protocols))
+        if name not in known:
+            raise UsageError(f"there is no protocol '{visible(name)}'{suggestion(name, known)}")
+        base = {"name": name} | _base(facts, name)
+    beside = {key: value for key, value in options.items() if key in _Beside.bounds()}
+    _Beside.from_options(beside, options.get("name") or name or "protocol")
+    found = merged(base, options)
+    if "backbone" not in found:
+        raise UsageError(f'{found["name"]} names no backbone: give it one, backbone = "resnet50"')
+    return found
+
+
+def own_protocols(facts: Facts) -> dict[str, dict[str, Any]]:
+    """Return what the protocols of a data set's own set, by name."""
+    return {name: _base(facts, name) for name in facts.protocols}
+
+
+def merged(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings of which the upper ones win; steps and epochs stand for one another."""
+    hidden = set()
+    for steps, epochs in _TIMES.items():
+        if steps in upper or epochs in upper:
+            hidden |= {steps, epochs}
+    return {key: value for key, value in lower.items() if key not in hidden} | dict(upper)
+
+
+def _base(facts: Facts, name: str) -> dict[str, Any]:
+    """Return what a named protocol sets on a data set: its own, else the one for any data set."""
+    registry = get_plugins()["protocols"]
+    if name not in facts.protocols:
+        return dict(registry.get(name).load())
+    own = dict(facts.protocols[name])
+    like = own.pop(LIKE, None)
+    return merged(registry.get(str(like)).load(), own) if like else own
+
+
+def _of_file(path: Path, more: Mapping[str, Any]) -> Name:
+    """Return the protocol of a file; it is called as the file is, whatever folder that lies in."""
+    try:
+        table = tomllib.loads(read_file(path.expanduser(), _LARGEST).decode())
+    except OSError as error:
+        raise UsageError(f"--protocol {path} cannot be read: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"--protocol {path} is not TOML: {visible(str(error))}") from error
+    like = table.pop(LIKE, "")
+    if not isinstance(like, str):
+        raise UsageError(f"{path}: '{LIKE}' is the name of a protocol, not {like!r}")
+    listed = {key for key, one in protocol_settings().items() if one.kind == tuple[float, ...]}
+    settings = checked_settings(table, str(path))
+    for key, value in settings.items():
+        if isinstance(value, dict) or (isinstance(value, list) and key not in listed):
+            raise UsageError(f"{path}: '{key}' takes one value; lists sweep where they are typed")
+    options = {"name": path.name, **({} if like else {LIKE: False})}
+    return Name(like, merged({**options, **settings}, more))
+
+
+def checked_settings(options: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Return settings by the names of their fields; they may be typed as the options are.
+
+    Args:
+        options: settings, ``backbone``, ``pretrained``, ``epochs`` and ``eval_epochs`` among them.
+        where: what the message of an error begins with.
+
+    Raises:
+        UsageError: there is no such setting.
+    """
+    fields = {s.option.removeprefix("--").replace("-", "_"): s.name for s in _settings()}
+    known = {**{name: name for name in (*_Beside.bounds(), *fields.values())}, **fields}
+    found = {}
+    for key, value in options.items():
+        plain = key.replace("-", "_")
+        if plain not in known:
+            raise UsageError(f"{where}: a protocol has no '{key}'{suggestion(plain, known)}")
+        if known[plain] in found:
+            raise UsageError(f"{where}: '{known[plain]}' stands twice")
+        found[known[plain]] = value
+    return found
+
+
+def _expanded(name: Name) -> Iterator[Name]:
+    """Yield a name for each combination of what is listed; of shares a list is one value."""
+    listed = {s.name for s in _settings() if s.kind == tuple[float, ...]}
+    axes: list[list[Any]] = []
+    for key, value in name.options.items():
+        inner = isinstance(value, list) and any(isinstance(one, list) for one in value)
+        if value == [] and key not in listed:
+            raise UsageError(f"'{key}' has no value: a list holds those that are tried")
+        axes.append(value if isinstance(value, list) and (inner or key not in listed) else [value])
+    check_count(math.prod(map(len, axes)), str(name))
+    for values in itertools.product(*axes):
+        yield Name(name.name, dict(zip(name.options, values, strict=True)))
+
+
+def _settings() -> Iterable[Any]:
+    return protocol_settings().values()

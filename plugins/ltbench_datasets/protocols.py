@@ -1,0 +1,85 @@
+"""Protocols of the literature, which any data set can be trained under.
+
+What a protocol leaves out has the default of :class:`ltbench.api.Protocol`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+MDLT: dict[str, Any] = {
+    "backbone": "resnet50",
+    "pretrained": True,
+    "steps": 5001,
+    "batch_per_domain": 24,
+    "optimizer": "adam",
+    "lr": 5e-5,
+    "eval_every": 100,
+    "augmentation": "photo",
+    "freeze_bn": True,
+}
+"""Yang et al., ECCV 2022, arXiv:2203.09513, appendix on training details and ``mdlt/hparams``."""
+
+CIFAR_LT: dict[str, Any] = {
+    "backbone": "resnet32",
+    "epochs": 200,
+    "batch_per_domain": 128,
+    "optimizer": "sgd",
+    "lr": 0.1,
+    "momentum": 0.9,
+    "weight_decay": 2e-4,
+    "schedule": "step",
+    "decay_at": [0.8, 0.9],
+    "decay": 0.01,
+    "warmup": 0.025,
+    "eval_epochs": 10,
+    "select": "last",
+    "augmentation": "crop-flip",
+}
+"""Cao et al. (LDAM), NeurIPS 2019, arXiv:1906.07413, section 4.1."""
+
+CIFAR_LT_COSINE: dict[str, Any] = {
+    "backbone": "resnet32",
+    "epochs": 200,
+    "batch_per_domain": 128,
+    "optimizer": "sgd",
+    "lr": 0.1,
+    "momentum": 0.9,
+    "weight_decay": 5e-4,
+    "schedule": "cosine",
+    "eval_epochs": 10,
+    "select": "last",
+    "augmentation": "crop-flip",
+}
+"""The same training with the cosine schedule and weight decay of later papers."""
+
+THESIS: dict[str, Any] = {
+    "backbone": "mobilenetv2_100",
+    "pretrained": True,
+    "epochs": 90,
+    "batch_per_domain": 128,
+    "optimizer": "adam",
+    "lr": 1e-3,
+    "schedule": "step",
+    "decay_at": [1 / 3, 2 / 3],
+    "decay": 0.1,
+    "eval_epochs": 5,
+    "select": "accuracy",
+    "augmentation": "crop-flip",
+}
+"""Midtgaard, "Long-tailed recognition", 2025: MobileNetV2 fine-tuned, ÷10 at epochs 30 and 60."""
+
+IMAGENET_LT: dict[str, Any] = {
+    "backbone": "resnet50",
+    "epochs": 90,
+    "batch_per_domain": 512,
+    "optimizer": "sgd",
+    "lr": 0.2,
+    "momentum": 0.9,
+    "weight_decay": 5e-4,
+    "schedule": "cosine",
+    "eval_epochs": 5,
+    "select": "accuracy",
+    "augmentation": "imagenet",
+}
+"""Kang et al. (decoupling), ICLR 2020, arXiv:1910.09217, section 4."""
