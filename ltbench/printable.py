@@ -8,10 +8,12 @@ in colour is marked by :func:`styled`, with a key that no file can know.
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
 import secrets
+import select
 import sys
 from typing import Any, TextIO
 
@@ -119,3 +121,13 @@ def guard_streams() -> None:
 def inner_stream(stream: TextIO) -> TextIO:
     """Return what a stream writes to, for who knows what he sends there."""
     return stream.inner if isinstance(stream, PrintableStream) else stream
+
+
+def is_closed(stream: TextIO) -> bool:
+    """Return whether nobody reads what is written to a stream any more."""
+    inner = inner_stream(stream)
+    if not isinstance(inner, io.TextIOWrapper):
+        return False
+    poll = select.poll()
+    poll.register(inner.fileno(), select.POLLOUT)
+    return any(state & (select.POLLERR | select.POLLHUP) for _, state in poll.poll(0))

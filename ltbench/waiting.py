@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import select
 import sys
 import threading
 import time
 from collections.abc import Iterator
+
+from ltbench.printable import inner_stream, is_closed, printable, shows_escapes
 
 _CPU_SECONDS = 0.4  # of silence, and at least 0.6 since the program started
 _CPU_AT_LEAST = 0.6
@@ -70,32 +70,19 @@ def _say(what: str, done: threading.Event) -> None:
     began = time.monotonic()
     with contextlib.suppress(OSError, ValueError):  # stderr was closed
         # `ltbench leaderboard | true` ends quietly.
-        if not _lasts(began, done) or _reader_left():
+        if not _lasts(began, done) or is_closed(sys.stdout):
             return
-        if not sys.stderr.isatty() or _no_escapes():
+        if not shows_escapes(sys.stderr):
             print(what, file=sys.stderr, flush=True)
             return
+        terminal = inner_stream(sys.stderr)
         while True:
             # The cursor goes back to the start, so that whatever else is printed covers the line.
-            text = f"{what}, {time.monotonic() - began:.0f} s{_ERASE}\r"
-            print(text, end="", file=sys.stderr, flush=True)
+            text = f"{printable(what)}, {time.monotonic() - began:.0f} s{_ERASE}\r"
+            print(text, end="", file=terminal, flush=True)
             if done.wait(1):
                 break
-        print(_ERASE, end="", file=sys.stderr, flush=True)
-
-
-def _reader_left() -> bool:
-    """Return whether stdout is a pipe whose other end is closed."""
-    try:
-        poll = select.poll()
-        poll.register(sys.stdout.fileno(), 0)
-        return any(state & select.POLLERR for _, state in poll.poll(0))
-    except (AttributeError, OSError, ValueError):  # Windows has no poll; a stream may be no file
-        return False
-
-
-def _no_escapes() -> bool:
-    return bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
+        print(_ERASE, end="", file=terminal, flush=True)
 
 
 def _lasts(began: float, done: threading.Event) -> bool:

@@ -40,9 +40,8 @@ def report(runs: tuple[Path, ...], **options: Any) -> None:
     output = options["output"]
     command = _command(folders(runs), options)
     with waiting("Reading and comparing the runs"):
-        from ltbench.report.site import write_report  # what it needs takes seconds to import
-
         content = chosen_content(runs, options, options["resamples"])
+        from ltbench.report.site import write_report  # matplotlib, for runs that there are
     with bar("Drawing the figures") as done:
         write_report(content, output, title=options["title"], command=command, done=done)
     click.echo(f"Wrote {output}", err=True)

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import io
 import os
-import select
 import sys
-from typing import TextIO
 
-from ltbench.printable import guard_streams, inner_stream
+from ltbench.printable import guard_streams, inner_stream, is_closed
 
 CLOSED_PIPE = 141
 """The shell's code for a program that wrote to a pipe which nobody reads: 128 + SIGPIPE."""
@@ -32,18 +30,9 @@ def drop_closed_output() -> bool:
 
     A pipe that broke may also be one between processes, which is an error as any other.
     """
-    closed = [s for s in map(inner_stream, (sys.stdout, sys.stderr)) if _is_closed(s)]
+    closed = [s for s in map(inner_stream, (sys.stdout, sys.stderr)) if is_closed(s)]
     for stream in closed:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())
         os.close(nowhere)
     return bool(closed)
-
-
-def _is_closed(stream: TextIO) -> bool:
-    """Return whether nobody reads what is written to a stream any more."""
-    if not isinstance(stream, io.TextIOWrapper):
-        return False
-    poll = select.poll()
-    poll.register(stream.fileno(), select.POLLOUT)
-    return any(state & (select.POLLERR | select.POLLHUP) for _, state in poll.poll(0))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import sys
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -112,7 +113,9 @@ def as_bytes(figure: Figure, format: str, dpi: int = DPI) -> tuple[bytes, str]:
     """
     buffer = io.BytesIO()
     dated = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
-    exact = {"pil_kwargs": {"lossless": True, "method": 3}} if format == "webp" else {}
+    exact: dict[str, Any] = (
+        {"pil_kwargs": {"lossless": True, "method": 3}} if format == "webp" else {}
+    )
     with drawable(figure, as_text=format == "svg") as numbers:
         figure.savefig(buffer, format=format, dpi=dpi, metadata=dated.get(format), **exact)
     figure.set_layout_engine("none")  # it is laid out, and would be so again for each format

@@ -91,7 +91,7 @@ def _tick_names(figure: Figure) -> Iterator[str]:
     for axis in _axes(figure):
         formatter = axis.get_major_formatter()
         if isinstance(formatter, FixedFormatter | FuncFormatter):
-            yield from formatter.format_ticks(axis.get_majorticklocs())
+            yield from formatter.format_ticks(list(axis.get_majorticklocs()))
 
 
 def _axes(figure: Figure) -> Iterator[Axis]:

@@ -13,6 +13,7 @@ import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 from matplotlib.collections import Collection
 from matplotlib.figure import Figure as Drawn
 from matplotlib.lines import Line2D
@@ -164,9 +165,9 @@ def _smallest(figure: Drawn, kind: str, scale: int) -> tuple[str, bytes, str]:
 
 def _points(figure: Drawn) -> int:
     """Return how many points the lines and shapes of a figure have."""
-    lines = sum(len(line.get_xdata(orig=False)) for line in figure.findobj(Line2D))
-    shapes = [path for part in figure.findobj(Collection) for path in part.get_paths()]
-    return lines + sum(map(len, shapes))
+    shapes = [line.get_path() for line in figure.findobj(Line2D)]
+    shapes += [path for part in figure.findobj(Collection) for path in part.get_paths()]
+    return sum(int(np.shape(shape.vertices)[0]) for shape in shapes)
 
 
 def _packed(numbers: bytes) -> str:

@@ -20,7 +20,7 @@ from ltbench.testing import write_run
 HOSTILE = "\x1b[31mA\x1b]8;;http://evil\x1b\\B\x1b]0;C\x07\u202eD\rE\x9b2JF\u2066G\b"
 ORDERS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]|\r(?!\n)")
 # What click and rich write of their own: styles, and the bars' cursor.
-OWN = re.compile(r"\r?\x1b\[(?:[0-9;]*m|\?25[lh]|[12]K|[0-9]*[AG])")
+OWN = re.compile(r"\r?\x1b\[(?:[0-9;]*m|\?25[lh]|[12]?K\r?|[0-9]*[AG])")
 KEPT = ("hash", "protocol_hash", "format", "seed", "status", "stage")
 
 DRIVER = """
