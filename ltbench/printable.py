@@ -126,7 +126,7 @@ def inner_stream(stream: TextIO) -> TextIO:
 def is_closed(stream: TextIO) -> bool:
     """Return whether nobody reads what is written to a stream any more."""
     inner = inner_stream(stream)
-    if not isinstance(inner, io.TextIOWrapper):
+    if not isinstance(inner, io.TextIOWrapper) or not hasattr(select, "poll"):  # on Windows
         return False
     poll = select.poll()
     poll.register(inner.fileno(), select.POLLOUT)

@@ -215,7 +215,13 @@ def test_elsewhere_it_is_printed_once(impatient, monkeypatch):
     assert written(monkeypatch, io.StringIO()) == "Reading the runs\n"
 
 
-SLOW = "import time; from ltbench.waiting import waiting\nwith waiting('Reading'): time.sleep(2.5)"
+SLOW = """
+import time
+from ltbench.waiting import waiting
+with waiting("Reading"):
+    while time.process_time() < 1.2:
+        time.sleep(0)
+"""
 
 
 @pytest.mark.parametrize("listens", [True, False])
