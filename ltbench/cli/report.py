@@ -35,13 +35,14 @@ def report(runs: tuple[Path, ...], **options: Any) -> None:
       ltbench report
       ltbench report --dataset pacs-mlt --title 'PACS, ResNet-50' -o pacs.html
     """
-    from ltbench.session.progress import bar
-
     output = options["output"]
     command = _command(folders(runs), options)
     with waiting("Reading and comparing the runs"):
         content = chosen_content(runs, options, options["resamples"])
-        from ltbench.report.site import write_report  # matplotlib, for runs that there are
+        # What it needs takes seconds to import, which nobody shall wait for who mistyped a folder.
+        from ltbench.report.site import write_report
+        from ltbench.session.progress import bar
+
     with bar("Drawing the figures") as done:
         write_report(content, output, title=options["title"], command=command, done=done)
     click.echo(f"Wrote {output}", err=True)

@@ -60,7 +60,7 @@ def offered(runs, monkeypatch):
         ("run --algo posth", ["posthoc-la"]),
         ("run --algo brl[alp", []),
         ("run --dataset pacs-mlt,vlc", ["pacs-mlt,vlcs-mlt"]),
-        ("run --dataset tiny-mlt --protocol ", ["long", "tiny"]),
+        ("run --dataset tiny-mlt --protocol lon", ["long"]),
         ("run --protocol digits-min", ["digits-mini"]),
         ("run --backbone digits", ["digits-cnn"]),
         ("run --backbone vit_tiny_patch16_224", ["vit_tiny_patch16_224"]),

@@ -133,10 +133,11 @@ class Readers:
             "from ltbench.api import Algorithm\n\n\n"
             "class MyIdea(Algorithm):\n    '''Cross-entropy. Source: none.'''\n"
         )
-        text = (ROOT / "docs" / "sweeps.md").read_text(encoding="utf-8")
-        sweep = re.search(r"^```toml\n(.*?)^```$", text, re.M | re.S)
-        assert sweep is not None
-        (self.folder / "sweep.toml").write_text(sweep[1], encoding="utf-8")
+        for page, name in (("sweeps", "sweep.toml"), ("tutorials/protocol", "mine.toml")):
+            text = (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8")
+            found = re.search(r"^```toml[^\n]*\n(.*?)^```$", text, re.M | re.S)
+            assert found is not None, page
+            (self.folder / name).write_text(found[1], encoding="utf-8")
 
     def _write_images(self) -> None:
         rng = np.random.default_rng(0)
