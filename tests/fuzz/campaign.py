@@ -30,6 +30,7 @@ SURFACES = {
     "values": "text_surfaces:Values",
     "sweep TOML": "text_surfaces:Sweeps",
     "protocol TOML": "text_surfaces:Protocols",
+    "protocol files": "text_surfaces:ProtocolFiles",
     "registry TOML": "text_surfaces:Registries",
     "image CSV": "text_surfaces:Tables",
     "JSON of runs": "file_surfaces:Documents",

@@ -10,7 +10,7 @@ import click
 from mutation import ODD_WORDS, mutate_text, mutate_toml
 
 from ltbench.errors import UsageError
-from ltbench.plugins.facts import Facts
+from ltbench.plugins.facts import Facts, registry_facts
 from ltbench.plugins.hparams import HParams, hparam
 from ltbench.plugins.names import (
     Name,
@@ -209,8 +209,9 @@ dataset = "digits-mini-mlt"
 gamma = {search = true, draws = 3}
 [hparams.coral]
 loss = ["bsoftmax", "ldam[s=10]"]
-[ablation]
-boda = true
+[protocol]
+like = "mdlt"
+weight-decay = [1e-4, 5e-4]
 """,
 )
 
@@ -305,6 +306,44 @@ class Protocols(Surface):
             Protocol.from_options(epochs_to_steps(settings, 100, 2), "protocol").sized(facts)
 
     command = Registries.command
+
+
+PROTOCOLS = (
+    'like = "mdlt"\nweight_decay = 1e-4\nimage-size = 160\n',
+    'backbone = "digits-cnn"\nsteps = 300\nbatch_per_domain = 32\noptimizer = "sgd"\nlr = 0.1\n'
+    'momentum = 0.9\nschedule = "step"\ndecay_at = [0.6, 0.8]\ndecay = 0.1\nselect = "last"\n',
+    'like = "digits-mini"\nepochs = 5\neval-epochs = 1\nfreeze_bn = true\n'
+    'augmentation = "none"\npretrained = false\nwarmup = 0.1\ngrad_clip = 1.0\nmax_loss = 1e6\n',
+)
+
+
+class ProtocolFiles(Surface):
+    """Protocols as files of one's own."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.facts = registry_facts("digits-mini-mlt")
+
+    def make(self, rng: Random) -> bytes:
+        return mutate_toml(PROTOCOLS, rng).encode(errors="replace")
+
+    def read(self, made: bytes, number: int) -> None:
+        from ltbench.results.protocol import Protocol, epochs_to_steps
+        from ltbench.session.protocols import asked_protocols, protocol_of
+
+        path = self.folder / "mine.toml"
+        path.write_bytes(made)
+        for asked in asked_protocols(str(path)):
+            settings = protocol_of(self.facts, asked)
+            settings.pop("backbone", None)
+            settings.pop("pretrained", None)
+            Protocol.from_options(epochs_to_steps(settings, 100, 2), "protocol")
+
+    def command(self, made: bytes) -> list[str]:
+        path = self.folder / "mine.toml"
+        path.write_bytes(made)
+        words = ["run", "--algo", "erm", "--dataset", "digits-mini-mlt", "--seeds", "1"]
+        return [*words, "--dry-run", "--protocol", str(path)]
 
 
 TABLES = (
