@@ -148,7 +148,7 @@ def _of_file(path: Path, more: Mapping[str, Any]) -> Name:
     except OSError as error:
         raise UsageError(f"--protocol {path} cannot be read: {error.strerror}") from error
     except ValueError as error:
-        raise UsageError(f"--protocol {path} is not TOML: {error}") from error
+        raise UsageError(f"--protocol {path} is not TOML: {visible(str(error))}") from error
     like = table.pop(LIKE, "")
     if not isinstance(like, str):
         raise UsageError(f"{path}: '{LIKE}' is the name of a protocol, not {like!r}")

@@ -21,6 +21,7 @@ from ltbench.plugins.names import (
     parse_value,
 )
 from ltbench.plugins.resolve import resolve
+from ltbench.plugins.toml import load_toml
 
 ROOT = Path(__file__).parents[2]
 REGISTRY = sorted((ROOT / "datasets_registry").glob("*.toml"))
@@ -308,42 +309,41 @@ class Protocols(Surface):
     command = Registries.command
 
 
-PROTOCOLS = (
-    'like = "mdlt"\nweight_decay = 1e-4\nimage-size = 160\n',
-    'backbone = "digits-cnn"\nsteps = 300\nbatch_per_domain = 32\noptimizer = "sgd"\nlr = 0.1\n'
-    'momentum = 0.9\nschedule = "step"\ndecay_at = [0.6, 0.8]\ndecay = 0.1\nselect = "last"\n',
-    'like = "digits-mini"\nepochs = 5\neval-epochs = 1\nfreeze_bn = true\n'
-    'augmentation = "none"\npretrained = false\nwarmup = 0.1\ngrad_clip = 1.0\nmax_loss = 1e6\n',
-)
-
-
 class ProtocolFiles(Surface):
-    """Protocols as files of one's own."""
+    """A protocol of one's own, in a file and in brackets."""
 
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder)
-        self.facts = registry_facts("digits-mini-mlt")
+    texts = (
+        'like = "mdlt"\nweight_decay = 1e-4\naugmentation = "photo"\nepochs = 3\n',
+        'backbone = "digits-cnn"\nsteps = 5\ndecay_at = [0.5, 0.75]\nschedule = "step"\n',
+        'like = "digits-mini"\npretrained = false\neval-every = 2\nbatch-size = 8\nname = "x"\n',
+    )
 
     def make(self, rng: Random) -> bytes:
-        return mutate_toml(PROTOCOLS, rng).encode(errors="replace")
+        return mutate_toml(self.texts, rng).encode(errors="replace")
 
     def read(self, made: bytes, number: int) -> None:
         from ltbench.results.protocol import Protocol, epochs_to_steps
-        from ltbench.session.protocols import asked_protocols, protocol_of
+        from ltbench.session.protocols import asked_protocols, protocol_of, table_text
 
         path = self.folder / "mine.toml"
         path.write_bytes(made)
-        for asked in asked_protocols(str(path)):
-            settings = protocol_of(self.facts, asked)
-            settings.pop("backbone", None)
-            settings.pop("pretrained", None)
-            Protocol.from_options(epochs_to_steps(settings, 100, 2), "protocol")
+        facts = registry_facts("digits-mini-mlt")
+        text = str(path)
+        if number % 2:  # as the table of a sweep file
+            try:
+                text = table_text(load_toml(made.decode()), "sweep.toml")
+            except ValueError as error:
+                raise UsageError(str(error)) from error
+        for asked in asked_protocols(text)[:50]:
+            settings = protocol_of(facts, asked)
+            plain = {k: v for k, v in settings.items() if k not in ("backbone", "pretrained")}
+            Protocol.from_options(epochs_to_steps(plain, 100, 2), "protocol").as_dict()
 
     def command(self, made: bytes) -> list[str]:
         path = self.folder / "mine.toml"
         path.write_bytes(made)
-        words = ["run", "--algo", "erm", "--dataset", "digits-mini-mlt", "--seeds", "1"]
-        return [*words, "--dry-run", "--protocol", str(path)]
+        what = ["--algo", "erm", "--dataset", "digits-mini-mlt", "--seeds", "1", "--dry-run"]
+        return ["run", *what, "--protocol", str(path)]
 
 
 TABLES = (
