@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path, PurePosixPath
@@ -10,6 +9,7 @@ from typing import Any, TypeVar
 
 from ltbench.errors import DataError, UsageError
 from ltbench.plugins.text import check_printable, visible
+from ltbench.plugins.toml import load_toml
 
 T = TypeVar("T")
 
@@ -68,7 +68,7 @@ class Facts:
             DataError: the file is missing, lacks a fact, or holds one of another kind.
         """
         try:
-            table = tomllib.loads(path.read_text(encoding="utf-8"))
+            table = load_toml(path.read_text(encoding="utf-8"))
             shots, images = _table(table.pop("shots"), "shots"), _table(table.pop("image"), "image")
             channels = _whole(images.get("channels", 3), "channels", 64)
             colours = {
@@ -100,7 +100,7 @@ class Facts:
             raise DataError(f"the facts of a data set are missing: no file {path}") from error
         except OSError as error:
             raise DataError(f"the facts in {path} cannot be read: {error.strerror}") from error
-        except (KeyError, TypeError, ValueError, RecursionError, UsageError) as error:
+        except (KeyError, TypeError, ValueError, UsageError) as error:
             cause = f"{error} is missing" if isinstance(error, KeyError) else str(error)
             raise DataError(f"the facts in {path} are not complete: {visible(cause)}") from error
 

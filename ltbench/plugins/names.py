@@ -162,6 +162,8 @@ def format_value(value: Any) -> str:
         return f"[{','.join(map(format_value, value))}]"
     if isinstance(value, float):
         return repr(value)
+    if isinstance(value, int) and abs(value) > _LARGEST:
+        return hex(value)  # which no text stands for; Python prints no number of 5,000 digits
     if not isinstance(value, str):
         return str(value)
     return value if _is_plain(value) else _quoted(value)

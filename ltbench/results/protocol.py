@@ -215,5 +215,6 @@ def epochs_to_steps(settings: Mapping[str, object], images: int, domains: int) -
 
 def _count(value: object, name: str) -> int:
     """Return a number that stands in a protocol, or was typed."""
-    count: int = check_value(value, int, Bounds(low=1), f"protocol[{name}={visible(str(value))}]")
+    shown = visible(format_value(value))
+    count: int = check_value(value, int, Bounds(low=1), f"protocol[{name}={shown}]")
     return count

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,7 @@ from ltbench.plugins.manager import get_plugins
 from ltbench.plugins.names import Name, check_count, parse_name, split_list
 from ltbench.plugins.spelling import spelled
 from ltbench.plugins.text import visible
+from ltbench.plugins.toml import load_toml
 from ltbench.results.protocol import protocol_settings
 from ltbench.results.untrusted import read_file
 
@@ -144,10 +144,10 @@ def _base(facts: Facts, name: str) -> dict[str, Any]:
 def _of_file(path: Path, more: Mapping[str, Any]) -> Name:
     """Return the protocol of a file; it is called as the file is, whatever folder that lies in."""
     try:
-        table = tomllib.loads(read_file(path.expanduser(), _LARGEST).decode())
+        table = load_toml(read_file(path.expanduser(), _LARGEST).decode())
     except OSError as error:
         raise UsageError(f"--protocol {path} cannot be read: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise UsageError(f"--protocol {path} is not TOML: {visible(str(error))}") from error
     like = table.pop(LIKE, "")
     if not isinstance(like, str):

@@ -16,16 +16,15 @@ from __future__ import annotations
 
 import os
 import re
-import tomllib
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ltbench.errors import UsageError, suggestion
-from ltbench.plugins.hparams import LARGEST_WHOLE
 from ltbench.plugins.spelling import spelled
 from ltbench.plugins.text import check_printable, check_typed, visible
+from ltbench.plugins.toml import load_toml
 
 _LARGEST = 2**20  # bytes; what is larger was written by a program, and not for people
 TABLES = ("hparams", "ablation")
@@ -97,7 +96,7 @@ def read_sweep_file(path: Path, options: Iterable[str]) -> SweepFile:
     """
     try:
         text = _read(path)
-        document = tomllib.loads(text)
+        document = load_toml(text)
     except FileNotFoundError:
         raise UsageError(
             f"there is no sweep file '{path}': name a TOML file, or what to run with --algo and "
@@ -105,7 +104,7 @@ def read_sweep_file(path: Path, options: Iterable[str]) -> SweepFile:
         ) from None
     except OSError as error:
         raise UsageError(f"sweep file {path} cannot be read: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise UsageError(f"sweep file {path} is not TOML: {error}") from error
     where = SweepFile(path, text).where
     for key, value in document.items():
@@ -154,15 +153,13 @@ def _read(path: Path) -> str:
 
 
 def _check_contents(value: Any, where: str, check: Callable[[str, str], None]) -> None:
-    """Check every text and number of a file, wherever it stands; dates pass.
+    """Check every text of a file, wherever it stands.
 
     Raises:
-        UsageError: a text is not printable, or a number longer than 64 bits.
+        UsageError: it is not printable.
     """
     if isinstance(value, str):
         check(value, where)
-    elif isinstance(value, int) and abs(value) > LARGEST_WHOLE:
-        raise UsageError(f"{where} holds a number of more than 64 bits")
     elif isinstance(value, list | dict):
         for key in value if isinstance(value, dict) else ():
             check_printable(key, where)
@@ -171,7 +168,7 @@ def _check_contents(value: Any, where: str, check: Callable[[str, str], None]) -
 
 
 _AT_ONCE = getattr(os, "O_NONBLOCK", 0)  # a pipe without a writer would be waited for
-_NAMES = ("algo", "dataset", "observer", "executor")  # which may go over several lines
+_NAMES = ("algo", "dataset", "observer", "executor", "protocol")  # which may go over several lines
 _HEAD = {"hparams": "hparams.NAME", "ablation": "ablation"}
 
 

@@ -11,6 +11,7 @@ from ltbench.api import DataError
 from ltbench_datasets.folder_layout import ONE_DOMAIN, PARTS, Item, composed
 
 COLUMNS = ("path", "label", "domain", "split")
+_LONGEST_NAME = 255  # bytes, on every system that there is
 
 
 def read_table(table: Path) -> list[Item]:
@@ -94,6 +95,8 @@ def _below(table: Path, where: str, typed: str) -> str:
     path, folder = Path(typed), Path(os.path.abspath(table.parent))
     if not typed.isprintable():
         raise DataError(f"{where}: the path {typed!a} holds characters that cannot be printed")
+    if any(len(os.fsencode(part)) > _LONGEST_NAME for part in path.parts):
+        raise DataError(f"{where}: '{typed[:50]}…' is longer than the name of any file")
     if path.is_absolute() and path.is_relative_to(folder):
         path = path.relative_to(folder)
     if path.is_absolute() or ".." in path.parts:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -22,6 +21,7 @@ from ltbench.plugins.names import (
     parse_value,
 )
 from ltbench.plugins.resolve import resolve
+from ltbench.plugins.toml import load_toml
 
 ROOT = Path(__file__).parents[2]
 REGISTRY = sorted((ROOT / "datasets_registry").glob("*.toml"))
@@ -210,8 +210,9 @@ dataset = "digits-mini-mlt"
 gamma = {search = true, draws = 3}
 [hparams.coral]
 loss = ["bsoftmax", "ldam[s=10]"]
-[ablation]
-boda = true
+[protocol]
+like = "mdlt"
+weight-decay = [1e-4, 5e-4]
 """,
 )
 
@@ -330,8 +331,8 @@ class ProtocolFiles(Surface):
         text = str(path)
         if number % 2:  # as the table of a sweep file
             try:
-                text = table_text(tomllib.loads(made.decode()), "sweep.toml")
-            except (ValueError, RecursionError) as error:
+                text = table_text(load_toml(made.decode()), "sweep.toml")
+            except ValueError as error:
                 raise UsageError(str(error)) from error
         for asked in asked_protocols(text)[:50]:
             settings = protocol_of(facts, asked)

@@ -53,3 +53,17 @@ def test_bounds_serve_tuning_unless_a_search_interval_is_given():
     assert Example.bounds()["gamma"].search == (0.0, 5.0)
     assert Narrower.bounds()["gamma"].search == (0.5, 5.0)
     assert Narrower().gamma == 2.0
+
+
+@pytest.mark.parametrize(
+    "value", [10**400, int("f" * 6000, 16), -(10**400), 2**63], ids=["401", "7225", "-401", "19"]
+)
+def test_a_number_that_nothing_holds_is_refused_in_a_sentence(value):
+    class Some(HParams):
+        whole: int = hparam(1)
+        number: float = hparam(1.0)
+
+    for key in ("whole", "number"):
+        if (key, value) != ("number", 2**63):
+            with pytest.raises(UsageError, match="is out of place"):
+                Some.from_options({key: value}, "some")

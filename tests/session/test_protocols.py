@@ -215,6 +215,10 @@ def test_what_is_not_possible_is_one_sentence(text: str, message: str) -> None:
         ("lr = [0.1, 0.2]\n", "'lr' takes one value; lists sweep where they are typed"),
         ("lr = {low = 1}\n", "'lr' takes one value"),
         ("lr = \n", "is not TOML"),
+        ("lr = " + "[" * 5000, "is not TOML"),
+        ("lr = 0x" + "f" * 6000, "'lr' holds a number of more than 64 bits"),
+        ("like = 0x" + "f" * 6000, "'like' holds a number of more than 64 bits"),
+        ('like = "mdlt"\naugmentation = "a\\u001b[31m"', "unprintable character"),
         ("[lr]\nx = 1\n", "'lr' takes one value"),
     ],
 )

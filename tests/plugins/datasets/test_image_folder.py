@@ -238,6 +238,8 @@ def test_a_table(tmp_path: Path, write_image: Callable) -> None:
         (["path,label", "a.jpg,x", "b\0.jpg,y"], "line 3: the path .* cannot be printed"),
         (["path;label", "a.jpg;x"], "must begin with path,label.*, not path;label"),
         ([""], "must begin with path,label"),
+        (["path,label", f"a/{'b' * 300}.jpg,x"], "line 2: .* longer than the name of any file"),
+        (["path,label", "a\\" + "b" * 300 + ",x"], "line 2: .* longer than the name of any file"),
     ],
 )
 def test_tables_that_do_not_fit(tmp_path: Path, lines: list[str], message: str) -> None:
