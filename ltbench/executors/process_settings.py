@@ -167,7 +167,7 @@ _SETTINGS: dict[str, Callable[[], Any]] = {
     "torch.use_deterministic_algorithms": lambda: (
         torch.are_deterministic_algorithms_enabled(),
         torch.is_deterministic_algorithms_warn_only_enabled(),
-        torch.utils.deterministic.fill_uninitialized_memory,
+        torch._C._get_deterministic_fill_uninitialized_memory(),
     ),
     "the precision of float32 products": torch.get_float32_matmul_precision,
     "the checksums of torch.save": torch.serialization.get_crc32_options,
