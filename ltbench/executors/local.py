@@ -50,7 +50,7 @@ class LocalExecutor(Executor):
         """Yield what the workers say, and kill those that hang."""
         busy = self._busy()
         # The process too: one that it forked may hold the connection open when it is gone.
-        wait([w.channel for w in busy] + [w.process.sentinel for w in busy], seconds)
+        wait([w.channel.fileno() for w in busy] + [w.process.sentinel for w in busy], seconds)
         for worker in busy:
             job = worker.job
             assert job is not None

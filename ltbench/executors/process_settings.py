@@ -53,7 +53,7 @@ def _torch_backends() -> dict[str, Callable[[], Any]]:
     cuda, cudnn, mkldnn = torch.backends.cuda, torch.backends.cudnn, torch.backends.mkldnn
     return {
         "torch.backends.mkldnn": lambda: (
-            mkldnn.enabled, mkldnn.deterministic, mkldnn.allow_tf32,  # type: ignore[attr-defined]
+            mkldnn.enabled, mkldnn.deterministic, mkldnn.allow_tf32,
         ),
         "torch.backends.mkldnn precision": lambda: _precisions(mkldnn),
         "torch.backends.cudnn": lambda: (
@@ -67,16 +67,16 @@ def _torch_backends() -> dict[str, Callable[[], Any]]:
             cuda.matmul.allow_fp16_accumulation,
         ),
         "torch.backends.cuda attention": lambda: (
-            cuda.flash_sdp_enabled(),
-            cuda.mem_efficient_sdp_enabled(),
-            cuda.math_sdp_enabled(),
-            cuda.cudnn_sdp_enabled(),
+            torch._C._get_flash_sdp_enabled(),
+            torch._C._get_mem_efficient_sdp_enabled(),
+            torch._C._get_math_sdp_enabled(),
+            torch._C._get_cudnn_sdp_enabled(),
         ),
         "torch.backends.mha": torch.backends.mha.get_fastpath_enabled,
         "torch.backends.opt_einsum": lambda: (
             torch.backends.opt_einsum.enabled, torch.backends.opt_einsum.strategy,
         ),
-        "torch.backends.nnpack": torch._C._get_nnpack_enabled,  # type: ignore[attr-defined]
+        "torch.backends.nnpack": torch._C._get_nnpack_enabled,
     }  # fmt: skip
 
 
@@ -167,7 +167,7 @@ _SETTINGS: dict[str, Callable[[], Any]] = {
     "torch.use_deterministic_algorithms": lambda: (
         torch.are_deterministic_algorithms_enabled(),
         torch.is_deterministic_algorithms_warn_only_enabled(),
-        torch.utils.deterministic.fill_uninitialized_memory,  # type: ignore[attr-defined]
+        torch._C._get_deterministic_fill_uninitialized_memory(),
     ),
     "the precision of float32 products": torch.get_float32_matmul_precision,
     "the checksums of torch.save": torch.serialization.get_crc32_options,
