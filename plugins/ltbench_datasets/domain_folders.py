@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
@@ -35,6 +36,7 @@ from ltbench.api import (
     wrong_files,
 )
 from ltbench_datasets.official_split import find_official, read_official
+from ltbench_datasets.passed_over import unread_photographs
 
 NAMED = 20  # images that a difference names
 
@@ -139,6 +141,15 @@ class DomainFolders(Dataset):
     def verify(self, split: Split) -> list[str]:
         """Compare counts, what is known of the files that came, and the tree with the table."""
         return [*super().verify(split), *wrong_files(self._came()), *self._strays(split)]
+
+    def remarks(self, split: Split) -> list[str]:
+        """Count the photographs of kinds that nothing here reads."""
+        found = []
+        for domain, label in itertools.product(self.facts.domains, self.facts.classes):
+            if folder := self._class_folders.get(_plain(domain), {}).get(_plain(label)):
+                names = sorted(name for name in os.listdir(folder) if not name.startswith("."))
+                found += [f"{domain}/{label}/{name}" for name in names]
+        return unread_photographs(found)
 
     @cached_property
     def _by_rule(self) -> Split:

@@ -10,68 +10,11 @@ from ltbench.api import is_image
 
 # What cameras and programs write as well, and nothing here can read.
 PHOTOGRAPHS = frozenset(
-    {
-        *(
-            "heic",
-            "heics",
-            "heif",
-            "heifs",
-            "hif",
-            "avif",
-            "avifs",
-            "jxl",
-            "jp2",
-            "j2k",
-            "jpf",
-            "jpx",
-        ),
-        *(
-            "jxr",
-            "psd",
-            "psb",
-            "xcf",
-            "svg",
-            "svgz",
-            "eps",
-            "ai",
-            "tga",
-            "dds",
-            "exr",
-            "hdr",
-            "pfm",
-        ),
-        *("ico", "icns", "pcx", "qoi", "ras", "sgi", "xbm", "xpm", "dib", "fits", "fit", "dcm"),
-        *(
-            "raw",
-            "dng",
-            "cr2",
-            "cr3",
-            "crw",
-            "nef",
-            "nrw",
-            "arw",
-            "srf",
-            "sr2",
-            "srw",
-            "orf",
-            "rw2",
-        ),
-        *(
-            "raf",
-            "pef",
-            "x3f",
-            "3fr",
-            "fff",
-            "erf",
-            "kdc",
-            "dcr",
-            "mef",
-            "mos",
-            "mrw",
-            "rwl",
-            "iiq",
-        ),
-    }
+    """
+    heic heics heif heifs hif avif avifs jxl jp2 j2k jpf jpx jxr psd psb xcf svg svgz eps ai
+    tga dds exr hdr pfm ico icns pcx qoi ras sgi xbm xpm dib fits fit dcm raw dng cr2 cr3
+    crw nef nrw arw srf sr2 srw orf rw2 raf pef x3f 3fr fff erf kdc dcr mef mos mrw rwl iiq
+    """.split()  # noqa: SIM905
 )
 # What Synology, QNAP, Windows, macOS and ext4 leave beside what people put there.
 SYSTEM_FOLDERS = frozenset(

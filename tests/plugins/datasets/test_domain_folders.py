@@ -121,6 +121,19 @@ def test_each_file_is_looked_at_once(
     assert split.images.tolist() == sorted(split.images)
 
 
+def test_photographs_that_nothing_reads_are_counted(data_dir: Path, write_image: Callable) -> None:
+    plant("vlcs-mlt", data_dir / "VLCS", write_image, {})
+    for name in ("1.heic", "2.HEIC", "3.cr2", "._4.heic", "notes.txt"):
+        (data_dir / "VLCS" / "VOC2007" / "bird" / name).write_bytes(b"x")
+    dataset = create_dataset(Name("vlcs-mlt"), data_dir)
+    assert dataset.remarks(dataset.split()) == [
+        "1 file ends in .cr2, which cannot be read, and is passed over (VOC2007/bird/3.cr2): "
+        "convert to JPEG or PNG",
+        "2 files end in .heic, which cannot be read, and are passed over (VOC2007/bird/1.heic): "
+        "convert to JPEG or PNG",
+    ]
+
+
 def test_stray_folders_and_files_are_no_domains_or_classes(
     data_dir: Path, write_image: Callable
 ) -> None:
