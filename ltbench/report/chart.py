@@ -62,8 +62,8 @@ def draw(
 ) -> list[str]:
     """Return the lines of a picture of the curves, its axes and its legend.
 
-    Values that are not finite, or beyond 1e300, are left out. The vertical axis is logarithmic where
-    the values are positive and spread over more than a factor of fifty.
+    Values that are not finite, or beyond 1e300, are left out. The vertical axis is logarithmic
+    where the values are positive and spread over more than a factor of fifty.
 
     Args:
         curves: at most as many as there are symbols; where two meet, the first one is seen.
