@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 SYMBOLS = "*o+x#@"
 _LABEL = 9
+_LARGEST = 1e300  # a scale reaches from minus to plus that
 _MOST_FOR_LINEAR = 50.0
 _Point = tuple[float, float]
 
@@ -42,7 +43,8 @@ class _Scale:
 
     def place(self, value: float) -> int:
         low, high, value = (math.log(v) if self.log else v for v in (self.low, self.high, value))
-        return round((value - low) / (high - low) * (self.cells - 1))
+        share = (value - low) / (high - low) if high > low else 0.0
+        return round(share * (self.cells - 1))
 
     def value(self, cell: int) -> float:
         share = cell / (self.cells - 1)
@@ -60,8 +62,8 @@ def draw(
 ) -> list[str]:
     """Return the lines of a picture of the curves, its axes and its legend.
 
-    Values that are not finite are left out. The vertical axis is logarithmic where the values are
-    positive and spread over more than a factor of fifty.
+    Values that are not finite, or beyond 1e300, are left out. The vertical axis is logarithmic
+    where the values are positive and spread over more than a factor of fifty.
 
     Args:
         curves: at most as many as there are symbols; where two meet, the first one is seen.
@@ -105,7 +107,10 @@ def _legend(names: Sequence[str], log: bool, width: int) -> list[str]:
 
 
 def _finite(curve: Curve) -> Curve:
-    segments = [[p for p in segment if all(map(math.isfinite, p))] for segment in curve.segments]
+    segments = [
+        [p for p in segment if all(abs(value) < _LARGEST for value in p)]
+        for segment in curve.segments
+    ]
     return Curve(curve.name, segments)
 
 

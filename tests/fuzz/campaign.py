@@ -69,16 +69,16 @@ class Outcome:
     crashes: list[dict[str, Any]] = field(default_factory=list)
 
 
-def attack(surface: str, inputs: int, seed: int, commands: int = 0) -> Outcome:
+def attack(surface: str, inputs: int, seed: int, commands: int = 0, first: int = 0) -> Outcome:
     """Have a surface read inputs in child processes, and the command line some of them."""
-    outcome, first = Outcome(surface), 0
+    outcome, end = Outcome(surface), first + inputs
     with tempfile.TemporaryDirectory(prefix="ltbench-fuzz-") as name:
         report = Path(name) / "report.jsonl"
-        while first < inputs and len(outcome.crashes) < MOST_CRASHES:
+        while first < end and len(outcome.crashes) < MOST_CRASHES:
             words = ["--child", str(report), "--surface", surface, "--seed", str(seed)]
             done = subprocess.run(
                 [sys.executable, __file__, *words, "--first", str(first), "--inputs",
-                 str(inputs - first)],
+                 str(end - first)],
                 capture_output=True, text=True, errors="replace", check=False,
                 env={**os.environ, "LTBENCH_CACHE": f"{name}/cache", "OMP_NUM_THREADS": "1"},
             )  # fmt: skip
@@ -206,7 +206,7 @@ def main() -> None:
         _child(chosen[0], options.first, options.inputs, options.seed, options.child)
         return
     for surface in chosen:
-        outcome = attack(surface, options.inputs, options.seed, options.commands)
+        outcome = attack(surface, options.inputs, options.seed, options.commands, options.first)
         print(json.dumps(asdict(outcome), indent=1), flush=True)
 
 

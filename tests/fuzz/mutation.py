@@ -173,7 +173,7 @@ def mutate_document(document: Any, rng: Random) -> Any:
             return rng.choice(ODD_VALUES)
         odd = deep(rng, rng.choice((3, 60, 90, 200))) if rng.random() < 0.05 else None
         if odd is None:
-            odd = rng.choice(ODD_VALUES if rng.random() < 0.7 else PLAIN_VALUES)
+            odd = copy.deepcopy(rng.choice(ODD_VALUES if rng.random() < 0.7 else PLAIN_VALUES))
         kind = rng.randrange(8)
         if kind == 0:
             del place[key]
