@@ -122,6 +122,15 @@ def test_within_another_block_it_is_still_told():
         assert not is_users(KeyboardInterrupt())
 
 
+def test_what_a_handler_of_a_signal_raises_is_no_plugins_doing():
+    before = signal.signal(signal.SIGUSR2, lambda *_: sys.exit("the node is taken away"))
+    try:
+        error = raised(naming("metric 'm'"), lambda: os.kill(os.getpid(), signal.SIGUSR2))
+        assert isinstance(error, SystemExit)
+    finally:
+        signal.signal(signal.SIGUSR2, before)
+
+
 def test_any_error_can_be_described():
     assert described(ValueError("x")) == "ValueError: x"
     assert described(KeyError("x")) == "KeyError: 'x'"
