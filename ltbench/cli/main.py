@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from ltbench import __version__
+from ltbench.cli.ending import end_in_time
 from ltbench.cli.streams import (
     CLOSED_PIPE,
     drop_closed_output,
@@ -144,7 +145,11 @@ def main() -> None:
         sys.exit(error.exit_code)
     plugins.call("ltbench_commands", cli=cli)
     _warn_of_plugins()
-    cli()
+    try:
+        cli()
+    except SystemExit as leaving:
+        end_in_time(leaving.code)
+        raise
 
 
 def _ended_by_plugin(error: BaseException) -> str:
