@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 import click
 
 from ltbench import __version__
+from ltbench.cli.ending import end_in_time
 from ltbench.cli.output import no_plugin_code_option
 from ltbench.cli.streams import (
     CLOSED_PIPE,
@@ -162,7 +163,11 @@ def main() -> None:
         _leave(error)
     plugins.call("ltbench_commands", cli=cli)
     _warn_of_plugins()
-    cli(complete_var=COMPLETION)
+    try:
+        cli(complete_var=COMPLETION)
+    except SystemExit as leaving:
+        end_in_time(leaving.code)
+        raise
 
 
 def _check_words(words: Sequence[str]) -> None:

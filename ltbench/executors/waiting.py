@@ -74,7 +74,7 @@ class Waiting:
 
     def describe(self) -> str:
         """Say who works on how many runs, in one sentence."""
-        owners = Counter(str(waiting.owner) for waiting in self._jobs.values())
+        owners = Counter(_described(waiting.owner) for waiting in self._jobs.values())
         runs = "1 run" if len(self) == 1 else f"{len(self)} runs"
         who = ", ".join(f"{owner} ({n})" if n > 1 else owner for owner, n in owners.items())
         return f"waiting for {runs} that another command works on: {who}"
@@ -101,6 +101,12 @@ def execute_when_free(
             return dict(found)
         time.sleep(POLL_S)
     return {"status": "interrupted"}
+
+
+def _described(owner: Owner) -> str:
+    if owner.process is not None and owner.process.is_stopped():
+        return f"{owner}, which is stopped (kill -CONT {owner.process.pid} wakes it)"
+    return str(owner)
 
 
 def _stamp(path: Path) -> Stamp:

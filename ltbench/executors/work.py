@@ -8,6 +8,7 @@ import socket
 import sys
 import threading
 from collections.abc import Mapping
+from concurrent.futures import thread as pools
 from typing import Any
 
 from ltbench.executors.channel import Channel
@@ -70,8 +71,9 @@ def work(end: socket.socket, parent: int) -> None:
 
 def _leave() -> None:
     """End here where threads remain that Python would wait for, for ever."""
-    others = [t for t in threading.enumerate() if t is not threading.current_thread()]
-    if any(not thread.daemon for thread in others):
+    # Those of pools end when Python asks them to.
+    known = {threading.current_thread(), *getattr(pools, "_threads_queues", ())}
+    if any(not thread.daemon and thread not in known for thread in threading.enumerate()):
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(Exception):
                 stream.flush()

@@ -65,6 +65,16 @@ class Process:
             return None
         return state in "ZX" or start != self.start
 
+    def is_stopped(self) -> bool:
+        """Return whether the process stands still here, by Ctrl-Z or SIGSTOP, until it is woken."""
+        if self.machine != machine():
+            return False
+        try:
+            state, start = _state_and_start(self.pid)
+        except (OSError, ValueError, IndexError):
+            return False
+        return state in "Tt" and start == self.start
+
 
 @lru_cache(maxsize=1)
 def machine() -> str:
@@ -87,7 +97,8 @@ def _state_and_start(pid: int) -> tuple[str, str]:
 
         try:
             process = psutil.Process(pid)
-            state = "Z" if process.status() == psutil.STATUS_ZOMBIE else "R"
+            letters = {psutil.STATUS_ZOMBIE: "Z", psutil.STATUS_STOPPED: "T"}
+            state = letters.get(process.status(), "R")
             return state, repr(process.create_time())
         except psutil.NoSuchProcess as error:
             raise FileNotFoundError(pid) from error

@@ -6,7 +6,6 @@ ending; none of that may hold up a sweep.
 
 from __future__ import annotations
 
-import contextlib
 import multiprocessing
 import queue
 import signal
@@ -18,6 +17,7 @@ from typing import Any, Protocol
 
 from ltbench.api import LtbenchError
 
+LONGEST_TEXT = 2000
 KILL_SECONDS = 5.0
 """For a process that was killed to be gone."""
 
@@ -52,8 +52,6 @@ class ChildProcess:
         self._calls: queue.SimpleQueue[tuple[str, tuple[Any, ...]] | None] = queue.SimpleQueue()
         self._failures: queue.SimpleQueue[str] = queue.SimpleQueue()
         threading.Thread(target=self._send, daemon=True).start()
-        self._reader = threading.Thread(target=self._receive, daemon=True)
-        self._reader.start()
 
     def call(self, method: str, *arguments: Any) -> None:
         """Have a method called.
@@ -84,11 +82,11 @@ class ChildProcess:
         finally:
             self._process.kill()
             self._ends_within(KILL_SECONDS)
-            self._reader.join(1.0)  # what it said at last
+            failure = self._failure()
             self._pipe.close()
         if in_time and (death := self._death()):
             raise death
-        if failure := self._failure():
+        if failure:
             raise CallError(failure)
         return in_time
 
@@ -107,7 +105,12 @@ class ChildProcess:
         return CallError(f"its process died (exit code {code})") if code != 0 else None
 
     def _failure(self) -> str | None:
-        return None if self._failures.empty() else self._failures.get()
+        if not self._failures.empty():
+            return self._failures.get()
+        try:
+            return str(self._pipe.recv()) if self._pipe.poll() else None
+        except (EOFError, OSError):
+            return None
 
     def _send(self) -> None:
         call: Any = ()
@@ -119,11 +122,6 @@ class ChildProcess:
                 return  # it is gone, which the next call says
             except Exception as error:  # what cannot be pickled
                 self._failures.put(f"{type(error).__name__}: {error}")
-
-    def _receive(self) -> None:
-        with contextlib.suppress(EOFError, OSError):
-            while True:
-                self._failures.put(self._pipe.recv())
 
 
 def _serve(pipe: Connection, make: Callable[[], Closable]) -> None:
@@ -158,6 +156,7 @@ def _read(pipe: Connection, calls: queue.SimpleQueue[Any]) -> None:
 
 def _say(pipe: Connection, error: Exception) -> None:
     try:
-        pipe.send(f"{type(error).__name__}: {error}")
+        # Short, so that it arrives whole or not at all.
+        pipe.send(f"{type(error).__name__}: {error}"[:LONGEST_TEXT])
     except OSError:
         return  # nobody is there to hear it

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import time
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -41,6 +44,33 @@ def test_a_run_of_another_command_waits_until_it_is_done(job):
     claim.release()
     assert list(waiting.poll()) == [(job, {"test": {"accuracy": 1.0}})]
     assert not waiting
+
+
+HOLDER = """
+import os, signal, sys
+from pathlib import Path
+from ltbench.results.claim import acquire
+claim = acquire(Path(sys.argv[1]))
+print("claimed", flush=True)
+os.kill(os.getpid(), signal.SIGSTOP)
+"""
+
+
+def test_an_owner_that_is_stopped_is_said_to_be(job):
+    command = [sys.executable, "-c", HOLDER, str(job.folder)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as holder:
+        try:
+            assert holder.stdout.readline() == "claimed\n"
+            waiting = Waiting()
+            assert waiting.look(job) is None
+            deadline = time.monotonic() + 20
+            while "is stopped" not in waiting.describe() and time.monotonic() < deadline:
+                time.sleep(0.05)
+            assert waiting.describe().endswith(
+                f", which is stopped (kill -CONT {holder.pid} wakes it)"
+            )
+        finally:
+            holder.kill()
 
 
 def test_a_run_that_failed_over_there_is_not_tried_again_here(job):

@@ -1,7 +1,8 @@
 """Whatever happens to a sweep, every run is done once and every result is the quiet sweep's.
 
 ``LTBENCH_FAULT_RUNS=200 pytest -m slow tests/faults`` attacks a sweep of at least 200 runs, and
-``LTBENCH_FAULT_REPORT=FILE`` leaves the figures of ``docs/faults.md``.
+``LTBENCH_FAULT_REPORT=FILE`` leaves the figures of ``docs/faults.md``. On a machine that has other
+work, where a worker takes long to start, ``LTBENCH_FAULT_MOST=80`` lets the sweep come to its end.
 """
 
 from __future__ import annotations
@@ -48,7 +49,8 @@ def test_a_short_campaign(tmp_path):
 
 @pytest.mark.slow
 def test_a_long_campaign(tmp_path):
-    report = attack(tmp_path, int(os.environ.get("LTBENCH_FAULT_RUNS", "200")), pause=8.0)
+    runs = int(os.environ.get("LTBENCH_FAULT_RUNS", "200"))
+    report = attack(tmp_path, runs, float(os.environ.get("LTBENCH_FAULT_MOST", "inf")), pause=6.0)
     assert report.faults["worker killed"] > 5
     assert report.faults["command killed"] > 0
     for fault in (*ORDERS.values(), "worker stopped for good", "bit flipped in a checkpoint"):

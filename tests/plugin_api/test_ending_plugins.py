@@ -78,6 +78,18 @@ def test_the_command_says_so_and_goes_on(tmp_path):
     assert "Traceback" not in done.stderr
 
 
+def test_a_thread_that_a_plugin_leaves_does_not_keep_the_command(tmp_path):
+    plugin = tmp_path / "lingers.py"
+    plugin.write_text(
+        "import threading, time\n"
+        "threading.Thread(target=time.sleep, args=(3600,), name='poll').start()\n"
+        + HOOK.format("0")
+    )
+    done = run(plugin, "plugins", "list", "--kind", "nothing")
+    assert "the thread 'poll' does not end; left behind" in done.stderr
+    assert done.returncode == 2
+
+
 @pytest.mark.parametrize("statement", ["raise KeyboardInterrupt", "raise SystemExit('no licence')"])
 def test_one_that_ends_while_a_sweep_is_planned_is_named(tmp_path, statement):
     plugin = tmp_path / "ends.py"
@@ -120,6 +132,15 @@ def test_within_another_block_it_is_still_told():
         assert outer(error)
     with telling_ctrl_c() as is_users:
         assert not is_users(KeyboardInterrupt())
+
+
+def test_what_a_handler_of_a_signal_raises_is_no_plugins_doing():
+    before = signal.signal(signal.SIGUSR2, lambda *_: sys.exit("the node is taken away"))
+    try:
+        error = raised(naming("metric 'm'"), lambda: os.kill(os.getpid(), signal.SIGUSR2))
+        assert isinstance(error, SystemExit)
+    finally:
+        signal.signal(signal.SIGUSR2, before)
 
 
 def test_any_error_can_be_described():
