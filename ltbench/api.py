@@ -70,6 +70,8 @@ if TYPE_CHECKING:
     from ltbench.plugins.split import PARTS as PARTS
     from ltbench.plugins.split import Split as Split
     from ltbench.plugins.stage import Stage as Stage
+    from ltbench.regular_files import open_file as open_file
+    from ltbench.regular_files import read_file as read_file
     from ltbench.report.figure_data import Choices as Choices
     from ltbench.report.figure_data import FigureData as FigureData
     from ltbench.report.look import PAGE_WIDTH as PAGE_WIDTH

@@ -9,10 +9,11 @@ import click
 
 from ltbench import hookimpl
 from ltbench.cli.completion import complete_run_metrics, plugin_completer
-from ltbench.cli.output import check_figure_suffix, chosen_runs, runs_argument, selection_options
+from ltbench.cli.output import chosen_runs, runs_argument, selection_options
 from ltbench.errors import UsageError
 from ltbench.plugins.manager import get_plugins
 from ltbench.plugins.spelling import spelled
+from ltbench.report import check_figure_suffix
 from ltbench.waiting import waiting
 
 

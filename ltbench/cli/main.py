@@ -132,6 +132,8 @@ def cli(debug: bool, verbose: int, plugins: tuple[Path, ...]) -> None:
 
 def main() -> None:
     """Run the command line."""
+    # Processes that are started look for no modules in the folder where the command is typed.
+    os.environ.setdefault("PYTHONSAFEPATH", "1")
     prepare_streams()
     from ltbench.plugins.files import add_plugin_files
     from ltbench.plugins.manager import NO_CODE, get_plugins
@@ -147,11 +149,13 @@ def main() -> None:
 
         show_logs(verbosity)
     if NO_PLUGIN_CODE in sys.argv[1:]:  # wherever it stands: plugins load before commands are known
-        if early.params.get("plugins"):
-            _leave(
-                UsageError(f"--plugin and {NO_PLUGIN_CODE} contradict each other: leave one out")
-            )
         os.environ[NO_CODE] = "1"
+    if early.params.get("plugins") and os.environ.get(NO_CODE, "0") not in ("", "0"):
+        _leave(
+            UsageError(
+                f"--plugin contradicts {NO_PLUGIN_CODE} (or {NO_CODE}): leave one of them out"
+            )
+        )
     add_plugin_files(early.params.get("plugins") or ())
     try:
         # A plugin may import torch, though it should not before it is used. Whoever reads a pipe

@@ -15,7 +15,7 @@ from ltbench.cli.completion import (
     complete_run_protocols,
 )
 from ltbench.errors import UsageError
-from ltbench.report import FIGURE_SUFFIXES, SUFFIXES
+from ltbench.report import SUFFIXES
 from ltbench.waiting import waiting
 
 if TYPE_CHECKING:
@@ -172,18 +172,6 @@ def format_of(output: Path | None, chosen: str | None) -> str:
             "or use --format."
         )
     return formats[output.suffix]
-
-
-def check_figure_suffix(output: Path) -> None:
-    """Check that the name of a figure's file says a format, before anything is drawn.
-
-    Raises:
-        UsageError: it does not.
-    """
-    if output.suffix.lower() not in FIGURE_SUFFIXES:
-        raise UsageError(
-            f"'{output}' does not say a format: end its name in {', '.join(FIGURE_SUFFIXES)}."
-        )
 
 
 def emit(report: Report, options: dict[str, Any]) -> None:

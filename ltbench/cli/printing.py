@@ -84,8 +84,8 @@ def next_commands(out: Path, done: Sequence[SweepRun]) -> list[str]:
     ]
     seeds = min(Counter((run.spec.dataset.name, run.spec.hash) for run in done).values(), default=0)
     if 0 < seeds < FEW_SEEDS:
-        have = "1 seed" if seeds == 1 else f"{seeds} seeds"
-        commands.append(f"ltbench stats {folder} --power 2  # are {have} enough for 2 points?")
+        have = "is 1 seed" if seeds == 1 else f"are {seeds} seeds"
+        commands.append(f"ltbench stats {folder} --power 2  # {have} enough for 2 points?")
     return commands
 
 

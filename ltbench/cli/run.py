@@ -88,7 +88,13 @@ def run(ctx: click.Context, /, **options: Any) -> None:
     with waiting("Planning the runs", show=not session.quiet):
         if file:
             algos = expand_algos(algos, file, own=has_own(ctx, "algos"))
-        plan = session.plan(algos, options["datasets"], seeds, **values(ctx, PROTOCOL))
+        plan = session.plan(
+            algos,
+            options["datasets"],
+            seeds,
+            protocol_in_file=has_own(ctx, "protocol"),
+            **values(ctx, PROTOCOL),
+        )
     if options["hparams"] == "best":
         words = setting_words(ctx)
         say = (lambda _: None) if session.quiet else session.say

@@ -20,6 +20,7 @@ from ltbench.cli.options import (
 )
 from ltbench.plugins.hparams import LARGEST_WHOLE
 from ltbench.plugins.names import MOST_NAMES
+from ltbench.results.sweeps import TRIAL_SEEDS
 from ltbench.waiting import waiting
 
 
@@ -41,7 +42,7 @@ from ltbench.waiting import waiting
     ),
     click.option(
         "--seed",
-        type=click.IntRange(min=0, max=LARGEST_WHOLE),
+        type=click.IntRange(min=0, max=LARGEST_WHOLE - TRIAL_SEEDS),
         default=0,
         show_default=True,
         help="Seed of the search; its runs have one that no table shows.",

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import os
-import stat
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from ltbench.data.image_files import stamped, stamps_fingerprint
 from ltbench.data.locations import cache_folder
 from ltbench.errors import DataError
 from ltbench.plugins.dataset import Dataset
 from ltbench.plugins.split import Split
+from ltbench.regular_files import open_file
 
 Progress = Callable[[int, int], None]
 """Called with files read and files in all."""
@@ -39,32 +40,44 @@ def content_sha256(dataset: Dataset, split: Split, progress: Progress | None = N
     Raises:
         DataError: a file cannot be read.
     """
-    known: dict[str, str] = vars(dataset).setdefault("_content_sha256", {})
+    known: dict[str, tuple[str, str]] = vars(dataset).setdefault("_content_sha256", {})
     if split.sha256 not in known:
         files = dataset.image_files(split)
-        known[split.sha256] = _remembered(dataset, split, files, progress) if files else ""
-    return known[split.sha256]
+        stamps = _stamps(files)
+        found = _remembered(dataset, split, files, stamps, progress) if files else ""
+        known[split.sha256] = found, stamps
+    return known[split.sha256][0]
 
 
 def check_content(dataset: Dataset, split: Split) -> None:
-    """Read the files once more, after they were decoded: nobody may have changed them meanwhile.
+    """Look at the files once more, after they were decoded: nobody may have changed one meanwhile.
 
     Raises:
-        DataError: they are no longer what they were.
+        DataError: they are no longer what they were when they were read.
     """
-    expected = content_sha256(dataset, split)
-    if expected and _read(dataset.image_files(split), None) != expected:
-        vars(dataset).pop("_content_sha256")
+    content_sha256(dataset, split)
+    known = vars(dataset)["_content_sha256"]
+    if _stamps(dataset.image_files(split)) != known[split.sha256][1]:
+        del known[split.sha256]
         raise DataError(
             f"images of {dataset.name} were changed while they were read: type the command again"
         )
 
 
+def _stamps(files: Sequence[str]) -> str:
+    """Return what changes with any file's name, size or time."""
+    return stamps_fingerprint(stamped(files))
+
+
 def _remembered(
-    dataset: Dataset, split: Split, files: Sequence[str], progress: Progress | None
+    dataset: Dataset,
+    split: Split,
+    files: Sequence[str],
+    stamps: str,
+    progress: Progress | None,
 ) -> str:
     place = os.path.dirname(os.path.abspath(files[0]))
-    key = "\0".join((dataset.name, split.sha256, dataset.fingerprint(split), place))
+    key = "\0".join((dataset.name, split.sha256, stamps, place))
     path = cache_folder() / "contents" / _sha256(key)[:32]
     try:
         found, _, check = path.read_text(encoding="ascii").partition(" ")
@@ -93,9 +106,7 @@ def _digests(files: Sequence[str]) -> bytes:
     found = []
     for name in files:
         try:
-            if not stat.S_ISREG(os.stat(name).st_mode):  # a pipe would be waited for
-                raise DataError(f"the image {name} cannot be read: it is no file")
-            with open(name, "rb") as file:
+            with open_file(Path(name)) as file:
                 found.append(hashlib.file_digest(file, "sha256").digest())
         except OSError as error:
             raise DataError(f"the image {name} cannot be read: {error.strerror}") from error

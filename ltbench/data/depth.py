@@ -89,7 +89,7 @@ def _levels(
     if high is not None and high > low:
         if highest > high + (high - low) / 1000:
             raise ValueError(f"{what}, and its tags say {low:g} to {high:g}: {_ADVICE}")
-        if (low, high) != (0, 65535):
+        if (low, high) != (0, 65535) or kind in (_SIGNED, _FLOAT) or bits != 16:
             scaled = (values.astype(np.float64) - low) / (high - low)
             return (scaled.clip(0, 1) * 255).round().astype(np.uint8)
     bits -= kind == _SIGNED

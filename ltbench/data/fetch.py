@@ -17,6 +17,7 @@ from typing import Any
 
 from ltbench.data.source_lock import LOCK, read_lock, record
 from ltbench.errors import DataError, UsageError
+from ltbench.regular_files import open_file
 
 logger = logging.getLogger(__name__)
 
@@ -126,7 +127,7 @@ def wrong_content(path: Path, source: Source) -> str | None:
         return f"has {size} bytes instead of {source.size}{known}"
     for name in ("sha256", "md5"):
         if wanted := getattr(source, name):
-            with path.open("rb") as file:
+            with open_file(path) as file:
                 found = hashlib.file_digest(file, name).hexdigest()
             if found != wanted:
                 return f"has the {name} {found} instead of {wanted}{known}"

@@ -22,6 +22,7 @@ except ImportError:  # of a Pillow that is older
 from ltbench.data.depth import check_high_bytes, has_16_bits, to_8_bits
 from ltbench.data.library_messages import about
 from ltbench.errors import DataError
+from ltbench.regular_files import open_file
 
 SUFFIXES = frozenset(
     {
@@ -80,7 +81,7 @@ def folder_images(folder: Path) -> FolderImages:
             status = os.stat(place + name)
             if not stat.S_ISDIR(status.st_mode):
                 names.append(name)
-                stamps.append((status.st_size, status.st_ctime_ns))
+                stamps.append((status.st_size, _changed_ns(status)))
     except OSError as error:
         raise DataError(f"{error.filename} cannot be read: {error.strerror}") from error
     check_names(folder, names)
@@ -123,7 +124,7 @@ def read_image(path: Path, channels: int) -> NDArray[np.uint8]:
     """
     with about(path) as messages:
         try:
-            with Image.open(_regular(path), formats=_known_formats()) as image:
+            with open_file(path) as file, Image.open(file, formats=_known_formats()) as image:
                 deep = has_16_bits(image)
                 image.load()
                 if deep:
@@ -134,13 +135,6 @@ def read_image(path: Path, channels: int) -> NDArray[np.uint8]:
             messages.clear()
             raise DataError(f"the image {path} cannot be read: {causes}") from error
     return pixels.reshape(*pixels.shape[:2], channels)
-
-
-def _regular(path: Path) -> Path:
-    """Return the path of a file that can be read to its end, which a pipe may not have."""
-    if not stat.S_ISREG(path.stat().st_mode):
-        raise ValueError("it is no regular file")
-    return path
 
 
 @cache
@@ -191,7 +185,11 @@ def files_fingerprint(base: Path, names: Iterable[str]) -> str:
     Raises:
         DataError: a file is not there.
     """
-    return stamps_fingerprint(_stamped(f"{base}{os.sep}", names))
+    root = f"{base}{os.sep}"
+    return stamps_fingerprint(
+        (path.removeprefix(root), size, time)
+        for path, size, time in stamped(root + name for name in names)
+    )
 
 
 def stamps_fingerprint(stamped: Iterable[tuple[str, int, int]]) -> str:
@@ -211,13 +209,26 @@ def stamps_fingerprint(stamped: Iterable[tuple[str, int, int]]) -> str:
     return digest.hexdigest()
 
 
-def _stamped(root: str, names: Iterable[str]) -> Iterator[tuple[str, int, int]]:
-    for name in names:
+def stamped(files: Iterable[str]) -> Iterator[tuple[str, int, int]]:
+    """Yield each file with its size in bytes and the time of its last change in nanoseconds.
+
+    Raises:
+        DataError: a file is not there.
+    """
+    for name in files:
         try:
-            status = os.stat(root + name)
+            status = os.stat(name)
         except OSError as error:
-            raise DataError(f"the image {root}{name} cannot be read: {error.strerror}") from error
-        yield name, status.st_size, status.st_ctime_ns  # nobody can set it back
+            raise DataError(f"the image {name} cannot be read: {error.strerror}") from error
+        yield name, status.st_size, _changed_ns(status)
+
+
+def _changed_ns(status: os.stat_result) -> int:
+    """Return when a file was changed, in nanoseconds: a time that nobody can set back.
+
+    Windows has none such, and calls by its name the time at which the file was made.
+    """
+    return status.st_mtime_ns if os.name == "nt" else status.st_ctime_ns
 
 
 # How files begin that are images of a kind that is not read, or of a pixel that is not.

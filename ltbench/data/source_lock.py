@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ltbench.errors import DataError
+from ltbench.regular_files import open_file, read_file
 
 LOCK = "sources.lock.json"
 
@@ -53,7 +54,7 @@ def record(path: Path, url: str) -> str:
         OSError: it cannot be written.
     """
     lock = path.parent / LOCK
-    with path.open("rb") as file:
+    with open_file(path) as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     entry = {"size": path.stat().st_size, "sha256": sha256, "from": url}
     content = {"files": {**_read(lock), path.name: entry}}
@@ -69,7 +70,7 @@ def record(path: Path, url: str) -> str:
 
 def _read(lock: Path) -> dict[str, Any]:
     try:
-        content = json.loads(lock.read_bytes())
+        content = json.loads(read_file(lock))
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, RecursionError) as error:

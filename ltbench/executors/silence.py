@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 
 import psutil
@@ -11,6 +12,7 @@ SILENT_S = 50.0
 STILL_S = 30.0
 """Seconds for which a process may be stopped, by SIGSTOP for one, before it counts as lost."""
 _LOOK_S = 1.0
+_COMPUTES = 0.05  # of the processor's time; what waits uses less
 
 _STATES = {
     psutil.STATUS_RUNNING: "it computes",
@@ -37,12 +39,12 @@ class Silence:
     def __init__(self, pid: int) -> None:
         self.pid, self.leaving = pid, False
         self._looked = time.monotonic()
-        self._silent = self._still = 0.0
+        self._silent = self._still = self._idle = self._used = 0.0
         self._said = False
 
     def end(self) -> None:
         """Take note that it said something."""
-        self._silent, self._said = 0.0, False
+        self._silent, self._idle, self._said = 0.0, 0.0, False
 
     def stands_still(self) -> str:
         """Look at the process, and return why it is to count as lost, if it is."""
@@ -52,14 +54,15 @@ class Silence:
             return ""
         self._looked = now
         if passed > 10 * _LOOK_S:
-            self._silent = self._still = 0.0
+            self._silent = self._still = self._idle = 0.0
             return ""
         self._silent += passed
-        stopped = self._status() in (psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP)
+        self._idle = 0.0 if self._computes() else self._idle + passed
+        stopped = self._status() == psutil.STATUS_STOPPED  # not by a debugger
         self._still = self._still + passed if stopped else 0.0
         if self._still > STILL_S:
             return f"process {self.pid} was stopped and did not go on for {STILL_S:g} s"
-        if self.leaving and self._silent > SILENT_S:
+        if self.leaving and self._idle > SILENT_S:
             return f"process {self.pid} was told to stop and did nothing for {SILENT_S:g} s"
         return ""
 
@@ -70,6 +73,14 @@ class Silence:
         self._said = True
         what = _STATES.get(self._status(), "it cannot be seen")
         return f"no sign of progress for {SILENT_S:g} s from process {self.pid}: {what}"
+
+    def _computes(self) -> bool:
+        """Return whether it has used the processor since it was looked at last."""
+        with contextlib.suppress(psutil.Error):
+            times = psutil.Process(self.pid).cpu_times()
+            before, self._used = self._used, times.user + times.system
+            return self._used > before + _COMPUTES * _LOOK_S
+        return False
 
     def _status(self) -> str:
         try:

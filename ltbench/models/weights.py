@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ltbench.errors import UsageError
-from ltbench.results.untrusted import open_file
+from ltbench.regular_files import open_file
 
 logger = logging.getLogger(__name__)
 

@@ -194,7 +194,7 @@ def discover() -> Plugins:
     plugins = Plugins()
     allowed = [name.strip() for name in os.environ.get("LTBENCH_PLUGINS", "").split(",")]
     wanted = {name for name in allowed if name}
-    own_only = os.environ.get(NO_CODE) == "1"
+    own_only = os.environ.get(NO_CODE, "0") not in ("", "0")
     for distribution, entry_point in _entry_points():
         owner, version = distribution.name, distribution.version
         if own_only and owner != OWN:

@@ -34,7 +34,7 @@ _LONGEST = 100_000
 _LARGEST = 10**300  # a whole number that a float can still hold
 
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
-_OPEN, _CLOSE, _QUOTES = "[", "]", "\"'"
+_OPEN, _CLOSE, QUOTES = "[", "]", "\"'"
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,7 @@ def parse_value(text: str) -> Any:
         if not text.endswith(_CLOSE):
             raise UsageError(f"the list '{visible(text)}' lacks its closing ']'")
         return [parse_value(item) for item in _split(text[1:-1], ",")] if text[1:-1] else []
-    if len(text) >= 2 and text[0] in _QUOTES and text[-1] == text[0]:
+    if len(text) >= 2 and text[0] in QUOTES and text[-1] == text[0]:
         return _unquoted(text)
     if text in ("true", "false", "True", "False"):
         return text.lower() == "true"
@@ -227,7 +227,7 @@ def _split(text: str, separator: str, deepest: int = _DEEPEST) -> list[str]:
     for place, char in enumerate(text):
         if quote:
             quote = "" if char == quote else quote
-        elif char in _QUOTES:
+        elif char in QUOTES:
             quote = char
         elif char == _OPEN:
             depth += 1

@@ -56,7 +56,10 @@ def _source(module: str) -> bytes | None:
     spec = _find(module)
     if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
         return None
-    return Path(spec.origin).read_bytes()
+    try:
+        return Path(spec.origin).read_bytes()
+    except OSError:  # in an archive, say
+        return None
 
 
 def _find(module: str) -> ModuleSpec | None:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ltbench.errors import LtbenchError
-from ltbench.plugins.manager import get_plugins
+from ltbench.plugins.manager import OWN, get_plugins
 from ltbench.plugins.names import format_value
 from ltbench.printable import printable
 
@@ -52,9 +52,13 @@ def full_name(name: str, options: Options) -> str:
 
 
 def _defaults(name: str) -> Options:
-    """Return the defaults of a data set's options; none where its plugin is not to be had."""
+    """Return the defaults of a data set's options, where it comes with ltbench.
+
+    A folder of runs may name any plugin, and none is loaded because it does.
+    """
     try:
-        hparams = getattr(get_plugins()["datasets"].get(name).load(), "HParams", None)
+        entry = get_plugins()["datasets"].get(name)
+        hparams = entry.load().HParams if entry.distribution == OWN else None
     except LtbenchError:
         return _COMMON
     return _COMMON if hparams is None else _COMMON | hparams().as_dict()

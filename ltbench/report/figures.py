@@ -14,7 +14,7 @@ from ltbench.errors import LtbenchError, PluginError, UsageError
 from ltbench.plugins.blame import naming
 from ltbench.plugins.manager import get_plugins
 from ltbench.plugins.registry import Entry
-from ltbench.report import FIGURE_SUFFIXES
+from ltbench.report import check_figure_suffix
 from ltbench.report.csv_text import csv_text
 from ltbench.report.figure_data import Choices, FigureData
 from ltbench.report.letters import drawable, key_of
@@ -23,7 +23,6 @@ from ltbench.results.frame import Runs
 
 Drawing = tuple[Figure, pd.DataFrame]
 
-SUFFIXES = FIGURE_SUFFIXES
 DPI = 300
 
 
@@ -57,7 +56,7 @@ def write_figure(kind: str, runs: Runs, choices: Choices, output: Path) -> list[
         kind: the name of a registered figure.
         runs: the runs to be drawn.
         choices: see :class:`Choices`.
-        output: a file that ends in one of :data:`SUFFIXES`.
+        output: a file that ends in one of :data:`ltbench.report.FIGURE_SUFFIXES`.
 
     Returns:
         The two files.
@@ -66,7 +65,7 @@ def write_figure(kind: str, runs: Runs, choices: Choices, output: Path) -> list[
         UsageError: the file's name says no known format, it cannot be written, or as :func:`draw`.
         DataError, PluginError: as :func:`draw`.
     """
-    check_suffix(output)
+    check_figure_suffix(output)
     with style():
         figure, frame = draw(kind, FigureData(runs), choices)
         save(figure, output)
@@ -75,20 +74,8 @@ def write_figure(kind: str, runs: Runs, choices: Choices, output: Path) -> list[
     return [output, numbers]
 
 
-def check_suffix(output: Path) -> None:
-    """Check that a file's name says a format.
-
-    Raises:
-        UsageError: it does not.
-    """
-    if output.suffix.lower() not in SUFFIXES:
-        raise UsageError(
-            f"'{output}' does not say a format: end its name in {', '.join(SUFFIXES)}."
-        )
-
-
 def save(figure: Figure, output: Path, dpi: int = DPI) -> None:
-    """Write a figure into a file that ends in one of :data:`SUFFIXES`, within its style.
+    """Write a figure into a file, whose name says a format, within its style.
 
     Raises:
         UsageError: the file cannot be written.

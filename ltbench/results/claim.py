@@ -32,8 +32,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from ltbench.regular_files import open_file
 from ltbench.results.process import Process
-from ltbench.results.untrusted import open_file
 
 logger = logging.getLogger(__name__)
 

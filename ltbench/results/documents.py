@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from ltbench.errors import DataError
 from ltbench.plugins.text import visible
-from ltbench.results.untrusted import UnreadableRun, open_file, read_json
+from ltbench.regular_files import open_file
+from ltbench.results.untrusted import UnreadableRun, read_json
 
 _MOST_NUMBERS = 2**28
 MOST_IMAGES = 2_000_000

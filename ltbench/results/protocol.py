@@ -181,7 +181,7 @@ def protocol_words(protocol: Mapping[str, Any]) -> list[str]:
     """
     name = str(protocol.get("name") or "")
     # What a file of one's own said is all named here; the file itself may be elsewhere.
-    words = ["--protocol", f"mdlt[name={format_value(name)}]" if name.endswith(".toml") else name]
+    words = ["--protocol", f"[name={format_value(name)}]" if name.endswith(".toml") else name]
     words = words if name else []
     for one in protocol_settings().values():
         if one.name in protocol or one.later:

@@ -8,11 +8,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from ltbench.regular_files import open_file
 from ltbench.results.holders import Holder, find_holder
 from ltbench.results.index import read_runs
 from ltbench.results.run import RunRecord, Status
 from ltbench.results.sweeps import TUNING, SweepRecord, read_sweeps
-from ltbench.results.untrusted import clean, numbers, open_file, parse_line
+from ltbench.results.untrusted import clean, numbers, parse_line
 
 STATUSES: tuple[Status, ...] = (
     "done", "running", "waiting", "broken-off", "failed", "diverged", "unreadable"

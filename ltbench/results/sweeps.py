@@ -26,6 +26,9 @@ from ltbench.results.untrusted import UnreadableRun, clean, numbers, read_json
 SWEEPS = ".sweeps"
 TUNING = ".tuning"
 """Folder, below that of the runs, of the runs that tuning makes."""
+TRIAL_SEEDS = 1_000_000
+"""Trials are run at seeds from here on, which nobody reports: the luck of a reported seed, by which
+a setting was chosen, would stand in its own score."""
 FORMAT = 1
 _LONGEST_WORD = 2000
 _LEVELS_ABOVE = 5  # from a seed's folder to the folder of all runs

@@ -5,64 +5,24 @@ Apart from the arrays, as commands that need none of those shall not wait for nu
 
 from __future__ import annotations
 
-import errno
 import json
 import math
-import os
-import stat
 from collections.abc import Iterator, Mapping
-from io import BufferedReader
 from pathlib import Path
 from typing import Any
+
+from ltbench.regular_files import open_file, read_file
 
 _LARGEST_JSON = 256 * 2**20
 _LONGEST_LINE = 2**20
 _DEEPEST = 64
 _LONGEST_NAME = 200
-_AT_ONCE = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
 _AS_LISTS = bytes.maketrans(b"{}", b"[]")
 _OTHERS = bytes(set(range(256)) - set(b"[]{}"))  # than brackets
 
 
 class UnreadableRun(ValueError):
     """A document of a run folder does not fit the format; the message says which and why."""
-
-
-def open_file(path: Path) -> BufferedReader:
-    """Open a file for reading if it is one: a pipe would be waited for, a device never ends.
-
-    Raises:
-        FileNotFoundError: there is nothing.
-        OSError: it is not a regular file, or cannot be opened.
-    """
-    # Looked at before it is opened, as opening alone makes some devices act, and after, as it may
-    # have been exchanged.
-    if stat.S_ISREG(os.stat(path).st_mode):
-        file = open(path, "rb", opener=_at_once)  # noqa: SIM115  # for the caller to close
-        if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            return file
-        file.close()
-    raise OSError(errno.EINVAL, "it is not a regular file", str(path))
-
-
-def _at_once(name: str, flags: int) -> int:
-    return os.open(name, flags | _AT_ONCE)
-
-
-def read_file(path: Path, most: int) -> bytes:
-    """Return the content of a regular file.
-
-    Raises:
-        FileNotFoundError: there is nothing.
-        OSError: it is not a regular file, cannot be read, or holds more than ``most`` bytes.
-    """
-    with open_file(path) as file:
-        size = os.fstat(file.fileno()).st_size
-        # Some files of a system hold more than they say.
-        content = file.read(most + 1) or b"" if size <= most else b""
-    if max(size, len(content)) > most:
-        raise OSError(errno.EFBIG, f"it is larger than {most // 2**20} MB", str(path))
-    return content
 
 
 def read_json(path: Path) -> dict[str, Any] | None:

@@ -20,6 +20,7 @@ from ltbench.plugins.facts import registry_facts
 from ltbench.plugins.manager import get_plugins
 from ltbench.plugins.names import Name, parse_chains, parse_name, parse_names
 from ltbench.plugins.resolve import registered
+from ltbench.regular_files import open_file
 from ltbench.session.protocols import asked_protocols, protocol_of
 from ltbench.session.sweep_file import SweepFile
 
@@ -61,7 +62,7 @@ def check_asked(
         check_backbone(backbone)
     if weights is not None:
         try:
-            weights.open("rb").close()
+            open_file(weights).close()
         except OSError as error:
             raise UsageError(f"--weights {weights} cannot be read: {error.strerror}") from error
 

@@ -21,7 +21,7 @@ from ltbench.plugins.manager import get_plugins
 from ltbench.plugins.names import MOST_NAMES, Name, parse_chains, parse_names
 from ltbench.plugins.resolve import registered, resolve
 from ltbench.plugins.split import Split
-from ltbench.results.protocol import Protocol, epochs_to_steps
+from ltbench.results.protocol import EPOCHS, Protocol, epochs_to_steps
 from ltbench.results.run import BackboneSpec, Component, RunSpec, canonical_hash
 from ltbench.session.progress import reading_bar
 from ltbench.session.protocols import asked_protocols, merged, protocol_of
@@ -41,6 +41,7 @@ class Request:
         overrides: settings of the protocols that were given beside them.
         protocol: protocols as :func:`ltbench.session.protocols.asked_protocols` reads them, or
             ``None`` for the data set's first.
+        protocol_in_file: whether it stands in a sweep file, which what is typed wins over.
         backbone: name of a backbone, or ``None`` for the protocol's.
         pretrained: whether to start from pretrained weights, or ``None`` as the protocol says.
         weights: local checkpoint for the backbone.
@@ -53,6 +54,7 @@ class Request:
     data_dir: Path
     overrides: Mapping[str, Any] = field(default_factory=dict)
     protocol: str | None = None
+    protocol_in_file: bool = False
     backbone: str | None = None
     pretrained: bool | None = None
     weights: Path | None = None
@@ -144,10 +146,10 @@ def plan_runs(request: Request, *, show: bool = False) -> Plan:
     """
     chains = [chain for text in request.algos for chain in parse_chains(text)]
     names = [name for text in request.datasets for name in parse_names(text)]
-    _check_size(len(chains) * len(names), request.seeds)
-    datasets = [open_dataset(name, request.data_dir) for name in names]
     asked = asked_protocols(request.protocol)
+    _check_size(len(chains) * len(names) * len(asked), request.seeds)
     _check_overrides(request, asked)
+    datasets = [open_dataset(name, request.data_dir) for name in names]
     blanks = [
         replace(_blank(request, dataset, split, one), images=_content(dataset, split, show=show))
         for dataset, split in datasets
@@ -184,7 +186,7 @@ def _check_size(methods: int, seeds: Sequence[int]) -> None:
     """
     if methods * len(seeds) > MOST_NAMES:
         raise UsageError(
-            f"{methods:,} methods and data sets with {len(seeds):,} seeds are "
+            f"{methods:,} methods, data sets and protocols with {len(seeds):,} seeds are "
             f"{methods * len(seeds):,} runs: ask for {MOST_NAMES:,} at most"
         )
     for seed in seeds:
@@ -279,13 +281,11 @@ def _check_domains(algorithm: Name, blank: RunSpec) -> None:
 def _check_overrides(request: Request, asked: Sequence[Name | None]) -> None:
     """Check that nothing is given both in brackets and by an option of its own."""
     options = {**request.overrides, "backbone": request.backbone, "pretrained": request.pretrained}
-    given = {name: value for name, value in options.items() if value is not None}
-    for protocol in asked:
-        if protocol and (twice := given.keys() & protocol.options.keys()):
-            key = min(twice)
+    given = {key for key, value in options.items() if value is not None}
+    for protocol in asked if not request.protocol_in_file else ():
+        if protocol and (twice := given & {EPOCHS.get(key, key) for key in protocol.options}):
             raise UsageError(
-                f"--protocol and an option both give '{key}': {protocol.options[key]} and "
-                f"{given[key]}; leave out one of them"
+                f"--protocol and an option both give '{min(twice)}': leave one of them out"
             )
 
 

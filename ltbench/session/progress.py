@@ -198,21 +198,17 @@ def bar(title: str) -> Iterator[Callable[[int, int], None]]:
 
 @contextlib.contextmanager
 def reading_bar(dataset: str) -> Iterator[Callable[[int, int], None]]:
-    """Show a bar in a terminal from when files are read; what is given takes how many were."""
-    console = console_on(sys.stderr)
-    progress = _counting(console, transient=True, disable=not console.is_terminal)
-    task = progress.add_task(printable(f"Reading the images of {dataset}"), total=None)
+    """Show a bar, or lines, from when files are read; what is given takes how many were."""
+    title = f"Reading the images of {dataset}"
+    with contextlib.ExitStack() as stack:
+        shown: list[Callable[[int, int], None]] = []
 
-    def show(done: int, total: int) -> None:
-        end_waiting()
-        progress.start()
-        guard_streams()
-        progress.update(task, completed=done, total=total)
+        def show(done: int, total: int) -> None:
+            if not shown:
+                shown.append(stack.enter_context(bar(title)))
+            shown[0](done, total)
 
-    try:
         yield show
-    finally:
-        progress.stop()
 
 
 def _counting(console: Console, **options: Any) -> Progress:

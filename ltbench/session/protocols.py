@@ -23,17 +23,16 @@ from ltbench.errors import UsageError, suggestion
 from ltbench.plugins.facts import Facts
 from ltbench.plugins.hparams import HParams, hparam
 from ltbench.plugins.manager import get_plugins
-from ltbench.plugins.names import Name, check_count, parse_name, split_list
+from ltbench.plugins.names import QUOTES, Name, check_count, parse_name, parse_value, split_list
 from ltbench.plugins.spelling import spelled
 from ltbench.plugins.text import visible
 from ltbench.plugins.toml import load_toml
-from ltbench.results.protocol import protocol_settings
-from ltbench.results.untrusted import read_file
+from ltbench.regular_files import read_file
+from ltbench.results.protocol import EPOCHS, protocol_settings
 
 SUFFIX = ".toml"
 LIKE = "like"
 _LARGEST = 2**20  # bytes of a file
-_TIMES = {"steps": "epochs", "eval_every": "eval_epochs"}  # each pair says one thing
 
 
 class _Beside(HParams):
@@ -68,6 +67,9 @@ def asked_protocols(text: str | None) -> list[Name | None]:
 def _asked(text: str) -> Name:
     """Return one protocol; lists are still to be written out."""
     head, bracket, rest = text.partition("[")
+    if text[0] in QUOTES:  # a path with commas or brackets
+        path, end, rest = text[1:].rpartition(text[0])
+        head, (_, bracket, rest) = str(parse_value(text[0] + path + end)), rest.partition("[")
     if not (head.endswith(SUFFIX) or not head):
         found = parse_name(text)
         return Name(found.name, checked_settings(found.options, text))
@@ -82,6 +84,9 @@ def table_text(table: Mapping[str, Any], where: str) -> str:
         UsageError: it has an unknown key.
     """
     options = checked_settings({k: v for k, v in table.items() if k != LIKE}, where)
+    for key, value in options.items():
+        if isinstance(value, dict):
+            raise UsageError(f"{where}: '{key}' takes a value, or a list of those that are tried")
     like = table.get(LIKE, "")
     if not isinstance(like, str):
         raise UsageError(f"{where}: '{LIKE}' is the name of a protocol, not {like!r}")
@@ -125,7 +130,7 @@ def own_protocols(facts: Facts) -> dict[str, dict[str, Any]]:
 def merged(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any]:
     """Return settings of which the upper ones win; steps and epochs stand for one another."""
     hidden = set()
-    for steps, epochs in _TIMES.items():
+    for epochs, steps in EPOCHS.items():
         if steps in upper or epochs in upper:
             hidden |= {steps, epochs}
     return {key: value for key, value in lower.items() if key not in hidden} | dict(upper)
@@ -181,6 +186,11 @@ def checked_settings(options: Mapping[str, Any], where: str) -> dict[str, Any]:
         if known[plain] in found:
             raise UsageError(f"{where}: '{known[plain]}' stands twice")
         found[known[plain]] = value
+    for epochs, steps in EPOCHS.items():
+        if {epochs, steps} <= found.keys():
+            raise UsageError(f"{where}: '{epochs}' and '{steps}' say one thing: leave one out")
+    if not str(found.get("name", SUFFIX)).endswith(SUFFIX):
+        raise UsageError(f"{where}: a protocol's 'name' is that of its file, and ends in {SUFFIX}")
     return found
 
 

@@ -22,7 +22,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ltbench.data.content import content_sha256
 from ltbench.data.locations import data_folder
 from ltbench.data.store import store_folder
 from ltbench.errors import Stopped, UsageError
@@ -36,7 +35,7 @@ from ltbench.plugins.resolve import registered, resolve
 from ltbench.plugins.text import check_printable, visible
 from ltbench.results.folder import RunFolder
 from ltbench.results.protocol import protocol_settings
-from ltbench.results.run import RunSpec
+from ltbench.results.run import RunSpec, canonical_hash
 from ltbench.results.states import read_states
 from ltbench.results.sweeps import PlannedRun, write_record
 from ltbench.results.untrusted import UnreadableRun, read_json
@@ -156,8 +155,8 @@ class Session:
             datasets: comma lists of data set names.
             seeds: the seeds.
             precision: ``auto``, ``fp32`` or ``bf16``.
-            options: ``protocol``, ``backbone``, ``pretrained`` and ``weights``, as in
-                :class:`~ltbench.session.plan.Request`, and the settings of
+            options: ``protocol``, ``protocol_in_file``, ``backbone``, ``pretrained`` and
+                ``weights``, as in :class:`~ltbench.session.plan.Request`, and the settings of
                 :class:`~ltbench.results.protocol.Protocol`; those that are ``None`` are not given.
 
         Raises:
@@ -246,10 +245,11 @@ class Session:
     def _jobs(self, plan: Plan, slots: Slots) -> list[Job]:
         """Return a job for each run of the plan."""
         out = plan.out.resolve()
-        stores: dict[tuple[str, str], Path] = {}
-        for dataset, split in plan.datasets:
-            folder, images = store_folder(dataset, split), content_sha256(dataset, split)
-            stores |= {(split.sha256, images): folder, (split.sha256, ""): folder}  # of old runs
+        # By all parameters: one of them is the size of the images that are stored.
+        stores = {
+            canonical_hash([dataset.name, dataset.hparams.as_dict()]): store_folder(dataset, split)
+            for dataset, split in plan.datasets
+        }
         return [
             Job(
                 spec,
@@ -258,7 +258,7 @@ class Session:
                 slots.devices[0],
                 max(1, cores() // len(slots.devices)),
                 plan.weights,
-                stores[spec.split, spec.images],
+                stores.get(canonical_hash([spec.dataset.name, spec.dataset_options])),
                 cost=cost,
                 timeout=self.timeout,
             )

@@ -10,14 +10,12 @@ from typing import Any, Literal
 
 from ltbench.results.folder import RunFolder, write_json
 from ltbench.results.run import RunSpec
+from ltbench.results.sweeps import TRIAL_SEEDS
 from ltbench.results.untrusted import UnreadableRun, read_json
 from ltbench.session.plan import PlannedMethod, with_algorithm
 from ltbench.session.search import Point, Space
 
 STUDIES = ".studies"
-TRIAL_SEEDS = 1_000_000
-"""Trials are run at seeds from here on, which nobody reports: the luck of a reported seed, by which
-a setting was chosen, would stand in its own score."""
 FORMAT = 1
 Status = Literal["waiting", "done", "failed", "diverged"]
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
@@ -93,6 +92,8 @@ def _read(study: Study) -> Study:
             raise ValueError(f"format {document['format']!r}")
         study.batch = int(document["batch"])
         study.trials = [_checked(study, Trial(**result)) for result in document["results"]]
+        if not study.complete:
+            study.trials = [_at_its_seed(study, trial) for trial in study.trials]
     except (UnreadableRun, UsageError, KeyError, TypeError, ValueError) as error:
         raise UsageError(
             f"the study {study.path} cannot be read ({error}): remove it to tune anew; trials that "
@@ -109,7 +110,16 @@ def _checked(study: Study, trial: Trial) -> Trial:
     if trial.value is not None and not math.isfinite(trial.value):
         raise ValueError(f"trial {trial.number} scored {trial.value!r}")
     planned = study.spec(trial).folder(Path())
-    if Path(trial.folder).parent != planned.parent:
+    # Those of older versions were run at the seed of the search.
+    older = planned.with_name(f"seed-{study.budget.seed}")
+    if trial.folder not in (str(planned), str(older)):
         raise ValueError(f"trial {trial.number} lies elsewhere")
-    # Those of older versions were run at a seed that is reported too; what is left of them is not.
-    return replace(trial, folder=str(planned)) if trial.status == "waiting" else trial
+    return trial
+
+
+def _at_its_seed(study: Study, trial: Trial) -> Trial:
+    """Return a trial to be run anew where it was run at a seed that the others will not have."""
+    planned = str(study.spec(trial).folder(Path()))
+    return (
+        trial if trial.folder == planned else Trial(trial.number, trial.point, trial.label, planned)
+    )

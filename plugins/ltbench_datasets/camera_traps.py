@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from ltbench.api import DataError, UsageError
+from ltbench.api import DataError, UsageError, read_file
 from ltbench_datasets.domain_folders import DomainFolders
 
 
@@ -72,7 +72,7 @@ def _annotations(folder: Path) -> Iterator[dict[str, Any]]:
         raise DataError(f"there are no annotations in {folder / 'eccv_18_annotation_files'}")
     for path in found:
         try:
-            yield json.loads(path.read_text(encoding="utf-8"))
+            yield json.loads(read_file(path))
         except (ValueError, RecursionError) as error:
             raise DataError(f"the annotations {path} cannot be read: {error}") from error
 

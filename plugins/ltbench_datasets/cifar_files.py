@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ltbench.api import DataError
+from ltbench.api import DataError, read_file
 from ltbench_datasets.plain_pickles import read_plain
 
 SIDE = 32
@@ -38,9 +38,7 @@ def _read_batch(
     path: Path, labels: str, classes: int
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     try:
-        if (size := path.stat().st_size) > LARGEST:
-            raise ValueError(f"it has {size} bytes, more than any file of CIFAR")
-        table = read_plain(path.read_bytes())
+        table = read_plain(read_file(path, LARGEST))
         if type(table) is not dict or not {b"data", labels.encode()} <= table.keys():
             raise ValueError(f"it holds no table of 'data' and '{labels}'")
         pixels, y = table[b"data"], _labels(table[labels.encode()], classes)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ltbench.api import DataError
+from ltbench.api import DataError, open_file, read_file
 from ltbench_datasets.mat_files import read_arrays
 
 LARGEST = 1 << 27
@@ -64,8 +64,7 @@ def _read_idx_pair(paths: Sequence[Path]) -> tuple[NDArray[Any], NDArray[Any]]:
 
 def _read_idx(path: Path) -> NDArray[np.uint8]:
     """Read an IDX file of unsigned bytes (http://yann.lecun.com/exdb/mnist)."""
-    opener = gzip.open if path.suffix == ".gz" else open
-    with opener(path, "rb") as file:
+    with open_file(path) as plain, gzip.open(plain) if path.suffix == ".gz" else plain as file:
         head = file.read(4)
         if len(head) < 4 or head[:3] != b"\0\0\x08":
             raise ValueError("it is no IDX file of bytes")
@@ -86,6 +85,6 @@ def _read_tensors(paths: Sequence[Path]) -> tuple[NDArray[Any], NDArray[Any]]:
 
 def _read_mat(paths: Sequence[Path]) -> tuple[NDArray[Any], NDArray[Any]]:
     """Read SVHN's MATLAB file: images (H, W, 3, N), and 10 for the digit 0."""
-    table = read_arrays(paths[0].read_bytes(), ("X", "y"))
+    table = read_arrays(read_file(paths[0]), ("X", "y"))
     images = np.ascontiguousarray(table["X"].transpose(3, 0, 1, 2))
     return images, table["y"].reshape(-1).astype(np.int64) % 10

@@ -30,6 +30,7 @@ from ltbench.api import (
     hparam,
     pair_generator,
     quota_parts,
+    read_file,
     read_image,
     stamps_fingerprint,
     where_to_put,
@@ -256,7 +257,7 @@ class DomainFolders(Dataset):
 
 def _lines(path: Path) -> list[str]:
     try:
-        return path.read_text(encoding="utf-8").splitlines()
+        return read_file(path).decode().splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(
             f"the list {path} cannot be read ({error}): remove it, then prepare the data set again"

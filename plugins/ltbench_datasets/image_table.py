@@ -7,7 +7,7 @@ import io
 import os
 from pathlib import Path
 
-from ltbench.api import DataError
+from ltbench.api import DataError, read_file
 from ltbench_datasets.folder_layout import ONE_DOMAIN, PARTS, Item, composed
 
 COLUMNS = ("path", "label", "domain", "split")
@@ -58,7 +58,7 @@ def read_table(table: Path) -> list[Item]:
 def _text(table: Path) -> str:
     """Return what a CSV holds, without the mark that some programs put before it."""
     try:
-        return table.read_bytes().decode("utf-8-sig")
+        return read_file(table).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
         raise DataError(

@@ -20,6 +20,7 @@ from ltbench.api import (
     absent_files,
     fetch_sources,
     files_fingerprint,
+    read_file,
     read_image,
     wrong_files,
 )
@@ -131,7 +132,7 @@ class ImageNetLT(Dataset):
             raise DataError(self.missing() or f"the {part} list is not there")
         path, rows = self._lists[part], []
         try:
-            lines = path.read_text(encoding="utf-8").splitlines()
+            lines = read_file(path).decode().splitlines()
         except (OSError, UnicodeDecodeError) as error:
             raise DataError(f"the list {path} cannot be read: {error}") from error
         for number, line in enumerate(lines, start=1):

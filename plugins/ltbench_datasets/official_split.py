@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import csv
+import io
 import itertools
 from pathlib import Path
 
-from ltbench.api import PARTS, DataError, Facts, Split
+from ltbench.api import PARTS, DataError, Facts, Split, read_file
 
 COLUMNS = ["env", "label", "path", "split"]
 
@@ -27,7 +28,7 @@ def read_official(path: Path, facts: Facts) -> Split:
     domains = {name: d for d, name in enumerate(facts.domains)}
     rows = []
     try:
-        with path.open(newline="", encoding="utf-8") as file:
+        with io.StringIO(read_file(path).decode(), newline="") as file:
             reader = csv.reader(file)
             if next(reader, None) != COLUMNS:
                 raise DataError(f"{path} must begin with {','.join(COLUMNS)}")

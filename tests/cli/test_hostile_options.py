@@ -113,6 +113,18 @@ def test_a_sweep_file_that_is_a_pipe_without_a_writer_or_never_ends(tmp_path: Pa
     assert "1 MB" in refused("run", "/dev/zero", "--dry-run", seconds=30)
 
 
+@pytest.mark.parametrize("what", ["weights", "table"])
+def test_no_pipe_is_waited_for(tmp_path: Path, what: str) -> None:
+    pipe = tmp_path / ("x.csv" if what == "table" else "x.pt")
+    os.mkfifo(pipe)
+    if what == "table":
+        said = refused("data", "info", f"image-folder[root={pipe}]", seconds=60)
+    else:
+        words = ("--algo", "erm", "--dataset", "digits-mini-mlt", "--weights", str(pipe))
+        said = refused("run", *words, seconds=60)
+    assert "it is not a regular file" in said
+
+
 def test_a_sweep_file_may_come_through_a_pipe(tmp_path: Path) -> None:
     """As shells do it for ``ltbench run <(make-sweep)``."""
     reading, writing = os.pipe()

@@ -68,14 +68,14 @@ def test_a_reading_command_imports_nothing_of_theirs(somebody, command: str) -> 
     assert not mark.exists()
 
 
-@pytest.mark.parametrize("how", ["before the command", "by the variable"])
+@pytest.mark.parametrize("how", ["before the command", "1", "true"])
 def test_it_may_be_said_before_the_command_too(somebody, how: str) -> None:
     runs, environment, mark = somebody
     words = ["status", "{runs}"]
-    if how == "by the variable":
-        environment["LTBENCH_NO_PLUGIN_CODE"] = "1"
-    else:
+    if how == "before the command":
         words = ["--no-plugin-code", *words]
+    else:
+        environment["LTBENCH_NO_PLUGIN_CODE"] = how
     done = run(words, runs, environment)
     assert done.returncode == 0, done.stderr
     assert not mark.exists()
@@ -93,4 +93,40 @@ def test_what_is_asked_for_and_refused_at_once_is_a_contradiction(somebody) -> N
     done = run(["--plugin", file, "status", "{runs}", "--no-plugin-code"], runs, environment)
     assert done.returncode == 2
     assert "contradict" in done.stderr
+    environment["LTBENCH_NO_PLUGIN_CODE"] = "1"
+    assert "contradict" in run(["--plugin", file, "status", "{runs}"], runs, environment).stderr
+    assert not mark.exists()
+
+
+def test_no_module_in_the_folder_where_a_command_is_typed_is_run(tmp_path: Path) -> None:
+    """Worker processes, and what Python starts beside them, would look there first."""
+    mark, here, script = tmp_path / "mark", tmp_path / "here", tmp_path / "bin" / "ltbench"
+    for folder in (here, script.parent):
+        folder.mkdir()
+    for name in ("socket", "subprocess", "select", "struct", "torch"):
+        (here / f"{name}.py").write_text(f"open({str(mark)!r}, 'w')\nraise ImportError\n")
+    script.write_text("from ltbench.cli.main import main\nif __name__ == '__main__':\n    main()\n")
+    words = ["run", "--algo", "erm", "--dataset", "digits-mini-mlt", "--seeds", "1", "--steps", "1"]
+    done = subprocess.run(
+        [sys.executable, script, *words], cwd=here,
+        capture_output=True, text=True, check=False, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert not mark.exists()
+
+
+def test_no_data_set_of_theirs_is_imported_for_its_name(somebody) -> None:
+    """A folder of runs may name any plugin that is installed."""
+    runs, environment, mark = somebody
+    site = Path(environment["PYTHONPATH"].split(os.pathsep)[0])
+    (site / "theirs_plugin.py").write_text(
+        "from ltbench import hookimpl\n@hookimpl\ndef ltbench_datasets(register):\n"
+        "    register('their-set', 'their_set:Set', summary='x')\n"
+    )
+    (site / "their_set.py").write_text(MARK)
+    environment["LTBENCH_PLUGIN_PATH"] = ""
+    write_run(runs, dataset="their-set", options={"size": 3})
+    for command in ("leaderboard", "status", "stats"):
+        done = run(COMMANDS[command], runs, environment)
+        assert "their-set[size=3]" in done.stdout, done.stderr
     assert not mark.exists()

@@ -40,6 +40,8 @@ def grey(path: Path) -> np.ndarray:
         (RAMP.astype(np.uint16) * 16, {"max": 4095}),
         (RAMP.astype(np.uint16) * 257, {}),
         (RAMP.astype(np.uint16) * 257, {"s_max": 65535}),
+        (RAMP.astype(np.float32) * 257, {"s_min": 0.0, "s_max": 65535.0}),
+        (RAMP.astype(np.int32) * 257, {"s_min": 0, "s_max": 65535}),
     ],
 )
 def test_the_file_says_what_is_white(tmp_path: Path, pixels: np.ndarray, tags: dict) -> None:

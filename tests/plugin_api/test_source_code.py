@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -69,6 +70,13 @@ def test_a_module_without_source_or_with_broken_source_has_digits(package: Path)
     assert len(digits("math")) == len(digits("no_such_module_at_all")) == 12
     (package / "idea/parts.py").write_text("def (")
     assert len(digits()) == 12
+
+
+def test_a_module_in_an_archive_has_digits(package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with zipfile.ZipFile(package / "packed.zip", "w") as archive:
+        archive.writestr("packed_idea.py", "x = 1")
+    monkeypatch.syspath_prepend(package / "packed.zip")
+    assert len(digits("packed_idea")) == 12
 
 
 def test_a_folders_digits_follow_names_and_contents(tmp_path: Path) -> None:

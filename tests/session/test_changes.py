@@ -102,6 +102,15 @@ def test_two_folders_with_the_same_names_train_on_their_own_images(asked: Asked)
     assert stored == [10, 90]
 
 
+def test_one_folder_in_two_sizes_is_stored_in_both(asked: Asked) -> None:
+    images(Path("m"), 10)
+    names = [f"image-folder[root=m,size={size}]" for size in (32, 28)]
+    plan = asked.session.plan(["erm"], names, [0], **SETTINGS)
+    asked.session.prepare(plan)
+    jobs = asked.session._jobs(plan, asked.session.slots(plan))
+    assert [np.load(job.store / "images.npy").shape[-1] for job in jobs] == [32, 28]
+
+
 def test_runs_of_before_the_images_were_noted(asked: Asked) -> None:
     images(Path("m"), 10)
     spec = asked.plan("m").specs[0]

@@ -199,6 +199,9 @@ def test_the_printed_command_means_the_same_run(text: str, tmp_path: Path) -> No
         ("mdlt[lr=1", "unclosed bracket"),
         ("nowhere.toml", "--protocol nowhere.toml cannot be read: No such file"),
         ("[schedule=cosine,steps=0]", "out of range: the least is 1"),
+        ("[steps=10,epochs=2]", "'epochs' and 'steps' say one thing"),
+        ("mdlt[name=mine]", "a protocol's 'name' is that of its file"),
+        ("'a,b.txt'", "is not a name"),
     ],
 )
 def test_what_is_not_possible_is_one_sentence(text: str, message: str) -> None:
@@ -232,16 +235,45 @@ def test_what_is_not_possible_in_a_file_is_one_sentence_that_names_it(
 
 
 def test_what_contradicts_itself_is_refused() -> None:
-    for settings in ({"lr": 0.5}, {"steps": 3}):
-        with pytest.raises(UsageError, match="--protocol and an option both give"):
-            plans("[lr=0.1,steps=4]", **settings)
+    for text in ("[lr=0.1,steps=4]", "[lr=0.1,epochs=4]"):
+        for settings in ({"lr": 0.5}, {"steps": 3}):
+            with pytest.raises(UsageError, match="--protocol and an option both give"):
+                plans(text, **settings)
     done = CliRunner().invoke(
         cli, ["run", *ERM, "--protocol", "[backbone=digits-cnn]", "--backbone", "resnet32"]
     )
     assert done.exit_code == 2 or isinstance(done.exception, UsageError)
 
 
+def test_what_is_typed_wins_over_the_table_of_a_sweep_file(tmp_path: Path) -> None:
+    file = tmp_path / "sweep.toml"
+    file.write_text("[protocol]\nlr = 1e-3\nepochs = 4\n")
+    typed = planned(str(file), *ERM, "--lr", "0.5", "--steps", "7")
+    assert typed == [spec(lr=0.5, steps=7).hash]
+    file.write_text("[protocol]\nlr = {low = 1e-3, high = 1e-2}\n")
+    done = CliRunner().invoke(cli, ["run", str(file), *ERM, "--dry-run"])
+    assert "'lr' takes a value, or a list of those that are tried" in done.output
+
+
+def test_a_path_with_commas_and_brackets_goes_in_quotes(tmp_path: Path) -> None:
+    file = tmp_path / "my, own [1]" / "a.toml"
+    file.parent.mkdir()
+    file.write_text('backbone = "digits-cnn"\nsteps = 3\n')
+    assert spec(f"'{file}'").protocol.steps == 3
+    assert [s.protocol.lr for s in plans(f'"{file}"[lr=[0.5,0.25]]')] == [0.5, 0.25]
+
+
+def test_protocols_count_in_the_size_of_a_sweep() -> None:
+    values = ",".join(str(1 + i / 1000) for i in range(300))
+    text = f"[lr=[{values}],weight_decay=[{values}]]"
+    request = Request(
+        ["erm,boda"], ["tiny-mlt"], list(range(1000)), "fp32", Path("/nowhere"), protocol=text
+    )
+    with pytest.raises(UsageError, match=r"180,000,000 runs: ask for 100,000 at most"):
+        plan_runs(request)
+
+
 def test_the_text_of_a_protocol_is_read_as_it_is_written() -> None:
-    text = "mdlt[augmentation=photo,decay_at=[0.5,0.75],name=x]"
+    text = "mdlt[augmentation=photo,decay_at=[0.5,0.75],name=x.toml]"
     assert [str(name) for name in asked_protocols(text)] == [text]
     assert asked_protocols(None) == [None]

@@ -295,14 +295,26 @@ def test_trials_run_at_a_seed_that_is_never_reported(tmp_path):
     assert {study.spec(trial).seed for trial in study.propose()} == {1_000_007}
 
 
-def test_a_study_of_an_older_version_keeps_what_is_done_and_runs_the_rest_anew(tmp_path):
+@pytest.mark.parametrize("finished", [True, False])
+def test_a_study_of_an_older_version_keeps_its_outcome_or_is_run_anew(tmp_path, finished):
+    """Trials of one study have one seed, or their scores could not be compared."""
     study = open_boda(tmp_path, 3)
-    trials = study.propose()
     study.trials = [
-        replace(trial, folder=str(Path(trial.folder).with_name("seed-0"))) for trial in trials
+        replace(trial, folder=str(Path(trial.folder).with_name("seed-0")), status="done", value=0.5)
+        for trial in study.propose()
     ]
-    study.trials[0] = replace(study.trials[0], status="done", value=0.5)
+    if not finished:
+        study.trials[2] = replace(study.trials[2], status="waiting", value=None)
     study.save()
     again = open_boda(tmp_path, 3)
-    assert again.trials[0] == study.trials[0]
-    assert [Path(t.folder).name for t in again.trials[1:]] == ["seed-1000000"] * 2
+    assert [trial.status for trial in again.trials] == ["done" if finished else "waiting"] * 3
+    assert {Path(t.folder).name for t in again.trials} == {"seed-0" if finished else "seed-1000000"}
+
+
+def test_a_trial_that_lies_elsewhere_is_refused(tmp_path):
+    study = open_boda(tmp_path, 3)
+    study.propose()
+    study.trials[1] = replace(study.trials[1], folder=f"{Path(study.trials[1].folder).parent}/..")
+    study.save()
+    with pytest.raises(UsageError, match="trial 1 lies elsewhere"):
+        open_boda(tmp_path, 3)

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from ltbench.cli.data.options import data_dir_option, name_argument, ready_dataset
-from ltbench.cli.output import check_figure_suffix
+from ltbench.report import check_figure_suffix
 
 _DPI = 200
 

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from ltbench.errors import DataError, UsageError
+from ltbench.report import FIGURE_SUFFIXES
 from ltbench.report.figure_data import Choices, FigureData
-from ltbench.report.figures import SUFFIXES, Drawing, as_bytes, draw_entry
+from ltbench.report.figures import Drawing, as_bytes, draw_entry
 from ltbench.report.look import PAGE_WIDTH, style
 from ltbench.results.frame import load_runs
 from ltbench.testing.point import Points, Subject
@@ -48,7 +49,7 @@ def check_page(subject: Subject) -> None:
             f"{PAGE_WIDTH:g}"
         )
         with style():
-            for suffix in SUFFIXES:
+            for suffix in FIGURE_SUFFIXES:
                 as_bytes(figure, suffix[1:], 50)
 
 
