@@ -40,7 +40,7 @@ def print_plan(session: Session, plan: Plan, *, as_json: bool) -> None:
         unknown = "" if run.state == "done" else "time unknown"
         time = f"about {duration(run.estimate)}" if run.estimate else unknown
         dataset = dataset_label(run.spec.dataset.name, run.spec.dataset_options)
-        name = f"{run.spec.label} on {dataset} seed {run.spec.seed}"
+        name = f"{run.spec.label} on {dataset}{run.spec.apart} seed {run.spec.seed}"
         click.echo(f"{run.state:10} {time:14} {name}  {run.folder}")
     left = [run.estimate for run in runs if run.state != "done"]
     time = _time_left(left, len(session.slots(plan).devices))
@@ -59,7 +59,9 @@ def print_outcome(plan: Plan, runs: Sequence[SweepRun], *, as_json: bool, leader
         click.echo(json.dumps(document, indent=1))
         return len(lost)
     for run in lost:
-        click.echo(f"{run.state}: {run.spec.label} seed {run.spec.seed}: {run.reason}")
+        click.echo(
+            f"{run.state}: {run.spec.label}{run.spec.apart} seed {run.spec.seed}: {run.reason}"
+        )
     if leaderboard and any(run.state == "done" for run in runs):
         from ltbench.report.leaderboard import render
 

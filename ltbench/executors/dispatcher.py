@@ -211,7 +211,8 @@ class Dispatcher:
 
 
 def _name(job: Job) -> str:
-    return f"{job.spec.label} on {job.spec.dataset.name} seed {job.spec.seed}"
+    spec = job.spec
+    return f"{spec.label} on {spec.dataset.name}{spec.apart} seed {spec.seed}"
 
 
 def record_lost(job: Job, sentence: str) -> dict[str, Any]:

@@ -100,4 +100,5 @@ class LocalExecutor(Executor):
 
 
 def _name(job: Job) -> str:
-    return f"{job.spec.label} on {job.spec.dataset.name} seed {job.spec.seed}"
+    spec = job.spec
+    return f"{spec.label} on {spec.dataset.name}{spec.apart} seed {spec.seed}"

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 WATCHED = frozenset(
     {
@@ -110,6 +111,7 @@ class Patches:
     """
 
     def __init__(self, plugins: frozenset[str]) -> None:
+        Image.init()  # registers its formats, which the first image would do otherwise
         self.plugins = plugins
         self._namespaces: dict[int, list[_Namespace]] = {}
         self._keep: list[types.ModuleType] = []  # so that no other module gets their number

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from ltbench.errors import UsageError
 from ltbench.plugins.backbone import Backbone
 
 
@@ -18,7 +19,14 @@ class DigitsCNN(Backbone):
     num_features = 128
 
     def __init__(self, image_shape: tuple[int, int, int], pretrained: bool = False) -> None:
+        """Build it.
+
+        Raises:
+            UsageError: pretrained weights are asked for; there are none.
+        """
         super().__init__()
+        if pretrained:
+            raise UsageError("'digits-cnn' has no pretrained weights: give --no-pretrained")
         layers: list[nn.Module] = []
         channels = image_shape[0]
         for width, stride in ((64, 1), (128, 2), (128, 1), (128, 1)):

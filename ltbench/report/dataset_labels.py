@@ -6,6 +6,7 @@ lengthen each heading and legend.
 
 from __future__ import annotations
 
+import sys
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -52,13 +53,15 @@ def full_name(name: str, options: Options) -> str:
 
 
 def _defaults(name: str) -> Options:
-    """Return the defaults of a data set's options, where it comes with ltbench.
+    """Return the defaults of a data set's options, where they are at hand.
 
-    A folder of runs may name any plugin, and none is loaded because it does.
+    A folder of runs may name any plugin, and none but ltbench's is loaded because it does.
     """
     try:
         entry = get_plugins()["datasets"].get(name)
-        hparams = entry.load().HParams if entry.distribution == OWN else None
+        module = entry.target.partition(":")[0] if isinstance(entry.target, str) else None
+        at_hand = entry.distribution == OWN or module is None or module in sys.modules
+        hparams = getattr(entry.load(), "HParams", None) if at_hand else None
     except LtbenchError:
         return _COMMON
     return _COMMON if hparams is None else _COMMON | hparams().as_dict()

@@ -80,6 +80,8 @@ class RunSpec:
         data: title, names, shot thresholds and counts of the data set, for reports.
         tuned: how its hyper-parameters were searched for, if they were: ``search``, ``trials``,
             ``seed`` and ``metric``. A score that was tuned for is not one that was not.
+        apart: what tells it from runs of other protocols of its sweep, ", lr 0.002", or nothing; no
+            part of ``spec.json``.
     """
 
     algorithm: Component
@@ -96,6 +98,7 @@ class RunSpec:
     places: dict[str, Any] = field(default_factory=dict)
     data: dict[str, Any] = field(default_factory=dict)
     tuned: dict[str, Any] | None = None
+    apart: str = ""
 
     @property
     def dataset_options(self) -> dict[str, Any]:

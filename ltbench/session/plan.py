@@ -18,7 +18,7 @@ from ltbench.plugins.dataset import Dataset
 from ltbench.plugins.facts import Facts
 from ltbench.plugins.hparams import LARGEST_WHOLE
 from ltbench.plugins.manager import get_plugins
-from ltbench.plugins.names import MOST_NAMES, Name, parse_chains, parse_names
+from ltbench.plugins.names import MOST_NAMES, Name, format_value, parse_chains, parse_names
 from ltbench.plugins.resolve import registered, resolve
 from ltbench.plugins.split import Split
 from ltbench.results.protocol import EPOCHS, Protocol, epochs_to_steps
@@ -26,6 +26,8 @@ from ltbench.results.run import BackboneSpec, Component, RunSpec, canonical_hash
 from ltbench.session.progress import reading_bar
 from ltbench.session.protocols import asked_protocols, merged, protocol_of
 from ltbench.training.plugin_versions import versions_here
+
+_MOST_APART = 3  # settings by which runs of several protocols are told apart
 
 
 @dataclass(frozen=True)
@@ -155,6 +157,7 @@ def plan_runs(request: Request, *, show: bool = False) -> Plan:
         for dataset, split in datasets
         for one in asked
     ]
+    blanks = [replace(blank, apart=_apart(blank, blanks)) for blank in blanks]
     methods: dict[str, PlannedMethod] = {}
     broken: dict[str, PluginError] = {}
     for blank, chain in itertools.product(blanks, chains):
@@ -242,6 +245,15 @@ def _blank(request: Request, dataset: Dataset, split: Split, asked: Name | None)
             "counts": {part: split.counts(part).tolist() for part in ("train", "val", "test")},
         },
     )
+
+
+def _apart(blank: RunSpec, blanks: Sequence[RunSpec]) -> str:
+    """Return the settings in which protocols of one sweep differ, where it has several."""
+    alike = [other for other in blanks if other.dataset == blank.dataset]
+    settings = [{**vars(b.backbone), **b.protocol.as_dict()} for b in alike]
+    own = {**vars(blank.backbone), **blank.protocol.as_dict()}
+    keys = [key for key in own if any(one.get(key) != own[key] for one in settings)]
+    return "".join(f", {key} {format_value(own[key])}" for key in keys[:_MOST_APART])
 
 
 def _content(dataset: Dataset, split: Split, *, show: bool) -> str:

@@ -254,7 +254,7 @@ def to_stderr(line: str) -> None:
 
 def _name(run: RunSpec) -> str:
     dataset = dataset_label(run.dataset.name, run.dataset_options)
-    return f"{run.label} on {dataset} seed {run.seed}"
+    return f"{run.label} on {dataset}{run.apart} seed {run.seed}"
 
 
 def _standing(run: RunSpec, record: Mapping[str, Any]) -> str:

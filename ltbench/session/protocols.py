@@ -15,15 +15,24 @@ from __future__ import annotations
 
 import itertools
 import math
+import typing
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from ltbench.errors import UsageError, suggestion
 from ltbench.plugins.facts import Facts
-from ltbench.plugins.hparams import HParams, hparam
+from ltbench.plugins.hparams import HParams, check_value, hparam
 from ltbench.plugins.manager import get_plugins
-from ltbench.plugins.names import QUOTES, Name, check_count, parse_name, parse_value, split_list
+from ltbench.plugins.names import (
+    QUOTES,
+    Name,
+    check_count,
+    format_value,
+    parse_name,
+    parse_value,
+    split_list,
+)
 from ltbench.plugins.spelling import spelled
 from ltbench.plugins.text import visible
 from ltbench.plugins.toml import load_toml
@@ -84,9 +93,6 @@ def table_text(table: Mapping[str, Any], where: str) -> str:
         UsageError: it has an unknown key.
     """
     options = checked_settings({k: v for k, v in table.items() if k != LIKE}, where)
-    for key, value in options.items():
-        if isinstance(value, dict):
-            raise UsageError(f"{where}: '{key}' takes a value, or a list of those that are tried")
     like = table.get(LIKE, "")
     if not isinstance(like, str):
         raise UsageError(f"{where}: '{LIKE}' is the name of a protocol, not {like!r}")
@@ -186,12 +192,28 @@ def checked_settings(options: Mapping[str, Any], where: str) -> dict[str, Any]:
         if known[plain] in found:
             raise UsageError(f"{where}: '{known[plain]}' stands twice")
         found[known[plain]] = value
+        for one in value if isinstance(value, list) else [value]:
+            _check_value(known[plain], one, f"{where}: {plain}={format_value(one)}")
     for epochs, steps in EPOCHS.items():
         if {epochs, steps} <= found.keys():
             raise UsageError(f"{where}: '{epochs}' and '{steps}' say one thing: leave one out")
     if not str(found.get("name", SUFFIX)).endswith(SUFFIX):
         raise UsageError(f"{where}: a protocol's 'name' is that of its file, and ends in {SUFFIX}")
     return found
+
+
+def _check_value(key: str, value: Any, where: str) -> None:
+    """Check a value, or each of a list of those that are tried."""
+    setting = protocol_settings().get(key)
+    if isinstance(value, dict):
+        raise UsageError(f"{where}: a setting takes a value, or a list of those that are tried")
+    if setting is None:
+        kind = typing.get_type_hints(_Beside)[key]
+        check_value(value, kind, _Beside.bounds()[key], where)
+    elif setting.kind == tuple[float, ...] and not isinstance(value, list):
+        check_value([value], setting.kind, setting.bounds, where)
+    else:
+        check_value(value, setting.kind, setting.bounds, where)
 
 
 def _expanded(name: Name) -> Iterator[Name]:

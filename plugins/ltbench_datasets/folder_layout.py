@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import unicodedata
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,6 +101,7 @@ def walk(root: Path) -> Tree:
             f"{root} is neither root/class/* nor root/domain/class/*: "
             f"{_other_layout(root, folders, depths.most_common(1)[0][0] + skip)}"
         )
+    _check_twins(root, folders, skip, remarks)
     _check_labels(root, [folder for folder, _ in folders if len(folder) > 1], remarks)
     items = []
     for folder, names in folders:
@@ -141,6 +142,24 @@ def _are_parts(root: Path, folders: Sequence[Folder], remarks: list[str]) -> boo
         kind = "class" if classes else "domain, as no other part lies beside it"
         remarks.append(f"{root / alike[0]} is read as a {kind}")
     return False
+
+
+def _check_twins(root: Path, folders: Sequence[Folder], skip: int, remarks: list[str]) -> None:
+    """Refuse parts of two spellings, and remark on classes and domains whose accents differ."""
+    spelled: dict[tuple[int, str], set[str]] = defaultdict(set)
+    for folder, _ in folders:
+        for depth, name in enumerate(folder):
+            meant = PARTS[name.lower()] if depth < skip else composed(name)
+            spelled[depth, meant].add(name)
+    for (depth, meant), names in spelled.items():
+        if len(names) < 2:
+            continue
+        if depth < skip:
+            raise DataError(
+                f"{root} holds {_listed(sorted(names))}, which both mean the part '{meant}': put "
+                "their images into one folder"
+            )
+        remarks.append(f"the folders '{meant}' of {len(names)} spellings of its accents are one")
 
 
 def _check_labels(root: Path, folders: Sequence[tuple[str, ...]], remarks: list[str]) -> None:

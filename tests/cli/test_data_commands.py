@@ -152,3 +152,16 @@ def test_info_says_why_a_folder_cannot_be_read(tmp_path):
     said = ltbench("info", name, code=2).output
     assert "depth" in said
     assert said == ltbench("verify", name, code=2).output
+
+
+def test_info_names_what_a_table_promises_and_is_not_there(tmp_path: Path) -> None:
+    for label in "ab":
+        (tmp_path / label).mkdir()
+        for i in range(12):
+            Image.new("RGB", (8, 8)).save(tmp_path / label / f"{i}.png")
+    rows = [f"{label}/{i}.png,{label}" for label in "ab" for i in range(12)]
+    table = tmp_path / "x.csv"
+    table.write_text("\n".join(["path,label", *rows, "a/99.png,a"]) + "\n")
+    done = CliRunner().invoke(data, ["info", f"image-folder[root={table}]"])
+    assert done.exit_code == 0
+    assert "99.png is missing" in done.output

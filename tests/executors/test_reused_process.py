@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 from local_sweep import Sweep
+from PIL import Image
 
 from ltbench.plugins.manager import get_plugins
 from ltbench.results.folder import RunFolder
@@ -159,3 +160,21 @@ def test_which_errors_lose_the_device(error, lost):
     wrapped = KeyError("while it was handled")
     wrapped.__context__ = error
     assert loses_device(wrapped) is lost
+
+
+def test_the_first_image_that_is_opened_changes_nothing(tmp_path):
+    """Pillow registers its formats then; in a process of its own, as others here have done so."""
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    code = (
+        "import sys; from pathlib import Path\n"
+        "from ltbench.executors.process_state import ProcessState\n"
+        "import ltbench.data.image_files as files\n"
+        "state = ProcessState()\n"
+        "files.read_image(Path(sys.argv[1]), 3)\n"
+        "print(state.changes())\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "a.png")],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout == "[]\n"

@@ -116,6 +116,14 @@ def test_lists_sweep() -> None:
     assert [s.protocol.decay_at for s in shares] == [(0.5, 0.75), (0.5,), (0.25, 0.75)]
 
 
+def test_runs_of_several_protocols_have_names_of_their_own() -> None:
+    found = plans("[weight_decay=[0,1e-3],lr=0.1]")
+    assert [s.apart for s in found] == [", weight_decay 0.0", ", weight_decay 0.001"]
+    assert spec("[lr=0.1]").apart == ""
+    done = CliRunner().invoke(cli, ["run", *ERM, "--dry-run", "--protocol", "[lr=[0.1,0.2]]"])
+    assert "erm on tiny-mlt, lr 0.2 seed 0" in done.output
+
+
 def test_lists_in_the_table_of_a_sweep_file_sweep(tmp_path: Path) -> None:
     file = tmp_path / "sweep.toml"
     file.write_text(f'[protocol]\nlike = "{own()}"\nweight-decay = [0.0, 1e-3]\n')
@@ -191,7 +199,7 @@ def test_the_printed_command_means_the_same_run(text: str, tmp_path: Path) -> No
     [
         ("mdlt[weight_decya=1]", "a protocol has no 'weight_decya'; did you mean 'weight_decay'"),
         ("mdltt", "there is no protocol 'mdltt'; did you mean 'mdlt'"),
-        ("[lr=-1]", r"protocol\[lr=-1\] is out of range"),
+        ("[lr=-1]", r"\[lr=-1\]: lr=-1 is out of range"),
         ("[epochs=soon]", r"epochs=soon.* must be a whole number"),
         ("[epochs=0]", "out of range: the least is 1"),
         ("[pretrained=maybe]", "must be true or false"),
@@ -216,13 +224,14 @@ def test_what_is_not_possible_is_one_sentence(text: str, message: str) -> None:
         ('like = "mdltt"\n', "there is no protocol 'mdltt'"),
         ("like = 3\n", "'like' is the name of a protocol, not 3"),
         ("lr = [0.1, 0.2]\n", "'lr' takes one value; lists sweep where they are typed"),
-        ("lr = {low = 1}\n", "'lr' takes one value"),
+        ("lr = {low = 1}\n", "a setting takes a value"),
+        ("lr = -1\n", r"mine\.toml: lr=-1 is out of range"),
         ("lr = \n", "is not TOML"),
         ("lr = " + "[" * 5000, "is not TOML"),
         ("lr = 0x" + "f" * 6000, "'lr' holds a number of more than 64 bits"),
         ("like = 0x" + "f" * 6000, "'like' holds a number of more than 64 bits"),
         ('like = "mdlt"\naugmentation = "a\\u001b[31m"', "unprintable character"),
-        ("[lr]\nx = 1\n", "'lr' takes one value"),
+        ("[lr]\nx = 1\n", "a setting takes a value"),
     ],
 )
 def test_what_is_not_possible_in_a_file_is_one_sentence_that_names_it(
@@ -252,7 +261,7 @@ def test_what_is_typed_wins_over_the_table_of_a_sweep_file(tmp_path: Path) -> No
     assert typed == [spec(lr=0.5, steps=7).hash]
     file.write_text("[protocol]\nlr = {low = 1e-3, high = 1e-2}\n")
     done = CliRunner().invoke(cli, ["run", str(file), *ERM, "--dry-run"])
-    assert "'lr' takes a value, or a list of those that are tried" in done.output
+    assert "a setting takes a value, or a list of those that are tried" in done.output
 
 
 def test_a_path_with_commas_and_brackets_goes_in_quotes(tmp_path: Path) -> None:

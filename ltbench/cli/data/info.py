@@ -48,6 +48,8 @@ def info(name: str, data_dir: Path | None, as_json: bool) -> None:
         raise DataError(cause or str(error)) from None
     found: dict[str, Any] = {}
     if cause is None:
+        from ltbench.data.image_files import absent_files
+
         split = read_split(dataset)
         found = {
             "counts": {
@@ -57,7 +59,7 @@ def info(name: str, data_dir: Path | None, as_json: bool) -> None:
             "pairs": shot_buckets(dataset, split),
             "test_sets": {name: len(rows) for name, rows in dataset.test_sets(split).items()},
             "split": split.sha256,
-            "remarks": dataset.remarks(split),
+            "remarks": [*dataset.remarks(split), *absent_files(Path(), dataset.image_files(split))],
         }
     # Whose files lie in one folder has it as ``root``; what is embedded has none.
     if place := getattr(dataset, "root", None):

@@ -225,3 +225,30 @@ def test_verify_names_the_file_that_a_library_warns_of(
     assert line.startswith(f"{tmp_path}/x/big.png: Image size (1600 pixels) exceeds limit")
     assert "Warning" not in result.output
     assert "Image size" in ltbench("prepare", f"image-folder[root={tmp_path}]").stderr
+
+
+@pytest.mark.parametrize(
+    ("folders", "words"),
+    [
+        (("train", "test", "TEST"), "TEST/ and test/, which both mean the part 'test'"),
+        (("train", "val", "valid", "test"), "val/ and valid/, which both mean the part 'val'"),
+        (("train", "Train", "test"), "Train/ and train/, which both mean the part 'train'"),
+    ],
+)
+def test_two_spellings_of_a_part_are_not_mixed(
+    tmp_path: Path, write_image: Callable, folders: tuple[str, ...], words: str
+) -> None:
+    plant(write_image, tmp_path, *(f"{f}/{label}" for f in folders for label in ("moth", "wasp")))
+    with pytest.raises(DataError) as error:
+        folder(tmp_path).split()
+    assert words in str(error.value)
+
+
+def test_a_class_whose_accents_are_written_in_two_ways_is_remarked_on(
+    tmp_path: Path, write_image: Callable
+) -> None:
+    plant(write_image, tmp_path, "\u00e9t\u00e9", "e\u0301te\u0301", "wasp")
+    dataset = folder(tmp_path)
+    assert dataset.remarks(dataset.split()) == [
+        "the folders '\u00e9t\u00e9' of 2 spellings of its accents are one"
+    ]
