@@ -44,7 +44,8 @@ def print_plan(session: Session, plan: Plan, *, as_json: bool) -> None:
         click.echo(f"{run.state:10} {time:14} {name}  {run.folder}")
     left = [run.estimate for run in runs if run.state != "done"]
     time = _time_left(left, len(session.slots(plan).devices))
-    click.echo(f"{len(runs)} runs, {len(runs) - len(left)} of them done{time}")
+    count = f"{len(runs)} run{'s' * (len(runs) != 1)}"
+    click.echo(f"{count}, {len(runs) - len(left)} of them done{time}")
 
 
 def print_outcome(plan: Plan, runs: Sequence[SweepRun], *, as_json: bool, leaderboard: bool) -> int:

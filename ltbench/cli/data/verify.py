@@ -49,7 +49,8 @@ def verify(name: str, data_dir: Path | None, images: bool, as_json: bool) -> Non
             click.echo(line)
         for line in remarks:
             click.echo(f"remark: {line}")
-        said = "no difference" if not differences else f"{len(differences)} differences"
+        count = len(differences)
+        said = f"{count} difference{'s' * (count != 1)}" if count else "no difference"
         click.echo(f"{name}: {len(split)} images, {said}")
     if differences:
         raise SystemExit(1)
