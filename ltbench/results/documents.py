@@ -51,6 +51,8 @@ def read_arrays(
                 for name, member in members.items()
                 if member in there
             }
+            for name in there - set(members.values()):
+                archive.open(name).close()  # a damaged name would only seem to be another array's
     except FileNotFoundError as error:
         raise DataError(
             f"{path} is missing: this run wrote none; run it again to have it"

@@ -37,7 +37,8 @@ for words in [[*leaf, "--help"] for leaf in leaves(entry.cli)] + further:
         sys.argv = ["ltbench", *words]
         sys.exit(entry.main())
     codes[" ".join(words)] = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-open(sys.argv[2], "w").write(json.dumps(codes))
+with open(sys.argv[2], "w") as ends:
+    json.dump(codes, ends)
 """
 
 

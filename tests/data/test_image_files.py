@@ -199,5 +199,5 @@ def test_wherever_an_image_is_opened_its_formats_are_named() -> None:
 
 def test_what_has_no_end_is_no_image(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.jpg")
-    with pytest.raises(DataError, match=r"pipe\.jpg cannot be read: it is no regular file"):
+    with pytest.raises(DataError, match=r"pipe\.jpg cannot be read: it is not a regular file"):
         read_image(tmp_path / "pipe.jpg", 3)

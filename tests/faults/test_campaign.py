@@ -43,7 +43,11 @@ def attack(folder: Path, runs: int, most: float = math.inf, pause: float = 3.0) 
 
 
 def test_a_short_campaign(tmp_path):
-    report = attack(tmp_path, 24, most=6)
+    for runs in (24, 72, 216):  # a fast machine is done before it has met as many
+        (folder := tmp_path / str(runs)).mkdir()
+        report = attack(folder, runs, most=6)
+        if report.faults.total() >= 6:
+            break
     assert report.faults.total() >= 6
 
 

@@ -13,7 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pytest
-from campaign import SURFACES, Outcome, attack
+from odd_inputs import SURFACES, Outcome, attack
 
 FEW = 200
 
@@ -63,13 +63,13 @@ def test_the_campaign_sees_crashes_hangs_and_memory(
         "            case 7: raise UsageError('')\n"
     )
     script = tmp_path / "small_campaign.py"
-    source = (Path(__file__).parent / "campaign.py").read_text()
+    source = (Path(__file__).parent / "odd_inputs.py").read_text()
     script.write_text(
         source.replace('"names": "text_surfaces:Names"', '"bad": "bad_surface:Bad"').replace(
             "HANG_S = 10\nMEMORY = 3 * 2**30", "HANG_S = 5\nMEMORY = 2**29"
         )
     )
-    monkeypatch.setattr("campaign.__file__", str(script))
+    monkeypatch.setattr("odd_inputs.__file__", str(script))
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ["PYTHONPATH"]]))
     outcome = attack("bad", 9, seed=0)
     assert (outcome.inputs, outcome.accepted, outcome.refused) == (9, 2, 1)

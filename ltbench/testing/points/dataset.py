@@ -19,7 +19,7 @@ from ltbench.data.locations import data_folder
 from ltbench.errors import DataError
 from ltbench.plugins.dataset import Dataset
 from ltbench.plugins.facts import Facts
-from ltbench.plugins.names import Name, parse_name
+from ltbench.plugins.names import parse_name
 from ltbench.plugins.split import PARTS, Split
 from ltbench.testing.digest import digest, sample_rows
 from ltbench.testing.point import NotApplicable, Points, Subject
@@ -34,7 +34,7 @@ COPIES = 0.1  # of the held-out images may occur in training, by the nature of t
 def check_facts(subject: Subject) -> None:
     """Check names, thresholds, sizes and protocols."""
     from ltbench.results.protocol import Protocol, epochs_to_steps
-    from ltbench.session.protocols import protocol_of
+    from ltbench.session.protocols import own_protocols
 
     facts = _facts(subject)
     name = subject.text
@@ -54,7 +54,7 @@ def check_facts(subject: Subject) -> None:
     )
     assert facts.protocols, f"{name}: its facts have no protocol"
     for protocol in facts.protocols:
-        settings = protocol_of(facts, Name(protocol))
+        settings = own_protocols(facts)[protocol]
         assert "backbone" in settings, f"{name}: its protocol '{protocol}' names no backbone"
         settings = epochs_to_steps(settings, 100, len(facts.domains))
         settings.pop("backbone")

@@ -2,33 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import time
 
 import pytest
+from child_objects import Recorder
 from ltbench_observers.child_process import CallError, ChildProcess
-
-
-class Recorder:
-    """Does as it is told."""
-
-    def note(self, text):
-        pass
-
-    def stop(self):
-        os.kill(os.getpid(), signal.SIGSTOP)
-
-    def leave_child(self):
-        if os.fork() == 0:
-            time.sleep(60)
-            os._exit(0)
-
-    def fail(self):
-        raise ValueError("told to")
-
-    def close(self):
-        pass
 
 
 def test_a_stopped_process_is_not_waited_for():

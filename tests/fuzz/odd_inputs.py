@@ -1,6 +1,6 @@
 """Has readers read odd inputs, in a process of its own that may crash, hang or take all memory.
 
-``python tests/fuzz/campaign.py --surface names --inputs 10000`` does it for one surface and prints
+``python tests/fuzz/odd_inputs.py --surface names --inputs 10000`` does it for one and prints
 what came of it. Each input depends on the seed, the surface and its number alone, so that one that
 crashed is made again with ``--first NUMBER --inputs 1``.
 """
