@@ -23,6 +23,7 @@ from types import ModuleType
 from ltbench import hookimpl
 from ltbench.errors import PluginError
 from ltbench.plugins.hookspecs import Register
+from ltbench.regular_files import open_file, read_file
 
 VARIABLE = "LTBENCH_PLUGIN_PATH"
 DIGITS = 12  # hexadecimal, of a content's SHA-256
@@ -63,13 +64,13 @@ def content_hash(path: Path) -> str:
     Raises:
         OSError: the file cannot be read.
     """
-    files = {path.name: path.read_bytes()}
+    files = {path.name: read_file(path)}
     waiting = list(_beside(path, files[path.name]))
     while waiting:
         file = waiting.pop()
         name = file.relative_to(path.parent).as_posix()
         if name not in files and file.is_file():
-            files[name] = file.read_bytes()
+            files[name] = read_file(file)
             waiting.extend(_beside(file, files[name]))
     digest = hashlib.sha256(files.pop(path.name))
     for name, content in sorted(files.items()):
@@ -85,10 +86,12 @@ def load_plugin_file(path: Path) -> object:
 
     Raises:
         PluginError: there is nothing in it to register, or its name cannot be a module's.
+        OSError: it is not there, or no regular file.
         Exception: whatever the file raises.
     """
     if path.suffix != ".py" or "." in path.stem:
         raise PluginError(f"{path} is not called NAME.py, without further dots: rename it")
+    open_file(path).close()  # a pipe would be waited for
     name = module_name(path)
     # Read anew: the file may have changed since this process imported it.
     sys.modules.pop(name, None)

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from ltbench.errors import LtbenchError, described
+from ltbench.regular_files import open_file
 from ltbench.results.folder import RunFolder, write_bytes
 
 logger = logging.getLogger(__name__)
@@ -168,7 +169,7 @@ def load_best(path: Path) -> Best:
 
 
 def _load(path: Path) -> dict[str, Any]:
-    with path.open("rb") as file:
+    with open_file(path) as file:
         try:
             damaged = None if _is_sound(file) else "its checksum is another"
             if damaged is None:

@@ -185,3 +185,10 @@ def test_files_are_added_before_those_that_are_there(monkeypatch, tmp_path):
 )
 def test_classes_are_called_as_a_user_types(cls, name):
     assert hyphenated(cls) == name
+
+
+def test_no_pipe_is_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "idea.py")
+    done = ltbench("--plugin", "idea.py", "plugins", "list", cwd=tmp_path)
+    assert done.returncode == 0
+    assert "it is not a regular file" in done.stderr
