@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -37,10 +38,17 @@ def plugin_versions(components: Iterable[tuple[str, Component]], backbone: str) 
         UsageError: something does not exist.
         PluginError: a plugin cannot be imported.
     """
-    found: dict[str, str] = {}
+    versions: dict[str, set[str]] = defaultdict(set)
+    sources: dict[str, set[str]] = defaultdict(set)
     for entry in _used(components, backbone):
-        _note(found, entry)
-    return dict(sorted(found.items()))
+        if entry.distribution != OWN:
+            versions[entry.distribution].add(entry.version)  # two of two files of one name
+            if not entry.distribution.endswith(".py"):
+                sources[entry.distribution].add(source_sha256(_module(entry)))
+    return {
+        name: " ".join("+".join(sorted(part)) for part in (found, sources[name]) if part)
+        for name, found in sorted(versions.items())
+    }
 
 
 def own_code(spec: RunSpec) -> str:
@@ -110,17 +118,6 @@ def _entries(kinds: str, name: str, options: Mapping[str, Any]) -> Iterator[Entr
         if bounds.names is not None and value:
             inner = parse_name(value)
             yield from _entries(bounds.names, inner.name, inner.options)
-
-
-def _note(found: dict[str, str], entry: Entry) -> None:
-    if entry.distribution == OWN:
-        return
-    version = entry.version
-    if not entry.distribution.endswith(".py"):
-        version += f" {source_sha256(_module(entry))}"
-    # Two files of one name, from two folders, or two modules of one distribution.
-    both = sorted({found.get(entry.distribution, version), version})
-    found[entry.distribution] = "+".join(both)
 
 
 def _module(entry: Entry) -> str:
