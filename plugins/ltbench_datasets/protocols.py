@@ -38,18 +38,11 @@ CIFAR_LT: dict[str, Any] = {
 }
 """Cao et al. (LDAM), NeurIPS 2019, arXiv:1906.07413, section 4.1."""
 
+_STEPS_ALONE = ("decay_at", "decay", "warmup")
 CIFAR_LT_COSINE: dict[str, Any] = {
-    "backbone": "resnet32",
-    "epochs": 200,
-    "batch_per_domain": 128,
-    "optimizer": "sgd",
-    "lr": 0.1,
-    "momentum": 0.9,
+    **{key: value for key, value in CIFAR_LT.items() if key not in _STEPS_ALONE},
     "weight_decay": 5e-4,
     "schedule": "cosine",
-    "eval_epochs": 10,
-    "select": "last",
-    "augmentation": "crop-flip",
 }
 """The same training with the cosine schedule and weight decay of later papers."""
 
