@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from ltbench.plugins.algorithm import Training as Training
     from ltbench.plugins.backbone import Backbone as Backbone
     from ltbench.plugins.batch import Batch as Batch
+    from ltbench.plugins.batch import MixedLabels as MixedLabels
     from ltbench.plugins.batch import TrainInfo as TrainInfo
     from ltbench.plugins.dataset import Dataset as Dataset
     from ltbench.plugins.dataset import Decode as Decode

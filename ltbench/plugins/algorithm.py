@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any, ClassVar, Protocol
 
 import torch
@@ -65,6 +66,8 @@ class Algorithm(nn.Module):
         min_domains: fewer domains are refused before any training.
         sampling: ``uniform``, or ``class-balanced`` for batches in which every class of a domain
             is equally likely.
+        honours: what a protocol may ask (:data:`ltbench.plugins.honours.DONE_IN`) that the class
+            honours although it overrides the methods which do.
         counts: training images per domain and class, (D, C), float, on the model's device.
         generator: draws what is random in a step, on the model's device.
     """
@@ -72,6 +75,7 @@ class Algorithm(nn.Module):
     HParams: ClassVar[type[HParams]] = HParams
     min_domains: ClassVar[int] = 1
     sampling: ClassVar[str] = "uniform"
+    honours: ClassVar[frozenset[str]] = frozenset()
     counts: Tensor
 
     def __init__(self, backbone: Backbone, train_info: TrainInfo, hparams: Any) -> None:
@@ -108,15 +112,43 @@ class Algorithm(nn.Module):
             logits: (N, C), of the images of ``batch``.
             batch: its classes and domains.
         """
-        nll = F.cross_entropy(logits, batch.y, reduction="none")
-        return batch.per_domain(nll).mean(1)
+        return batch.per_domain(self.cross_entropy(logits, batch.y)).mean(1)
+
+    def cross_entropy(self, logits: Tensor, y: Tensor) -> Tensor:
+        """Return the cross-entropy of each image, (N,), with labels as smooth as the protocol says.
+
+        A share ε of the label is spread evenly over the classes (Szegedy et al., CVPR 2016, section
+        7, arXiv:1512.00567); a class that the logits rule out, -inf, gets none of it.
+
+        Args:
+            logits: (N, C).
+            y: classes, (N,).
+        """
+        nll = F.cross_entropy(logits, y, reduction="none")
+        share = self.train_info.label_smoothing
+        if not share:
+            return nll
+        possible = logits != -torch.inf
+        log_p = logits.log_softmax(1).where(possible, 0.0)
+        return (1 - share) * nll - share * log_p.sum(1) / possible.sum(1)
+
+    def mixed_risks(self, logits: Tensor, batch: Batch) -> Tensor:
+        """Return the risks, (domains,); of mixed images those of both classes by their shares.
+
+        What is called where a loss is made; :meth:`risks` is what is overridden.
+        """
+        risks = self.risks(logits, batch)
+        if batch.mixed is None:
+            return risks
+        share, other = batch.mixed.share, replace(batch, y=batch.mixed.y, mixed=None)
+        return share * risks + (1 - share) * self.risks(logits, other)
 
     def loss(self, batch: Batch) -> Losses:
         """Return the loss of a batch, or its named parts with the sum under ``total``.
 
         The mean of the domains' risks unless overridden.
         """
-        return self.risks(self.predict(batch.x), batch).mean()
+        return self.mixed_risks(self.predict(batch.x), batch).mean()
 
     def step(self, batch: Batch) -> dict[str, Tensor]:
         """Take one optimisation step and return the detached losses, the sum under ``total``."""

@@ -10,6 +10,19 @@ from torch import Tensor
 
 
 @dataclass(frozen=True)
+class MixedLabels:
+    """The second classes of images that an augmentation mixed of two (mixup, CutMix).
+
+    Attributes:
+        y: classes of what was mixed into the images, (N,), int64.
+        share: of the images themselves in the mixture, a scalar in 0…1.
+    """
+
+    y: Tensor
+    share: Tensor
+
+
+@dataclass(frozen=True)
 class Batch:
     """Images with their classes and domains; every domain has the same number of images.
 
@@ -18,12 +31,14 @@ class Batch:
         y: class indices, (N,), int64.
         d: domain indices, (N,), int64, ascending: images of one domain stand together.
         num_domains: how many domains are in the batch; counted where it is not given.
+        mixed: second classes, where the protocol's augmentation mixes images of one domain.
     """
 
     x: Tensor
     y: Tensor
     d: Tensor
     num_domains: int = 0
+    mixed: MixedLabels | None = None
 
     def __post_init__(self) -> None:
         if not self.num_domains:
@@ -39,8 +54,11 @@ class Batch:
     def by_domain(self) -> Iterator[Batch]:
         """Yield the images of each domain in the batch."""
         parts = zip(*(self.per_domain(t) for t in (self.x, self.y, self.d)), strict=True)
-        for x, y, d in parts:
-            yield Batch(x, y, d, num_domains=1)
+        for number, (x, y, d) in enumerate(parts):
+            mixed = self.mixed
+            if mixed is not None:
+                mixed = MixedLabels(self.per_domain(mixed.y)[number], mixed.share)
+            yield Batch(x, y, d, num_domains=1, mixed=mixed)
 
 
 @dataclass(frozen=True)
@@ -56,6 +74,7 @@ class TrainInfo:
         steps: optimisation steps of the stage.
         batch_per_domain: images per domain in a batch.
         image_shape: channels, height and width of an image.
+        label_smoothing: share of a label that all classes get alike, in 0…1.
     """
 
     counts: Tensor
@@ -66,6 +85,7 @@ class TrainInfo:
     steps: int
     batch_per_domain: int
     image_shape: tuple[int, int, int]
+    label_smoothing: float = 0.0
 
     @property
     def num_domains(self) -> int:

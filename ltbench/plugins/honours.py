@@ -1,0 +1,48 @@
+"""Which of a protocol's wishes an algorithm honours: those whose methods it does not override.
+
+A setting that has no effect on an algorithm is refused, so that no row of a table carries the name
+of a protocol that its runs did not follow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ltbench.errors import UsageError
+from ltbench.plugins.algorithm import Algorithm
+
+DONE_IN: Mapping[str, tuple[str, ...]] = {
+    "label_smoothing": ("risks", "loss", "step"),
+    "mixed_labels": ("loss", "step"),
+    "accumulate": ("step", "minimize"),
+}
+"""What a protocol may ask, and the methods of :class:`~ltbench.plugins.algorithm.Algorithm` that do
+it; one that overrides them says in ``honours`` that it does it too."""
+
+
+def obstacle(cls: type[Algorithm], wish: str) -> str:
+    """Return the method that keeps an algorithm from honouring a wish, or nothing."""
+    if wish in cls.honours:
+        return ""
+    own = (m for m in DONE_IN[wish] if getattr(cls, m) is not getattr(Algorithm, m))
+    return next(own, "")
+
+
+def check_honoured(wish: str, asked: str, parts: Iterable[tuple[str, Any]]) -> None:
+    """Check that all parts of a method honour a wish.
+
+    Args:
+        wish: of :data:`DONE_IN`.
+        asked: what the user typed, ``label_smoothing=0.1``.
+        parts: name and class of the algorithm, its stages and the algorithms that these name.
+
+    Raises:
+        UsageError: one does not.
+    """
+    for name, cls in parts:
+        if method := obstacle(cls, wish):
+            raise UsageError(
+                f"'{name}' does not honour {asked}, for its '{method}' is its own: leave one of "
+                "them out"
+            )
