@@ -22,11 +22,17 @@ it; one that overrides them says in ``honours`` that it does it too."""
 
 
 def obstacle(cls: type[Algorithm], wish: str) -> str:
-    """Return the method that keeps an algorithm from honouring a wish, or nothing."""
-    if wish in cls.honours:
-        return ""
-    own = (m for m in DONE_IN[wish] if getattr(cls, m) is not getattr(Algorithm, m))
-    return next(own, "")
+    """Return the method that keeps an algorithm from honouring a wish, or nothing.
+
+    What a class says in ``honours`` holds for its own methods and those that it inherits; a class
+    derived from it that overrides one of them again says so again.
+    """
+    for method in DONE_IN[wish]:
+        owner = next(c for c in cls.__mro__ if method in vars(c))
+        below = cls.__mro__[: cls.__mro__.index(owner) + 1]
+        if owner is not Algorithm and not any(wish in vars(c).get("honours", ()) for c in below):
+            return method
+    return ""
 
 
 def check_honoured(wish: str, asked: str, parts: Iterable[tuple[str, Any]]) -> None:

@@ -42,9 +42,21 @@ def other(setting: ProtocolSetting) -> Any:
     }[setting.kind]  # fmt: skip
 
 
+OF_TIMM = {"drop_path", "layer_decay"}
+"""Settings that speak of what the data set's own backbone has not."""
+
+
 def spec(**settings: Any) -> RunSpec:
-    request = Request(["erm"], ["tiny-mlt"], [0], "fp32", Path("/nowhere"), settings)
+    backbone = settings.pop("backbone", "resnet18" if OF_TIMM & settings.keys() else None)
+    request = Request(
+        ["erm"], ["tiny-mlt"], [0], "fp32", Path("/nowhere"), settings, backbone=backbone
+    )
     return plan_runs(request).specs[0]
+
+
+def erm_with(setting: ProtocolSetting) -> list[str]:
+    """Return the words for ERM on a backbone that has what a setting speaks of."""
+    return [*ERM, *(["--backbone", "resnet18"] if setting.name in OF_TIMM else [])]
 
 
 def invoke(*words: str) -> Result:
@@ -66,8 +78,8 @@ def test_a_protocols_own_name_is_no_setting():
 @each
 def test_it_can_be_typed_and_makes_another_run(setting):
     asked = spec(**{setting.name: other(setting)})
-    assert asked.hash != spec().hash
-    assert planned(*ERM, *setting.words(other(setting))) == asked.hash
+    assert asked.hash != spec(backbone=asked.backbone.name).hash
+    assert planned(*erm_with(setting), *setting.words(other(setting))) == asked.hash
     assert setting.option in {option for p in tune.params for option in p.opts}
 
 
@@ -77,7 +89,7 @@ def test_it_stands_in_a_sweep_file(setting, tmp_path):
     file = tmp_path / "sweep.toml"
     toml = list(value) if isinstance(value, tuple) else value
     file.write_text(f"{setting.option.removeprefix('--')} = {json.dumps(toml)}\n")
-    assert planned(str(file), *ERM) == spec(**{setting.name: value}).hash
+    assert planned(str(file), *erm_with(setting)) == spec(**{setting.name: value}).hash
 
 
 @each
