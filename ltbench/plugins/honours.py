@@ -24,13 +24,16 @@ it; one that overrides them says in ``honours`` that it does it too."""
 def obstacle(cls: type[Algorithm], wish: str) -> str:
     """Return the method that keeps an algorithm from honouring a wish, or nothing.
 
-    What a class says in ``honours`` holds for its own methods and those that it inherits; a class
-    derived from it that overrides one of them again says so again.
+    What a class says in ``honours`` holds for its own methods and those that it inherits. A class
+    derived from it that overrides one of them, or says something else, speaks for itself.
     """
     for method in DONE_IN[wish]:
         owner = next(c for c in cls.__mro__ if method in vars(c))
-        below = cls.__mro__[: cls.__mro__.index(owner) + 1]
-        if owner is not Algorithm and not any(wish in vars(c).get("honours", ()) for c in below):
+        until_there = cls.__mro__[: cls.__mro__.index(owner) + 1]
+        said: frozenset[str] = next(
+            (c.honours for c in until_there if "honours" in vars(c)), _NOTHING
+        )
+        if owner is not Algorithm and wish not in said:
             return method
     return ""
 

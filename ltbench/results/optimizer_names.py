@@ -1,6 +1,6 @@
 """Which optimisers there are: torch's, and timm's, which are read from its files.
 
-To import timm takes seconds. It has registered its optimisers as ``OptimInfo(name='lamb', …)`` since
+To import timm takes seconds. It registers its optimisers as ``OptimInfo(name='lamb', …)`` since
 1.0.12, some under other names too; before, its factory compared names (``opt_lower == 'lamb'``).
 """
 

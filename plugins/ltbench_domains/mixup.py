@@ -29,6 +29,7 @@ class Mixup(WithLoss):
 
     HParams = MixupHParams
     hparams: MixupHParams
+    honours = frozenset({"label_smoothing"})
 
     def loss(self, batch: Batch) -> Tensor:
         """Return the mean over pairs of domains of the mixed risks."""
