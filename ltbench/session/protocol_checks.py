@@ -47,19 +47,19 @@ def check_wishes(protocol: Protocol, parts: Iterable[tuple[str, tuple[Any, HPara
         UsageError: one does not.
     """
     settings, defaults = protocol.as_dict(), Protocol()
-    every = [part for name, (cls, hparams) in parts for part in _named(name, cls, hparams)]
+    every = [part for name, (cls, hparams) in parts for part in with_named(name, cls, hparams)]
     for wish in ("label_smoothing", "accumulate"):
         if (value := settings.get(wish)) not in (None, getattr(defaults, wish)):
             check_honoured(wish, f"{wish}={format_value(value)}", every)
 
 
-def _named(name: str, cls: type[Algorithm], hparams: HParams) -> Iterator[tuple[str, Any]]:
-    """Yield an algorithm, and those that its hyper-parameters name."""
+def with_named(name: str, cls: type[Algorithm], hparams: HParams) -> Iterator[tuple[str, Any]]:
+    """Yield the name and the class of an algorithm, and of those that its hyper-parameters name."""
     yield name, cls
     for key, bounds in type(hparams).bounds().items():
         if bounds.names == "algorithms" and (text := str(getattr(hparams, key))):
             inner = parse_name(text)
-            yield from _named(inner.name, *resolve("algorithms", inner.name, inner.options))
+            yield from with_named(inner.name, *resolve("algorithms", inner.name, inner.options))
 
 
 def check_on_backbone(protocol: Protocol, name: str, image_shape: tuple[int, int, int]) -> None:
