@@ -129,10 +129,10 @@ def _mean_step(model: Algorithm, batches: list[Batch]) -> list[Tensor]:
         if number == 0:
             model.before_step(0, SmallTraining(model, batch))
         total = named(model.loss(batch))["total"]
-        for place, gradient in zip(
-            sums, torch.autograd.grad(total, trained, allow_unused=True), strict=True
-        ):
-            place += 0 if gradient is None else gradient
+        found = torch.autograd.grad(total, trained, allow_unused=True)
+        for gathered, gradient in zip(sums, found, strict=True):
+            if gradient is not None:
+                gathered.add_(gradient)
     for parameter, gradient in zip(trained, sums, strict=True):
         parameter.grad = gradient / len(batches) if bool(gradient.any()) else None
     model.optimizers["main"].step()
