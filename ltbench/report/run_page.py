@@ -174,7 +174,18 @@ def _results(result: Mapping[str, Any]) -> list[str]:
         f"{_text(selection.get('metric'))}" + ("" if best is None else f" = {best:.4g}")
     )
     text = table(rows[0], rows[1:], width=_width(), elsewhere="--json has them")
-    return [text, "", chosen]
+    return [text, "", chosen, *_stops(selection)]
+
+
+def _stops(selection: Mapping[str, Any]) -> list[str]:
+    """Return a line for each stage that ended before its last step."""
+    found = selection.get("stopped")
+    return [
+        f"Stopped early: {_text(stop.get('stage'))} at step {_text(stop.get('step'))}, without a "
+        "better score for so long as the protocol's patience says"
+        for stop in (found if isinstance(found, list) else [])
+        if isinstance(stop, dict)
+    ]
 
 
 def _split(name: str) -> tuple[str, str]:

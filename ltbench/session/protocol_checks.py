@@ -85,7 +85,11 @@ def _check_built(name: str, image_shape: tuple[int, int, int], drops: bool, deca
 
     from ltbench.training.layers import networks
 
-    backbone = build_backbone(name, image_shape, False, 0.1 if drops else 0.0)
+    try:
+        backbone = build_backbone(name, image_shape, False, 0.1 if drops else 0.0)
+    except UsageError:
+        build_backbone(name, image_shape, False)  # says so itself where that is not the reason
+        raise UsageError(without_drop_path(name)) from None
     paths = (m for m in backbone.modules() if isinstance(m, DropPath))
     if drops and not any(path.drop_prob for path in paths):
         raise UsageError(without_drop_path(name))
