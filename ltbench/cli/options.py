@@ -321,12 +321,23 @@ def is_quiet(ctx: click.Context) -> bool:
 
 
 def values(ctx: click.Context, *headings: str) -> dict[str, Any]:
-    """Return the values of the options under some headings, by name."""
-    return {
+    """Return the values of the options under some headings, by name.
+
+    What is typed wins over what a sweep file says under another name.
+    """
+    from ltbench.session.protocols import meanings
+
+    found = {
         str(parameter.name): ctx.params[str(parameter.name)]
         for parameter in ctx.command.params
         if getattr(parameter, "heading", "") in headings
     }
+    own = {name for name, value in found.items() if value is not None and has_own(ctx, name)}
+    typed = {name: value for name, value in found.items() if value is not None and name not in own}
+    for name in own:
+        if meanings({name: found[name]}) & meanings(typed):
+            found[name] = None
+    return found
 
 
 def setting_words(ctx: click.Context) -> str:

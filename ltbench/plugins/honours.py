@@ -30,7 +30,7 @@ def obstacle(cls: type[Algorithm], wish: str) -> str:
     for method in DONE_IN[wish]:
         owner = next(c for c in cls.__mro__ if method in vars(c))
         until_there = cls.__mro__[: cls.__mro__.index(owner) + 1]
-        said = (c.honours for c in until_there if "honours" in vars(c))
+        said = (vars(c)["honours"] for c in until_there if "honours" in vars(c))
         if owner is not Algorithm and wish not in next(said, ()):
             return method
     return ""

@@ -181,8 +181,7 @@ def _stops(selection: Mapping[str, Any]) -> list[str]:
     """Return a line for each stage that ended before its last step."""
     found = selection.get("stopped")
     return [
-        f"Stopped early: {_text(stop.get('stage'))} at step {_text(stop.get('step'))}, without a "
-        "better score for so long as the protocol's patience says"
+        f"Stopped early: {_text(stop.get('stage'))} step {_text(stop.get('step'))}, by patience"
         for stop in (found if isinstance(found, list) else [])
         if isinstance(stop, dict)
     ]

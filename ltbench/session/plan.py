@@ -303,7 +303,8 @@ def _check_domains(algorithm: Name, blank: RunSpec) -> None:
 
 
 def _check_overrides(request: Request, asked: Sequence[Name | None]) -> None:
-    """Check that nothing is given both in brackets and by an option of its own."""
+    """Check that nothing is given twice, in brackets or by options of its own."""
+    check_alternatives(request.overrides, "the options")
     options = {**request.overrides, "backbone": request.backbone, "pretrained": request.pretrained}
     given = meanings({key: value for key, value in options.items() if value is not None})
     for protocol in asked if not request.protocol_in_file else ():
@@ -322,7 +323,6 @@ def _protocol(
     chosen = asked is not None and "freeze_bn" in asked.options
     if not pretrained and request.weights is None and not chosen:
         settings["freeze_bn"] = False  # statistics that nobody has estimated are not worth keeping
-    check_alternatives(request.overrides, "options")
     settings = merged(settings, request.overrides)
     train = split.rows("train")
     settings = epochs_to_steps(settings, len(train), len(set(split.d[train].tolist())))

@@ -40,16 +40,15 @@ def check_wishes(protocol: Protocol, parts: Iterable[tuple[str, tuple[Any, HPara
     """Check that an algorithm, its stages and what they name honour what a protocol asks of them.
 
     Args:
-        protocol: what it asks is left at its default where it asks nothing.
+        protocol: what may ask for smooth labels, or for gradients gathered over batches.
         parts: names, plugins and their hyper-parameters.
 
     Raises:
         UsageError: one does not.
     """
-    settings, defaults = protocol.as_dict(), Protocol()
     every = [part for name, (cls, hparams) in parts for part in with_named(name, cls, hparams)]
-    for wish in ("label_smoothing", "accumulate"):
-        if (value := settings.get(wish)) not in (None, getattr(defaults, wish)):
+    for wish, none in (("label_smoothing", 0), ("accumulate", 1)):
+        if (value := getattr(protocol, wish)) != none:
             check_honoured(wish, f"{wish}={format_value(value)}", every)
 
 

@@ -50,6 +50,6 @@ def spared(model: Algorithm) -> set[int]:
     """
     found = {id(parameter) for parameter in model.parameters() if parameter.ndim <= 1}
     for net in networks(model.backbone):
-        named = getattr(net, "no_weight_decay", set)()
+        named: set[str] = getattr(net, "no_weight_decay", set)()
         found |= {id(parameter) for name, parameter in net.named_parameters() if name in named}
     return found

@@ -150,6 +150,8 @@ def test_what_is_out_of_bounds_is_one_sentence_that_names_the_option(setting):
     [
         (("--decay-at", "0.5,x"), "'x' is not a valid float"),
         (("--optimizer", "adamm"), "'adamm' is not one of"),
+        (("--optimizer", "lam"), "did you mean 'lamb'?"),
+        (("--optimizer", "lbfgs"), "that there are: adam, adamw, sgd, "),
         (("--augmentation", "fotos"), "did you mean 'photo'"),
         (("--eval-every", "1.5"), "'1.5' is not a valid integer"),
     ],
@@ -158,6 +160,24 @@ def test_what_has_another_type_is_one_sentence(words, message):
     done = invoke(*ERM, *words)
     assert done.exit_code == 2
     assert message in done.output
+
+
+def test_what_is_typed_wins_over_a_sweep_file_under_another_name(tmp_path):
+    file = tmp_path / "sweep.toml"
+    file.write_text("eval-every = 4\n")
+    assert planned(str(file), *ERM, "--evaluations", "3") == spec(evaluations=3).hash
+    file.write_text("evaluations = 3\n")
+    assert planned(str(file), *ERM, "--eval-every", "4") == spec(eval_every=4).hash
+    done = invoke(*ERM, "--eval-every", "4", "--evaluations", "3")
+    assert done.exit_code == 2
+    assert "'eval_every' and 'evaluations' say one thing: leave one out" in done.output
+
+
+def test_a_printed_command_has_evaluations_or_the_steps_between_them():
+    words = protocol_words(spec(evaluations=3).protocol.as_dict())
+    assert "--evaluations" in words
+    assert "--eval-every" not in words
+    assert "--eval-every" in protocol_words(spec().protocol.as_dict())
 
 
 def test_lists_may_have_one_number_or_none():
