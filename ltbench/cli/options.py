@@ -21,7 +21,7 @@ from ltbench.cli.completion import (
     complete_protocols,
     plugin_completer,
 )
-from ltbench.errors import UsageError
+from ltbench.errors import SHOWN, UsageError, nearest
 from ltbench.plugins.hparams import LARGEST_WHOLE
 from ltbench.plugins.names import check_count
 from ltbench.plugins.text import visible
@@ -77,6 +77,20 @@ class SettingValue(click.ParamType):  # type: ignore[type-arg]
             return self.fail(str(error), param, ctx)
 
 
+class NameOf(click.Choice[str]):
+    """One of so many names that help and messages do not list them all."""
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
+        """Return the word that stands for a name."""
+        return "NAME"
+
+    def get_invalid_choice_message(self, value: Any, ctx: click.Context | None) -> str:
+        """Return the sentence for a name that is none of them, with the nearest."""
+        shown, near = visible(str(value)), nearest(str(value), self.choices)
+        hint = f"did you mean '{near}'?" if near else f"{', '.join(self.choices[:SHOWN])}, …"
+        return f"'{shown}' is not one of the {len(self.choices)} that there are: {hint}"
+
+
 class GroupedCommand(click.Command):
     """A command whose help has its options under the headings of :func:`group`."""
 
@@ -110,7 +124,11 @@ def _setting_option(setting: ProtocolSetting) -> Decorator:
         names = f"{setting.option}/{setting.off}"
         return click.option(names, setting.name, default=None, help=text)
     choices = setting.bounds.choices
-    kind = click.Choice(choices) if choices else SettingValue(setting)
+    kind: click.ParamType[Any]
+    if choices:
+        kind = (NameOf if len(choices) > SHOWN else click.Choice)(choices)
+    else:
+        kind = SettingValue(setting)
     return click.option(setting.option, setting.name, type=kind, help=text)
 
 
@@ -303,12 +321,23 @@ def is_quiet(ctx: click.Context) -> bool:
 
 
 def values(ctx: click.Context, *headings: str) -> dict[str, Any]:
-    """Return the values of the options under some headings, by name."""
-    return {
+    """Return the values of the options under some headings, by name.
+
+    What is typed wins over what a sweep file says under another name.
+    """
+    from ltbench.session.protocols import meanings
+
+    found = {
         str(parameter.name): ctx.params[str(parameter.name)]
         for parameter in ctx.command.params
         if getattr(parameter, "heading", "") in headings
     }
+    own = {name for name, value in found.items() if value is not None and has_own(ctx, name)}
+    typed = {name: value for name, value in found.items() if value is not None and name not in own}
+    for name in own:
+        if meanings({name: found[name]}) & meanings(typed):
+            found[name] = None
+    return found
 
 
 def setting_words(ctx: click.Context) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import TYPE_CHECKING, cast
 
 from ltbench.errors import UsageError, suggestion
@@ -33,16 +34,33 @@ def check_backbone(name: str) -> str:
     raise UsageError(f"there is no backbone '{name}'{hint}")
 
 
-def build_backbone(name: str, image_shape: tuple[int, int, int], pretrained: bool) -> Backbone:
+def build_backbone(
+    name: str, image_shape: tuple[int, int, int], pretrained: bool, drop_path: float = 0.0
+) -> Backbone:
     """Build a backbone for images of ``image_shape`` (channels, height, width).
+
+    Args:
+        name: of a plugin, or of a model of timm.
+        image_shape: channels, height and width of an image.
+        pretrained: whether it starts from the weights that are named for it.
+        drop_path: timm's ``drop_path_rate``; what is registered takes it as a keyword, or has none.
 
     Raises:
         UsageError: it does not exist, cannot be built, or its weights cannot be fetched.
     """
     name = check_backbone(name)
     registry = get_plugins()["backbones"]
+    options = {"drop_path": drop_path} if drop_path else {}
     if name in registry:
-        return cast("Backbone", registry.get(name).load()(image_shape, pretrained))
+        build = registry.get(name).load()
+        if options and "drop_path" not in inspect.signature(build).parameters:
+            raise UsageError(without_drop_path(name))
+        return cast("Backbone", build(image_shape, pretrained, **options))
     from ltbench.models.timm_backbone import TimmBackbone
 
-    return TimmBackbone(name, image_shape, pretrained)
+    return TimmBackbone(name, image_shape, pretrained, **options)
+
+
+def without_drop_path(name: str) -> str:
+    """Return the sentence that a backbone has no paths that could be dropped."""
+    return f"backbone '{name}' has no paths to drop: leave out drop_path, or choose another one"

@@ -18,18 +18,23 @@ class TimmBackbone(Backbone):
         name: the model's name in timm.
         image_shape: channels, height and width of the images.
         pretrained: start from the weights that timm names for this model.
+        drop_path: timm's ``drop_path_rate``, 0…1, how often the deepest path is left out.
 
     Raises:
         UsageError: the model cannot be built for such images, or its weights cannot be fetched.
     """
 
     def __init__(
-        self, name: str, image_shape: tuple[int, int, int], pretrained: bool = False
+        self,
+        name: str,
+        image_shape: tuple[int, int, int],
+        pretrained: bool = False,
+        drop_path: float = 0.0,
     ) -> None:
         super().__init__()
         channels, height, _ = image_shape
         try:
-            model = _create(name, pretrained, channels, height)
+            model = _create(name, pretrained, channels, height, drop_path)
         except Exception as error:
             raise UsageError(_cause(name, pretrained, error)) from error
         self.model = model
@@ -42,8 +47,10 @@ class TimmBackbone(Backbone):
         return features
 
 
-def _create(name: str, pretrained: bool, channels: int, height: int) -> Any:
-    options = {"pretrained": pretrained, "in_chans": channels, "num_classes": 0}
+def _create(name: str, pretrained: bool, channels: int, height: int, drop_path: float) -> Any:
+    options: dict[str, Any] = {"pretrained": pretrained, "in_chans": channels, "num_classes": 0}
+    if drop_path:
+        options["drop_path_rate"] = drop_path
     try:
         return timm.create_model(name, img_size=height, **options)  # transformers need the size
     except TypeError:

@@ -75,6 +75,8 @@ class TrainInfo:
         batch_per_domain: images per domain in a batch.
         image_shape: channels, height and width of an image.
         label_smoothing: share of a label that all classes get alike, in 0…1.
+        dropout: share of the features that is dropped in training, in 0…1.
+        accumulate: batches that make one optimisation step.
     """
 
     counts: Tensor
@@ -86,6 +88,8 @@ class TrainInfo:
     batch_per_domain: int
     image_shape: tuple[int, int, int]
     label_smoothing: float = 0.0
+    dropout: float = 0.0
+    accumulate: int = 1
 
     @property
     def num_domains(self) -> int:
@@ -100,5 +104,5 @@ class TrainInfo:
     @property
     def steps_per_epoch(self) -> int:
         """Steps in which as many images are drawn as the training set holds, at least 1."""
-        batch = self.batch_per_domain * self.num_domains
+        batch = self.batch_per_domain * self.num_domains * self.accumulate
         return max(1, -(-int(self.counts.sum()) // batch))

@@ -174,7 +174,17 @@ def _results(result: Mapping[str, Any]) -> list[str]:
         f"{_text(selection.get('metric'))}" + ("" if best is None else f" = {best:.4g}")
     )
     text = table(rows[0], rows[1:], width=_width(), elsewhere="--json has them")
-    return [text, "", chosen]
+    return [text, "", chosen, *_stops(selection)]
+
+
+def _stops(selection: Mapping[str, Any]) -> list[str]:
+    """Return a line for each stage that ended before its last step."""
+    found = selection.get("stopped")
+    return [
+        f"Stopped early: {_text(stop.get('stage'))} step {_text(stop.get('step'))}, by patience"
+        for stop in (found if isinstance(found, list) else [])
+        if isinstance(stop, dict)
+    ]
 
 
 def _split(name: str) -> tuple[str, str]:

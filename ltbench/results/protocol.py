@@ -18,6 +18,8 @@ from ltbench.plugins.facts import Facts
 from ltbench.plugins.hparams import Bounds, HParams, check_value, hparam
 from ltbench.plugins.names import format_value
 from ltbench.plugins.text import visible
+from ltbench.results.optimizer_names import optimizer_names
+from ltbench.results.schedules import SCHEDULES, schedule_factor
 
 SELECTION = {"f1": "macro_f1_average", "accuracy": "accuracy_average", "last": "step"}
 """What is highest at the model that each choice of ``select`` takes: a validation metric, or the
@@ -54,15 +56,15 @@ class Protocol(HParams):
     batch_per_domain: int = setting(
         24, option="batch-size", low=1, help="images per domain in a batch"
     )
-    optimizer: str = hparam("adam", choices=("adam", "adamw", "sgd"), help="optimiser")
+    optimizer: str = hparam(
+        "adam", choices=optimizer_names(), help="torch's adam, adamw or sgd, or any of timm"
+    )
     lr: float = hparam(5e-5, low=1e-12, high=1e3, help="learning rate")
     momentum: float = hparam(0.9, low=0.0, high=1.0, help="momentum of SGD")
     weight_decay: float = hparam(0.0, low=0.0, help="weight decay of the optimiser")
-    schedule: str = hparam(
-        "constant", choices=("constant", "step", "cosine"), help="course of the learning rate"
-    )
+    schedule: str = hparam("constant", choices=SCHEDULES, help="course of the learning rate")
     decay_at: tuple[float, ...] = hparam((), help="shares of the steps at which the rate drops")
-    decay: float = hparam(0.1, low=0.0, high=1.0, help="factor of each drop")
+    decay: float = hparam(0.1, low=0.0, high=1.0, help="factor of each drop, step's or plateau's")
     warmup: float = hparam(0.0, low=0.0, high=1.0, help="share of the steps with a rising rate")
     eval_every: int = hparam(100, low=1, help="steps between evaluations on validation")
     select: str = hparam(
@@ -78,6 +80,48 @@ class Protocol(HParams):
     )
     image_size: int = setting(
         0, later=True, low=0, high=4096, help="side in pixels; 0 is the data set's own"
+    )
+    accumulate: int = setting(
+        1, later=True, low=1, high=2**20, help="batches whose mean gradient makes one step"
+    )
+    label_smoothing: float = setting(
+        0.0, later=True, low=0.0, high=1.0, help="share of a label that all classes get alike"
+    )
+    dropout: float = setting(
+        0.0, later=True, low=0.0, high=0.99, help="share of the features dropped in training"
+    )
+    drop_path: float = setting(
+        0.0, later=True, low=0.0, high=0.99, help="share of paths dropped, timm's drop_path_rate"
+    )
+    classifier_lr: float = setting(
+        1.0, later=True, low=1e-9, high=1e9, help="factor on the classifier's learning rate"
+    )
+    backbone_lr: float = setting(
+        1.0, later=True, low=1e-9, high=1e9, help="factor on the backbone's learning rate"
+    )
+    layer_decay: float = setting(
+        1.0, later=True, low=1e-9, high=1.0, help="factor on the rate from a layer to the one below"
+    )
+    decay_weights_only: bool = setting(
+        False, later=True, help="spare biases and norms the weight decay"
+    )
+    schedule_per: str = setting(
+        "step", later=True, choices=("step", "epoch"), help="when a schedule changes the rate"
+    )
+    min_lr: float = setting(
+        0.0, later=True, low=0.0, high=1.0, help="least rate of a schedule, as a share of lr"
+    )
+    power: float = setting(
+        1.0, later=True, low=1e-9, high=1e3, help="exponent of the schedule poly; 1 is a line"
+    )
+    decay_patience: int = setting(
+        10, later=True, low=1, help="evaluations without a better score before plateau drops"
+    )
+    evaluations: int = setting(
+        0, later=True, low=0, help="evaluations of each stage, instead of eval-every; 0 is off"
+    )
+    patience: int = setting(
+        0, later=True, low=0, help="evaluations without a better score that end a stage; 0 is never"
     )
 
     @property
@@ -98,16 +142,24 @@ class Protocol(HParams):
         """Return the facts with the image size that the network sees under this protocol."""
         return dataclasses.replace(facts, size=self.image_size) if self.image_size else facts
 
-    def lr_factor(self, step: int, steps: int) -> float:
-        """Return the factor on the learning rate at ``step`` (from 0) of ``steps``."""
+    def lr_factor(self, step: float, steps: float, drops: int = 0) -> float:
+        """Return the factor on the learning rate.
+
+        Args:
+            step: of the training, from 0; or the epoch, where ``steps`` counts epochs.
+            steps: of the whole training.
+            drops: how often the validation score stopped rising, which ``plateau`` drops at.
+        """
         done = step / steps
         if done < self.warmup:
             return min(1.0, (step + 1) / (self.warmup * steps))
-        if self.schedule == "cosine":
-            return 0.5 * (1 + math.cos(math.pi * (done - self.warmup) / (1 - self.warmup)))
-        if self.schedule == "step":
-            return float(self.decay ** sum(done >= share for share in self.decay_at))
-        return 1.0
+        return schedule_factor(self, done, drops)
+
+    def evaluates_at(self, step: int, steps: int) -> bool:
+        """Return whether there is an evaluation after ``step`` (from 1) of ``steps``."""
+        if self.evaluations:
+            return step * self.evaluations // steps > (step - 1) * self.evaluations // steps
+        return step % self.eval_every == 0 or step == steps
 
 
 @dataclass(frozen=True)
@@ -184,7 +236,8 @@ def protocol_words(protocol: Mapping[str, Any]) -> list[str]:
     words = ["--protocol", f"[name={format_value(name)}]" if name.endswith(".toml") else name]
     words = words if name else []
     for one in protocol_settings().values():
-        if one.name in protocol or one.later:
+        hidden = one.name == "eval_every" and protocol.get("evaluations")
+        if (one.name in protocol or one.later) and not hidden:
             words += one.words(protocol.get(one.name, one.default))
     return words
 
@@ -192,8 +245,7 @@ def protocol_words(protocol: Mapping[str, Any]) -> list[str]:
 def epochs_to_steps(settings: Mapping[str, object], images: int, domains: int) -> dict[str, object]:
     """Return the settings with ``epochs`` and ``eval_epochs`` turned into steps.
 
-    An epoch takes as many steps as it takes batches to hold every training image once. Steps that
-    are given beside the epochs count.
+    Steps that are given beside the epochs count.
 
     Args:
         settings: of a protocol.
@@ -201,16 +253,29 @@ def epochs_to_steps(settings: Mapping[str, object], images: int, domains: int) -
         domains: domains with training images.
 
     Raises:
-        UsageError: the epochs or the batch are no whole numbers from 1.
+        UsageError: the epochs, the batch or the batches a step are no whole numbers from 1.
     """
-    left, batch = dict(settings), "batch_per_domain"
-    per_domain = left.get(batch, protocol_settings()[batch].default)
-    an_epoch = max(1, math.ceil(images / (_count(per_domain, batch) * domains)))
+    left, known = dict(settings), protocol_settings()
+    batch, several = (
+        _count(left.get(key, known[key].default), key) for key in ("batch_per_domain", "accumulate")
+    )
+    an_epoch = epoch_steps(images, domains, batch * several)
     for epochs, steps in EPOCHS.items():
         if epochs in left:
             number = _count(left.pop(epochs), epochs)
             left.setdefault(steps, number * an_epoch)
     return left
+
+
+def epoch_steps(images: int, domains: int, per_domain: int) -> int:
+    """Return the steps that an epoch takes, those that hold every training image once.
+
+    Args:
+        images: training images.
+        domains: domains with training images.
+        per_domain: images of each domain in a step.
+    """
+    return max(1, math.ceil(images / (per_domain * domains)))
 
 
 def _count(value: object, name: str) -> int:

@@ -21,10 +21,17 @@ from ltbench.plugins.manager import get_plugins
 from ltbench.plugins.names import MOST_NAMES, Name, format_value, parse_chains, parse_names
 from ltbench.plugins.resolve import registered, resolve
 from ltbench.plugins.split import Split
-from ltbench.results.protocol import EPOCHS, Protocol, epochs_to_steps
+from ltbench.results.protocol import Protocol, epochs_to_steps
 from ltbench.results.run import BackboneSpec, Component, RunSpec, canonical_hash
 from ltbench.session.progress import reading_bar
-from ltbench.session.protocols import asked_protocols, merged, protocol_of
+from ltbench.session.protocol_checks import check_on_backbone, check_settings, check_wishes
+from ltbench.session.protocols import (
+    asked_protocols,
+    check_alternatives,
+    meanings,
+    merged,
+    protocol_of,
+)
 from ltbench.training.plugin_versions import versions_here
 
 _MOST_APART = 3  # settings by which runs of several protocols are told apart
@@ -181,6 +188,10 @@ def plan_runs(request: Request, *, show: bool = False) -> Plan:
     )
 
 
+def _image_shape(facts: Facts) -> tuple[int, int, int]:
+    return facts.channels, facts.size, facts.size
+
+
 def _check_size(methods: int, seeds: Sequence[int]) -> None:
     """Check that the runs can be written down, before any of them is.
 
@@ -214,8 +225,9 @@ def with_algorithm(spec: RunSpec, chain: Sequence[Name]) -> RunSpec:
         UsageError: a name or an option is not possible.
     """
     kinds = ["algorithms", *("stages" for _ in chain[1:])]
-    resolved = [resolve(k, n.name, n.options)[1] for k, n in zip(kinds, chain, strict=True)]
-    named = [(name.name, hparams) for name, hparams in zip(chain, resolved, strict=True)]
+    resolved = [resolve(k, n.name, n.options) for k, n in zip(kinds, chain, strict=True)]
+    check_wishes(spec.protocol, zip((name.name for name in chain), resolved, strict=True))
+    named = [(name.name, hparams) for name, (_, hparams) in zip(chain, resolved, strict=True)]
     first, *stages = (Component(name, hparams.as_dict()) for name, hparams in named)
     method = "+".join(str(Name(name, hparams.changed())) for name, hparams in named)
     spec = replace(spec, algorithm=first, stages=tuple(stages), method=method)
@@ -292,11 +304,12 @@ def _check_domains(algorithm: Name, blank: RunSpec) -> None:
 
 
 def _check_overrides(request: Request, asked: Sequence[Name | None]) -> None:
-    """Check that nothing is given both in brackets and by an option of its own."""
+    """Check that nothing is given twice, in brackets or by options of its own."""
+    check_alternatives(request.overrides, "the options")
     options = {**request.overrides, "backbone": request.backbone, "pretrained": request.pretrained}
-    given = {key for key, value in options.items() if value is not None}
+    given = meanings({key: value for key, value in options.items() if value is not None})
     for protocol in asked if not request.protocol_in_file else ():
-        if protocol and (twice := given & {EPOCHS.get(key, key) for key in protocol.options}):
+        if protocol and (twice := given & meanings(protocol.options)):
             raise UsageError(
                 f"--protocol and an option both give '{min(twice)}': leave one of them out"
             )
@@ -319,6 +332,8 @@ def _protocol(
     weights = file_sha256(request.weights) if request.weights else None
     protocol = Protocol.from_options(settings, "protocol")
     augmentation(protocol.augmentation)
+    check_settings(protocol)
+    check_on_backbone(protocol, backbone, _image_shape(protocol.sized(facts)))
     if protocol.select != "last" and not len(split.rows("val")):
         raise DataError(
             f"data set '{facts.name}' has no validation images to choose a model by: use "

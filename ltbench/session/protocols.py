@@ -41,6 +41,8 @@ from ltbench.results.protocol import EPOCHS, protocol_settings
 
 SUFFIX = ".toml"
 LIKE = "like"
+EVALUATIONS = "evaluations"
+_STANDS_FOR = {**EPOCHS, EVALUATIONS: "eval_every"}
 _LARGEST = 2**20  # bytes of a file
 
 
@@ -134,12 +136,38 @@ def own_protocols(facts: Facts) -> dict[str, dict[str, Any]]:
 
 
 def merged(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any]:
-    """Return settings of which the upper ones win; steps and epochs stand for one another."""
-    hidden = set()
-    for epochs, steps in EPOCHS.items():
-        if steps in upper or epochs in upper:
-            hidden |= {steps, epochs}
-    return {key: value for key, value in lower.items() if key not in hidden} | dict(upper)
+    """Return settings of which the upper ones win, over others too that say the same thing."""
+    said = meanings(upper)
+    kept = {key: value for key, value in lower.items() if not meanings({key: value}) & said}
+    return kept | dict(upper)
+
+
+def meanings(settings: Mapping[str, Any]) -> set[str]:
+    """Return which settings are said, by their own names or by others that stand for them.
+
+    Epochs stand for steps, and a number of evaluations for the steps between them.
+    """
+    off = {key for key, value in settings.items() if key == EVALUATIONS and value in (0, [0])}
+    return {_STANDS_FOR.get(key, key) for key in settings if key not in off}
+
+
+def check_alternatives(settings: Mapping[str, Any], where: str) -> None:
+    """Check that nothing is said twice under different names.
+
+    Args:
+        settings: by name, of one place.
+        where: what the message of an error begins with.
+
+    Raises:
+        UsageError: it is.
+    """
+    said: dict[str, str] = {}
+    for key, value in settings.items():
+        for meaning in meanings({key: value}):
+            if meaning in said:
+                pair = " and ".join(f"'{name}'" for name in sorted((said[meaning], key)))
+                raise UsageError(f"{where}: {pair} say one thing: leave one out")
+            said[meaning] = key
 
 
 def _base(facts: Facts, name: str) -> dict[str, Any]:
@@ -194,9 +222,7 @@ def checked_settings(options: Mapping[str, Any], where: str) -> dict[str, Any]:
         found[known[plain]] = value
         for one in value if isinstance(value, list) else [value]:
             _check_value(known[plain], one, f"{where}: {plain}={format_value(one)}")
-    for epochs, steps in EPOCHS.items():
-        if {epochs, steps} <= found.keys():
-            raise UsageError(f"{where}: '{epochs}' and '{steps}' say one thing: leave one out")
+    check_alternatives(found, where)
     if not str(found.get("name", SUFFIX)).endswith(SUFFIX):
         raise UsageError(f"{where}: a protocol's 'name' is that of its file, and ends in {SUFFIX}")
     return found

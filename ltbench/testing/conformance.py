@@ -105,13 +105,14 @@ def _all_points() -> Iterable[Point]:
         dataset,
         declaration,
         figure,
+        honours,
         metric,
         observer,
         protocol,
         table,
     )
 
-    kinds = (algorithm, dataset, metric, backbone, protocol, observer, figure, table)
+    kinds = (algorithm, honours, dataset, metric, backbone, protocol, observer, figure, table)
     for module in (declaration, *kinds):
         yield from module.POINTS
 
