@@ -13,6 +13,7 @@ from ltbench.report.content import Content, Leaderboard
 from ltbench.report.dataset_labels import full_name
 from ltbench.report.section import Column, Grid, Section
 from ltbench.report.wording import content_notes
+from ltbench.results.backbone import preprocessing_words
 from ltbench.results.protocol import protocol_words
 from ltbench.results.untrusted import clean
 
@@ -117,6 +118,8 @@ def _setting(board: Leaderboard, seeds: Sequence[str] = ()) -> list[str]:
     words = ["--dataset", dataset, *seeds, "--backbone", first["backbone"]]
     words += ["--pretrained"] if first["pretrained"] else ["--no-pretrained"]
     words += ["--weights", f"CHECKPOINT-{first['weights'][:12]}"] if first["weights"] else []
+    started = bool(first["pretrained"] or first["weights"])
+    words += preprocessing_words(first["preprocessing"], started=started)
     words += ["--precision", first["precision"]] if first["precision"] else []
     return words + [clean(word) for word in protocol_words(first["protocol"])]
 

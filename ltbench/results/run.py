@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from ltbench.plugins.hparams import LARGEST_WHOLE
 from ltbench.plugins.measure import parse_measures
+from ltbench.results.backbone import BackboneSpec, known_preprocessing
 from ltbench.results.labels import method_label, method_of
 from ltbench.results.protocol import Protocol
 from ltbench.results.untrusted import UnreadableRun, clean, mapping_in, name_in, numbers
@@ -44,21 +45,6 @@ class Component:
 
 
 @dataclass(frozen=True)
-class BackboneSpec:
-    """Which backbone, and where its weights start.
-
-    Attributes:
-        name: as typed.
-        pretrained: from the weights that the library names.
-        weights: SHA-256 of a local checkpoint, or ``None``.
-    """
-
-    name: str
-    pretrained: bool = False
-    weights: str | None = None
-
-
-@dataclass(frozen=True)
 class RunSpec:
     """One run: identity, seed, and what tables need to name it.
 
@@ -77,7 +63,8 @@ class RunSpec:
         method: the algorithm with its stages and the hyper-parameters that are not the defaults,
             as a user types it: ``boda[weight=0.5]+crt``.
         places: parameters of the data set that say where its files lie, as typed.
-        data: title, names, shot thresholds and counts of the data set, for reports.
+        data: title, names, shot thresholds and counts of the data set, and all that its images
+            pass through (``preprocessing``), for reports.
         tuned: how its hyper-parameters were searched for, if they were: ``search``, ``trials``,
             ``seed`` and ``metric``. A score that was tuned for is not one that was not.
         apart: what tells it from runs of other protocols of its sweep, ", lr 0.002", or nothing; no
@@ -125,7 +112,7 @@ class RunSpec:
                 **({"images": self.images} if self.images else {}),
             },
             "protocol": self.protocol.as_dict(),
-            "backbone": vars(self.backbone),
+            "backbone": self.backbone.as_dict(),
             "precision": self.precision,
         }
 
@@ -179,7 +166,7 @@ class RunSpec:
             split=dataset["split"],
             images=dataset.get("images", ""),
             protocol=Protocol.from_options(identity["protocol"], "protocol"),
-            backbone=BackboneSpec(**identity["backbone"]),
+            backbone=BackboneSpec.from_dict(identity["backbone"]),
             precision=identity["precision"],
             plugins=identity.get("plugins", {}),
             tuned=identity.get("tuned"),
@@ -239,6 +226,7 @@ class RunRecord:
     backbone: str = ""
     pretrained: bool = False
     weights: str = ""
+    preprocessing: dict[str, Any] = field(default_factory=dict)
     precision: str = ""
     title: str = ""
     metrics: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -325,6 +313,7 @@ def parse_record(
         backbone=name_in(backbone, "name", "spec.json"),
         pretrained=backbone.get("pretrained") is True,
         weights=clean(str(backbone.get("weights") or "")),
+        preprocessing=known_preprocessing(backbone),
         precision=clean(str(identity.get("precision", ""))),
         title=clean(str(data.get("title", ""))) if isinstance(data, dict) else "",
     )

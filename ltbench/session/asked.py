@@ -21,6 +21,7 @@ from ltbench.plugins.manager import get_plugins
 from ltbench.plugins.names import Name, parse_chains, parse_name, parse_names
 from ltbench.plugins.resolve import registered
 from ltbench.regular_files import open_file
+from ltbench.session.preprocessing import asked_preprocessing
 from ltbench.session.protocols import asked_protocols, protocol_of
 from ltbench.session.sweep_file import SweepFile
 
@@ -35,6 +36,7 @@ def check_asked(
     protocol: str | None = None,
     backbone: str | None = None,
     weights: Path | None = None,
+    preprocessing: str | None = None,
 ) -> None:
     """Check the names of what is to be trained, and that the images are there.
 
@@ -45,6 +47,7 @@ def check_asked(
         protocol: protocols, as :func:`ltbench.session.protocols.asked_protocols` reads them.
         backbone: name of a backbone.
         weights: a local checkpoint.
+        preprocessing: as :func:`ltbench.session.preprocessing.asked_preprocessing` reads it.
 
     Raises:
         UsageError: a name, file or parameter of a data set is not possible.
@@ -60,6 +63,7 @@ def check_asked(
             _check_protocol(dataset, protocol)
     if backbone is not None:
         check_backbone(backbone)
+    asked_preprocessing(preprocessing)
     if weights is not None:
         try:
             open_file(weights).close()
