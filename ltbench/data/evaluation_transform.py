@@ -71,7 +71,7 @@ class EvaluationTransform:
 
 def _levels(sums: Tensor) -> Tensor:
     """Round to whole grey levels, as Pillow does after each axis; a cubic overshoots at edges."""
-    return sums.round_().clamp_(0, 255)
+    return sums.add_(0.5).floor_().clamp_(0, 255)
 
 
 @lru_cache(maxsize=256)

@@ -8,11 +8,24 @@ from pathlib import Path
 from typing import Any
 
 from ltbench.errors import UsageError
+from ltbench.models.hub import HubName, NoSuchFile, hub_file
 from ltbench.plugins.text import visible
 from ltbench.regular_files import read_file
 
 CONFIG = "config.json"
 _LARGEST = 2**20  # bytes
+
+
+def hub_config(name: HubName) -> Path:
+    """Return the configuration of a repository of the hub, fetched if it is not in the cache.
+
+    Raises:
+        UsageError: it cannot be fetched, or there is none.
+    """
+    try:
+        return hub_file(name, CONFIG, "choose another backbone")
+    except NoSuchFile as error:
+        raise UsageError(f"{name} has no {CONFIG}, which says what the model is") from error
 
 
 def read_config(path: Path, where: str) -> dict[str, Any]:

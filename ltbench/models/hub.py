@@ -24,7 +24,7 @@ ANSWER_SECONDS = 3.0
 _REPOSITORY = r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}"
 _REVISION = r"[A-Za-z0-9][\w./-]{0,95}"
 _NAME = re.compile(rf"({_REPOSITORY})(?:@({_REVISION}))?", re.ASCII)
-_INSTEAD = "train from scratch with --no-pretrained, or name a local checkpoint with --weights FILE"
+INSTEAD = "train from scratch with --no-pretrained, or name a local checkpoint with --weights FILE"
 
 
 class NoSuchFile(Exception):
@@ -79,8 +79,13 @@ def cached_names() -> list[str]:
     return sorted(PREFIX + "/".join(parts[1:]) for parts in names if len(parts) == 3)
 
 
-def hub_file(name: HubName, filename: str) -> Path:
+def hub_file(name: HubName, filename: str, instead: str = INSTEAD) -> Path:
     """Return a file of a repository, from the cache or else fetched into it.
+
+    Args:
+        name: the repository.
+        filename: within it.
+        instead: what to do where it cannot be had.
 
     Raises:
         NoSuchFile: the repository has none of that name.
@@ -93,7 +98,7 @@ def hub_file(name: HubName, filename: str) -> Path:
         return Path(cached)
     if cached is not None:  # the cache knows that there is none
         raise NoSuchFile(filename)
-    _ask(name, filename)
+    _ask(name, filename, instead)
     logger.info("fetching %s of %s", filename, name.repository)
     try:
         return Path(hf_hub_download(name.repository, filename, revision=name.revision))
@@ -104,7 +109,7 @@ def hub_file(name: HubName, filename: str) -> Path:
         ) from error
 
 
-def _ask(name: HubName, filename: str) -> None:
+def _ask(name: HubName, filename: str, instead: str) -> None:
     """Ask the hub for a file once, without retries.
 
     Raises:
@@ -124,29 +129,31 @@ def _ask(name: HubName, filename: str) -> None:
         ) from error
     except hub.RevisionNotFoundError as error:
         raise UsageError(
-            f"{name.repository} has no revision '{name.revision}' at {host}"
-        ) from error
-    except hub.RepositoryNotFoundError as error:
-        raise UsageError(
-            f"{host} has no repository {name.repository} that you may read: check the name; a "
-            f"private one needs `hf auth login`; otherwise {_INSTEAD}"
+            f"{name.repository} has no revision {name.revision or 'main'} at {host}"
         ) from error
     except hub.EntryNotFoundError as error:
         raise NoSuchFile(filename) from error
     except hub.OfflineModeIsEnabled as error:
         raise UsageError(
             f"{filename} of {name.repository} is not in the cache {constants.HF_HUB_CACHE}, and "
-            f"HF_HUB_OFFLINE forbids to fetch it: {_INSTEAD}"
+            f"HF_HUB_OFFLINE forbids to fetch it: leave it out, or {instead}"
         ) from error
     except hub.HfHubHTTPError as error:
+        # Who is not logged in is told nothing more of a repository that is not there.
+        if isinstance(error, hub.RepositoryNotFoundError) or error.response.status_code == 401:
+            raise UsageError(
+                f"{host} has no repository {name.repository} that you may read: check the name; a "
+                f"private one needs `hf auth login`; or {instead}"
+            ) from error
         raise UsageError(
             f"{host} does not give {filename} of {name.repository} ({_first_line(error)}): try "
-            f"later, {_INSTEAD}"
+            f"later, or {instead}"
         ) from error
     except Exception as error:
         raise UsageError(
             f"{filename} of {name.repository} is not in the cache {constants.HF_HUB_CACHE}, and "
-            f"there is no connection to {host} ({_first_line(error)}): {_INSTEAD}"
+            f"there is no connection to {host} ({_first_line(error)}): {instead}; `hf download "
+            f"{name.repository}` where there is one fills the cache"
         ) from error
 
 

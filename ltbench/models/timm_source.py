@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ltbench.errors import UsageError
-from ltbench.models.configuration import CONFIG, read_config, weights_config
+from ltbench.models.configuration import CONFIG, hub_config, read_config, weights_config
 from ltbench.models.hub import HubName, NoSuchFile, commit_of, hub_file, is_hub_name, parse_hub_name
 from ltbench.models.timm_names import is_timm_model
 from ltbench.plugins.preprocessing import Preprocessing, both_or_neither, judged
@@ -101,10 +101,7 @@ def _of_timm(name: str) -> TimmSource:
 
 
 def _of_hub(name: HubName) -> TimmSource:
-    try:
-        path = hub_file(name, CONFIG)
-    except NoSuchFile as error:
-        raise UsageError(f"{name} has no {CONFIG}, which says what the model is") from error
+    path = hub_config(name)
     return _of_config(HubName(name.repository, commit_of(path)), path)
 
 

@@ -32,12 +32,13 @@ def weights_preprocessing(path: Path) -> Preprocessing | None:
     Raises:
         UsageError: the configuration holds what is not possible, or cannot be read.
     """
-    document, where = _within(path), f"the metadata of {path}"
-    beside = path.with_name(CONFIG)
-    if document is None and path.name in _BESIDE and beside.exists():
-        document, where = read_config(beside, str(beside)), str(beside)
+    text, beside = _metadata(path), path.with_name(CONFIG)
     try:
-        return None if document is None else _preprocessing(document, where)
+        if text is not None:
+            return _preprocessing(_parsed(text, path), f"the metadata of {path}")
+        if path.name in _BESIDE and beside.exists():
+            return _preprocessing(read_config(beside, str(beside)), str(beside))
+        return None
     except UsageError as error:
         raise UsageError(f"{error}; or say it with --preprocessing") from error
 
@@ -50,19 +51,20 @@ def _preprocessing(document: dict[str, Any], where: str) -> Preprocessing | None
     return Preprocessing(**{"interpolation": "bilinear", "crop": CROP, **found})
 
 
-def _within(path: Path) -> dict[str, Any] | None:
-    """Return the configuration in the metadata of a safetensors file, if it has one."""
+def _metadata(path: Path) -> str | None:
+    """Return the text of the configuration in a safetensors file, if it has one."""
     if path.suffix != ".safetensors":
         return None
     from safetensors import safe_open
 
     try:
         with safe_open(path, framework="numpy") as file:
-            text = (file.metadata() or {}).get(_METADATA)
+            return (file.metadata() or {}).get(_METADATA)
     except Exception as error:  # safetensors has an error class of its own
         raise UsageError(f"--weights {path} cannot be read: {visible(str(error))}") from error
-    if text is None:
-        return None
+
+
+def _parsed(text: str, path: Path) -> dict[str, Any]:
     where = f"the metadata of {path}"
     if len(text) > _LARGEST:
         raise UsageError(f"{where}: '{_METADATA}' is larger than {_LARGEST // 2**20} MB")

@@ -7,19 +7,20 @@ configuration beside a file of weights does, or a user. Configurations come from
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from itertools import cycle, islice
 from typing import Any
 
 from ltbench.errors import UsageError
+from ltbench.plugins.names import format_value
 from ltbench.plugins.text import visible
 
 INTERPOLATIONS = ("bilinear", "bicubic", "nearest")
 CROP = 0.875
 """Share of the shorter side that a centre crop keeps unless something else is said: 224 of 256."""
 _MOST_CHANNELS = 64
+_LONGEST = 40  # letters of what is out of place
 _LARGEST = 1e3  # of a mean or a deviation of pixels that lie in 0…1
 _SMALLEST = 1e-6  # of a deviation
 LEAST_CROP = 0.05
@@ -120,14 +121,9 @@ def _numbers(value: Any, low: float, where: str) -> tuple[float, ...]:
 
 
 def _number(value: Any, low: float, high: float, where: str) -> float:
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, int | float)
-        or not (math.isfinite(value) and low <= value <= high)
-    ):
-        raise UsageError(
-            f"{where} is {_shown(value)}: a number from {low:g} to {high:g} belongs there"
-        )
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not low <= value <= high:  # as NaN is not
+        raise UsageError(f"{where} is {_shown(value)}: it takes numbers from {low:g} to {high:g}")
     return float(value)
 
 
@@ -139,5 +135,5 @@ def _one_of(value: Any, where: str) -> str:
 
 
 def _shown(value: Any) -> str:
-    text = visible(str(value))
-    return text if len(text) <= 40 else f"{text[:40]}…"
+    text = visible(format_value(value))
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"

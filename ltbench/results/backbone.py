@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
@@ -106,6 +107,11 @@ def preprocessing_words(preprocessing: Mapping[str, Any], *, started: bool) -> l
     if not preprocessing and not started:
         return []
     return ["--preprocessing", preprocessing_text(preprocessing)]
+
+
+def short_name(backbone: str) -> str:
+    """Return a backbone's name with the first digits of the commit that it may end in."""
+    return re.sub(r"@([0-9a-f]{8})[0-9a-f]{32}$", r"@\1", backbone)
 
 
 def in_words(found: Mapping[str, Any]) -> str:

@@ -15,6 +15,8 @@ from ltbench.data.catalogue import create_dataset
 from ltbench.data.locations import data_folder
 from ltbench.errors import DataError, PluginError, UsageError
 from ltbench.models.catalogue import check_backbone
+from ltbench.models.configuration import hub_config
+from ltbench.models.hub import is_hub_name, parse_hub_name
 from ltbench.plugins.dataset import Dataset
 from ltbench.plugins.facts import registry_facts
 from ltbench.plugins.manager import get_plugins
@@ -61,8 +63,8 @@ def check_asked(
             raise DataError(cause)
         if protocol is not None:
             _check_protocol(dataset, protocol)
-    if backbone is not None:
-        check_backbone(backbone)
+    if backbone is not None and is_hub_name(known := check_backbone(backbone)):
+        hub_config(parse_hub_name(known))  # what cannot be fetched is said at once
     asked_preprocessing(preprocessing)
     if weights is not None:
         try:

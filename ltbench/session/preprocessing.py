@@ -89,7 +89,7 @@ def asked_preprocessing(text: str | None) -> AskedPreprocessing:
     if not bracket and head.endswith(SUFFIX):
         return AskedPreprocessing(DATASET, _of_file(Path(head).expanduser()))
     shown = f"--preprocessing {visible(text)}"
-    if head.lower() not in ("", *WORDS):
+    if head.lower() not in WORDS and (head or not bracket):
         near = suggestion(head, WORDS)
         raise UsageError(
             f"{shown} is none of {', '.join(WORDS)}, [mean=…,std=…] or a FILE{SUFFIX}{near}"
