@@ -84,7 +84,7 @@ AUGMENTATIONS: dict[str, Augment] = {
 }
 
 
-_WHOLE = ("none", "crop-flip")
+_WHOLE = {"none": no_augmentation, "crop-flip": crop_flip}
 """Those that resize whole images, as an evaluation does. Of random crops the resize is part of what
 is drawn; it is bilinear."""
 
@@ -101,5 +101,6 @@ def augmentation(name: str, interpolation: str = "bilinear") -> Augment:
     """
     if name not in AUGMENTATIONS:
         raise UsageError(f"there is no augmentation '{name}'{suggestion(name, AUGMENTATIONS)}")
-    found = AUGMENTATIONS[name]
-    return partial(found, interpolation=interpolation) if name in _WHOLE else found
+    if name in _WHOLE:
+        return partial(_WHOLE[name], interpolation=interpolation)
+    return AUGMENTATIONS[name]

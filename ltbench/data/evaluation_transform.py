@@ -59,7 +59,7 @@ class EvaluationTransform:
             for length in self.resized(height, width)
         )
         # One image after another stays in the processor's cache.
-        parts = images.split(1) if device.type == "cpu" else [images]
+        parts = torch.split(images, 1) if device.type == "cpu" else (images,)
         return torch.cat([_levels(down @ _levels(part.float() @ across.T)) for part in parts])
 
     def resized(self, height: int, width: int) -> tuple[int, int]:

@@ -90,11 +90,12 @@ def _of_timm(name: str) -> TimmSource:
     if config is None or not config.has_weights:
         return TimmSource(name, name)
     found = judged(resolve_data_config(pretrained_cfg=config.to_dict()), f"timm's '{name}'")
-    repository, files = None, _FILES
+    repository: HubName | None = None
+    files: tuple[str, ...] = _FILES
     # What a model reads in a way of its own is left to timm.
     if config.hf_hub_id and not config.file and config.custom_load != "hf":
         repository = HubName(*str(config.hf_hub_id).split("@"))
-        files = (config.hf_hub_filename,) if config.hf_hub_filename else _FILES
+        files = (str(config.hf_hub_filename),) if config.hf_hub_filename else _FILES
     return TimmSource(
         name, name, repository=repository, files=files, preprocessing=Preprocessing(**found)
     )
@@ -141,7 +142,7 @@ def _arguments(found: Any, where: str) -> Iterator[tuple[str, Any]]:
 
 def _overlay(config: Mapping[str, Any], where: str) -> dict[str, Any]:
     """Return what says how the weights of a configuration are put into a network."""
-    found = {}
+    found: dict[str, Any] = {}
     classes = config.get("num_classes")
     if isinstance(classes, int) and not isinstance(classes, bool) and 0 <= classes <= 10**7:
         found["num_classes"] = classes

@@ -44,8 +44,8 @@ class BackboneSpec:
 
     def scaled(self, facts: Facts) -> Facts:
         """Return the facts with the mean and deviation that the network sees pixels by."""
-        found = {key: tuple(self.preprocessing.get(key, getattr(facts, key))) for key in _SCALE}
-        return replace(facts, **found)
+        found = {key: self.preprocessing.get(key, getattr(facts, key)) for key in _SCALE}
+        return replace(facts, mean=tuple(found["mean"]), std=tuple(found["std"]))
 
     @classmethod
     def from_dict(cls, backbone: Mapping[str, Any]) -> Self:

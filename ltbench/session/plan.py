@@ -20,9 +20,9 @@ from ltbench.plugins.manager import get_plugins
 from ltbench.plugins.names import MOST_NAMES, Name, format_value, parse_chains, parse_names
 from ltbench.plugins.resolve import registered, resolve
 from ltbench.plugins.split import Split
-from ltbench.results.backbone import preprocessing_text
+from ltbench.results.backbone import BackboneSpec, preprocessing_text
 from ltbench.results.protocol import EPOCHS, Protocol, epochs_to_steps
-from ltbench.results.run import BackboneSpec, Component, RunSpec, canonical_hash
+from ltbench.results.run import Component, RunSpec, canonical_hash
 from ltbench.session.backbone import backbone_spec, is_pretrained, silent_weights
 from ltbench.session.progress import reading_bar
 from ltbench.session.protocols import asked_protocols, merged, protocol_of
