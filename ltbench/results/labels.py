@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-_LONGEST_LABEL = 190
+_LONGEST_LABEL = 200
 
 
 def method_label(method: str, tuned: Mapping[str, Any] | None, variant: str = "") -> str:
@@ -16,11 +16,9 @@ def method_label(method: str, tuned: Mapping[str, Any] | None, variant: str = ""
         tuned: how its hyper-parameters were searched for, if they were.
         variant: first digits of the hash, where several methods of one name must be told apart.
     """
-    apart = f" #{variant}" if variant else ""
-    if not tuned:
-        return f"{method}{apart}"
-    words = f"{apart} ({describe_tuning(tuned)})"
-    if len(method) + len(words) > _LONGEST_LABEL:  # what is longer is cut, and the words go
+    words = f" #{variant}" if variant else ""
+    words += f" ({describe_tuning(tuned)})" if tuned else ""
+    if len(method) + len(words) > _LONGEST_LABEL:  # what is longer is cut, and the words stay
         method = f"{method[: _LONGEST_LABEL - len(words) - 1]}…"
     return method + words
 

@@ -21,7 +21,7 @@ from ltbench.plugins.facts import registry_facts
 from ltbench.plugins.manager import get_plugins
 from ltbench.plugins.registry import Entry
 from ltbench.report.leaderboard import load_content
-from ltbench.report.provenance import run_command
+from ltbench.report.provenance import run_commands
 from ltbench.results.folder import RunFolder
 from ltbench.results.run import RunSpec, canonical_hash
 from ltbench.session.plan import Plan, Request, plan_runs
@@ -219,7 +219,8 @@ def test_the_printed_command_plans_the_same_run(options, tmp_path) -> None:
     spec = specification(**options)
     RunFolder(spec.folder(tmp_path)).start(spec.as_dict())
     (board,) = load_content(tmp_path).boards
-    words = shlex.split(run_command(board))
+    (command,) = run_commands(board)
+    words = shlex.split(command)
     done = CliRunner().invoke(cli, [*words[1:], "--out", "/nowhere", "--dry-run", "--json"])
     assert done.exit_code == 0, done.output
     assert [found["hash"] for found in json.loads(done.stdout)] == [spec.hash]
