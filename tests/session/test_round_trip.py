@@ -37,7 +37,8 @@ ALGORITHMS = ["erm", "focal", "ldam", "cbloss", "boda", "brl", "coral", "groupdr
 STAGES = ["crt", "lws", "tau-norm", "posthoc-la", "mislas", "weight-balancing"]
 BACKBONES = ["digits-cnn", "resnet32", "resnet18", "resnet10t.c3_in1k", "vit_tiny_patch16_224"]
 PREPROCESSINGS = [
-    None, "weights", "dataset", "clip[interpolation=bicubic,crop=.3]", "[std=.1]", "weights[crop=1]",
+    None, "weights", "dataset", "clip[interpolation=bicubic,crop=.3]", "[std=.1]",
+    "weights[crop=1]",
 ]  # fmt: skip
 ODD = 'it\'s a [b]="c", d+e; $HOME `f` é'  # the name of a folder
 
