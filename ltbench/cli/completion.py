@@ -75,14 +75,26 @@ complete_methods = _completer(_find_methods, ",+")
 
 
 def _find_backbones(ctx: click.Context, before: str) -> Iterator[tuple[str, str]]:
+    from ltbench.models.hub import cached_names
     from ltbench.models.timm_names import timm_models
 
+    yield from ((name, "in the cache of the Hugging Face hub") for name in cached_names())
     yield from ((name, "") for name in timm_models())
     yield from _registered("backbones")
 
 
 complete_backbones = _completer(_find_backbones)
-"""Names of the registered backbones and of timm's models."""
+"""Names of the registered backbones, of timm's models, and of those of the hub in the cache."""
+
+
+def _find_preprocessing(ctx: click.Context, before: str) -> Iterator[tuple[str, str]]:
+    from ltbench.session.preprocessing import WORDS
+
+    yield from ((name, "") for name in WORDS)
+
+
+complete_preprocessing = _completer(_find_preprocessing)
+"""Names of preprocessings."""
 
 
 def _find_protocols(ctx: click.Context, before: str) -> Iterator[tuple[str, str]]:

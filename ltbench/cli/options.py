@@ -18,6 +18,7 @@ import click
 from ltbench.cli.completion import (
     complete_backbones,
     complete_methods,
+    complete_preprocessing,
     complete_protocols,
     plugin_completer,
 )
@@ -148,6 +149,13 @@ weights_option = click.option(
     metavar="FILE",
     help="Local checkpoint that the backbone starts from.",
 )
+preprocessing_option = click.option(
+    "--preprocessing",
+    metavar="NAME",
+    shell_complete=complete_preprocessing,
+    help="What images pass through: weights, dataset, imagenet, inception, clip, "
+    "[mean=…,std=…,interpolation=bicubic,crop=0.9], or a JSON file.  [default: weights]",
+)
 data_dir_option = click.option(
     "--data-dir",
     type=_FOLDER,
@@ -193,7 +201,7 @@ protocol_options = group(
         "--backbone",
         metavar="NAME",
         shell_complete=complete_backbones,
-        help="digits-cnn, or any model of timm.",
+        help="digits-cnn, any model of timm, or hf-hub:ORG/MODEL.",
     ),
     click.option(
         "--pretrained/--no-pretrained",
@@ -201,6 +209,7 @@ protocol_options = group(
         help="Start from the weights that timm names, or from scratch.",
     ),
     weights_option,
+    preprocessing_option,
     _shown(
         "--precision",
         type=click.Choice(["auto", "fp32", "bf16"]),
@@ -304,7 +313,7 @@ def check_names(ctx: click.Context) -> None:
     if "algos" not in ctx.params:  # the runs' own files say what they are
         return
     algos, file = ctx.params["algos"], ctx.params.get("file")
-    given = ("data_dir", "protocol", "backbone", "weights")
+    given = ("data_dir", "protocol", "backbone", "weights", "preprocessing")
     check_asked(algos, ctx.params["datasets"], **{name: ctx.params[name] for name in given})
     if file:
         check_tables(algos, file, own=has_own(ctx, "algos"))

@@ -8,6 +8,7 @@ resized to a square. Each image has random parameters of its own.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -22,25 +23,46 @@ Augment = Callable[[Tensor, Tensor, int, torch.Generator], Tensor]
 """
 
 
-def plain(images: Tensor, side: int) -> Tensor:
-    """Return images (N, C, S, S) uint8 as floats 0…1, resized to ``side`` as for evaluation."""
+def plain(images: Tensor, side: int, interpolation: str = "bilinear") -> Tensor:
+    """Return images (N, C, S, S) uint8 as floats 0…1, resized to ``side`` as for evaluation.
+
+    Args:
+        images: the images.
+        side: of what the network sees, in pixels.
+        interpolation: ``bilinear`` or ``bicubic``, both with antialiasing, or ``nearest``.
+    """
     x = images.float() / 255
     if x.shape[-1] == side:
         return x
-    return F.interpolate(x, (side, side), mode="bilinear", antialias=True, align_corners=False)
+    if interpolation == "nearest":
+        return F.interpolate(x, (side, side), mode="nearest-exact")
+    x = F.interpolate(x, (side, side), mode=interpolation, antialias=True, align_corners=False)
+    return x.clamp(0, 1) if interpolation == "bicubic" else x  # a cubic overshoots at edges
 
 
-def no_augmentation(images: Tensor, sizes: Tensor, side: int, generator: torch.Generator) -> Tensor:
+def no_augmentation(
+    images: Tensor,
+    sizes: Tensor,
+    side: int,
+    generator: torch.Generator,
+    interpolation: str = "bilinear",
+) -> Tensor:
     """Leave the images as they are (digits)."""
-    return plain(images, side)
+    return plain(images, side, interpolation)
 
 
-def crop_flip(images: Tensor, sizes: Tensor, side: int, generator: torch.Generator) -> Tensor:
+def crop_flip(
+    images: Tensor,
+    sizes: Tensor,
+    side: int,
+    generator: torch.Generator,
+    interpolation: str = "bilinear",
+) -> Tensor:
     """Shift by up to an eighth of the side over a border of zeros and flip every other image.
 
     Of 32 pixels that is 4, the augmentation of the CIFAR literature.
     """
-    x = images if images.shape[-1] == side else plain(images, side)
+    x = images if images.shape[-1] == side else plain(images, side, interpolation)
     border, n = side // 8, len(images)
     corner = torch.randint(2 * border + 1, (n, 2, 1), generator=generator, device=x.device)
     line = torch.arange(side, device=x.device)
@@ -62,12 +84,23 @@ AUGMENTATIONS: dict[str, Augment] = {
 }
 
 
-def augmentation(name: str) -> Augment:
+_WHOLE = {"none": no_augmentation, "crop-flip": crop_flip}
+"""Those that resize whole images, as an evaluation does. Of random crops the resize is part of what
+is drawn; it is bilinear."""
+
+
+def augmentation(name: str, interpolation: str = "bilinear") -> Augment:
     """Return the augmentation of a protocol by name.
+
+    Args:
+        name: of the augmentation.
+        interpolation: how those that resize whole images do it, as in :func:`plain`.
 
     Raises:
         UsageError: there is none of that name.
     """
     if name not in AUGMENTATIONS:
         raise UsageError(f"there is no augmentation '{name}'{suggestion(name, AUGMENTATIONS)}")
+    if name in _WHOLE:
+        return partial(_WHOLE[name], interpolation=interpolation)
     return AUGMENTATIONS[name]

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import inspect
+from importlib.metadata import version
 from typing import TYPE_CHECKING, cast
 
-from ltbench.errors import UsageError, suggestion
+from ltbench.errors import PluginError, UsageError, suggestion
+from ltbench.models.hub import is_hub_name, parse_hub_name
 from ltbench.models.timm_names import is_timm_model, timm_models
 from ltbench.plugins.manager import get_plugins
+from ltbench.plugins.preprocessing import Preprocessing
+from ltbench.plugins.registry import Entry
 from ltbench.plugins.spelling import spelled
+from ltbench.plugins.text import visible
 
 if TYPE_CHECKING:
     from ltbench.plugins.backbone import Backbone
@@ -17,12 +22,16 @@ if TYPE_CHECKING:
 def check_backbone(name: str) -> str:
     """Check that a backbone exists, without building it, and return its name as it is known.
 
+    Whether the hub has a repository is not asked here.
+
     Raises:
         UsageError: neither a plugin nor timm knows it; the message suggests the nearest.
     """
     registry = get_plugins()["backbones"]
     if name in registry:
         return registry.get(name).name
+    if is_hub_name(name):
+        return str(parse_hub_name(name))
     if is_timm_model(name):
         return name
     architecture, dot, tag = name.partition(".")
@@ -30,8 +39,63 @@ def check_backbone(name: str) -> str:
     if is_timm_model(meant):
         return f"{meant}{dot}{tag}"
     near = suggestion(name, [*registry.names(), *timm_models()])
+    if ":" in name or "/" in name:
+        near = "; a model of the Hugging Face hub is hf-hub:ORGANISATION/MODEL"
+        raise UsageError(f"there is no backbone '{visible(name)}'{near}")
     hint = near if "did you mean" in near else "; see 'ltbench plugins list' and timm's models"
     raise UsageError(f"there is no backbone '{name}'{hint}")
+
+
+def backbone_entry(name: str) -> Entry | None:
+    """Return what to describe of a backbone that nobody registered; ``None`` where there is none.
+
+    Raises:
+        UsageError: the name is written as those of the hub, but is none.
+    """
+    if not is_hub_name(name) and not is_timm_model(name):
+        return None
+    from ltbench.models.named import NamedBackbone
+    from ltbench.models.timm_backbone import TimmBackbone
+
+    known = check_backbone(name)
+    source = "the Hugging Face hub" if is_hub_name(name) else "timm"
+    target = NamedBackbone(TimmBackbone, known)
+    return Entry("backbone", known, target, f"A model of {source}", "timm", version("timm"))
+
+
+def pinned_backbone(name: str) -> str:
+    """Return a backbone's name as an identity holds it: of the hub with the commit that it is now.
+
+    Raises:
+        UsageError: the hub's cannot be fetched, or is none of timm's.
+    """
+    if not is_hub_name(name):
+        return name
+    from ltbench.models.timm_source import timm_source
+
+    return timm_source(name).name
+
+
+def declared_preprocessing(name: str) -> Preprocessing | None:
+    """Return what a backbone's own weights were trained with, without building a network.
+
+    Raises:
+        UsageError: timm has no such weights.
+        PluginError: a plugin declares something else.
+    """
+    registry = get_plugins()["backbones"]
+    if name not in registry:
+        from ltbench.models.timm_source import timm_source
+
+        return timm_source(name).preprocessing
+    entry = registry.get(name)
+    found = getattr(entry.load(), "preprocessing", None)
+    if not isinstance(found, Preprocessing | None):
+        raise PluginError(
+            f"backbone '{entry.name}' of {entry.distribution} declares a preprocessing that is no "
+            "ltbench.api.Preprocessing"
+        )
+    return found
 
 
 def build_backbone(

@@ -15,6 +15,7 @@ from typing import Any
 import pandas as pd
 
 from ltbench.report.dataset_labels import full_name
+from ltbench.results.backbone import preprocessing_words
 from ltbench.results.protocol import protocol_words
 from ltbench.results.untrusted import LONGEST_WORD, clean
 
@@ -52,6 +53,8 @@ def setting_words(run: Mapping[str, Any], seeds: Sequence[str] = ()) -> list[str
     words += ["--pretrained"] if run["pretrained"] else ["--no-pretrained"]
     if run["weights"]:
         words += ["--weights", run["weights_file"] or f"CHECKPOINT-{run['weights'][:12]}"]
+    started = bool(run["pretrained"] or run["weights"])
+    words += preprocessing_words(run["preprocessing"], started=started)
     words += ["--precision", run["precision"]] if run["precision"] else []
     return words + [clean(word, LONGEST_WORD) for word in protocol_words(run["protocol"])]
 

@@ -11,6 +11,7 @@ from typing import Any
 from ltbench.report.chart import SYMBOLS, Curve, draw
 from ltbench.report.plain import duration
 from ltbench.report.terminal import table, terminal_width, wrapped
+from ltbench.results.backbone import in_words, known_preprocessing
 from ltbench.results.run import RunRecord
 from ltbench.results.untrusted import clean, numbers
 
@@ -76,6 +77,7 @@ def _specification(spec: Mapping[str, Any]) -> list[str]:
         "split": _text(dataset.get("split"))[:12],
         "protocol": f"{_text(protocol.pop('name', ''))}: {_settings(protocol)}",
         "backbone": f"{_text(backbone.get('name'))}, {start}",
+        "images": _images(backbone, data),
         "precision": _text(identity.get("precision")),
     }
     return [
@@ -86,6 +88,12 @@ def _specification(spec: Mapping[str, Any]) -> list[str]:
             f"{key:11}{value}", _width(), subsequent_indent=" " * 11, break_on_hyphens=False
         )
     ]
+
+
+def _images(backbone: Mapping[str, Any], data: Mapping[str, Any]) -> str:
+    """Return what images pass through; of runs of before that was noted, what is known of it."""
+    own, whole = known_preprocessing(backbone), known_preprocessing(data)
+    return in_words(whole | own) or "mean and std of the data set, bilinear"
 
 
 def _error(error: Mapping[str, Any], folder: str) -> list[str]:

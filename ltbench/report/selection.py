@@ -18,6 +18,7 @@ from ltbench.plugins.names import format_value
 from ltbench.plugins.spelling import spelled
 from ltbench.report.dataset_labels import dataset_label, dataset_labels, full_name
 from ltbench.report.metrics import Metric, measures_of, metric
+from ltbench.results.backbone import preprocessing_text, short_name
 from ltbench.results.documents import read_data_facts
 from ltbench.results.frame import Runs
 from ltbench.results.labels import method_label
@@ -233,6 +234,7 @@ def _whole_setting(table: Table) -> dict[str, str]:
     settings = {
         **{str(key).replace("_", " "): value for key, value in run["protocol"].items()},
         "weights": run["weights"][:12] or "none",
+        "preprocessing": preprocessing_text(run["preprocessing"]),
         "data": full_name(run["dataset"], run["options"]),
     }
     return {clean(key): clean(format_value(value)) for key, value in settings.items()}
@@ -326,7 +328,7 @@ def dataset_names(table: pd.DataFrame) -> pd.Series:
 def _setting(run: pd.Series) -> str:
     protocol: dict[str, Any] = run["protocol"]
     parts = [
-        run["backbone"] + (" (pretrained)" if run["pretrained"] else ""),
+        short_name(run["backbone"]) + (" (pretrained)" if run["pretrained"] else ""),
         f"{protocol['steps']} steps" if "steps" in protocol else "",
         str(run["precision"]),
         f"chosen on validation by {protocol['select']}" if "select" in protocol else "",

@@ -17,6 +17,7 @@ from typing import Any
 from ltbench.plugins.facts import Facts
 from ltbench.plugins.hparams import Bounds, HParams, check_value, hparam
 from ltbench.plugins.names import format_value
+from ltbench.plugins.preprocessing import INTERPOLATIONS
 from ltbench.plugins.text import visible
 from ltbench.results.optimizer_names import optimizer_names
 from ltbench.results.schedules import SCHEDULES, schedule_factor
@@ -122,6 +123,25 @@ class Protocol(HParams):
     )
     patience: int = setting(
         0, later=True, low=0, help="evaluations without a better score that end a stage; 0 is never"
+    )
+    evaluation: str = setting(
+        "squeeze",
+        later=True,
+        choices=("squeeze", "crop"),
+        help="evaluate whole images, squeezed to a square, or their centre crop",
+    )
+    crop_share: float = setting(
+        0.0,
+        later=True,
+        low=0.0,
+        high=1.0,
+        help="share of the shorter side in the crop; 0 is that of the weights, else 0.875",
+    )
+    interpolation: str = setting(
+        "weights",
+        later=True,
+        choices=("weights", *INTERPOLATIONS),
+        help="how images are resized; by default as the weights want it, else bilinear",
     )
 
     @property

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from ltbench.plugins.hparams import LARGEST_WHOLE
 from ltbench.plugins.measure import parse_measures
+from ltbench.results.backbone import BackboneSpec, known_preprocessing
 from ltbench.results.labels import method_label, method_of
 from ltbench.results.protocol import Protocol
 from ltbench.results.untrusted import (
@@ -51,21 +52,6 @@ class Component:
 
 
 @dataclass(frozen=True)
-class BackboneSpec:
-    """Which backbone, and where its weights start.
-
-    Attributes:
-        name: as typed.
-        pretrained: from the weights that the library names.
-        weights: SHA-256 of a local checkpoint, or ``None``.
-    """
-
-    name: str
-    pretrained: bool = False
-    weights: str | None = None
-
-
-@dataclass(frozen=True)
 class RunSpec:
     """One run: identity, seed, and what tables need to name it.
 
@@ -85,7 +71,8 @@ class RunSpec:
             as a user types it: ``boda[weight=0.5]+crt``.
         places: parameters of the data set that say where its files lie, as typed.
         weights_file: where the local checkpoint lies, as typed, if there is one.
-        data: title, names, shot thresholds and counts of the data set, for reports.
+        data: title, names, shot thresholds and counts of the data set, and all that its images
+            pass through (``preprocessing``), for reports.
         tuned: how its hyper-parameters were searched for, if they were: ``search``, ``trials``,
             ``seed`` and ``metric``. A score that was tuned for is not one that was not.
         apart: what tells it from runs of other protocols of its sweep, ", lr 0.002", or nothing; no
@@ -134,7 +121,7 @@ class RunSpec:
                 **({"images": self.images} if self.images else {}),
             },
             "protocol": self.protocol.as_dict(),
-            "backbone": vars(self.backbone),
+            "backbone": self.backbone.as_dict(),
             "precision": self.precision,
         }
 
@@ -189,7 +176,7 @@ class RunSpec:
             split=dataset["split"],
             images=dataset.get("images", ""),
             protocol=Protocol.from_options(identity["protocol"], "protocol"),
-            backbone=BackboneSpec(**identity["backbone"]),
+            backbone=BackboneSpec.from_dict(identity["backbone"]),
             precision=identity["precision"],
             plugins=identity.get("plugins", {}),
             tuned=identity.get("tuned"),
@@ -251,6 +238,7 @@ class RunRecord:
     pretrained: bool = False
     weights: str = ""
     weights_file: str = ""
+    preprocessing: dict[str, Any] = field(default_factory=dict)
     precision: str = ""
     title: str = ""
     metrics: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -338,6 +326,7 @@ def parse_record(
         pretrained=backbone.get("pretrained") is True,
         weights=clean(str(backbone.get("weights") or "")),
         weights_file=clean(str(spec.get("weights_file") or ""), LONGEST_WORD),
+        preprocessing=known_preprocessing(backbone),
         precision=clean(str(identity.get("precision", ""))),
         title=clean(str(data.get("title", ""))) if isinstance(data, dict) else "",
     )

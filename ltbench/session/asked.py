@@ -15,12 +15,15 @@ from ltbench.data.catalogue import create_dataset
 from ltbench.data.locations import data_folder
 from ltbench.errors import DataError, PluginError, UsageError
 from ltbench.models.catalogue import check_backbone
+from ltbench.models.configuration import hub_config
+from ltbench.models.hub import is_hub_name, parse_hub_name
 from ltbench.plugins.dataset import Dataset
 from ltbench.plugins.facts import registry_facts
 from ltbench.plugins.manager import get_plugins
 from ltbench.plugins.names import Name, parse_chains, parse_name, parse_names
 from ltbench.plugins.resolve import registered
 from ltbench.regular_files import open_file
+from ltbench.session.preprocessing import asked_preprocessing
 from ltbench.session.protocols import asked_protocols, protocol_of
 from ltbench.session.sweep_file import SweepFile
 
@@ -35,6 +38,7 @@ def check_asked(
     protocol: str | None = None,
     backbone: str | None = None,
     weights: Path | None = None,
+    preprocessing: str | None = None,
 ) -> None:
     """Check the names of what is to be trained, and that the images are there.
 
@@ -45,6 +49,7 @@ def check_asked(
         protocol: protocols, as :func:`ltbench.session.protocols.asked_protocols` reads them.
         backbone: name of a backbone.
         weights: a local checkpoint.
+        preprocessing: as :func:`ltbench.session.preprocessing.asked_preprocessing` reads it.
 
     Raises:
         UsageError: a name, file or parameter of a data set is not possible.
@@ -58,8 +63,9 @@ def check_asked(
             raise DataError(cause)
         if protocol is not None:
             _check_protocol(dataset, protocol)
-    if backbone is not None:
-        check_backbone(backbone)
+    if backbone is not None and is_hub_name(known := check_backbone(backbone)):
+        hub_config(parse_hub_name(known))  # what cannot be fetched is said at once
+    asked_preprocessing(preprocessing)
     if weights is not None:
         try:
             open_file(weights).close()

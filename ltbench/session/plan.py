@@ -13,7 +13,6 @@ from ltbench.data.catalogue import open_dataset
 from ltbench.data.content import content_sha256
 from ltbench.errors import DataError, PluginError, UsageError
 from ltbench.models.catalogue import check_backbone
-from ltbench.models.weights import file_sha256
 from ltbench.plugins.dataset import Dataset
 from ltbench.plugins.facts import Facts
 from ltbench.plugins.hparams import LARGEST_WHOLE
@@ -21,8 +20,10 @@ from ltbench.plugins.manager import get_plugins
 from ltbench.plugins.names import MOST_NAMES, Name, format_value, parse_chains, parse_names
 from ltbench.plugins.resolve import registered, resolve
 from ltbench.plugins.split import Split
+from ltbench.results.backbone import BackboneSpec, preprocessing_text
 from ltbench.results.protocol import Protocol, epochs_to_steps
-from ltbench.results.run import BackboneSpec, Component, RunSpec, canonical_hash
+from ltbench.results.run import Component, RunSpec, canonical_hash
+from ltbench.session.backbone import backbone_spec, is_pretrained, silent_weights
 from ltbench.session.progress import reading_bar
 from ltbench.session.protocol_checks import check_on_backbone, check_settings, check_wishes
 from ltbench.session.protocols import (
@@ -54,6 +55,8 @@ class Request:
         backbone: name of a backbone, or ``None`` for the protocol's.
         pretrained: whether to start from pretrained weights, or ``None`` as the protocol says.
         weights: local checkpoint for the backbone.
+        preprocessing: as :func:`ltbench.session.preprocessing.asked_preprocessing` reads it, or
+            ``None`` for that of the weights.
     """
 
     algos: Sequence[str]
@@ -67,6 +70,7 @@ class Request:
     backbone: str | None = None
     pretrained: bool | None = None
     weights: Path | None = None
+    preprocessing: str | None = None
 
 
 @dataclass(frozen=True)
@@ -129,6 +133,7 @@ class Plan:
         methods: what the runs were made of by seeds; empty where they were not.
         left_out: one sentence per plugin that cannot be imported, whose runs are not in ``specs``.
         sweep_size: runs of the whole sweep, where these are only a part of it.
+        remarks: sentences on what was taken for granted.
     """
 
     specs: tuple[RunSpec, ...]
@@ -139,6 +144,7 @@ class Plan:
     methods: tuple[PlannedMethod, ...] = ()
     left_out: tuple[str, ...] = ()
     sweep_size: int | None = None
+    remarks: tuple[str, ...] = ()
 
 
 def plan_runs(request: Request, *, show: bool = False) -> Plan:
@@ -185,6 +191,7 @@ def plan_runs(request: Request, *, show: bool = False) -> Plan:
         request.weights,
         methods=tuple(methods.values()),
         left_out=tuple(broken),
+        remarks=tuple(silent_weights(request, {blank.backbone.name for blank in blanks})),
     )
 
 
@@ -256,6 +263,7 @@ def _blank(request: Request, dataset: Dataset, split: Split, asked: Name | None)
             "classes": list(facts.classes),
             "shots": {"many": facts.many, "few": facts.few},
             "counts": {part: split.counts(part).tolist() for part in ("train", "val", "test")},
+            "preprocessing": backbone.whole(facts, protocol),
         },
     )
 
@@ -263,10 +271,15 @@ def _blank(request: Request, dataset: Dataset, split: Split, asked: Name | None)
 def _apart(blank: RunSpec, blanks: Sequence[RunSpec]) -> str:
     """Return the settings in which protocols of one sweep differ, where it has several."""
     alike = [other for other in blanks if other.dataset == blank.dataset]
-    settings = [{**vars(b.backbone), **b.protocol.as_dict()} for b in alike]
-    own = {**vars(blank.backbone), **blank.protocol.as_dict()}
+    settings = [_whole_setting(other) for other in alike]
+    own = _whole_setting(blank)
     keys = [key for key in own if any(one.get(key) != own[key] for one in settings)]
     return "".join(f", {key} {format_value(own[key])}" for key in keys[:_MOST_APART])
+
+
+def _whole_setting(blank: RunSpec) -> dict[str, Any]:
+    text = preprocessing_text(blank.backbone.preprocessing)
+    return {**vars(blank.backbone), "preprocessing": text, **blank.protocol.as_dict()}
 
 
 def _content(dataset: Dataset, split: Split, *, show: bool) -> str:
@@ -319,8 +332,8 @@ def _protocol(
     request: Request, facts: Facts, split: Split, asked: Name | None
 ) -> tuple[Protocol, BackboneSpec]:
     settings = protocol_of(facts, asked)
-    by_default = bool(settings.pop("pretrained", False)) and request.weights is None
-    pretrained = by_default if request.pretrained is None else request.pretrained
+    pretrained = is_pretrained(request, settings, asked)
+    settings.pop("pretrained", None)
     chosen = asked is not None and "freeze_bn" in asked.options
     if not pretrained and request.weights is None and not chosen:
         settings["freeze_bn"] = False  # statistics that nobody has estimated are not worth keeping
@@ -329,7 +342,6 @@ def _protocol(
     settings = epochs_to_steps(settings, len(train), len(set(split.d[train].tolist())))
     backbone = check_backbone(str(request.backbone or settings["backbone"]))
     settings.pop("backbone")
-    weights = file_sha256(request.weights) if request.weights else None
     protocol = Protocol.from_options(settings, "protocol")
     augmentation(protocol.augmentation)
     check_settings(protocol)
@@ -339,4 +351,4 @@ def _protocol(
             f"data set '{facts.name}' has no validation images to choose a model by: use "
             "--select last, or a parameter or protocol of the data set that sets some aside"
         )
-    return protocol, BackboneSpec(backbone, pretrained, weights)
+    return protocol, backbone_spec(request, backbone, pretrained, facts, protocol)

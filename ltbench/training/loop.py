@@ -46,7 +46,8 @@ class StageLoop(Training):
         self.context, self.name, self.model, self.steps = context, name, model, steps
         self.state, self.seed = checkpoint, context.spec.seed
         self.protocol = context.spec.protocol
-        self.augment = augmentation(self.protocol.augmentation)
+        interpolation, _ = context.spec.backbone.resizing(self.protocol)
+        self.augment = augmentation(self.protocol.augmentation, interpolation)
         # By number, not by name: at one seed every algorithm sees the same batches.
         self.purpose = f"stage {checkpoint.stage}"
         model.optimizers = model.configure_optimizers(optimizer_maker(self.protocol, model))
