@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from ltbench.data.augmentation import plain
 from ltbench.data.device_images import DeviceImages
 from ltbench.data.normalisation import Normalisation
 from ltbench.data.sampling import Rows
 from ltbench.errors import DataError, PluginError
 from ltbench.evaluation.metrics import Metrics
 from ltbench.plugins.algorithm import Algorithm
+from ltbench.plugins.augmentation import plain
 from ltbench.plugins.blame import naming
 from ltbench.plugins.facts import Facts
 from ltbench.plugins.manager import get_plugins

@@ -15,6 +15,7 @@ from ltbench.data.catalogue import create_dataset
 from ltbench.data.locations import data_folder
 from ltbench.errors import DataError, PluginError, UsageError
 from ltbench.models.catalogue import check_backbone
+from ltbench.plugins.augmentation_names import KINDS, NONE, augmentation_chain, joined
 from ltbench.plugins.dataset import Dataset
 from ltbench.plugins.facts import registry_facts
 from ltbench.plugins.manager import get_plugins
@@ -35,6 +36,7 @@ def check_asked(
     protocol: str | None = None,
     backbone: str | None = None,
     weights: Path | None = None,
+    augmentation: str | None = None,
 ) -> None:
     """Check the names of what is to be trained, and that the images are there.
 
@@ -45,6 +47,7 @@ def check_asked(
         protocol: protocols, as :func:`ltbench.session.protocols.asked_protocols` reads them.
         backbone: name of a backbone.
         weights: a local checkpoint.
+        augmentation: augmentations, joined by ``>``.
 
     Raises:
         UsageError: a name, file or parameter of a data set is not possible.
@@ -58,6 +61,8 @@ def check_asked(
             raise DataError(cause)
         if protocol is not None:
             _check_protocol(dataset, protocol)
+    if augmentation is not None:
+        _check_augmentation(augmentation)
     if backbone is not None:
         check_backbone(backbone)
     if weights is not None:
@@ -122,4 +127,9 @@ def _check_protocol(dataset: Dataset, protocol: str) -> None:
     except DataError:
         facts = dataset.facts
     for asked in asked_protocols(protocol):
-        protocol_of(facts, asked)
+        _check_augmentation(joined(protocol_of(facts, asked).get("augmentation", NONE)))
+
+
+def _check_augmentation(text: str) -> None:
+    for name in augmentation_chain(text):
+        get_plugins()[KINDS].get(name.name)

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ltbench.data.augmentation import augmentation
 from ltbench.data.catalogue import open_dataset
 from ltbench.data.content import content_sha256
 from ltbench.errors import DataError, PluginError, UsageError
@@ -23,8 +22,9 @@ from ltbench.plugins.resolve import registered, resolve
 from ltbench.plugins.split import Split
 from ltbench.results.protocol import EPOCHS, Protocol, epochs_to_steps
 from ltbench.results.run import BackboneSpec, Component, RunSpec, canonical_hash
+from ltbench.session.augmentations import check_mixing, planned_augmentation
 from ltbench.session.progress import reading_bar
-from ltbench.session.protocols import asked_protocols, merged, protocol_of
+from ltbench.session.protocols import asked_protocols, merged, protocol_of, with_chains
 from ltbench.training.plugin_versions import versions_here
 
 _MOST_APART = 3  # settings by which runs of several protocols are told apart
@@ -164,6 +164,7 @@ def plan_runs(request: Request, *, show: bool = False) -> Plan:
         try:
             whole = _on_algorithm(chain)
             _check_domains(whole[0], blank)
+            check_mixing(blank.protocol.augmentation, whole)
             method = PlannedMethod(with_algorithm(blank, whole), tuple(whole))
         except PluginError as error:  # spoils its own runs alone
             broken.setdefault(str(error), error)
@@ -316,8 +317,9 @@ def _protocol(
     backbone = check_backbone(str(request.backbone or settings["backbone"]))
     settings.pop("backbone")
     weights = file_sha256(request.weights) if request.weights else None
-    protocol = Protocol.from_options(settings, "protocol")
-    augmentation(protocol.augmentation)
+    protocol = Protocol.from_options(with_chains(settings), "protocol")
+    augmentation = planned_augmentation(protocol.augmentation, facts)
+    protocol = replace(protocol, augmentation=augmentation)
     if protocol.select != "last" and not len(split.rows("val")):
         raise DataError(
             f"data set '{facts.name}' has no validation images to choose a model by: use "

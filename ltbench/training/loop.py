@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from ltbench.data.augmentation import augmentation
+from ltbench.data.augmentation import AugmentationChain
 from ltbench.data.sampling import make_sampler
 from ltbench.errors import DivergedError
 from ltbench.evaluation.evaluator import Features, compute_metrics
@@ -47,7 +47,8 @@ class StageLoop(Training):
         self.context, self.name, self.model, self.steps = context, name, model, steps
         self.state, self.seed = checkpoint, context.spec.seed
         self.protocol = context.spec.protocol
-        self.augment = augmentation(self.protocol.augmentation)
+        channels, side = context.facts.channels, context.facts.size
+        self.augment = AugmentationChain(self.protocol.augmentation, (channels, side, side))
         # By number, not by name: at one seed every algorithm sees the same batches.
         self.purpose = f"stage {checkpoint.stage}"
         model.optimizers = model.configure_optimizers(optimizer_maker(self.protocol))
@@ -101,15 +102,16 @@ class StageLoop(Training):
         return found
 
     def _step(self, images: Tensor, rows: Tensor) -> None:
-        step, side = self.state.step, self.context.facts.size
+        step = self.state.step
         seed_torch(self.seed, self.purpose, "step", step)
         self.model.generator = self._generator("algorithm")
         self.model.before_step(step, self)
         source = self.context.images
-        x = self.augment(images, source.sizes[rows], side, self._generator("augmentation"))
+        y, generator = source.y[rows], self._generator("augmentation")
+        x, mixed = self.augment(images, source.sizes[rows], y, self.domains, generator)
         x = self.context.normalise(x)
         self._set_lr(step)
-        losses = self.model.step(Batch(x, source.y[rows], source.d[rows], self.domains))
+        losses = self.model.step(Batch(x, y, source.d[rows], self.domains, mixed))
         for key, value in losses.items():
             self.running[key] = self.running.get(key, 0) + value.detach().float()
             self.state.running_steps[key] = self.state.running_steps.get(key, 0) + 1
