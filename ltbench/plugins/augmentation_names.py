@@ -25,6 +25,8 @@ def parse_augmentations(text: str) -> list[list[Name]]:
     Raises:
         UsageError: the text does not follow the grammar, or stands for too many chains.
     """
+    if not text.strip():
+        raise UsageError(f"an augmentation has no name: write '{NONE}' where there shall be none")
     if len(split_list(text)) > 1:
         raise UsageError(
             f"'{visible(text)}' is not a chain of augmentations: join them with '{THEN}'"
@@ -46,10 +48,10 @@ def augmentation_chain(text: str) -> list[Name]:
     chains = parse_augmentations(text)
     if len(chains) > 1:
         raise UsageError(
-            f"'{visible(text)}' stands for {len(chains)} augmentations: lists sweep in brackets, "
-            f"--protocol '[augmentation=…]'"
+            f"'{visible(text)}' stands for {len(chains)} chains: lists sweep in brackets, "
+            "--protocol '[augmentation=…]'"
         )
-    return [name for name in chains[0] if name.name != NONE]
+    return [name for name in chains[0] if name != Name(NONE)]
 
 
 def joined(value: Any) -> str:
