@@ -111,8 +111,8 @@ def _setting_option(setting: ProtocolSetting) -> Decorator:
         return click.option(names, setting.name, default=None, help=text)
     choices = setting.bounds.choices
     kind = click.Choice(choices) if choices else SettingValue(setting)
-    names = setting.bounds.names
-    completer = plugin_completer(names, between=">") if names else None
+    named = setting.bounds.names
+    completer = plugin_completer(named, between=">") if named else None
     return click.option(
         setting.option, setting.name, type=kind, help=text, shell_complete=completer
     )

@@ -31,10 +31,10 @@ def planned_augmentation(text: str, facts: Facts) -> str:
     """
     found: list[tuple[Name, type[Augmentation]]] = []
     for typed in augmentation_chain(text):
-        name = registered(typed, KINDS).name
-        cls, hparams = resolve(KINDS, name, typed.options)
-        if name != NONE:
-            found.append((Name(name, hparams.changed()), cls))
+        own = registered(typed, KINDS).name
+        cls, hparams = resolve(KINDS, own, typed.options)
+        if own != NONE:
+            found.append((Name(own, hparams.changed()), cls))
     for number, (name, cls) in enumerate(found):
         _check_channels(name, cls, facts)
         if crops(cls) and number:

@@ -159,7 +159,7 @@ def _warp(x: Tensor, drew: dict[int, list[int]], magnitudes: Tensor) -> None:
     """Shift, shear and rotate in place, all in one pass; ``drew`` holds images by operation."""
     side = x.shape[-1]
     places = torch.tensor([i for images in drew.values() for i in images], device=x.device)
-    parts = magnitudes[places].split([len(images) for images in drew.values()])
+    parts = torch.split(magnitudes[places], [len(images) for images in drew.values()])
     matrices = torch.cat([WARPS[k](part, side) for k, part in zip(drew, parts, strict=True)])
     matrices[:, :, 2] *= 2 / side  # the grid's image spans -1…1
     grid = F.affine_grid(matrices, [len(places), *x.shape[1:]], align_corners=False)

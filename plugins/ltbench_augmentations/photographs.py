@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, ClassVar
+
 import torch
 from torch import Tensor
 
@@ -48,10 +50,10 @@ class PhotoAugmentation(Augmentation):
     some images without colour (arXiv:2203.09513, and the ``mdlt`` repository).
     """
 
-    HParams = PhotoHParams
+    HParams: ClassVar[type[HParams]] = PhotoHParams
     channels = (1, 3)
 
-    def __init__(self, hparams: PhotoHParams, image_shape: tuple[int, int, int]) -> None:
+    def __init__(self, hparams: Any, image_shape: tuple[int, int, int]) -> None:
         super().__init__(hparams, image_shape)
         widths = (hparams.brightness, hparams.contrast, hparams.saturation, hparams.hue)
         self.photo = Photo(area=(hparams.area, 1.0), jitter=widths, grey=hparams.grey)
