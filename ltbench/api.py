@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from ltbench.plugins.algorithm import Losses as Losses
     from ltbench.plugins.algorithm import MakeOptimizer as MakeOptimizer
     from ltbench.plugins.algorithm import Training as Training
+    from ltbench.plugins.augmentation import Augmentation as Augmentation
     from ltbench.plugins.backbone import Backbone as Backbone
     from ltbench.plugins.batch import Batch as Batch
     from ltbench.plugins.batch import MixedLabels as MixedLabels

@@ -55,14 +55,14 @@ def _registered(*kinds: str) -> Iterator[tuple[str, str]]:
         yield from ((entry.name, entry.summary) for entry in get_plugins()[kind])
 
 
-def plugin_completer(*kinds: str, several: bool = False) -> Completer:
+def plugin_completer(*kinds: str, between: str = "") -> Completer:
     """Return a completer of the registered names of some kinds, by default of all.
 
     Args:
         kinds: ``datasets``, ``figures`` and so on.
-        several: whether commas part names.
+        between: the sign that parts names, where there may be several.
     """
-    return _completer(lambda ctx, before: _registered(*(kinds or KINDS)), "," if several else "")
+    return _completer(lambda ctx, before: _registered(*(kinds or KINDS)), between)
 
 
 def _find_methods(ctx: click.Context, before: str) -> Found:

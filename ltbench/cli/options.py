@@ -130,7 +130,11 @@ def _setting_option(setting: ProtocolSetting) -> Decorator:
         kind = (NameOf if len(choices) > SHOWN else click.Choice)(choices)
     else:
         kind = SettingValue(setting)
-    return click.option(setting.option, setting.name, type=kind, help=text)
+    named = setting.bounds.names
+    completer = plugin_completer(named, between=">") if named else None
+    return click.option(
+        setting.option, setting.name, type=kind, help=text, shell_complete=completer
+    )
 
 
 _shown = functools.partial(click.option, show_default=True)
@@ -239,7 +243,7 @@ def sweep_options(*more: Decorator) -> Decorator:
             "--dataset",
             "datasets",
             required=True,
-            shell_complete=plugin_completer("datasets", several=True),
+            shell_complete=plugin_completer("datasets", between=","),
             help="Data sets, comma-separated or repeated.",
         ),
         *more,
@@ -266,7 +270,7 @@ def output_options(dry_run: str, as_json: str, *more: Decorator) -> Decorator:
         _names(
             "--observer",
             "observers",
-            shell_complete=plugin_completer("observers", several=True),
+            shell_complete=plugin_completer("observers", between=","),
             help=observer,
         ),
         click.option("--dry-run", is_flag=True, help=f"Print {dry_run} and stop."),
@@ -313,7 +317,7 @@ def check_names(ctx: click.Context) -> None:
     if "algos" not in ctx.params:  # the runs' own files say what they are
         return
     algos, file = ctx.params["algos"], ctx.params.get("file")
-    given = ("data_dir", "protocol", "backbone", "weights", "preprocessing")
+    given = ("data_dir", "protocol", "backbone", "weights", "preprocessing", "augmentation")
     check_asked(algos, ctx.params["datasets"], **{name: ctx.params[name] for name in given})
     if file:
         check_tables(algos, file, own=has_own(ctx, "algos"))

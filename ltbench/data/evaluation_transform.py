@@ -15,7 +15,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from ltbench.data.augmentation import plain
+from ltbench.plugins.augmentation import plain
 from ltbench.plugins.preprocessing import CROP
 
 _KEYS = -0.5  # of the cubic, as Pillow and torch's antialiased resize have it

@@ -109,6 +109,8 @@ def _text(target: Any) -> str:
 
 
 def _needs(kind: str, target: Any) -> list[str]:
+    if kind == "augmentation":
+        return _needs_of_augmentation(target)
     if kind not in ("algorithm", "stage"):
         return []
     domains = target.min_domains
@@ -121,6 +123,16 @@ def _needs(kind: str, target: Any) -> list[str]:
         if target.steps(STEPS, target.HParams()) == 0:
             needs.append("no training")
     return needs
+
+
+def _needs_of_augmentation(target: Any) -> list[str]:
+    from ltbench.plugins.augmentation import crops, mixes
+
+    channels = " or ".join(map(str, target.channels))
+    needs = [f"images of {channels} channels"] if channels else []
+    if crops(target):
+        needs.append("the first place in a chain")
+    return [*needs, "algorithms that take mixed labels"] if mixes(target) else needs
 
 
 def describe_parameters(hparams: type[HParams]) -> tuple[Parameter, ...]:

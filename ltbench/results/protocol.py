@@ -73,7 +73,9 @@ class Protocol(HParams):
         choices=tuple(SELECTION),
         help="validation metric that chooses the model, or its last step",
     )
-    augmentation: str = hparam("none", help="what is done to training images")
+    augmentation: str = hparam(
+        "none", names="augmentations", help="what is done to training images, a>b after one another"
+    )
     freeze_bn: bool = hparam(False, help="keep batch normalisation's statistics as they are")
     max_loss: float = hparam(1e8, low=0.0, help="a mean loss above this counts as diverged")
     grad_clip: float = setting(

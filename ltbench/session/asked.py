@@ -17,6 +17,7 @@ from ltbench.errors import DataError, PluginError, UsageError
 from ltbench.models.catalogue import check_backbone
 from ltbench.models.configuration import hub_config
 from ltbench.models.hub import is_hub_name, parse_hub_name
+from ltbench.plugins.augmentation_names import KINDS, NONE, augmentation_chain, joined
 from ltbench.plugins.dataset import Dataset
 from ltbench.plugins.facts import registry_facts
 from ltbench.plugins.manager import get_plugins
@@ -39,6 +40,7 @@ def check_asked(
     backbone: str | None = None,
     weights: Path | None = None,
     preprocessing: str | None = None,
+    augmentation: str | None = None,
 ) -> None:
     """Check the names of what is to be trained, and that the images are there.
 
@@ -50,6 +52,7 @@ def check_asked(
         backbone: name of a backbone.
         weights: a local checkpoint.
         preprocessing: as :func:`ltbench.session.preprocessing.asked_preprocessing` reads it.
+        augmentation: augmentations, joined by ``>``.
 
     Raises:
         UsageError: a name, file or parameter of a data set is not possible.
@@ -63,6 +66,8 @@ def check_asked(
             raise DataError(cause)
         if protocol is not None:
             _check_protocol(dataset, protocol)
+    if augmentation is not None:
+        _check_augmentation(augmentation)
     if backbone is not None and is_hub_name(known := check_backbone(backbone)):
         hub_config(parse_hub_name(known))  # what cannot be fetched is said at once
     asked_preprocessing(preprocessing)
@@ -128,4 +133,9 @@ def _check_protocol(dataset: Dataset, protocol: str) -> None:
     except DataError:
         facts = dataset.facts
     for asked in asked_protocols(protocol):
-        protocol_of(facts, asked)
+        _check_augmentation(joined(protocol_of(facts, asked).get("augmentation", NONE)))
+
+
+def _check_augmentation(text: str) -> None:
+    for name in augmentation_chain(text):
+        get_plugins()[KINDS].get(name.name)

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ltbench.data.augmentation import augmentation
 from ltbench.data.catalogue import open_dataset
 from ltbench.data.content import content_sha256
 from ltbench.errors import DataError, PluginError, UsageError
@@ -23,6 +22,7 @@ from ltbench.plugins.split import Split
 from ltbench.results.backbone import BackboneSpec, preprocessing_text
 from ltbench.results.protocol import Protocol, epochs_to_steps
 from ltbench.results.run import Component, RunSpec, canonical_hash
+from ltbench.session.augmentations import check_mixing, planned_augmentation
 from ltbench.session.backbone import backbone_spec, is_pretrained, silent_weights
 from ltbench.session.progress import reading_bar
 from ltbench.session.protocol_checks import check_on_backbone, check_settings, check_wishes
@@ -32,6 +32,7 @@ from ltbench.session.protocols import (
     meanings,
     merged,
     protocol_of,
+    with_chains,
 )
 from ltbench.training.plugin_versions import versions_here
 
@@ -177,6 +178,7 @@ def plan_runs(request: Request, *, show: bool = False) -> Plan:
         try:
             whole = _on_algorithm(chain)
             _check_domains(whole[0], blank)
+            check_mixing(blank.protocol.augmentation, whole)
             method = PlannedMethod(with_algorithm(blank, whole), tuple(whole))
         except PluginError as error:  # spoils its own runs alone
             broken.setdefault(str(error), error)
@@ -342,8 +344,9 @@ def _protocol(
     settings = epochs_to_steps(settings, len(train), len(set(split.d[train].tolist())))
     backbone = check_backbone(str(request.backbone or settings["backbone"]))
     settings.pop("backbone")
-    protocol = Protocol.from_options(settings, "protocol")
-    augmentation(protocol.augmentation)
+    protocol = Protocol.from_options(with_chains(settings), "protocol")
+    augmentation = planned_augmentation(protocol.augmentation, facts)
+    protocol = replace(protocol, augmentation=augmentation)
     check_settings(protocol)
     check_on_backbone(protocol, backbone, _image_shape(protocol.sized(facts)))
     if protocol.select != "last" and not len(split.rows("val")):

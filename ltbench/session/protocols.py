@@ -8,6 +8,8 @@
     [lr=1e-3]                               the data set's first, with other settings
     mine.toml                               a file: like = "mdlt", weight_decay = 1e-4, …
 
+Augmentations may also be a list of names, the chain ``a>b``; where lists sweep, ``[[a,b]]`` is one.
+
 Nothing here imports torch.
 """
 
@@ -21,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from ltbench.errors import UsageError, suggestion
+from ltbench.plugins.augmentation_names import KINDS, joined, parse_augmentations, spelled_out
 from ltbench.plugins.facts import Facts
 from ltbench.plugins.hparams import HParams, check_value, hparam
 from ltbench.plugins.manager import get_plugins
@@ -174,10 +177,27 @@ def _base(facts: Facts, name: str) -> dict[str, Any]:
     """Return what a named protocol sets on a data set: its own, else the one for any data set."""
     registry = get_plugins()["protocols"]
     if name not in facts.protocols:
-        return dict(registry.get(name).load())
-    own = dict(facts.protocols[name])
+        return with_chains(registry.get(name).load())
+    own = with_chains(facts.protocols[name])
     like = own.pop(LIKE, None)
-    return merged(registry.get(str(like)).load(), own) if like else own
+    return merged(with_chains(registry.get(str(like)).load()), own) if like else own
+
+
+def with_chains(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings in which a list of augmentations stands as the chain that it means.
+
+    Raises:
+        UsageError: such a list holds something other than text.
+    """
+    return {
+        key: joined(value) if _is_chain(key) and isinstance(value, list | tuple) else value
+        for key, value in settings.items()
+    }
+
+
+def _is_chain(key: str) -> bool:
+    setting = protocol_settings().get(key)
+    return setting is not None and setting.bounds.names == KINDS
 
 
 def _of_file(path: Path, more: Mapping[str, Any]) -> Name:
@@ -192,9 +212,10 @@ def _of_file(path: Path, more: Mapping[str, Any]) -> Name:
     if not isinstance(like, str):
         raise UsageError(f"{path}: '{LIKE}' is the name of a protocol, not {like!r}")
     listed = {key for key, one in protocol_settings().items() if one.kind == tuple[float, ...]}
-    settings = checked_settings(table, str(path))
+    settings = checked_settings(with_chains(table), str(path))
     for key, value in settings.items():
-        if isinstance(value, dict) or (isinstance(value, list) and key not in listed):
+        several = isinstance(value, list) and key not in listed
+        if several or (_is_chain(key) and len(parse_augmentations(joined(value))) > 1):
             raise UsageError(f"{path}: '{key}' takes one value; lists sweep where they are typed")
     options = {"name": path.name, **({} if like else {LIKE: False})}
     return Name(like, merged({**options, **settings}, more))
@@ -233,6 +254,8 @@ def _check_value(key: str, value: Any, where: str) -> None:
     setting = protocol_settings().get(key)
     if isinstance(value, dict):
         raise UsageError(f"{where}: a setting takes a value, or a list of those that are tried")
+    if _is_chain(key):
+        value = joined(value)
     if setting is None:
         kind = typing.get_type_hints(_Beside)[key]
         check_value(value, kind, _Beside.bounds()[key], where)
@@ -250,7 +273,11 @@ def _expanded(name: Name) -> Iterator[Name]:
         inner = isinstance(value, list) and any(isinstance(one, list) for one in value)
         if value == [] and key not in listed:
             raise UsageError(f"'{key}' has no value: a list holds those that are tried")
-        axes.append(value if isinstance(value, list) and (inner or key not in listed) else [value])
+        axis = value if isinstance(value, list) and (inner or key not in listed) else [value]
+        if _is_chain(key):
+            chains = [chain for one in axis for chain in parse_augmentations(joined(one))]
+            axis = [spelled_out(chain) for chain in chains]
+        axes.append(axis)
     check_count(math.prod(map(len, axes)), str(name))
     for values in itertools.product(*axes):
         yield Name(name.name, dict(zip(name.options, values, strict=True)))

@@ -101,6 +101,7 @@ def prepare() -> None:
 def _all_points() -> Iterable[Point]:
     from ltbench.testing.points import (
         algorithm,
+        augmentation,
         backbone,
         dataset,
         declaration,
@@ -112,7 +113,10 @@ def _all_points() -> Iterable[Point]:
         table,
     )
 
-    kinds = (algorithm, honours, dataset, metric, backbone, protocol, observer, figure, table)
+    kinds = (
+        algorithm, honours, dataset, metric, backbone, protocol, augmentation, observer, figure,
+        table,
+    )  # fmt: skip
     for module in (declaration, *kinds):
         yield from module.POINTS
 

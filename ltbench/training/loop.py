@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ltbench.data.augmentation import augmentation
+from ltbench.data.augmentation import AugmentationChain
 from ltbench.data.sampling import make_sampler
 from ltbench.errors import DivergedError
 from ltbench.evaluation.evaluator import Features, compute_metrics
@@ -46,8 +46,11 @@ class StageLoop(Training):
         self.context, self.name, self.model, self.steps = context, name, model, steps
         self.state, self.seed = checkpoint, context.spec.seed
         self.protocol = context.spec.protocol
+        channels, side = context.facts.channels, context.facts.size
         interpolation, _ = context.spec.backbone.resizing(self.protocol)
-        self.augment = augmentation(self.protocol.augmentation, interpolation)
+        self.augment = AugmentationChain(
+            self.protocol.augmentation, (channels, side, side), interpolation
+        )
         # By number, not by name: at one seed every algorithm sees the same batches.
         self.purpose = f"stage {checkpoint.stage}"
         model.optimizers = model.configure_optimizers(optimizer_maker(self.protocol, model))
@@ -113,16 +116,17 @@ class StageLoop(Training):
 
     def _part(self, images: Tensor, rows: Tensor, part: int) -> None:
         """Work on a batch, one of those that make the present step."""
-        step, side, number = self.state.step, self.context.facts.size, self._number(part)
+        step, number = self.state.step, self._number(part)
         seed_torch(self.seed, self.purpose, "step", number)
         self.model.generator, self.model.micro_batch = self._generator("algorithm", number), part
         if part == 0:
             self.model.before_step(step, self)
         source = self.context.images
-        x = self.augment(images, source.sizes[rows], side, self._generator("augmentation", number))
+        y, generator = source.y[rows], self._generator("augmentation", number)
+        x, mixed = self.augment(images, source.sizes[rows], y, self.domains, generator)
         x = self.context.normalise(x)
         self._set_lr(step)
-        losses = self.model.step(Batch(x, source.y[rows], source.d[rows], self.domains))
+        losses = self.model.step(Batch(x, y, source.d[rows], self.domains, mixed))
         for key, value in losses.items():
             self.running[key] = self.running.get(key, 0) + value.detach().float()
             self.state.running_steps[key] = self.state.running_steps.get(key, 0) + 1

@@ -9,9 +9,9 @@ from PIL import Image
 from sklearn.datasets import load_sample_images
 from torchvision.transforms import CenterCrop, Compose, InterpolationMode, Resize
 
-from ltbench.data.augmentation import plain
 from ltbench.data.evaluation_transform import EvaluationTransform, centre_weights
 from ltbench.data.store import _fit
+from ltbench.plugins.augmentation import plain
 
 STORED, SIDE = 288, 224
 PHOTOS = load_sample_images().images
