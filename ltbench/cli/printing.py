@@ -13,7 +13,7 @@ import click
 from ltbench.report.dataset_labels import dataset_label
 from ltbench.report.plain import duration
 from ltbench.report.terminal import table, wrapped
-from ltbench.results.labels import describe_tuning
+from ltbench.results.labels import tuning_cell
 from ltbench.session.estimate import wall_seconds
 from ltbench.session.plan import Plan
 from ltbench.session.session import Session, SweepRun
@@ -92,6 +92,11 @@ def next_commands(out: Path, done: Sequence[SweepRun]) -> list[str]:
     return commands
 
 
+def study_heading(study: Study) -> str:
+    """Return what is tuned, with which budget."""
+    return f"{study.method.title}{study.method.spec.apart}, {tuning_cell(study.tuned())}"
+
+
 def print_study(study: Study) -> None:
     """Print the trials of a study as a table, the best first."""
     scored = sorted(study.trials, key=lambda t: (t.value is None, -(t.value or 0.0), t.number))
@@ -104,9 +109,8 @@ def print_study(study: Study) -> None:
         )
         for trial in scored
     ]
-    head = ("trial", f"val {study.metric}", "hyper-parameters", "")
-    budget = describe_tuning(study.tuned())
-    click.echo(wrapped(f"{study.method.title}, {budget}; scores are the validation's, in %"))
+    head = ("trial", f"val {study.metric}", "setting", "")
+    click.echo(wrapped(f"{study_heading(study)}; scores are the validation's, in %"))
     click.echo(f"\n{table(head, body, align='rrll', priority=(0, 0, 0, 0))}\n")
 
 

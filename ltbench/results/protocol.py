@@ -27,7 +27,15 @@ EPOCHS = {"epochs": "steps", "eval_epochs": "eval_every"}
 """What a data set's protocol may give in epochs, and the setting that it stands for."""
 
 
-def setting(default: Any, *, option: str = "", later: bool = False, **bounds: Any) -> Any:
+def setting(
+    default: Any,
+    *,
+    option: str = "",
+    later: bool = False,
+    search: tuple[float, float] | None = None,
+    relative: bool = False,
+    **bounds: Any,
+) -> Any:
     """Declare a setting of which :func:`~ltbench.plugins.hparams.hparam` cannot say all.
 
     Args:
@@ -35,10 +43,15 @@ def setting(default: Any, *, option: str = "", later: bool = False, **bounds: An
         option: what a user types after ``--`` where it is not the setting's name.
         later: it came after the first runs were made, so that at its default it is no part of
             their identity.
+        search: the interval that tuning draws from, on a logarithmic scale with ``log``. Without
+            one the setting is never searched, whatever its bounds.
+        relative: whether the interval's ends are factors of the protocol's own value, where one
+            interval would not suit every protocol: rates are 0.1 with SGD and 5e-5 with Adam.
         bounds: as for a hyper-parameter.
     """
     declared = hparam(default, **bounds)
-    declared.metadata = {**declared.metadata, "option": option, "later": later}
+    more = {"option": option, "later": later, "search": search, "relative": relative}
+    declared.metadata = {**declared.metadata, **more}
     return declared
 
 
@@ -46,18 +59,26 @@ class Protocol(HParams):
     """How a run trains, validates and chooses its model.
 
     The defaults are those of the MDLT benchmark (Yang et al., "On multi-domain long-tailed
-    recognition, imbalanced domain generalization and beyond", ECCV 2022, arXiv:2203.09513).
+    recognition, imbalanced domain generalization and beyond", ECCV 2022, arXiv:2203.09513). Where
+    tuning looks for learning rate, weight decay and batch is after Gulrajani and Lopez-Paz, "In
+    search of lost domain generalization", ICLR 2021, arXiv:2007.01434, who draw them
+    log-uniformly around the defaults of each of their networks.
     """
 
     name: str = hparam("", help="the protocol's name in the data set's facts")
     steps: int = hparam(5001, low=1, help="optimisation steps of each stage")
     batch_per_domain: int = setting(
-        24, option="batch-size", low=1, help="images per domain in a batch"
-    )
+        24, option="batch-size", low=1, search=(0.25, 2), relative=True, log=True,
+        help="images per domain in a batch",
+    )  # fmt: skip
     optimizer: str = hparam("adam", choices=("adam", "adamw", "sgd"), help="optimiser")
-    lr: float = hparam(5e-5, low=1e-12, high=1e3, help="learning rate")
+    lr: float = setting(
+        5e-5, low=1e-12, high=1e3, search=(0.1, 10), relative=True, log=True, help="learning rate"
+    )
     momentum: float = hparam(0.9, low=0.0, high=1.0, help="momentum of SGD")
-    weight_decay: float = hparam(0.0, low=0.0, help="weight decay of the optimiser")
+    weight_decay: float = setting(
+        0.0, low=0.0, search=(1e-6, 1e-2), log=True, help="weight decay of the optimiser"
+    )
     schedule: str = hparam(
         "constant", choices=("constant", "step", "cosine"), help="course of the learning rate"
     )
@@ -120,6 +141,8 @@ class ProtocolSetting:
         kind: the annotated type.
         default: of the class; data sets' protocols have their own.
         later: whether it is left out of an identity where it has its default.
+        search: where tuning looks for it, as :func:`setting` declares it; ``None`` for nowhere.
+        relative: whether the ends of ``search`` are factors of a protocol's own value.
     """
 
     name: str
@@ -128,6 +151,8 @@ class ProtocolSetting:
     default: Any
     bounds: Bounds
     later: bool
+    search: tuple[float, float] | None = None
+    relative: bool = False
 
     def check(self, value: Any) -> Any:
         """Return a value in the setting's type.
@@ -136,6 +161,26 @@ class ProtocolSetting:
             UsageError: it has another type or is out of bounds.
         """
         return check_value(value, self.kind, self.bounds, str(value))
+
+    def interval(self, own: float) -> tuple[float, float]:
+        """Return the ends between which tuning looks for it, within its bounds.
+
+        Args:
+            own: a protocol's own value.
+
+        Raises:
+            TypeError: the setting is not searched.
+        """
+        if self.search is None:
+            raise TypeError(f"{self.name} is searched nowhere")
+        factor = own if self.relative else 1
+        least, most = self.bounds.low, self.bounds.high
+        ends = (float(f"{factor * end:.3g}") for end in self.search)  # 0.1 × 3e-4 is 3e-05
+        low, high = (
+            min(max(end, -math.inf if least is None else least), math.inf if most is None else most)
+            for end in ends
+        )
+        return low, high
 
     @property
     def off(self) -> str:
@@ -165,6 +210,8 @@ def protocol_settings() -> dict[str, ProtocolSetting]:
             default=f.default,
             bounds=f.metadata["bounds"],
             later=f.metadata.get("later", False),
+            search=f.metadata.get("search"),
+            relative=f.metadata.get("relative", False),
         )
         for f in dataclasses.fields(Protocol)
         if f.name != "name"

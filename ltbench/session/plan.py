@@ -24,7 +24,7 @@ from ltbench.plugins.split import Split
 from ltbench.results.protocol import EPOCHS, Protocol, epochs_to_steps
 from ltbench.results.run import BackboneSpec, Component, RunSpec, canonical_hash
 from ltbench.session.progress import reading_bar
-from ltbench.session.protocols import asked_protocols, merged, protocol_of
+from ltbench.session.protocols import merged, protocol_of, typed_protocols
 from ltbench.training.plugin_versions import versions_here
 
 _MOST_APART = 3  # settings by which runs of several protocols are told apart
@@ -41,6 +41,7 @@ class Request:
         precision: ``fp32`` or ``bf16``.
         data_dir: the folder of the data sets' files.
         overrides: settings of the protocols that were given beside them.
+        starts: settings from which a search starts, in place of the protocols' own.
         protocol: protocols as :func:`ltbench.session.protocols.asked_protocols` reads them, or
             ``None`` for the data set's first.
         protocol_in_file: whether it stands in a sweep file, which what is typed wins over.
@@ -55,6 +56,7 @@ class Request:
     precision: str
     data_dir: Path
     overrides: Mapping[str, Any] = field(default_factory=dict)
+    starts: Mapping[str, Any] = field(default_factory=dict)
     protocol: str | None = None
     protocol_in_file: bool = False
     backbone: str | None = None
@@ -69,10 +71,12 @@ class PlannedMethod:
     Attributes:
         spec: its run at the first seed, with what was typed and the defaults.
         chain: the algorithm and its stages with the options that were typed.
+        fixed_settings: the settings of the protocol that were typed, which no search varies.
     """
 
     spec: RunSpec
     chain: tuple[Name, ...]
+    fixed_settings: frozenset[str] = frozenset()
 
     @property
     def typed(self) -> str:
@@ -148,10 +152,12 @@ def plan_runs(request: Request, *, show: bool = False) -> Plan:
     """
     chains = [chain for text in request.algos for chain in parse_chains(text)]
     names = [name for text in request.datasets for name in parse_names(text)]
-    asked = asked_protocols(request.protocol)
+    typed = typed_protocols(request.protocol)
+    asked = [name for name, _ in typed]
     _check_size(len(chains) * len(names) * len(asked), request.seeds)
     _check_overrides(request, asked)
     datasets = [open_dataset(name, request.data_dir) for name in names]
+    fixed = [settings.union(request.overrides) for _ in names for _, settings in typed]
     blanks = [
         replace(_blank(request, dataset, split, one), images=_content(dataset, split, show=show))
         for dataset, split in datasets
@@ -160,11 +166,11 @@ def plan_runs(request: Request, *, show: bool = False) -> Plan:
     blanks = [replace(blank, apart=_apart(blank, blanks)) for blank in blanks]
     methods: dict[str, PlannedMethod] = {}
     broken: dict[str, PluginError] = {}
-    for blank, chain in itertools.product(blanks, chains):
+    for (blank, settings), chain in itertools.product(zip(blanks, fixed, strict=True), chains):
         try:
             whole = _on_algorithm(chain)
             _check_domains(whole[0], blank)
-            method = PlannedMethod(with_algorithm(blank, whole), tuple(whole))
+            method = PlannedMethod(with_algorithm(blank, whole), tuple(whole), settings)
         except PluginError as error:  # spoils its own runs alone
             broken.setdefault(str(error), error)
             continue
@@ -310,7 +316,7 @@ def _protocol(
     chosen = asked is not None and "freeze_bn" in asked.options
     if not pretrained and request.weights is None and not chosen:
         settings["freeze_bn"] = False  # statistics that nobody has estimated are not worth keeping
-    settings = merged(settings, request.overrides)
+    settings = merged(settings, {**request.overrides, **request.starts})
     train = split.rows("train")
     settings = epochs_to_steps(settings, len(train), len(set(split.d[train].tolist())))
     backbone = check_backbone(str(request.backbone or settings["backbone"]))

@@ -155,8 +155,8 @@ class Session:
             datasets: comma lists of data set names.
             seeds: the seeds.
             precision: ``auto``, ``fp32`` or ``bf16``.
-            options: ``protocol``, ``protocol_in_file``, ``backbone``, ``pretrained`` and
-                ``weights``, as in :class:`~ltbench.session.plan.Request`, and the settings of
+            options: ``protocol``, ``protocol_in_file``, ``starts``, ``backbone``, ``pretrained``
+                and ``weights``, as in :class:`~ltbench.session.plan.Request`, and the settings of
                 :class:`~ltbench.results.protocol.Protocol`; those that are ``None`` are not given.
 
         Raises:
