@@ -26,7 +26,8 @@ from ltbench.plugins.hparams import LARGEST_WHOLE
 from ltbench.plugins.names import check_count
 from ltbench.plugins.text import visible
 from ltbench.results.protocol import ProtocolSetting, protocol_settings
-from ltbench.session.axes import Search, axes_text
+from ltbench.results.tuned import axes_text
+from ltbench.session.axes import Search
 from ltbench.waiting import end_waiting, waiting
 
 if TYPE_CHECKING:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import shlex
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import pandas as pd
 
 from ltbench.report.content import Content, Leaderboard
 from ltbench.report.dataset_labels import full_name
 from ltbench.report.section import Column, Grid, Section
+from ltbench.report.selection import shared_protocol
 from ltbench.report.wording import content_notes
 from ltbench.results.protocol import protocol_words
+from ltbench.results.tuned import axes_of, axes_text
 from ltbench.results.untrusted import clean
 
 _FIELDS = ("ltbench", "git", "python", "torch", "device", "threads", "platform")
@@ -74,11 +76,15 @@ def run_commands(board: Leaderboard) -> list[str]:
     tuned = board.table.runs.table.drop_duplicates("label")
     for _, run in tuned[tuned["tuned"].astype(bool)].iterrows():
         budget = run["tuned"]
+        searched = budget.get("from", {})
         algo = ["--algo", _typed(run)]
-        words = ["ltbench", "tune", *algo, *_setting(board)]
-        for option in ("trials", "search", "seed"):
-            words += [f"--{option}", _text(budget.get(option))]
-        best = ["ltbench", "run", "--hparams", "best", *algo, *_setting(board), *_seeds(board)]
+        search = ["--search", clean(axes_text(axes_of(budget), searched))]
+        tried = [_text(budget.get(name)) for name in ("trials", "search", "seed")]
+        words = ["ltbench", "tune", *algo, *_setting(board, without=searched), *search]
+        for option, value in zip(("--trials", "--sampler", "--seed"), tried, strict=True):
+            words += [option, value]
+        best = ["ltbench", "run", "--hparams", "best", *algo, *search]
+        best += [*_setting(board, without=searched), *_seeds(board)]
         commands += [shlex.join(words), shlex.join(best)]
     return commands
 
@@ -110,15 +116,23 @@ def _typed(run: pd.Series) -> str:
     return "+".join(parts)
 
 
-def _setting(board: Leaderboard, seeds: Sequence[str] = ()) -> list[str]:
-    """Return the options that give runs the data set, backbone and protocol of a table."""
+def _setting(
+    board: Leaderboard, seeds: Sequence[str] = (), without: Collection[str] = ()
+) -> list[str]:
+    """Return the options that give runs the data set, backbone and protocol of a table.
+
+    Args:
+        board: the table.
+        seeds: options that choose the seeds.
+        without: settings of the protocol that are passed over, as a search is told of them.
+    """
     first = board.table.runs.table.iloc[0]
     dataset = full_name(first["dataset"], first["options"])
     words = ["--dataset", dataset, *seeds, "--backbone", first["backbone"]]
     words += ["--pretrained"] if first["pretrained"] else ["--no-pretrained"]
     words += ["--weights", f"CHECKPOINT-{first['weights'][:12]}"] if first["weights"] else []
     words += ["--precision", first["precision"]] if first["precision"] else []
-    return words + [clean(word) for word in protocol_words(first["protocol"])]
+    return words + [clean(word) for word in protocol_words(shared_protocol(first), without)]
 
 
 def total_time(content: Content) -> str:

@@ -41,13 +41,20 @@ def tuning_cell(tuned: Mapping[str, Any]) -> str:
     return "; ".join([budget_words(tuned), *_fixed(tuned), *_found(tuned, ", ")])
 
 
-def budget_words(tuned: Mapping[str, Any], between: str = ", ") -> str:
-    """Return how many trials searched what: "tuned: 16 trials of hparams, lr"."""
+def budget_words(tuned: Mapping[str, Any], between: str = ", ", *, hparams: bool = False) -> str:
+    """Return how many trials searched what: "tuned: 16 trials of hparams, lr".
+
+    Args:
+        tuned: the budget.
+        between: what stands between the axes.
+        hparams: whether the methods' own hyper-parameters are named where nothing else was
+            searched.
+    """
     search, trials, seed = (tuned.get(key) for key in ("search", "trials", "seed"))
     kind = "" if search == "random" else f"{search} "
     text = f"tuned: {trials} {kind}trials"
-    if (axes := axes_of(tuned)) != [HPARAMS]:
-        text += f" of {between.join(axes)}"
+    if hparams or axes_of(tuned) != [HPARAMS]:
+        text += f" of {between.join(axes_of(tuned))}"
     return f"{text} at seed {seed}" if seed else text
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import typing
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -218,20 +218,21 @@ def protocol_settings() -> dict[str, ProtocolSetting]:
     }
 
 
-def protocol_words(protocol: Mapping[str, Any]) -> list[str]:
+def protocol_words(protocol: Mapping[str, Any], without: Collection[str] = ()) -> list[str]:
     """Return the options that give a run the settings that its identity holds.
 
     What came later than the run, and is not in its identity, had what is its default today.
 
     Args:
         protocol: the settings by name, whatever a file says they are.
+        without: settings that are passed over.
     """
     name = str(protocol.get("name") or "")
     # What a file of one's own said is all named here; the file itself may be elsewhere.
     words = ["--protocol", f"[name={format_value(name)}]" if name.endswith(".toml") else name]
     words = words if name else []
     for one in protocol_settings().values():
-        if one.name in protocol or one.later:
+        if (one.name in protocol or one.later) and one.name not in without:
             words += one.words(protocol.get(one.name, one.default))
     return words
 

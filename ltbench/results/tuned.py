@@ -12,7 +12,7 @@ had before. Runs that were tuned from one protocol stand in one table, whatever 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ltbench.plugins.names import format_value
@@ -76,6 +76,13 @@ def protocol_before(protocol: Mapping[str, Any], tuned: Mapping[str, Any]) -> di
 def axes_of(tuned: Mapping[str, Any]) -> list[str]:
     """Return what was searched."""
     return list(tuned.get("axes") or [HPARAMS])
+
+
+def axes_text(axes: Sequence[str], starts: Mapping[str, Any]) -> str:
+    """Return axes as ``--search`` takes them, with the values that it starts from."""
+    return ",".join(
+        f"{axis}={format_value(starts[axis])}" if axis in starts else axis for axis in axes
+    )
 
 
 def found_words(tuned: Mapping[str, Any]) -> list[str]:

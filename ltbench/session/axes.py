@@ -18,7 +18,7 @@ from typing import Any
 
 from ltbench.errors import UsageError, suggestion
 from ltbench.plugins.hparams import check_value
-from ltbench.plugins.names import format_value, parse_value
+from ltbench.plugins.names import parse_value
 from ltbench.plugins.text import visible
 from ltbench.results.protocol import protocol_settings
 from ltbench.results.tuned import HPARAMS
@@ -79,13 +79,6 @@ def parse_search(texts: Sequence[str]) -> Search:
                 if starts.setdefault(axis, start) != start:
                     raise UsageError(f"--search starts '{axis}' from two values: leave one out")
     return Search(ordered(axes), starts, sampler)
-
-
-def axes_text(axes: Sequence[str], starts: Mapping[str, Any]) -> str:
-    """Return the text that :func:`parse_search` reads so."""
-    return ",".join(
-        f"{axis}={format_value(starts[axis])}" if axis in starts else axis for axis in axes
-    )
 
 
 def _parts(text: str) -> Iterator[tuple[str, str]]:

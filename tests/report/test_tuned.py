@@ -97,7 +97,7 @@ def test_the_commands_tune_first_and_then_run_the_best(runs: Path) -> None:
     assert "--algo 'brl[alpha=0.03]'" in by_hand
     assert by_hand.startswith("ltbench run ")
     assert tune.startswith("ltbench tune --algo brl --dataset digits-mini-mlt ")
-    assert tune.endswith("--trials 16 --search random --seed 0")
+    assert tune.endswith("--search hparams --trials 16 --sampler random --seed 0")
     assert best.startswith("ltbench run --hparams best --algo brl ")
     assert best.endswith("--seeds 3")
 

@@ -223,7 +223,8 @@ def test_a_study_that_is_not_complete_is_not_used(tmp_path):
     study.collect(failures=True)
     study.save()
     with pytest.raises(
-        UsageError, match=r"has 1 of 4 trials: .* --trials 4 --search random --seed 0"
+        UsageError,
+        match=r"has 1 of 4 trials: .* --search hparams --trials 4 --sampler random --seed 0",
     ):
         best_of(tmp_path, method())
 
