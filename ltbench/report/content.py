@@ -235,11 +235,12 @@ def _reference(name: str, table: Table, labels: set[str]) -> str:
         labels: of those that have a score.
     """
     label = spelled(name, labels)
+    if label in labels:
+        return label
     runs = table.runs.table
-    tuned = runs[(runs["algo"] == label) & runs["tuned"].astype(bool) & runs["label"].isin(labels)]
-    return (
-        tuned["label"].iloc[0] if label not in labels and tuned["label"].nunique() == 1 else label
-    )
+    tuned = runs["label"][(runs["algo"] == label) & runs["tuned"].astype(bool)]
+    found = [other for other in dict.fromkeys(tuned) if other in labels]
+    return found[0] if len(found) == 1 else label
 
 
 def _merit(metric: Metric, row: Row) -> float:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pandas as pd
 
 from ltbench.report.content import Summary, summarise
-from ltbench.report.metrics import choose_metrics
+from ltbench.report.metrics import Metric, choose_metrics, measures_of, metric
 from ltbench.report.selection import Table, done, only_table, split_tables
 from ltbench.report.trials import Trials
 from ltbench.results.frame import Runs, as_frames
@@ -53,7 +53,7 @@ class FigureData:
 
     runs: Runs
     known: tuple[str, Mapping[str, Any]] | None = None
-    tuning: Trials = Trials()
+    tuning: Trials = field(default_factory=Trials)
 
     @classmethod
     def of_dataset(cls, name: str, facts: Mapping[str, Any]) -> FigureData:
@@ -72,6 +72,10 @@ class FigureData:
         metrics) and ``test_<metric>`` for each test metric.
         """
         return self.tuning.frame
+
+    def metric_of_trials(self, name: str) -> Metric:
+        """Return how a metric of the trials is shown, by what their runs declare."""
+        return metric(name, measures_of(self.trials["metrics"])[0])
 
     def table(self, purpose: str) -> Table:
         """Return the one table of runs that may be compared.
