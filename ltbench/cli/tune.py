@@ -83,7 +83,7 @@ def tune(ctx: click.Context, /, **options: Any) -> None:
         )
     check_names(ctx)
     session = open_session(ctx)
-    from ltbench.cli.printing import print_plan, print_study, study_heading
+    from ltbench.cli.printing import print_study, print_trials
     from ltbench.session.studies import Budget
     from ltbench.session.tuning import Tuning, method_words
 
@@ -97,13 +97,8 @@ def tune(ctx: click.Context, /, **options: Any) -> None:
         )
     tuning = Tuning(session, plan, budget, search.axes)
     if options["dry_run"]:
-        for study in tuning.studies:
-            if not as_json:
-                click.echo(study_heading(study))
-            print_plan(session, tuning.next_trials(study), as_json=as_json)
-            later = budget.trials - len(study.trials)
-            if later and not as_json:
-                click.echo(f"{later} more trials depend on what these score")
+        next_trials = [(study, tuning.next_trials(study)) for study in tuning.studies]
+        print_trials(session, next_trials, as_json=as_json)
         return
     for study in tuning.studies:
         tuning.carry_out(study)

@@ -70,6 +70,7 @@ class SweepRun:
         """Return what ``--json`` prints of a run."""
         summary: dict[str, Any] = {
             "label": self.spec.label,
+            "differs": self.spec.apart.removeprefix(", "),
             "dataset": self.spec.dataset.name,
             "seed": self.spec.seed,
             "hash": self.spec.hash,

@@ -107,8 +107,7 @@ class Tuning:
         if not found:
             raise UsageError(
                 f"'{idle[0].typed}' has no hyper-parameter left to tune: see `ltbench plugins info "
-                f"{idle[0].chain[0].name}`, or search settings of the protocol with --search "
-                f"{','.join(DEFAULT)}"
+                f"{idle[0].chain[0].name}`, or leave {' and '.join(DEFAULT[1:])} to the search"
             )
         for typed in dict.fromkeys(method.typed for method in idle):
             self.session.say(f"{typed} has no hyper-parameter to tune and is left out")
