@@ -42,9 +42,9 @@ def read_tuned(tuned: object, protocol: Mapping[str, Any]) -> dict[str, Any]:
     read = {**words, **counts, "fixed": dict(fixed) if isinstance(fixed, dict) else {}}
     if not isinstance(axes, list) or not axes:
         return read
-    read["axes"] = [clean(str(axis)) for axis in axes[: len(protocol_settings()) + 1]]
-    read["from"] = {name: v for name, v in before_tuning(tuned).items() if name in read["axes"]}
-    return with_found(read, protocol)
+    names = [clean(str(axis)) for axis in axes[: len(protocol_settings()) + 1]]
+    before = {name: value for name, value in before_tuning(tuned).items() if name in names}
+    return with_found({**read, "axes": names, "from": before}, protocol)
 
 
 def before_tuning(tuned: Mapping[str, Any]) -> dict[str, Any]:

@@ -52,7 +52,8 @@ class Space:
         protocol: Protocol | None = None,
         names: Sequence[str] = (HPARAMS,),
     ) -> None:
-        self.chain, self.protocol = tuple(chain), protocol or Protocol()
+        self.chain = tuple(chain)
+        self.protocol = protocol or Protocol.from_options({}, "protocol")
         self.axes: dict[str, Axis] = {}
         self.defaults: Point = {}
         if HPARAMS in names:
