@@ -27,6 +27,8 @@ from ltbench.plugins.hparams import LARGEST_WHOLE
 from ltbench.plugins.names import check_count
 from ltbench.plugins.text import visible
 from ltbench.results.protocol import ProtocolSetting, protocol_settings
+from ltbench.results.tuned import axes_text
+from ltbench.session.axes import Search
 from ltbench.waiting import end_waiting, waiting
 
 if TYPE_CHECKING:
@@ -224,6 +226,18 @@ protocol_options = group(
 )
 
 
+def search_option(text: str, shown: str) -> Decorator:
+    """Return the option ``--search``, comma-separated or repeated.
+
+    Args:
+        text: its help.
+        shown: its default, in words.
+    """
+    return click.option(
+        "--search", multiple=True, metavar="AXES", help=f"{text}  [default: {shown}]"
+    )
+
+
 def sweep_options(*more: Decorator) -> Decorator:
     """Return a decorator that adds what ``run`` and ``tune`` share.
 
@@ -368,6 +382,12 @@ def setting_words(ctx: click.Context) -> str:
         text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
         words += [on if value else off[0]] if off else [on, text]
     return "".join(f" {word}" for word in map(shlex.quote, words))
+
+
+def search_words(search: Search) -> str:
+    """Return the option that asks for a search again, if axes were asked for."""
+    text = axes_text(search.axes, search.starts)
+    return f" --search {shlex.quote(text)}" if text else ""
 
 
 def parse_seeds(text: str) -> list[int]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -17,6 +17,7 @@ import pandas as pd
 from ltbench.report.dataset_labels import full_name
 from ltbench.results.backbone import preprocessing_words
 from ltbench.results.protocol import protocol_words
+from ltbench.results.tuned import axes_of, axes_text, before_tuning, protocol_before
 from ltbench.results.untrusted import LONGEST_WORD, clean
 
 
@@ -41,12 +42,15 @@ def commands_for(runs: pd.DataFrame) -> list[str]:
     return commands
 
 
-def setting_words(run: Mapping[str, Any], seeds: Sequence[str] = ()) -> list[str]:
+def setting_words(
+    run: Mapping[str, Any], seeds: Sequence[str] = (), without: Collection[str] = ()
+) -> list[str]:
     """Return the options that give a run its data set, backbone and protocol.
 
     Args:
         run: the fields of a :class:`~ltbench.results.run.RunRecord`, by name.
         seeds: the option of the seeds, which stands behind the data set.
+        without: settings of the protocol that are passed over, as a search is told of them.
     """
     words = ["--dataset", full_name(run["dataset"], run["options"]), *seeds]
     words += ["--backbone", run["backbone"]]
@@ -56,7 +60,8 @@ def setting_words(run: Mapping[str, Any], seeds: Sequence[str] = ()) -> list[str
     started = bool(run["pretrained"] or run["weights"])
     words += preprocessing_words(run["preprocessing"], started=started)
     words += ["--precision", run["precision"]] if run["precision"] else []
-    return words + [clean(word, LONGEST_WORD) for word in protocol_words(run["protocol"])]
+    protocol = protocol_before(run["protocol"], run["tuned"])
+    return words + [clean(word, LONGEST_WORD) for word in protocol_words(protocol, without)]
 
 
 def seed_words(seeds: Sequence[int]) -> list[str]:
@@ -73,13 +78,16 @@ def _seeds_of(runs: pd.DataFrame) -> dict[str, tuple[int, ...]]:
 
 def _tuned_commands(runs: pd.DataFrame) -> list[str]:
     run = runs.iloc[0]
+    budget, searched = run["tuned"], before_tuning(run["tuned"])
     algo = ["--algo", _typed(run)]
-    search = ["ltbench", "tune", *algo, *setting_words(run)]
-    for option in ("trials", "search", "seed"):
-        search += [f"--{option}", _text(run["tuned"].get(option))]
+    search = ["--search", clean(axes_text(axes_of(budget), searched), LONGEST_WORD)]
+    setting = setting_words(run, without=searched)
+    tune = ["ltbench", "tune", *algo, *setting, *search]
+    for option, name in (("--trials", "trials"), ("--sampler", "search"), ("--seed", "seed")):
+        tune += [option, _text(budget.get(name))]
     seeds = seed_words(sorted(set(runs["seed"])))
-    best = ["ltbench", "run", "--hparams", "best", *algo, *setting_words(run), *seeds]
-    return [shlex.join(search), shlex.join(best)]
+    best = ["ltbench", "run", "--hparams", "best", *algo, *search, *setting, *seeds]
+    return [shlex.join(tune), shlex.join(best)]
 
 
 def _typed(run: Mapping[str, Any]) -> str:

@@ -12,6 +12,7 @@ from ltbench.report.chart import SYMBOLS, Curve, draw
 from ltbench.report.plain import duration
 from ltbench.report.terminal import table, terminal_width, wrapped
 from ltbench.results.backbone import in_words, known_preprocessing
+from ltbench.results.labels import tuning_cell
 from ltbench.results.run import RunRecord
 from ltbench.results.untrusted import clean, numbers
 
@@ -48,7 +49,7 @@ def as_text(state: RunRecord, documents: Documents, folder: str) -> str:
     parts = [
         [f"{name}: {state.status.replace('-', ' ')}{holder}", folder],
         [f"Unreadable: {problem}" for problem in documents.broken],
-        _specification(documents.spec),
+        _specification(documents.spec, tuning_cell(state.tuned) if state.tuned else ""),
         _error(documents.error, folder),
         *_curves(documents),
         _results(documents.result),
@@ -57,7 +58,7 @@ def as_text(state: RunRecord, documents: Documents, folder: str) -> str:
     return "\n\n".join("\n".join(part) for part in parts if part)
 
 
-def _specification(spec: Mapping[str, Any]) -> list[str]:
+def _specification(spec: Mapping[str, Any], tuned: str) -> list[str]:
     identity = _mapping(spec, "identity")
     dataset, protocol = _mapping(identity, "dataset"), dict(_mapping(identity, "protocol"))
     backbone, data = _mapping(identity, "backbone"), _mapping(spec, "data")
@@ -79,6 +80,7 @@ def _specification(spec: Mapping[str, Any]) -> list[str]:
         "backbone": f"{_text(backbone.get('name'))}, {start}",
         "images": _images(backbone, data),
         "precision": _text(identity.get("precision")),
+        "tuned": tuned.removeprefix("tuned: "),
     }
     return [
         line

@@ -22,6 +22,7 @@ from ltbench.results.backbone import preprocessing_text, short_name
 from ltbench.results.documents import read_data_facts
 from ltbench.results.frame import Runs
 from ltbench.results.labels import method_label
+from ltbench.results.tuned import protocol_before
 from ltbench.results.untrusted import clean
 
 # More settings than these would make no heading: the digits of the hash stand for the others.
@@ -31,6 +32,8 @@ _MOST_DIFFERENCES = 4
 @dataclass(frozen=True)
 class Table:
     """The runs that share a protocol hash: same data, protocol, backbone and precision.
+
+    Runs whose protocol was tuned share that from which the search started.
 
     Attributes:
         runs: these runs, done or not.
@@ -232,7 +235,7 @@ def _whole_setting(table: Table) -> dict[str, str]:
     """Return everything that a table's runs share and other tables may not, as words."""
     run = table.runs.table.iloc[0]
     settings = {
-        **{str(key).replace("_", " "): value for key, value in run["protocol"].items()},
+        **{str(key).replace("_", " "): value for key, value in shared_protocol(run).items()},
         "weights": run["weights"][:12] or "none",
         "preprocessing": preprocessing_text(run["preprocessing"]),
         "data": full_name(run["dataset"], run["options"]),
@@ -325,8 +328,13 @@ def dataset_names(table: pd.DataFrame) -> pd.Series:
     return pd.Series(names, index=table.index, dtype=object)
 
 
+def shared_protocol(run: pd.Series) -> dict[str, Any]:
+    """Return the protocol that a run shares with its table: as it was before tuning."""
+    return protocol_before(run["protocol"], run["tuned"])
+
+
 def _setting(run: pd.Series) -> str:
-    protocol: dict[str, Any] = run["protocol"]
+    protocol = shared_protocol(run)
     parts = [
         short_name(run["backbone"]) + (" (pretrained)" if run["pretrained"] else ""),
         f"{protocol['steps']} steps" if "steps" in protocol else "",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import typing
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -30,7 +30,15 @@ EPOCHS = {"epochs": "steps", "eval_epochs": "eval_every"}
 """What a data set's protocol may give in epochs, and the setting that it stands for."""
 
 
-def setting(default: Any, *, option: str = "", later: bool = False, **bounds: Any) -> Any:
+def setting(
+    default: Any,
+    *,
+    option: str = "",
+    later: bool = False,
+    search: tuple[float, float] | None = None,
+    relative: bool = False,
+    **bounds: Any,
+) -> Any:
     """Declare a setting of which :func:`~ltbench.plugins.hparams.hparam` cannot say all.
 
     Args:
@@ -38,10 +46,15 @@ def setting(default: Any, *, option: str = "", later: bool = False, **bounds: An
         option: what a user types after ``--`` where it is not the setting's name.
         later: it came after the first runs were made, so that at its default it is no part of
             their identity.
+        search: the interval that tuning draws from, on a logarithmic scale with ``log``. Without
+            one the setting is never searched, whatever its bounds.
+        relative: whether the interval's ends are factors of the protocol's own value, where one
+            interval would not suit every protocol: rates are 0.1 with SGD and 5e-5 with Adam.
         bounds: as for a hyper-parameter.
     """
     declared = hparam(default, **bounds)
-    declared.metadata = {**declared.metadata, "option": option, "later": later}
+    more = {"option": option, "later": later, "search": search, "relative": relative}
+    declared.metadata = {**declared.metadata, **more}
     return declared
 
 
@@ -49,20 +62,28 @@ class Protocol(HParams):
     """How a run trains, validates and chooses its model.
 
     The defaults are those of the MDLT benchmark (Yang et al., "On multi-domain long-tailed
-    recognition, imbalanced domain generalization and beyond", ECCV 2022, arXiv:2203.09513).
+    recognition, imbalanced domain generalization and beyond", ECCV 2022, arXiv:2203.09513). Where
+    tuning looks for learning rate, weight decay and batch is after Gulrajani and Lopez-Paz, "In
+    search of lost domain generalization", ICLR 2021, arXiv:2007.01434, who draw them
+    log-uniformly around the defaults of each of their networks.
     """
 
     name: str = hparam("", help="the protocol's name in the data set's facts")
     steps: int = hparam(5001, low=1, help="optimisation steps of each stage")
     batch_per_domain: int = setting(
-        24, option="batch-size", low=1, help="images per domain in a batch"
-    )
+        24, option="batch-size", low=1, search=(0.25, 2), relative=True, log=True,
+        help="images per domain in a batch",
+    )  # fmt: skip
     optimizer: str = hparam(
         "adam", choices=optimizer_names(), help="torch's adam, adamw or sgd, or any of timm"
     )
-    lr: float = hparam(5e-5, low=1e-12, high=1e3, help="learning rate")
+    lr: float = setting(
+        5e-5, low=1e-12, high=1e3, search=(0.1, 10), relative=True, log=True, help="learning rate"
+    )
     momentum: float = hparam(0.9, low=0.0, high=1.0, help="momentum of SGD")
-    weight_decay: float = hparam(0.0, low=0.0, help="weight decay of the optimiser")
+    weight_decay: float = setting(
+        0.0, low=0.0, search=(1e-6, 1e-2), log=True, help="weight decay of the optimiser"
+    )
     schedule: str = hparam("constant", choices=SCHEDULES, help="course of the learning rate")
     decay_at: tuple[float, ...] = hparam((), help="shares of the steps at which the rate drops")
     decay: float = hparam(0.1, low=0.0, high=1.0, help="factor of each drop, step's or plateau's")
@@ -91,7 +112,8 @@ class Protocol(HParams):
         0.0, later=True, low=0.0, high=1.0, help="share of a label that all classes get alike"
     )
     dropout: float = setting(
-        0.0, later=True, low=0.0, high=0.99, help="share of the features dropped in training"
+        0.0, later=True, low=0.0, high=0.99, search=(0.0, 0.5),
+        help="share of the features dropped in training",
     )
     drop_path: float = setting(
         0.0, later=True, low=0.0, high=0.99, help="share of paths dropped, timm's drop_path_rate"
@@ -194,6 +216,8 @@ class ProtocolSetting:
         kind: the annotated type.
         default: of the class; data sets' protocols have their own.
         later: whether it is left out of an identity where it has its default.
+        search: where tuning looks for it, as :func:`setting` declares it; ``None`` for nowhere.
+        relative: whether the ends of ``search`` are factors of a protocol's own value.
     """
 
     name: str
@@ -202,6 +226,8 @@ class ProtocolSetting:
     default: Any
     bounds: Bounds
     later: bool
+    search: tuple[float, float] | None = None
+    relative: bool = False
 
     def check(self, value: Any) -> Any:
         """Return a value in the setting's type.
@@ -210,6 +236,26 @@ class ProtocolSetting:
             UsageError: it has another type or is out of bounds.
         """
         return check_value(value, self.kind, self.bounds, str(value))
+
+    def interval(self, own: float) -> tuple[float, float]:
+        """Return the ends between which tuning looks for it, within its bounds.
+
+        Args:
+            own: a protocol's own value.
+
+        Raises:
+            TypeError: the setting is not searched.
+        """
+        if self.search is None:
+            raise TypeError(f"{self.name} is searched nowhere")
+        factor = own if self.relative else 1
+        least, most = self.bounds.low, self.bounds.high
+        ends = (float(f"{factor * end:.3g}") for end in self.search)  # 0.1 × 3e-4 is 3e-05
+        low, high = (
+            min(max(end, -math.inf if least is None else least), math.inf if most is None else most)
+            for end in ends
+        )
+        return low, high
 
     @property
     def off(self) -> str:
@@ -239,19 +285,22 @@ def protocol_settings() -> dict[str, ProtocolSetting]:
             default=f.default,
             bounds=f.metadata["bounds"],
             later=f.metadata.get("later", False),
+            search=f.metadata.get("search"),
+            relative=f.metadata.get("relative", False),
         )
         for f in dataclasses.fields(Protocol)
         if f.name != "name"
     }
 
 
-def protocol_words(protocol: Mapping[str, Any]) -> list[str]:
+def protocol_words(protocol: Mapping[str, Any], without: Collection[str] = ()) -> list[str]:
     """Return the options that give a run the settings that its identity holds.
 
     What came later than the run, and is not in its identity, had what is its default today.
 
     Args:
         protocol: the settings by name, whatever a file says they are.
+        without: settings that are passed over.
     """
     name = str(protocol.get("name") or "")
     # What a file of one's own said is all named here; the file itself may be elsewhere.
@@ -259,7 +308,7 @@ def protocol_words(protocol: Mapping[str, Any]) -> list[str]:
     words = words if name else []
     for one in protocol_settings().values():
         hidden = one.name == "eval_every" and protocol.get("evaluations")
-        if (one.name in protocol or one.later) and not hidden:
+        if (one.name in protocol or one.later) and not hidden and one.name not in without:
             words += one.words(protocol.get(one.name, one.default))
     return words
 

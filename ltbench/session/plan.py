@@ -27,11 +27,11 @@ from ltbench.session.backbone import backbone_spec, is_pretrained, silent_weight
 from ltbench.session.progress import reading_bar
 from ltbench.session.protocol_checks import check_on_backbone, check_settings, check_wishes
 from ltbench.session.protocols import (
-    asked_protocols,
     check_alternatives,
     meanings,
     merged,
     protocol_of,
+    typed_protocols,
     with_chains,
 )
 from ltbench.training.plugin_versions import versions_here
@@ -50,6 +50,7 @@ class Request:
         precision: ``fp32`` or ``bf16``.
         data_dir: the folder of the data sets' files.
         overrides: settings of the protocols that were given beside them.
+        starts: settings from which a search starts, in place of the protocols' own.
         protocol: protocols as :func:`ltbench.session.protocols.asked_protocols` reads them, or
             ``None`` for the data set's first.
         protocol_in_file: whether it stands in a sweep file, which what is typed wins over.
@@ -66,6 +67,7 @@ class Request:
     precision: str
     data_dir: Path
     overrides: Mapping[str, Any] = field(default_factory=dict)
+    starts: Mapping[str, Any] = field(default_factory=dict)
     protocol: str | None = None
     protocol_in_file: bool = False
     backbone: str | None = None
@@ -81,10 +83,12 @@ class PlannedMethod:
     Attributes:
         spec: its run at the first seed, with what was typed and the defaults.
         chain: the algorithm and its stages with the options that were typed.
+        fixed_settings: the settings of the protocol that were typed, which no search varies.
     """
 
     spec: RunSpec
     chain: tuple[Name, ...]
+    fixed_settings: frozenset[str] = frozenset()
 
     @property
     def typed(self) -> str:
@@ -162,10 +166,12 @@ def plan_runs(request: Request, *, show: bool = False) -> Plan:
     """
     chains = [chain for text in request.algos for chain in parse_chains(text)]
     names = [name for text in request.datasets for name in parse_names(text)]
-    asked = asked_protocols(request.protocol)
+    typed = typed_protocols(request.protocol)
+    asked = [name for name, _ in typed]
     _check_size(len(chains) * len(names) * len(asked), request.seeds)
     _check_overrides(request, asked)
     datasets = [open_dataset(name, request.data_dir) for name in names]
+    fixed = [settings.union(request.overrides) for _ in names for _, settings in typed]
     blanks = [
         replace(_blank(request, dataset, split, one), images=_content(dataset, split, show=show))
         for dataset, split in datasets
@@ -174,12 +180,12 @@ def plan_runs(request: Request, *, show: bool = False) -> Plan:
     blanks = [replace(blank, apart=_apart(blank, blanks)) for blank in blanks]
     methods: dict[str, PlannedMethod] = {}
     broken: dict[str, PluginError] = {}
-    for blank, chain in itertools.product(blanks, chains):
+    for (blank, settings), chain in itertools.product(zip(blanks, fixed, strict=True), chains):
         try:
             whole = _on_algorithm(chain)
             _check_domains(whole[0], blank)
             check_mixing(blank.protocol.augmentation, whole)
-            method = PlannedMethod(with_algorithm(blank, whole), tuple(whole))
+            method = PlannedMethod(with_algorithm(blank, whole), tuple(whole), settings)
         except PluginError as error:  # spoils its own runs alone
             broken.setdefault(str(error), error)
             continue
@@ -339,7 +345,7 @@ def _protocol(
     chosen = asked is not None and "freeze_bn" in asked.options
     if not pretrained and request.weights is None and not chosen:
         settings["freeze_bn"] = False  # statistics that nobody has estimated are not worth keeping
-    settings = merged(settings, request.overrides)
+    settings = merged(settings, {**request.overrides, **request.starts})
     train = split.rows("train")
     settings = epochs_to_steps(settings, len(train), len(set(split.d[train].tolist())))
     backbone = check_backbone(str(request.backbone or settings["backbone"]))

@@ -73,22 +73,40 @@ def asked_protocols(text: str | None) -> list[Name | None]:
     Raises:
         UsageError: the text does not follow the grammar, or the file cannot be read.
     """
+    return [name for name, _ in typed_protocols(text)]
+
+
+def typed_protocols(text: str | None) -> list[tuple[Name | None, frozenset[str]]]:
+    """Return the same, each with the settings that stand in its brackets.
+
+    What a file of one's own sets is not among those: it is what that protocol is.
+
+    Raises:
+        UsageError: as :func:`asked_protocols`.
+    """
     if text is None:
-        return [None]
-    return [name for part in split_list(text) for name in _expanded(_asked(part))]
+        return [(None, frozenset())]
+    return [
+        (name, typed)
+        for part in split_list(text)
+        for asked, typed in [_asked(part)]
+        for name in _expanded(asked)
+    ]
 
 
-def _asked(text: str) -> Name:
-    """Return one protocol; lists are still to be written out."""
+def _asked(text: str) -> tuple[Name, frozenset[str]]:
+    """Return one protocol and what its brackets set; lists are still to be written out."""
     head, bracket, rest = text.partition("[")
     if text[0] in QUOTES:  # a path with commas or brackets
         path, end, rest = text[1:].rpartition(text[0])
         head, (_, bracket, rest) = str(parse_value(text[0] + path + end)), rest.partition("[")
     if not (head.endswith(SUFFIX) or not head):
         found = parse_name(text)
-        return Name(found.name, checked_settings(found.options, text))
+        options = checked_settings(found.options, text)
+        return Name(found.name, options), frozenset(options)
     options = checked_settings(parse_name(f"protocol[{rest}").options, text) if bracket else {}
-    return _of_file(Path(head), options) if head else Name("", options)
+    name = _of_file(Path(head), options) if head else Name("", options)
+    return name, frozenset(options)
 
 
 def table_text(table: Mapping[str, Any], where: str) -> str:

@@ -70,6 +70,7 @@ class SweepRun:
         """Return what ``--json`` prints of a run."""
         summary: dict[str, Any] = {
             "label": self.spec.label,
+            "differs": self.spec.apart.removeprefix(", "),
             "dataset": self.spec.dataset.name,
             "seed": self.spec.seed,
             "hash": self.spec.hash,
@@ -155,10 +156,10 @@ class Session:
             datasets: comma lists of data set names.
             seeds: the seeds.
             precision: ``auto``, ``fp32`` or ``bf16``.
-            options: ``protocol``, ``protocol_in_file``, ``backbone``, ``pretrained``, ``weights``
-                and ``preprocessing``, as in :class:`~ltbench.session.plan.Request`, and the
-                settings of :class:`~ltbench.results.protocol.Protocol`; those that are ``None``
-                are not given.
+            options: ``protocol``, ``protocol_in_file``, ``starts``, ``backbone``, ``pretrained``,
+                ``weights`` and ``preprocessing``, as in :class:`~ltbench.session.plan.Request`,
+                and the settings of :class:`~ltbench.results.protocol.Protocol`; those that are
+                ``None`` are not given.
 
         Raises:
             UsageError: a name, value, file or combination is not possible.
