@@ -10,7 +10,7 @@ from ltbench.errors import PluginError, UsageError, suggestion
 from ltbench.models.hub import is_hub_name, parse_hub_name
 from ltbench.models.timm_names import is_timm_model, timm_models
 from ltbench.plugins.manager import get_plugins
-from ltbench.plugins.preprocessing import Preprocessing
+from ltbench.plugins.preprocessing import Preprocessing, declared_by
 from ltbench.plugins.registry import Entry
 from ltbench.plugins.spelling import spelled
 from ltbench.plugins.text import visible
@@ -89,7 +89,7 @@ def declared_preprocessing(name: str) -> Preprocessing | None:
 
         return timm_source(name).preprocessing
     entry = registry.get(name)
-    found = getattr(entry.load(), "preprocessing", None)
+    found = declared_by(entry.load())
     if not isinstance(found, Preprocessing | None):
         raise PluginError(
             f"backbone '{entry.name}' of {entry.distribution} declares a preprocessing that is no "

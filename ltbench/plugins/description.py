@@ -12,7 +12,7 @@ from ltbench.errors import UsageError, suggestion
 from ltbench.plugins.hparams import Bounds, HParams
 from ltbench.plugins.manager import KINDS, Plugins
 from ltbench.plugins.names import format_value
-from ltbench.plugins.preprocessing import Preprocessing
+from ltbench.plugins.preprocessing import Preprocessing, declared_by
 from ltbench.plugins.registry import Entry
 
 STEPS = 1000  # of a stage before, to ask a stage whether it trains
@@ -97,7 +97,7 @@ def describe_entry(entry: Entry) -> Description:
         text=_text(target),
         needs=tuple(_needs(entry.kind, target)),
         parameters=describe_parameters(hparams) if hparams is not None else (),
-        preprocessing=getattr(target, "preprocessing", None) if entry.kind == "backbone" else None,
+        preprocessing=declared_by(target) if entry.kind == "backbone" else None,
     )
 
 

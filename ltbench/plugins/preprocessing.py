@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from itertools import cycle, islice
 from typing import Any
 
@@ -74,6 +75,14 @@ class Preprocessing:
             UsageError: a field is not possible.
         """
         return replace(default, **judged(config, where))
+
+
+def declared_by(target: object) -> Any:
+    """Return what a registered class or function declares; a ``partial`` does as well."""
+    own = getattr(target, "preprocessing", None)
+    if own is None and isinstance(target, partial):
+        return declared_by(target.func)
+    return own
 
 
 def judged(config: Mapping[str, Any], where: str) -> dict[str, Any]:

@@ -25,7 +25,7 @@ class BackboneSpec:
     """Which backbone, and where its weights start.
 
     Attributes:
-        name: as typed.
+        name: as typed; of a model of the hub with its commit.
         pretrained: from the weights that the library names.
         weights: SHA-256 of a local checkpoint, or ``None``.
         preprocessing: ``mean``, ``std``, ``interpolation`` and ``crop``

@@ -64,6 +64,7 @@ def offered(runs, monkeypatch):
         ("run --protocol digits-min", ["digits-mini"]),
         ("run --backbone digits", ["digits-cnn"]),
         ("run --backbone vit_tiny_patch16_224", ["vit_tiny_patch16_224"]),
+        ("run --preprocessing imag", ["imagenet"]),
         ("run --executor sl", ["slurm"]),
         ("run --observer csv,tens", ["csv,tensorboard"]),
         ("tune --algo bod", ["boda"]),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -283,15 +284,15 @@ class Declared(Backbone):
 def declared(monkeypatch):
     registry = get_plugins()["backbones"]
     monkeypatch.setattr(registry, "_entries", dict(registry._entries))
-    for name, target in (
-        ("declared", Declared),
-        ("wrong", type("W", (Declared,), {"preprocessing": 3})),
-    ):
+    wrong = type("Wrong", (Declared,), {"preprocessing": 3})
+    targets = {"declared": Declared, "part": partial(Declared), "wrong": wrong}
+    for name, target in targets.items():
         registry.add(Entry("backbone", name, target, "", "ltbench", "0"))
 
 
 def test_a_backbone_of_a_third_party_declares_its_own(declared) -> None:
     spec = specification(backbone="declared", pretrained=True)
+    assert specification(backbone="part", pretrained=True).backbone.preprocessing
     wanted = {"mean": [0.3] * 3, "std": [0.2] * 3, "interpolation": "bicubic"}
     assert spec.backbone.preprocessing == wanted
     assert specification(backbone="declared", pretrained=False).backbone.preprocessing == {}

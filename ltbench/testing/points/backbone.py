@@ -6,7 +6,7 @@ import torch
 from timm.data import resolve_data_config
 
 from ltbench.plugins.backbone import Backbone
-from ltbench.plugins.preprocessing import Preprocessing, judged
+from ltbench.plugins.preprocessing import Preprocessing, declared_by, judged
 from ltbench.testing.point import NotApplicable, Points, Subject
 
 POINTS = Points()
@@ -73,7 +73,7 @@ def check_weights(subject: Subject) -> None:
 def check_preprocessing(subject: Subject) -> None:
     """Check that what is declared is possible, and for a model of timm, timm's own."""
     name, backbone = subject.entry.name, _built(subject)[0]
-    declared = getattr(subject.entry.load(), "preprocessing", None)
+    declared = declared_by(subject.entry.load())
     config = getattr(getattr(backbone, "model", None), "pretrained_cfg", None)
     if declared is None and not (config and (config.get("url") or config.get("hf_hub_id"))):
         raise NotApplicable("it declares none, and its images pass through the data set's")
