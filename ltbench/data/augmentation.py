@@ -22,18 +22,23 @@ class AugmentationChain:
     Args:
         text: of the protocol, ``crop-flip>randaugment[m=10]``.
         image_shape: channels, height and width of the images that the network sees.
+        interpolation: how whole images are resized; random crops are part of what is drawn, and
+            have their own.
 
     Raises:
         UsageError: one does not exist, or an option is not possible.
         PluginError: one cannot be imported.
     """
 
-    def __init__(self, text: str, image_shape: tuple[int, int, int]) -> None:
-        self.side = image_shape[-1]
+    def __init__(
+        self, text: str, image_shape: tuple[int, int, int], interpolation: str = "bilinear"
+    ) -> None:
+        self.side, self.interpolation = image_shape[-1], interpolation
         self.parts: list[Augmentation] = []
         for name in augmentation_chain(text):
             cls, hparams = resolve(KINDS, name.name, name.options)
             self.parts.append(cls(hparams, image_shape))
+            self.parts[-1].interpolation = interpolation
 
     def __call__(
         self,
@@ -55,8 +60,10 @@ class AugmentationChain:
         Returns:
             Floats 0…1, (N, C, side, side), and the second classes where images were mixed.
         """
-        first = self.parts[0] if self.parts else None
-        x = first.crop(images, sizes, generator) if first else plain(images, self.side)
+        if self.parts:
+            x = self.parts[0].crop(images, sizes, generator)
+        else:
+            x = plain(images, self.side, self.interpolation)
         mixed = None
         for part in self.parts:
             x = part.augment(x, generator)

@@ -11,12 +11,21 @@ from torch.nn import functional as F
 from ltbench.plugins.hparams import HParams
 
 
-def plain(images: Tensor, side: int) -> Tensor:
-    """Return images (N, C, S, S) uint8 as floats 0…1, resized to ``side`` as for evaluation."""
+def plain(images: Tensor, side: int, interpolation: str = "bilinear") -> Tensor:
+    """Return images (N, C, S, S) uint8 as floats 0…1, resized to ``side`` as for evaluation.
+
+    Args:
+        images: the images.
+        side: of what the network sees, in pixels.
+        interpolation: ``bilinear`` or ``bicubic``, both with antialiasing, or ``nearest``.
+    """
     x = images.float() / 255
     if x.shape[-1] == side:
         return x
-    return F.interpolate(x, (side, side), mode="bilinear", antialias=True, align_corners=False)
+    if interpolation == "nearest":
+        return F.interpolate(x, (side, side), mode="nearest-exact")
+    x = F.interpolate(x, (side, side), mode=interpolation, antialias=True, align_corners=False)
+    return x.clamp(0, 1) if interpolation == "bicubic" else x  # a cubic overshoots at edges
 
 
 class Augmentation:
@@ -38,10 +47,12 @@ class Augmentation:
         HParams: the hyper-parameters' class.
         channels: the numbers of channels that it works on; empty for any.
         side: height and width in pixels of the images that the network sees.
+        interpolation: how whole images are resized: ``bilinear``, ``bicubic`` or ``nearest``.
     """
 
     HParams: ClassVar[type[HParams]] = HParams
     channels: ClassVar[tuple[int, ...]] = ()
+    interpolation = "bilinear"
 
     def __init__(self, hparams: Any, image_shape: tuple[int, int, int]) -> None:
         self.hparams: Any = hparams
@@ -59,7 +70,7 @@ class Augmentation:
         Returns:
             Floats 0…1, (N, C, side, side).
         """
-        return plain(images, self.side)
+        return plain(images, self.side, self.interpolation)
 
     def augment(self, x: Tensor, generator: torch.Generator) -> Tensor:
         """Return the images changed; as they are unless overridden.
