@@ -22,7 +22,8 @@ class AugmentationChain:
     Args:
         text: of the protocol, ``crop-flip>randaugment[m=10]``.
         image_shape: channels, height and width of the images that the network sees.
-        interpolation: how whole images are resized, as in :func:`plain`.
+        interpolation: how whole images are resized; random crops are part of what is drawn, and
+            have their own.
 
     Raises:
         UsageError: one does not exist, or an option is not possible.

@@ -53,6 +53,7 @@ class Augmentation:
 
     HParams: ClassVar[type[HParams]] = HParams
     channels: ClassVar[tuple[int, ...]] = ()
+    interpolation = "bilinear"
 
     def __init__(self, hparams: Any, image_shape: tuple[int, int, int]) -> None:
         self.hparams: Any = hparams

@@ -112,7 +112,11 @@ class Protocol(HParams):
         0.0, later=True, low=0.0, high=1.0, help="share of a label that all classes get alike"
     )
     dropout: float = setting(
-        0.0, later=True, low=0.0, high=0.99, search=(0.0, 0.5),
+        0.0,
+        later=True,
+        low=0.0,
+        high=0.99,
+        search=(0.0, 0.5),
         help="share of the features dropped in training",
     )
     drop_path: float = setting(

@@ -66,6 +66,8 @@ def offered(runs, monkeypatch):
         ("run --backbone vit_tiny_patch16_224", ["vit_tiny_patch16_224"]),
         ("run --preprocessing imag", ["imagenet"]),
         ("run --executor sl", ["slurm"]),
+        ("run --augmentation rand", ["randaugment", "random-erasing"]),
+        ("run --augmentation crop-flip>cutm", ["crop-flip>cutmix"]),
         ("run --observer csv,tens", ["csv,tensorboard"]),
         ("tune --algo bod", ["boda"]),
         ("figures viol", ["violin"]),

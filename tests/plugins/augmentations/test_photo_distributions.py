@@ -196,6 +196,23 @@ def test_evaluation_resizes_as_torchvision_does() -> None:
     assert torch.allclose(plain(images, 224), theirs, atol=1e-5)
 
 
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic", "nearest"])
+def test_whole_images_are_resized_as_for_evaluation(interpolation: str) -> None:
+    images = torch.randint(0, 256, (4, 3, 40, 40), dtype=torch.uint8)
+    sizes, y = torch.full((4, 2), 40), torch.zeros(4, dtype=torch.int64)
+    expected = plain(images, 32, interpolation)
+    for name in ("none", "cutout[size=1]", "mixup"):
+        chain = AugmentationChain(name, (3, 32, 32), interpolation)
+        x, _ = chain(images, sizes, y, 4, seeded())
+        same = (x == expected).all(1).float().mean((1, 2))
+        assert (same >= 1 - 1 / 32**2).all()
+    shifted, _ = AugmentationChain("crop-flip", (3, 32, 32), interpolation)(
+        images, sizes, y, 1, seeded()
+    )
+    values = set(expected.unique().tolist()) | {0.0}
+    assert set(shifted.unique().tolist()) <= values
+
+
 def test_one_channel_images_pass_through_every_augmentation() -> None:
     images = torch.randint(0, 256, (3, 1, 40, 40), dtype=torch.uint8)
     for name in ("none", "crop-flip", "photo", "imagenet"):
