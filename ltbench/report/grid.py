@@ -7,6 +7,7 @@ import math
 from ltbench.report.content import Comparison, Leaderboard, Row, Score, Summary
 from ltbench.report.metrics import Metric, metric
 from ltbench.report.section import Cell, Column, Grid, name_column, probability
+from ltbench.report.selection import run_label
 
 
 def results_grid(board: Leaderboard) -> Grid:
@@ -25,7 +26,8 @@ def results_grid(board: Leaderboard) -> Grid:
     columns += _metric_columns(board, board.metrics)
     body = []
     for row in board.rows:
-        line = [Cell(row.method, narrow=row.label), row.settings] if board.tuned else [row.label]
+        own = run_label(row.method, {}, row.variant)
+        line = [Cell(own, narrow=row.label), row.settings] if board.tuned else [row.label]
         line.append(Cell(f"{row.done}/{row.started}", str(row.done)))
         if ranked:
             place = str(row.ranks[0] + row.ranks[1] / 1000) if row.ranks else ""

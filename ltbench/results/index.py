@@ -28,7 +28,7 @@ from ltbench.results.untrusted import UnreadableRun, clean, read_json
 
 logger = logging.getLogger(__name__)
 
-_VERSION = 6
+_VERSION = 7
 _TABLE = "CREATE TABLE runs (path TEXT PRIMARY KEY, stamp TEXT, standing TEXT, documents TEXT)"
 _UNUSED_S = 100 * 86400.0
 _DEEPEST = 8

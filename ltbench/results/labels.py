@@ -7,7 +7,7 @@ from typing import Any
 
 from ltbench.results.tuned import HPARAMS, axes_of, found_words
 
-_LONGEST_LABEL = 190
+_LONGEST_LABEL = 200
 
 
 def method_label(method: str, tuned: Mapping[str, Any] | None, variant: str = "") -> str:
@@ -18,11 +18,9 @@ def method_label(method: str, tuned: Mapping[str, Any] | None, variant: str = ""
         tuned: how it was tuned, if it was, with what was ``found`` of the protocol's settings.
         variant: first digits of the hash, where several methods of one name must be told apart.
     """
-    apart = f" #{variant}" if variant else ""
-    if not tuned:
-        return f"{method}{apart}"
-    words = f"{apart} ({describe_tuning(tuned)})"
-    if len(method) + len(words) > _LONGEST_LABEL:  # what is longer is cut, and the words go
+    words = f" #{variant}" if variant else ""
+    words += f" ({describe_tuning(tuned)})" if tuned else ""
+    if len(method) + len(words) > _LONGEST_LABEL:  # what is longer is cut, and the words stay
         method = f"{method[: _LONGEST_LABEL - len(words) - 1]}…"
     return method + words
 

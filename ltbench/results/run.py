@@ -23,7 +23,14 @@ from ltbench.plugins.measure import parse_measures
 from ltbench.results.labels import method_label, method_of
 from ltbench.results.protocol import Protocol
 from ltbench.results.tuned import before_tuning, read_tuned, with_found
-from ltbench.results.untrusted import UnreadableRun, clean, mapping_in, name_in, numbers
+from ltbench.results.untrusted import (
+    LONGEST_WORD,
+    UnreadableRun,
+    clean,
+    mapping_in,
+    name_in,
+    numbers,
+)
 
 if TYPE_CHECKING:
     from ltbench.results.holders import Holder
@@ -78,6 +85,7 @@ class RunSpec:
         method: the algorithm with its stages and the hyper-parameters that are not the defaults,
             as a user types it: ``boda[weight=0.5]+crt``.
         places: parameters of the data set that say where its files lie, as typed.
+        weights_file: where the local checkpoint lies, as typed, if there is one.
         data: title, names, shot thresholds and counts of the data set, for reports.
         tuned: how it was tuned, if it was, as :mod:`ltbench.results.tuned` describes it. A score
             that was tuned for is not one that was not.
@@ -97,6 +105,7 @@ class RunSpec:
     images: str = ""
     plugins: dict[str, str] = field(default_factory=dict)
     places: dict[str, Any] = field(default_factory=dict)
+    weights_file: str = ""
     data: dict[str, Any] = field(default_factory=dict)
     tuned: dict[str, Any] | None = None
     apart: str = ""
@@ -176,6 +185,7 @@ class RunSpec:
             "identity": self.identity(),
             "data": self.data,
             **({"places": self.places} if self.places else {}),
+            **({"weights_file": self.weights_file} if self.weights_file else {}),
         }
 
     @classmethod
@@ -202,6 +212,7 @@ class RunSpec:
             seed=spec["seed"],
             method=method_of(spec, identity.get("tuned")),
             places=spec.get("places", {}),
+            weights_file=spec.get("weights_file", ""),
             data=spec["data"],
         )
 
@@ -256,6 +267,7 @@ class RunRecord:
     backbone: str = ""
     pretrained: bool = False
     weights: str = ""
+    weights_file: str = ""
     precision: str = ""
     title: str = ""
     metrics: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -330,7 +342,7 @@ def parse_record(
         hash=name_in(spec, "hash", "spec.json"),
         protocol_hash=name_in(spec, "protocol_hash", "spec.json"),
         seed=seed,
-        method=clean(method_of(spec, tuned)),
+        method=clean(method_of(spec, tuned), LONGEST_WORD),
         algorithm=name_in(algorithm, "name", "spec.json"),
         stages=names,
         dataset=name_in(dataset, "name", "spec.json"),
@@ -342,6 +354,7 @@ def parse_record(
         backbone=name_in(backbone, "name", "spec.json"),
         pretrained=backbone.get("pretrained") is True,
         weights=clean(str(backbone.get("weights") or "")),
+        weights_file=clean(str(spec.get("weights_file") or ""), LONGEST_WORD),
         precision=clean(str(identity.get("precision", ""))),
         title=clean(str(data.get("title", ""))) if isinstance(data, dict) else "",
     )

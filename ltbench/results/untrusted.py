@@ -17,6 +17,8 @@ _LARGEST_JSON = 256 * 2**20
 _LONGEST_LINE = 2**20
 _DEEPEST = 64
 _LONGEST_NAME = 200
+LONGEST_WORD = 20_000
+"""Characters of what is typed again, a method or the value of a setting."""
 _AS_LISTS = bytes.maketrans(b"{}", b"[]")
 _OTHERS = bytes(set(range(256)) - set(b"[]{}"))  # than brackets
 
@@ -91,12 +93,12 @@ def parse_line(line: bytes) -> dict[str, Any] | None:
     return entry
 
 
-def clean(text: str) -> str:
-    """Return ``text`` without control characters, at most 200 characters long."""
-    if len(text) <= _LONGEST_NAME and text.isprintable():
+def clean(text: str, longest: int = _LONGEST_NAME) -> str:
+    """Return ``text`` without control characters, at most so many characters long."""
+    if len(text) <= longest and text.isprintable():
         return text
-    printable = "".join(c if c.isprintable() else " " for c in text[: _LONGEST_NAME + 1])
-    return printable if len(printable) <= _LONGEST_NAME else printable[: _LONGEST_NAME - 1] + "…"
+    printable = "".join(c if c.isprintable() else " " for c in text[: longest + 1])
+    return printable if len(printable) <= longest else printable[: longest - 1] + "…"
 
 
 def numbers(values: object) -> dict[str, float]:

@@ -241,6 +241,7 @@ def _blank(request: Request, dataset: Dataset, split: Split, asked: Name | None)
         protocol=protocol,
         backbone=backbone,
         precision=request.precision,
+        weights_file=str(request.weights or ""),
         seed=request.seeds[0],
         method="",
         data={  # what reports need to know

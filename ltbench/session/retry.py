@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -24,7 +25,8 @@ def plan_retry(folders: Sequence[Path], data_dir: Path, weights: Path | None = N
     Args:
         folders: of the runs, one at least.
         data_dir: the folder of the data sets' files.
-        weights: the local checkpoint that all the runs started from, if they did from any.
+        weights: the local checkpoint that all the runs started from, if they did from any; by
+            default the file that they name, where it still holds the same.
 
     Raises:
         UsageError: a specification cannot be read, its plugins are others today, the checkpoint is
@@ -52,6 +54,7 @@ def plan_retry(folders: Sequence[Path], data_dir: Path, weights: Path | None = N
         except LtbenchError as problem:
             raise UsageError(f"{folder}: {problem}") from problem
         specs.append(spec)
+    weights = weights or _weights_file(specs)
     _check_weights(specs, weights)
     roots = sorted({_runs_root(folder) for folder in folders})
     if len(roots) > 1:
@@ -85,6 +88,16 @@ def _read(folder: Path) -> RunSpec:
             "describes: run it anew with `ltbench run`, and remove this one with `ltbench clean`"
         )
     return spec
+
+
+def _weights_file(specs: Sequence[RunSpec]) -> Path | None:
+    """Return the checkpoint that runs name, where it is the one that they started from."""
+    named = {(spec.weights_file, spec.backbone.weights) for spec in specs}
+    with contextlib.suppress(UsageError, ValueError):
+        ((file, digest),) = named
+        if file and digest and file_sha256(Path(file)) == digest:
+            return Path(file)
+    return None
 
 
 def _check_weights(specs: Sequence[RunSpec], weights: Path | None) -> None:

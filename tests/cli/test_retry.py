@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -185,6 +186,23 @@ def test_the_checkpoint_that_runs_started_from_must_be_given(runs, tmp_path):
         plan(place)
     with pytest.raises(UsageError, match="is not what the run started from"):
         plan(place, "--weights", weights)
+
+
+def test_the_checkpoint_that_runs_name_is_taken_where_it_is_the_same(runs, tmp_path):
+    weights = tmp_path / "weights.pt"
+    weights.write_bytes(b"some weights")
+    backbone = {
+        "name": "digits-cnn",
+        "pretrained": False,
+        "weights": hashlib.sha256(b"some weights").hexdigest(),
+    }
+    place = respecify(folder_of(runs, "misbehave"), backbone=backbone)
+    document = json.loads((place / "spec.json").read_text())
+    (place / "spec.json").write_text(json.dumps({**document, "weights_file": str(weights)}))
+    assert len(plan(place)) == 1
+    weights.write_bytes(b"other weights")
+    with pytest.raises(UsageError, match="give it by --weights"):
+        plan(place)
 
 
 def test_runs_of_several_folders_are_one_command_each(runs, tmp_path):

@@ -12,7 +12,7 @@ from synthetic_runs import write_run
 from ltbench.plugins.names import parse_name
 from ltbench.report.dataset_labels import dataset_label, dataset_labels, full_name
 from ltbench.report.leaderboard import load_content, render
-from ltbench.report.provenance import run_command
+from ltbench.report.provenance import run_commands
 from ltbench.report.selection import select_runs, split_tables
 from ltbench.report.status_page import as_text
 from ltbench.results.frame import load_runs
@@ -55,7 +55,7 @@ def test_heading_filter_and_page_of_a_folder(tmp_path: Path) -> None:
                  full_name("image-folder", FOLDER)):  # fmt: skip
         assert len(select_runs(runs, datasets=[name]).table) == 1
     # A command means the same whatever the defaults are some day.
-    assert "size=224" in run_command(load_content(tmp_path).boards[0])
+    assert "size=224" in run_commands(load_content(tmp_path).boards[0])[0]
     status = as_text(read_overview((tmp_path,)), [tmp_path], 0.0)
     assert "image-folder[root=/data/moths]" in status.replace("\n", "")
     assert "size=" not in status

@@ -23,7 +23,7 @@ from ltbench.errors import UsageError
 from ltbench.report.content import build
 from ltbench.report.leaderboard import FORMATS, leaderboard_report, load_content, render
 from ltbench.report.metrics import choose_metrics, metric
-from ltbench.report.provenance import run_command
+from ltbench.report.provenance import run_commands
 from ltbench.report.selection import select_runs, split_tables
 from ltbench.results.frame import load_runs
 
@@ -396,5 +396,17 @@ def test_runs_of_one_label_that_are_not_the_same_method_are_not_one_row(tmp_path
     }
     text = render(tmp_path, format="markdown")
     assert "Of one name but not the same method: poly1 #" in text
-    assert run_command(board).count("poly1") == 1
-    assert "#" not in run_command(board)
+    commands = " ".join(run_commands(board))
+    assert commands.count("poly1") == 1
+    assert "#" not in commands
+
+
+def test_methods_whose_long_names_begin_alike_have_rows_of_their_own(tmp_path):
+    long = f"erm[note={'x' * 300}"
+    for end, seed in (("1]", 0), ("2]", 0), ("2]", 1)):
+        write_run(tmp_path, seed=seed, label=f"{long}{end}", hparams={"note": end}, arrays=False)
+    (board,) = load_content(tmp_path).boards
+    assert sorted(row.done for row in board.rows) == [1, 2]
+    assert len({row.label for row in board.rows}) == 2
+    assert max(len(row.label) for row in board.rows) <= 200
+    assert [f"{long}{end}" in " ".join(run_commands(board)) for end in ("1]", "2]")] == [True] * 2

@@ -17,7 +17,7 @@ from synthetic_runs import write_run
 from ltbench.plugins.manager import Plugins, get_plugins
 from ltbench.report import figures, site
 from ltbench.report.leaderboard import load_content
-from ltbench.report.provenance import run_command
+from ltbench.report.provenance import run_commands
 from ltbench.report.site import write_report
 from ltbench.report.verdict import verdict
 
@@ -137,7 +137,7 @@ def test_the_command_names_what_was_run(tmp_path: Path) -> None:
     for seed in (0, 3):
         write_run(tmp_path, algo="boda", label="boda[weight=0.5]", seed=seed, arrays=False,
                   options={"ratio": 50})  # fmt: skip
-    command = run_command(load_content(tmp_path).boards[0])
+    command = run_commands(load_content(tmp_path).boards[0])[0]
     assert "--algo 'boda[weight=0.5]'" in command
     assert "--dataset 'digits-mini-mlt[ratio=50]' --seeds 0,3 --backbone digits-cnn" in command
 

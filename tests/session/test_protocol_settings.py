@@ -15,7 +15,7 @@ from ltbench.cli.main import cli
 from ltbench.cli.run import run
 from ltbench.cli.tune import tune
 from ltbench.report.leaderboard import load_content
-from ltbench.report.provenance import run_command
+from ltbench.report.provenance import run_commands
 from ltbench.results.folder import RunFolder
 from ltbench.results.protocol import Protocol, ProtocolSetting, protocol_settings, protocol_words
 from ltbench.results.run import RunSpec
@@ -94,7 +94,7 @@ def test_the_printed_command_names_it_and_means_the_same_run(setting, tmp_path):
     asked = spec(**{setting.name: other(setting)})
     RunFolder(asked.folder(tmp_path)).start(asked.as_dict())
     (board,) = load_content(tmp_path).boards
-    words = shlex.split(run_command(board))
+    words = shlex.split(run_commands(board)[0])
     assert words[:2] == ["ltbench", "run"]
     assert {setting.option, setting.off} & set(words)
     assert planned(*words[2:]) == asked.hash

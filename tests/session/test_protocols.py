@@ -19,7 +19,7 @@ from ltbench.plugins.manager import get_plugins
 from ltbench.plugins.names import Name
 from ltbench.plugins.registry import Entry
 from ltbench.report.leaderboard import load_content
-from ltbench.report.provenance import run_command
+from ltbench.report.provenance import run_commands
 from ltbench.results.folder import RunFolder
 from ltbench.results.protocol import Protocol, ProtocolSetting, protocol_settings
 from ltbench.results.run import RunSpec
@@ -189,7 +189,7 @@ def test_the_printed_command_means_the_same_run(text: str, tmp_path: Path) -> No
     asked = spec(str(file) if text == "FILE" else text)
     RunFolder(asked.folder(tmp_path / "runs")).start(asked.as_dict())
     (board,) = load_content(tmp_path / "runs").boards
-    words = shlex.split(run_command(board))
+    words = shlex.split(run_commands(board)[0])
     file.unlink()
     assert planned(*words[2:]) == [asked.hash]
 
