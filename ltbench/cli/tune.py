@@ -73,7 +73,8 @@ def tune(ctx: click.Context, /, **options: Any) -> None:
           --search hparams,lr,batch-size
       ltbench tune --algo 'brl[bce=true,cb=true,rb=true,penalty=true]' \\
           --dataset digits-mini-mlt --search hparams --sampler bayes
-      ltbench run --algo erm,boda --dataset digits-mini-mlt --hparams best --seeds 5
+      ltbench run --algo erm,boda --dataset digits-mini-mlt \\
+          --hparams best --seeds 5
     """
     search = parse_search(options["search"])
     if search.sampler and options["sampler"] not in (None, search.sampler):
