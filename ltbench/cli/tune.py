@@ -69,7 +69,7 @@ def tune(ctx: click.Context, /, **options: Any) -> None:
     \b
     Examples:
       ltbench tune --algo erm,boda --dataset digits-mini-mlt --trials 16
-      ltbench tune --algo erm,boda --dataset digits-mini-mlt \\
+      ltbench tune --algo focal --dataset digits-mini-mlt \\
           --search hparams,lr,batch-size
       ltbench tune --algo 'brl[bce=true,cb=true,rb=true,penalty=true]' \\
           --dataset digits-mini-mlt --search hparams --sampler bayes
