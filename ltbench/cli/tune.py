@@ -69,11 +69,12 @@ def tune(ctx: click.Context, /, **options: Any) -> None:
     \b
     Examples:
       ltbench tune --algo erm,boda --dataset digits-mini-mlt --trials 16
-      ltbench tune --algo erm,boda --dataset digits-mini-mlt \\
+      ltbench tune --algo focal --dataset digits-mini-mlt \\
           --search hparams,lr,batch-size
       ltbench tune --algo 'brl[bce=true,cb=true,rb=true,penalty=true]' \\
           --dataset digits-mini-mlt --search hparams --sampler bayes
-      ltbench run --algo erm,boda --dataset digits-mini-mlt --hparams best --seeds 5
+      ltbench run --algo erm,boda --dataset digits-mini-mlt \\
+          --hparams best --seeds 5
     """
     search = parse_search(options["search"])
     if search.sampler and options["sampler"] not in (None, search.sampler):

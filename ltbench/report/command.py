@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -31,27 +31,29 @@ def commands_for(runs: pd.DataFrame) -> list[str]:
         runs: rows of :attr:`ltbench.results.frame.Runs.table`.
     """
     tuned = runs["tuned"].astype(bool)
-    seeds_of = _seeds_of(runs[~tuned])
+    plain = runs[~tuned]
+    seeds_of = _seeds_of(plain)
     commands = []
     for seeds in dict.fromkeys(seeds_of.values()):
         algos = [word for m, own in seeds_of.items() if own == seeds for word in ("--algo", m)]
-        words = [*algos, *setting_words(runs.iloc[0], seed_words(seeds))]
+        words = [*algos, *setting_words(plain.iloc[0], seed_words(seeds))]
         commands.append(shlex.join(["ltbench", "run", *words]))
     for _, of_one in runs[tuned].groupby("label", sort=False):
         commands += _tuned_commands(of_one)
     return commands
 
 
-def setting_words(
-    run: Mapping[str, Any], seeds: Sequence[str] = (), without: Collection[str] = ()
-) -> list[str]:
+def setting_words(run: Mapping[str, Any], seeds: Sequence[str] = ()) -> list[str]:
     """Return the options that give a run its data set, backbone and protocol.
+
+    Of a run that was tuned it is the protocol before, without the settings that were searched:
+    they are the search's to tell.
 
     Args:
         run: the fields of a :class:`~ltbench.results.run.RunRecord`, by name.
         seeds: the option of the seeds, which stands behind the data set.
-        without: settings of the protocol that are passed over, as a search is told of them.
     """
+    before, searched = protocol_before(run["protocol"], run["tuned"]), before_tuning(run["tuned"])
     words = ["--dataset", full_name(run["dataset"], run["options"]), *seeds]
     words += ["--backbone", run["backbone"]]
     words += ["--pretrained"] if run["pretrained"] else ["--no-pretrained"]
@@ -60,8 +62,7 @@ def setting_words(
     started = bool(run["pretrained"] or run["weights"])
     words += preprocessing_words(run["preprocessing"], started=started)
     words += ["--precision", run["precision"]] if run["precision"] else []
-    protocol = protocol_before(run["protocol"], run["tuned"])
-    return words + [clean(word, LONGEST_WORD) for word in protocol_words(protocol, without)]
+    return words + [clean(word, LONGEST_WORD) for word in protocol_words(before, searched)]
 
 
 def seed_words(seeds: Sequence[int]) -> list[str]:
@@ -78,16 +79,14 @@ def _seeds_of(runs: pd.DataFrame) -> dict[str, tuple[int, ...]]:
 
 def _tuned_commands(runs: pd.DataFrame) -> list[str]:
     run = runs.iloc[0]
-    budget, searched = run["tuned"], before_tuning(run["tuned"])
-    algo = ["--algo", _typed(run)]
-    search = ["--search", clean(axes_text(axes_of(budget), searched), LONGEST_WORD)]
-    setting = setting_words(run, without=searched)
-    tune = ["ltbench", "tune", *algo, *setting, *search]
+    tuned, algo = run["tuned"], ["--algo", _typed(run)]
+    axes = ["--search", clean(axes_text(axes_of(tuned), before_tuning(tuned)), LONGEST_WORD)]
+    search = ["ltbench", "tune", *algo, *setting_words(run), *axes]
     for option, name in (("--trials", "trials"), ("--sampler", "search"), ("--seed", "seed")):
-        tune += [option, _text(budget.get(name))]
+        search += [option, _text(tuned.get(name))]
     seeds = seed_words(sorted(set(runs["seed"])))
-    best = ["ltbench", "run", "--hparams", "best", *algo, *search, *setting, *seeds]
-    return [shlex.join(tune), shlex.join(best)]
+    best = ["ltbench", "run", "--hparams", "best", *algo, *axes, *setting_words(run), *seeds]
+    return [shlex.join(search), shlex.join(best)]
 
 
 def _typed(run: Mapping[str, Any]) -> str:

@@ -235,7 +235,7 @@ def _whole_setting(table: Table) -> dict[str, str]:
     """Return everything that a table's runs share and other tables may not, as words."""
     run = table.runs.table.iloc[0]
     settings = {
-        **{str(key).replace("_", " "): value for key, value in shared_protocol(run).items()},
+        **{str(key).replace("_", " "): value for key, value in _shared_protocol(run).items()},
         "weights": run["weights"][:12] or "none",
         "preprocessing": preprocessing_text(run["preprocessing"]),
         "data": full_name(run["dataset"], run["options"]),
@@ -328,13 +328,13 @@ def dataset_names(table: pd.DataFrame) -> pd.Series:
     return pd.Series(names, index=table.index, dtype=object)
 
 
-def shared_protocol(run: pd.Series) -> dict[str, Any]:
+def _shared_protocol(run: pd.Series) -> dict[str, Any]:
     """Return the protocol that a run shares with its table: as it was before tuning."""
     return protocol_before(run["protocol"], run["tuned"])
 
 
 def _setting(run: pd.Series) -> str:
-    protocol = shared_protocol(run)
+    protocol = _shared_protocol(run)
     parts = [
         short_name(run["backbone"]) + (" (pretrained)" if run["pretrained"] else ""),
         f"{protocol['steps']} steps" if "steps" in protocol else "",
