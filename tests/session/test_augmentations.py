@@ -256,7 +256,7 @@ def test_what_needs_colour_is_refused_without_it(name: str) -> None:
     assert spec("crop-flip>cutout>mixup", dataset="one-channel").protocol.augmentation
 
 
-@pytest.mark.parametrize("algo", ["own-loss", "coral[loss=own-loss]", "erm,own-loss"])
+@pytest.mark.parametrize("algo", ["own-loss", "boda", "erm,own-loss"])
 def test_mixed_labels_are_refused_where_an_algorithm_knows_of_none(algo: str) -> None:
     with pytest.raises(UsageError, match=r"'.*' does not honour augmentation=cutmix"):
         plans(augmentation="crop-flip>cutmix", algo=algo)
