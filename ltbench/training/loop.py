@@ -82,8 +82,10 @@ class StageLoop(Training):
             derive_seed(self.seed, self.purpose, "batches"),
         )
         reported = 0.0
-        first, last = self.state.step * self.micro_batches, self.steps * self.micro_batches
-        batches = self.context.images.stream(sampler, first, last if not self._stopped() else first)
+        # A run that was broken off where its stage had stopped early has no steps left.
+        last = self.state.step if self._stopped() else self.steps
+        ends = (step * self.micro_batches for step in (self.state.step, last))
+        batches = self.context.images.stream(sampler, *ends)
         for number, (images, rows) in enumerate(batches):
             self._part(images, rows, number % self.micro_batches)
             if (number + 1) % self.micro_batches:

@@ -172,3 +172,13 @@ def test_a_classifier_that_learns_next_to_nothing_stays(make_job):
     )
     assert torch.allclose(begun, still, atol=1e-7)
     assert not torch.allclose(classifier("moves"), still, atol=1e-3)
+
+
+def test_each_of_several_backbones_has_the_rates_of_its_layers():
+    cls, hparams = resolve("algorithms", "balpoe", {"experts": 2})
+    model = cls(build_backbone("resnet18", (3, 32, 32), False), train_info(), hparams)
+    made = model.configure_optimizers(optimizer_maker(Protocol(lr=1.0, layer_decay=0.5), model))
+    one, other = (rates(net, made["main"].param_groups) for net in model.backbone.backbones)
+    assert one == other
+    assert one["model.conv1.weight"] < one["model.layer1.0.conv1.weight"]
+    assert one["model.layer1.0.conv1.weight"] < one["model.layer4.1.conv2.weight"]
