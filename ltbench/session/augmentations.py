@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable
 
 from ltbench.errors import UsageError
 from ltbench.plugins.augmentation import Augmentation, crops, mixes
 from ltbench.plugins.augmentation_names import KINDS, NONE, augmentation_chain, spelled_out
 from ltbench.plugins.facts import Facts
-from ltbench.plugins.honours import check_honoured
 from ltbench.plugins.manager import get_plugins
-from ltbench.plugins.names import Name, parse_name
+from ltbench.plugins.names import Name
 from ltbench.plugins.resolve import registered, resolve
 
 
@@ -45,24 +43,14 @@ def planned_augmentation(text: str, facts: Facts) -> str:
     return spelled_out([name for name, _ in found])
 
 
-def check_mixing(text: str, method: Sequence[Name]) -> None:
-    """Check that a method takes mixed labels, where an augmentation mixes them.
+def mixing_augmentation(text: str) -> Name | None:
+    """Return the one of a protocol's augmentations that mixes images and labels, if one does.
 
     Args:
-        text: the augmentations.
-        method: the algorithm and its stages.
-
-    Raises:
-        UsageError: one of them does not.
+        text: the augmentations, as an identity spells them.
     """
     chain = augmentation_chain(text)
-    name = _mixing([(name, get_plugins()[KINDS].get(name.name).load()) for name in chain])
-    if name:
-        kinds = ["algorithms", *("stages" for _ in method[1:])]
-        parts = (_parts(k, n.name, n.options) for k, n in zip(kinds, method, strict=True))
-        check_honoured(
-            "mixed_labels", f"augmentation={name}", (one for part in parts for one in part)
-        )
+    return _mixing([(name, get_plugins()[KINDS].get(name.name).load()) for name in chain])
 
 
 def _mixing(chain: Iterable[tuple[Name, type[Augmentation]]]) -> Name | None:
@@ -88,15 +76,3 @@ def _check_channels(name: Name, cls: type[Augmentation], facts: Facts) -> None:
             f"augmentation '{name}' needs {needed} and the images of '{facts.name}' have {have}: "
             "choose another augmentation or data set"
         )
-
-
-def _parts(kinds: str, name: str, options: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Yield name and class of a part of a method, and of those that its options name."""
-    cls = get_plugins()[kinds].get(name).load()
-    yield name, cls
-    hparams = resolve(kinds, name, options)[1]
-    for key, bounds in cls.HParams.bounds().items():
-        inner = getattr(hparams, key)
-        if bounds.names == "algorithms" and inner:
-            found = parse_name(inner)
-            yield from _parts(bounds.names, found.name, found.options)

@@ -22,7 +22,7 @@ from ltbench.plugins.split import Split
 from ltbench.results.backbone import BackboneSpec, preprocessing_text
 from ltbench.results.protocol import Protocol, epochs_to_steps
 from ltbench.results.run import Component, RunSpec, canonical_hash
-from ltbench.session.augmentations import check_mixing, planned_augmentation
+from ltbench.session.augmentations import planned_augmentation
 from ltbench.session.backbone import backbone_spec, is_pretrained, silent_weights
 from ltbench.session.progress import reading_bar
 from ltbench.session.protocol_checks import check_on_backbone, check_settings, check_wishes
@@ -184,7 +184,6 @@ def plan_runs(request: Request, *, show: bool = False) -> Plan:
         try:
             whole = _on_algorithm(chain)
             _check_domains(whole[0], blank)
-            check_mixing(blank.protocol.augmentation, whole)
             method = PlannedMethod(with_algorithm(blank, whole), tuple(whole), settings)
         except PluginError as error:  # spoils its own runs alone
             broken.setdefault(str(error), error)

@@ -15,6 +15,7 @@ from ltbench.plugins.hparams import HParams
 from ltbench.plugins.names import format_value, parse_name
 from ltbench.plugins.resolve import resolve
 from ltbench.results.protocol import Protocol
+from ltbench.session.augmentations import mixing_augmentation
 
 _ABSENT = {"fused": "apex", "bnb": "bitsandbytes"}
 """How names of timm's optimisers begin that are another package's."""
@@ -40,7 +41,7 @@ def check_wishes(protocol: Protocol, parts: Iterable[tuple[str, tuple[Any, HPara
     """Check that an algorithm, its stages and what they name honour what a protocol asks of them.
 
     Args:
-        protocol: what may ask for smooth labels, or for gradients gathered over batches.
+        protocol: what may ask for smooth or mixed labels, or for gradients gathered over batches.
         parts: names, plugins and their hyper-parameters.
 
     Raises:
@@ -50,6 +51,8 @@ def check_wishes(protocol: Protocol, parts: Iterable[tuple[str, tuple[Any, HPara
     for wish, none in (("label_smoothing", 0), ("accumulate", 1)):
         if (value := getattr(protocol, wish)) != none:
             check_honoured(wish, f"{wish}={format_value(value)}", every)
+    if name := mixing_augmentation(protocol.augmentation):
+        check_honoured("mixed_labels", f"augmentation={name}", every)
 
 
 def with_named(name: str, cls: type[Algorithm], hparams: HParams) -> Iterator[tuple[str, Any]]:
