@@ -125,16 +125,21 @@ def chosen_runs_or_trials(runs: Sequence[Path], options: dict[str, Any]) -> tupl
     Raises:
         UsageError: there are neither.
     """
+    from ltbench.results.trials import has_studies
+
+    chosen: Runs | None = None
+    try:
+        chosen = chosen_runs(runs, options)
+    except UsageError:
+        if not any(map(has_studies, folders(runs))):  # found out without pandas
+            raise
     from ltbench.report.trials import Trials
     from ltbench.results.frame import as_frames
 
     tuning = Trials(folders(runs), *(options[name] for name in _FILTERS))
-    try:
-        return chosen_runs(runs, options), tuning
-    except UsageError:
-        if tuning.frame.empty:
-            raise
-        return as_frames([]), tuning
+    if chosen is None and tuning.frame.empty:
+        return chosen_runs(runs, options), tuning  # says again that there are none
+    return chosen or as_frames([]), tuning
 
 
 def known_metrics(runs: Runs, tuning: Trials) -> list[str]:

@@ -62,16 +62,21 @@ class TrialRecord:
     run: RunRecord | None
 
 
+def has_studies(out: Path) -> bool:
+    """Return whether anything was tuned in a folder of runs."""
+    return next((out / TUNING / STUDIES).glob("*/*.json"), None) is not None
+
+
 def read_trials(out: Path) -> list[TrialRecord]:
     """Return the trials of all studies in a folder of runs, study after study.
 
     Args:
         out: the folder; where it is none, or nothing was tuned in it, there are none.
     """
-    root = out / TUNING
-    files = sorted((root / STUDIES).glob("*/*.json")) if (root / STUDIES).is_dir() else []
-    if not files:
+    if not has_studies(out):
         return []
+    root = out / TUNING
+    files = sorted((root / STUDIES).glob("*/*.json"))
     runs = {os.path.normpath(run.path): run for run in read_runs(root)}
     return [trial for file in files for trial in _readable(file, root, runs)]
 
