@@ -24,8 +24,21 @@ from ltbench.cli.options import (
 )
 from ltbench.cli.sweep_argument import load_file
 from ltbench.errors import UsageError
-from ltbench.session.axes import parse_search
+from ltbench.session.axes import parse_best, parse_search
 from ltbench.waiting import waiting
+
+
+class HParamsOf(click.ParamType):  # type: ignore[type-arg]
+    """``default``, ``best``, or ``best[trials=8]``; see :func:`ltbench.session.axes.parse_best`."""
+
+    name = "default|best"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return what is known of the study that is meant, ``None`` for the defaults."""
+        try:
+            return parse_best(value) if isinstance(value, str) else value
+        except UsageError as error:
+            return self.fail(str(error), param, ctx)
 
 
 @click.command(cls=GroupedCommand)
@@ -47,10 +60,13 @@ from ltbench.waiting import waiting
     ),
     click.option(
         "--hparams",
-        type=click.Choice(["default", "best"]),
+        type=HParamsOf(),
         default="default",
         show_default=True,
-        help="What is not typed: the defaults, or the best that tuning found.",
+        metavar="default|best",
+        shell_complete=lambda *_: ["default", "best"],
+        help="What is not typed: the defaults, or the best that tuning found; of several studies "
+        "the largest, or best[trials=8,sampler=random,seed=0].",
     ),
     search_option(
         "With --hparams best: what the tuning searched, as `ltbench tune --search` names it.",
@@ -86,7 +102,8 @@ def run(ctx: click.Context, /, **options: Any) -> None:
       ltbench run sweep.toml --seeds 1 --dry-run
     """
     seeds, search = parse_seeds(options["seeds"]), parse_search(options["search"])
-    if options["search"] and options["hparams"] != "best":
+    best = options["hparams"]
+    if options["search"] and best is None:
         raise UsageError(
             "--search chooses what --hparams best takes, and means nothing without it: `ltbench "
             "tune` is what searches"
@@ -109,10 +126,11 @@ def run(ctx: click.Context, /, **options: Any) -> None:
             starts=search.starts,
             **values(ctx, PROTOCOL),
         )
-    if options["hparams"] == "best":
+    if best is not None:
         words = f"{search_words(search)}{setting_words(ctx)}"
         say = (lambda _: None) if session.quiet else session.say
-        plan = with_best(plan, lambda m: f"ltbench tune {method_words(m)}{words}", say, search.axes)
+        command = lambda method: f"ltbench tune {method_words(method)}{words}"  # noqa: E731
+        plan = with_best(plan, command, say, search.axes, best)
     for sentence in plan.left_out:
         session.say(f"left out: {sentence}")
     if options["dry_run"]:

@@ -17,7 +17,7 @@ import pandas as pd
 from ltbench.report.dataset_labels import full_name
 from ltbench.results.backbone import preprocessing_words
 from ltbench.results.protocol import protocol_words
-from ltbench.results.tuned import axes_of, axes_text, before_tuning, protocol_before
+from ltbench.results.tuned import axes_of, axes_text, before_tuning, best_text, protocol_before
 from ltbench.results.untrusted import LONGEST_WORD, clean
 
 
@@ -85,7 +85,8 @@ def _tuned_commands(runs: pd.DataFrame) -> list[str]:
     for option, name in (("--trials", "trials"), ("--sampler", "search"), ("--seed", "seed")):
         search += [option, _text(tuned.get(name))]
     seeds = seed_words(sorted(set(runs["seed"])))
-    best = ["ltbench", "run", "--hparams", "best", *algo, *axes, *setting_words(run), *seeds]
+    which = best_text(*(_text(tuned.get(name)) for name in ("trials", "search", "seed")))
+    best = ["ltbench", "run", "--hparams", which, *algo, *axes, *setting_words(run), *seeds]
     return [shlex.join(search), shlex.join(best)]
 
 

@@ -85,6 +85,11 @@ def axes_text(axes: Sequence[str], starts: Mapping[str, Any]) -> str:
     )
 
 
+def best_text(trials: object, sampler: object, seed: object) -> str:
+    """Return the value of ``--hparams`` that takes the best of one study and no other."""
+    return f"best[trials={trials},sampler={sampler},seed={seed}]"
+
+
 def found_words(tuned: Mapping[str, Any]) -> list[str]:
     """Return "lr=0.002" for each setting of the protocol that tuning changed."""
     found = tuned.get("found")

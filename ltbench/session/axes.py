@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ltbench.errors import UsageError, suggestion
-from ltbench.plugins.hparams import check_value
-from ltbench.plugins.names import parse_value
+from ltbench.plugins.hparams import HParams, check_value, hparam
+from ltbench.plugins.names import Name, parse_name, parse_value
 from ltbench.plugins.text import visible
 from ltbench.results.protocol import protocol_settings
 from ltbench.results.tuned import HPARAMS
@@ -43,6 +43,32 @@ class Search:
     axes: tuple[str, ...] = ()
     starts: Mapping[str, Any] = field(default_factory=dict)
     sampler: str | None = None
+
+
+class StudyBudget(HParams):
+    """What ``--hparams best[…]`` may say of the study that is meant."""
+
+    trials: int = hparam(16, low=1, help="settings that were tried")
+    sampler: str = hparam("random", choices=SAMPLERS, help="how they were drawn")
+    seed: int = hparam(0, low=0, help="seed of the search")
+
+
+def parse_best(text: str) -> dict[str, Any] | None:
+    """Return what ``--hparams`` says of the study whose best is asked for, ``None`` for defaults.
+
+    Args:
+        text: ``default``, ``best``, or ``best[trials=8,sampler=random,seed=0]`` with some of these.
+
+    Raises:
+        UsageError: it is something else.
+    """
+    name = parse_name(text)
+    if name == Name("default"):
+        return None
+    if name.name != "best":
+        raise UsageError(f"'{visible(text)}' is not one of 'default', 'best'")
+    typed = StudyBudget.from_options(name.options, "best").as_dict()
+    return {key: typed[key] for key in name.options}
 
 
 def known_axes() -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from ltbench.results.folder import RunFolder, write_json
 from ltbench.results.run import RunSpec
 from ltbench.results.sweeps import TRIAL_SEEDS
 from ltbench.results.trials import STUDIES
-from ltbench.results.tuned import HPARAMS
+from ltbench.results.tuned import HPARAMS, best_text
 from ltbench.results.untrusted import UnreadableRun, read_json
 from ltbench.session.plan import PlannedMethod, with_algorithm
 from ltbench.session.search import PROTOCOL, Point, Space
@@ -61,6 +61,14 @@ class Budget:
     def run_seed(self) -> int:
         """The seed of the trials' runs."""
         return TRIAL_SEEDS + self.seed
+
+    def named(self) -> dict[str, Any]:
+        """Return what ``--hparams best[…]`` can name of it."""
+        return {"trials": self.trials, "sampler": self.search, "seed": self.seed}
+
+    def spelled(self) -> str:
+        """Return the value of ``--hparams`` that takes a study of this budget."""
+        return best_text(**self.named())
 
 
 @dataclass

@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import get_args
+from types import MappingProxyType
+from typing import Any, get_args
 
 from ltbench.errors import UsageError
 from ltbench.plugins.text import visible
@@ -66,7 +67,13 @@ def begun_studies(out: Path, method: PlannedMethod, axes: Collection[str] = ()) 
     ]
 
 
-def find_study(out: Path, method: PlannedMethod, command: str, axes: Collection[str] = ()) -> Study:
+def find_study(
+    out: Path,
+    method: PlannedMethod,
+    command: str,
+    axes: Collection[str] = (),
+    budget: Mapping[str, Any] = MappingProxyType({}),
+) -> Study:
     """Return the complete study of a method that had the largest budget.
 
     Args:
@@ -74,12 +81,16 @@ def find_study(out: Path, method: PlannedMethod, command: str, axes: Collection[
         method: what was tuned.
         command: what to type to tune it, without the budget.
         axes: what was searched; empty for anything.
+        budget: trials, sampler and seed that it had, as far as they are named.
 
     Raises:
         UsageError: there is none, none is complete, several are as large, or no trial succeeded.
     """
-    studies = begun_studies(out, method, axes)
-    what = method.title
+    begun, what = begun_studies(out, method, axes), method.title
+    studies = [study for study in begun if budget.items() <= study.budget.named().items()]
+    if begun and not studies:
+        wanted = ", ".join(f"{name} {value}" for name, value in budget.items())
+        raise UsageError(f"no study of {what} has {wanted}: there is {_list_of(begun)}")
     complete = [study for study in studies if study.complete]
     if not complete:
         raise UsageError(_advice(studies, method, command))
@@ -111,10 +122,17 @@ def _advice(studies: Sequence[Study], method: PlannedMethod, command: str) -> st
     return text
 
 
+def _list_of(studies: Sequence[Study]) -> str:
+    return ", ".join(dict.fromkeys(study.budget.spelled() for study in studies))
+
+
 def _choice(studies: Sequence[Study]) -> str:
     """Return how to choose among studies that searched different things, ready to go on."""
     axes = list(dict.fromkeys(",".join(study.budget.axes) for study in studies))
-    return f"choose with --search {' or '.join(axes)}, or " if len(axes) == len(studies) else ""
+    if len(axes) == len(studies):
+        return f"choose with --search {' or '.join(axes)}, or "
+    budgets = list(dict.fromkeys(f"'{study.budget.spelled()}'" for study in studies))
+    return f"choose with --hparams {' or '.join(budgets)}, or " if len(budgets) > 1 else ""
 
 
 def _named(path: Path, method: PlannedMethod, out: Path) -> Iterator[Study]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
+from typing import Any
 
 from ltbench.errors import UsageError
 from ltbench.plugins.names import Name
@@ -138,6 +140,7 @@ def with_best(
     command: Callable[[PlannedMethod], str],
     say: Callable[[str], None],
     axes: Sequence[str] = (),
+    budget: Mapping[str, Any] = MappingProxyType({}),
 ) -> Plan:
     """Return the plan with the best that tuning found for each method.
 
@@ -149,16 +152,17 @@ def with_best(
         command: returns what to type to tune a method, without the budget.
         say: is told which study it was.
         axes: of the studies; empty for any.
+        budget: of the studies, as far as it is named; see :func:`ltbench.session.axes.parse_best`.
 
     Raises:
         UsageError: a method was not tuned, not to the end, or all its hyper-parameters are fixed.
     """
-    found = [_study(method, plan, command, axes) for method in plan.methods]
+    found = [_study(method, plan, command, axes, budget) for method in plan.methods]
     searched = any(set(study.budget.axes) - {HPARAMS} for study in found if study)
     best = []
     for method, study in zip(plan.methods, found, strict=True):
         if study is None and searched and varies(method, axes or DEFAULT):
-            find_study(plan.out, method, command(method), axes)  # says that there is none
+            find_study(plan.out, method, command(method), axes, budget)  # says that there is none
         spec = tuned_spec(study) if study else method.spec
         say(f"{method.title}: {spec.label if study else 'as it is, not tuned'}")
         best.append(spec)
@@ -170,6 +174,7 @@ def _study(
     plan: Plan,
     command: Callable[[PlannedMethod], str],
     axes: Sequence[str],
+    budget: Mapping[str, Any],
 ) -> Study | None:
     """Return the study whose best is asked for, or ``None`` where a method can do without."""
     check_not_typed(method, axes)
@@ -182,7 +187,7 @@ def _study(
         return None
     own = bool(axes) or bool(method.fixed) or varies(method, (HPARAMS,))
     if own or begun_studies(plan.out, method):
-        return find_study(plan.out, method, command(method), axes)
+        return find_study(plan.out, method, command(method), axes, budget)
     return None
 
 

@@ -225,6 +225,28 @@ def test_the_best_protocol_is_run_and_all_stand_in_one_table(tmp_path):
     _check_that_the_printed_commands_make_them_again(tmp_path)
 
 
+def test_of_several_studies_the_one_that_is_named_is_taken(tmp_path):
+    words = ("--algo", "focal", *HERE, "--steps", "4", "--out", str(tmp_path))
+    for trials, seed in ((2, 0), (3, 0), (3, 7)):
+        budget = ("--trials", str(trials), "--seed", str(seed), "--quiet")
+        assert ltbench("tune", *words, *budget)[0] == 0
+    dry = ("run", *words, "--seeds", "1", "--dry-run", "--json", "--hparams")
+    several = attempt(*dry, "best")
+    assert several.exit_code == 2
+    assert "'best[trials=3,sampler=random,seed=0]' or 'best[trials=3," in several.output
+    found = {}
+    for which in ("best[trials=2]", "best[seed=7]", "best[trials=3,sampler=random,seed=0]"):
+        (run,) = json.loads(attempt(*dry, which).stdout)
+        found[which] = run["label"]
+    assert [label.count("tuned: 2 trials") for label in found.values()] == [1, 0, 0]
+    assert ["at seed 7" in label for label in found.values()] == [False, True, False]
+    none = attempt(*dry, "best[trials=9]")
+    assert none.exit_code == 2
+    assert "no study of focal on tiny-mlt has trials 9: there is best[trials=2" in none.output
+    for wrong in ("bets", "best[trials=x]", "best[size=3]", "default[trials=3]"):
+        assert attempt(*dry, wrong).exit_code == 2
+
+
 def _check_that_the_printed_commands_make_them_again(out):
     from ltbench.report.leaderboard import load_content
     from ltbench.report.provenance import run_commands

@@ -108,7 +108,9 @@ def test_the_commands_tune_first_and_then_run_the_best(runs: Path) -> None:
     assert by_hand.startswith("ltbench run ")
     assert tune.startswith("ltbench tune --algo brl --dataset digits-mini-mlt ")
     assert tune.endswith("--search hparams --trials 16 --sampler random --seed 0")
-    assert best.startswith("ltbench run --hparams best --algo brl ")
+    assert best.startswith(
+        "ltbench run --hparams 'best[trials=16,sampler=random,seed=0]' --algo brl "
+    )
     assert best.endswith("--seeds 3")
 
 

@@ -112,12 +112,28 @@ def datasets(draw: st.DrawFn) -> str:
 
 
 @st.composite
+def augmentations(draw: st.DrawFn) -> str:
+    """Draw a chain: what crops stands first, and one at most makes an image of two."""
+    parts = [
+        draw(st.sampled_from(["none", "crop-flip", "photo", "imagenet"])),
+        *draw(st.lists(st.sampled_from(["randaugment", "cutout", "random-erasing"]), max_size=2)),
+        *draw(st.lists(st.sampled_from(["mixup", "cutmix"]), max_size=1)),
+    ]
+    registry = get_plugins()["augmentations"]
+    classes = [registry.get(part).load() for part in parts]
+    named = zip(parts, classes, strict=True)
+    return ">".join(str(Name(part, draw(options(cls.HParams)))) for part, cls in named)
+
+
+@st.composite
 def protocols(draw: st.DrawFn) -> str:
     """Draw a protocol by name or none, with settings in brackets."""
     name = draw(st.sampled_from(["", "mdlt", "cifar-lt", "thesis", "imagenet-lt"]))
     chosen = draw(options(Protocol, ("name",)))
     if draw(st.booleans()):
-        chosen["decay_at"] = [draw(st.lists(st.floats(0, 1), max_size=3))]
+        chosen["decay_at"] = [draw(st.lists(st.floats(0, 1, exclude_max=True), max_size=3))]
+    if draw(st.booleans()):
+        chosen["augmentation"] = draw(augmentations())
     if not (chosen or name):
         chosen = {"steps": 3}
     return name + str(Name("x", chosen)).removeprefix("x")
