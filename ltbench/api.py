@@ -68,6 +68,7 @@ if TYPE_CHECKING:
     from ltbench.plugins.names import parse_name as parse_name
     from ltbench.plugins.observer import Observer as Observer
     from ltbench.plugins.predictions import Predictions as Predictions
+    from ltbench.plugins.shots import ShotRule as ShotRule
     from ltbench.plugins.split import PARTS as PARTS
     from ltbench.plugins.split import Split as Split
     from ltbench.plugins.stage import Stage as Stage

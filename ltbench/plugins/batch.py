@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ltbench.plugins.shots import ShotRule
+
 
 @dataclass(frozen=True)
 class MixedLabels:
@@ -75,6 +77,8 @@ class TrainInfo:
         batch_per_domain: images per domain in a batch.
         image_shape: channels, height and width of an image.
         label_smoothing: share of a label that all classes get alike, in 0…1.
+        many_inclusive: whether pairs with exactly ``many`` are many-shot too.
+        few_inclusive: whether pairs with exactly ``few`` are few-shot; see :attr:`shots`.
     """
 
     counts: Tensor
@@ -86,6 +90,13 @@ class TrainInfo:
     batch_per_domain: int
     image_shape: tuple[int, int, int]
     label_smoothing: float = 0.0
+    many_inclusive: bool = False
+    few_inclusive: bool = True
+
+    @property
+    def shots(self) -> ShotRule:
+        """The rule by which pairs are many-, medium-, few- and zero-shot."""
+        return ShotRule(self.many, self.few, self.many_inclusive, self.few_inclusive)
 
     @property
     def num_domains(self) -> int:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ltbench.plugins.shots import SHOTS
 from ltbench.report.chart import SYMBOLS, Curve, draw
 from ltbench.report.plain import duration
 from ltbench.report.terminal import table, terminal_width, wrapped
@@ -15,7 +16,10 @@ from ltbench.results.run import RunRecord
 from ltbench.results.untrusted import clean, numbers
 
 _WIDEST = 79  # of a page that is read rather than compared
-_PARTS = ("average", "worst", "many", "medium", "few", "zero", "worst_class", "worst_pair")
+_PARTS = (
+    *("average", "worst", *SHOTS, *(f"{shot}_pooled" for shot in SHOTS)),
+    *("worst_class", "worst_pair"),
+)
 _VALIDATION = ("macro_f1_average", "accuracy_average", "macro_f1_worst", "accuracy_worst")
 
 

@@ -242,7 +242,7 @@ def _blank(request: Request, dataset: Dataset, split: Split, asked: Name | None)
             "title": facts.title,
             "domains": list(facts.domains),
             "classes": list(facts.classes),
-            "shots": {"many": facts.many, "few": facts.few},
+            "shots": facts.shots.as_dict(),
             "counts": {part: split.counts(part).tolist() for part in ("train", "val", "test")},
         },
     )

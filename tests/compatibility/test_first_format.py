@@ -19,6 +19,7 @@ from click.testing import CliRunner
 
 from ltbench.cli.main import cli
 from ltbench.cli.run import run as run_command
+from ltbench.results.frame import load_runs
 from ltbench.results.states import read_states
 
 HERE = Path(__file__).parent
@@ -71,6 +72,18 @@ def test_the_json_holds_all_that_it_held(runs: Path, command: str) -> None:
     old = json.loads((HERE / f"{command}.json").read_text())
     new = json.loads(printed(command, str(runs), "--format", "json", *words))
     assert [place for place in missing(old, new) if not prose(place)] == []
+
+
+def test_shot_accuracies_are_means_over_pairs_and_what_was_written_is_pooled(runs: Path) -> None:
+    """All pairs have 50 test images there, so that both are the number that was written."""
+    found = load_runs(runs)
+    done = found.where((found.table["status"] == "done").to_numpy())
+    for path, (_, scores) in zip(done.table["path"], done.scores.iterrows(), strict=True):
+        written = json.loads(Path(path, "result.json").read_text())["test"]
+        for shot in ("many", "medium", "few", "zero"):
+            assert f"accuracy_{shot}_pooled" not in written
+            assert scores[f"accuracy_{shot}"] == written[f"accuracy_{shot}"]
+            assert scores[f"accuracy_{shot}_pooled"] == written[f"accuracy_{shot}"]
 
 
 def test_every_run_stands_as_it_stood(runs: Path) -> None:

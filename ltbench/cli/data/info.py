@@ -88,7 +88,7 @@ def _described(name: str, facts: Facts, cause: str | None, found: dict[str, Any]
         "domains": list(facts.domains),
         "classes": list(facts.classes),
         "image": {"size": facts.size, "channels": facts.channels},
-        "shots": {"many": facts.many, "few": facts.few},
+        "shots": {**facts.shots.as_dict(), "rule": facts.shots.words},
         "licence": facts.licence,
         "citation": " ".join(facts.citation.split()),
         "sources": [url for source in facts.sources for url in source.get("urls", ())],
@@ -109,7 +109,7 @@ def _print(described: dict[str, Any], *, ready: bool) -> None:
     click.echo(f"domains    {', '.join(described['domains'])}")
     click.echo(f"classes    {len(classes)}: {names}")
     click.echo(f"images     {image['size']}×{image['size']}, {image['channels']} channels")
-    click.echo(f"shots      many > {shots['many']}, few ≤ {shots['few']} training images of a pair")
+    click.echo(f"shots      {shots['rule']} training images of a pair")
     for key in ("folder", "licence", "citation"):
         if described.get(key):
             click.echo(f"{key:10} {described[key]}")
