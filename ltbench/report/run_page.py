@@ -64,6 +64,7 @@ def _specification(spec: Mapping[str, Any]) -> list[str]:
     identity = _mapping(spec, "identity")
     dataset, protocol = _mapping(identity, "dataset"), dict(_mapping(identity, "protocol"))
     backbone, data = _mapping(identity, "backbone"), _mapping(spec, "data")
+    split = _text(dataset.get("split"))[:12]
     start = "pretrained" if backbone.get("pretrained") is True else "from scratch"
     if backbone.get("weights"):
         start = f"from weights {_text(backbone['weights'])[:12]}"
@@ -77,7 +78,7 @@ def _specification(spec: Mapping[str, Any]) -> list[str]:
         "algorithm": _component(_mapping(identity, "algorithm")),
         "stages": ", ".join(_component(stage) for stage in _list(identity, "stages")),
         "data set": ", ".join([_component({**dataset, "hparams": dataset.get("options")}), *sizes]),
-        "split": _text(dataset.get("split"))[:12],
+        "split": ", ".join(filter(None, [_text(data.get("split", "")), split])),
         "protocol": f"{_text(protocol.pop('name', ''))}: {_settings(protocol)}",
         "backbone": f"{_text(backbone.get('name'))}, {start}",
         "precision": _text(identity.get("precision")),

@@ -131,7 +131,8 @@ def _read_documents(folder: Path) -> dict[str, Any]:
         return {"unreadable": "spec.json is missing"}
     result = present_result(spec, result) if result is not None else None
     data = spec.get("data")
-    spec["data"] = {"title": data.get("title", "")} if isinstance(data, dict) else {}
+    kept = data if isinstance(data, dict) else {}
+    spec["data"] = {key: kept.get(key, "") for key in ("title", "split")}
     for large in ("confusion", "domains", "val", "selection"):
         (result or {}).pop(large, None)
     if error is not None:

@@ -220,6 +220,8 @@ class RunRecord:
         method: the algorithm with its stages and what differs from the defaults, as typed.
         tuned: how its hyper-parameters were searched for (``search``, ``trials``, ``seed``,
             ``metric``, ``fixed``); empty where they were not.
+        split: where its split is from, "official split" or "split by rule"; empty where there is
+            one way to split, and of runs of older versions.
         seconds: what it took, where it is done.
         metrics: what the run's metrics declare (``better``, ``unit``, ``head``, ``words``), by the
             base names of their values.
@@ -253,6 +255,7 @@ class RunRecord:
     weights_file: str = ""
     precision: str = ""
     title: str = ""
+    split: str = ""
     metrics: dict[str, dict[str, str]] = field(default_factory=dict)
     test: dict[str, float] = field(default_factory=dict)
     environment: dict[str, Any] = field(default_factory=dict)
@@ -340,6 +343,7 @@ def parse_record(
         weights_file=clean(str(spec.get("weights_file") or ""), LONGEST_WORD),
         precision=clean(str(identity.get("precision", ""))),
         title=clean(str(data.get("title", ""))) if isinstance(data, dict) else "",
+        split=clean(str(data.get("split", ""))) if isinstance(data, dict) else "",
     )
     if result is not None:
         return replace(record, status="done", **_outcome(spec, result))

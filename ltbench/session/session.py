@@ -170,6 +170,8 @@ class Session:
         request = Request(algos, datasets, seeds, precision, self.data_dir, settings, **given)
         plan = replace(plan_runs(request, show=not self.quiet), out=self.out)
         for dataset, split in plan.datasets:
+            if origin := dataset.split_origin(split):
+                self.say(f"{dataset.name}: {origin}")
             for line in dataset.remarks(split):
                 self.say(f"{dataset.name}: {line}")
         for sentence in changes(plan):

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ from ltbench.api import (
     Decode,
     Facts,
     Split,
+    SplitOrigin,
     absent_files,
     fetch_sources,
     files_fingerprint,
@@ -92,6 +94,17 @@ class ImageNetLT(Dataset):
                 rows.append((name, label, 0, part))
         return Split.from_rows(rows, (1, classes))
 
+    def split_origin(self, split: Split) -> SplitOrigin:
+        """Say which lists made the split, and whether they are those that first came."""
+        try:
+            wrong = wrong_files(self._known_lists())
+        except DataError as error:  # of the record that holds the checksums
+            wrong = [str(error)]
+        if wrong:
+            return SplitOrigin("split of other lists", wrong[0])
+        folders = dict.fromkeys(str(path.parent) for path in (self._lists or {}).values())
+        return SplitOrigin("official split", f"the lists in {', '.join(folders)}")
+
     def decoder(self, split: Split) -> Decode:
         """Return the function that reads image ``i`` from its file."""
         files = self._files(split)
@@ -111,10 +124,13 @@ class ImageNetLT(Dataset):
 
     def verify(self, split: Split) -> list[str]:
         """Compare the counts and the lists with what is known of them, and look at every image."""
-        lists = {path.name: path for path in (self._lists or {}).values()}
-        known = [(lists[s["file"]], s) for s in self.facts.sources if s["file"] in lists]
         absent = absent_files(self.root, self._files(split))
-        return [*super().verify(split), *wrong_files(known), *absent]
+        return [*super().verify(split), *wrong_files(self._known_lists()), *absent]
+
+    def _known_lists(self) -> list[tuple[Path, dict[str, Any]]]:
+        """Return the lists that are there, with what is known of them."""
+        lists = {path.name: path for path in (self._lists or {}).values()}
+        return [(lists[s["file"]], s) for s in self.facts.sources if s["file"] in lists]
 
     @cached_property
     def _lists(self) -> dict[str, Path] | None:
