@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
+from ltbench_figures.distribution import counts_frame
 
 from ltbench.api import Facts, ShotRule, TrainInfo
+from ltbench.cli.data import data
 from ltbench.data.splits import class_sizes
 from ltbench.errors import DataError
 from ltbench.plugins.facts import registry_facts
@@ -87,3 +91,28 @@ def test_algorithms_know_the_rule() -> None:
     info = TrainInfo(counts, ("a",), ("0", "1"), 100, 20, 1, 1, (3, 8, 8), few_inclusive=False)
     few = info.shots.buckets(info.counts.numpy())["few"]
     assert few.tolist() == [[False, True]]
+
+
+@pytest.mark.parametrize(
+    ("name", "words"), [("cifar100-lt", "few < 20"), ("terrainc-mlt", "few ≤ 25")]
+)
+def test_data_info_prints_the_rule(
+    name: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LTBENCH_DATA", str(tmp_path))
+    said = CliRunner().invoke(data, ["info", name]).stdout
+    assert f"shots      many > 100, {words} training images of a pair" in said
+    shots = json.loads(CliRunner().invoke(data, ["info", name, "--json"]).stdout)["shots"]
+    assert shots["few_inclusive"] == ("≤" in words)
+
+
+def test_the_figure_of_the_distribution_asks_the_rule() -> None:
+    counts = {part: np.array([[101, 100, 20, 19, 0]]) for part in ("train", "val", "test")}
+    facts = {"domains": ["a"], "classes": list("01234"), "counts": counts}
+    rules = (ShotRule(100, 20), ShotRule(100, 20, few_inclusive=False))
+    of_20 = []
+    for rule in rules:
+        frame = counts_frame({**facts, "shots": rule.as_dict()})
+        assert frame["shots"].tolist() == [rule.shot(n) for n in (101, 100, 20, 19, 0)]
+        of_20.append(frame["shots"][2])
+    assert of_20 == ["few", "medium"]

@@ -140,7 +140,7 @@ def test_run_result_and_heading_say_it(
     assert table.heading.endswith(f", {words}")
     shown = CliRunner().invoke(show, [runs.table["path"].iloc[0]]).stdout
     assert f"split      {words}, {plan.specs[0].split[:12]}" in shown
-    # Runs that do not say it stand in the table of those that do.
+    # Older versions did not write it, and nobody knows.
     spec = Path(runs.table["path"].iloc[0]) / "spec.json"
     document = json.loads(spec.read_text())
     del document["data"]["split"]
