@@ -105,12 +105,12 @@ class ShotRule:
             TypeError: a limit is no number, or ``…_inclusive`` is neither true nor false.
             ValueError: a limit is no number.
         """
-        limits = {name: float(values.get(name, usual)) for name, usual in _LIMITS.items()}
         inclusive = {name: values[name] for name in _INCLUSIVE if name in values}
         for name, value in inclusive.items():
             if not isinstance(value, bool):
                 raise TypeError(f"'{name}' is neither true nor false")
-        return cls(**limits, **inclusive)
+        many, few = (float(values.get(name, usual)) for name, usual in _LIMITS.items())
+        return cls(many, few, **inclusive)
 
 
 def _mean(shares: list[tuple[int, int]]) -> float:
