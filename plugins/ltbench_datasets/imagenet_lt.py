@@ -59,7 +59,8 @@ class ImageNetLT(Dataset):
     def missing(self) -> str | None:
         """Say that the images, which nobody may pass on, or the lists are not there."""
         folder = self.root
-        lists = [super(ImageNetLT, self).facts.details["layout"][part] for part in PARTS]
+        facts = super().facts
+        lists = [facts.details["layout"][part] for part in PARTS]
         if not (folder / "train").is_dir():
             return (
                 f"imagenet-lt is not on this machine: get ImageNet (ILSVRC 2012) at image-net.org, "
@@ -67,9 +68,11 @@ class ImageNetLT(Dataset):
                 f"images at {folder}/val/, then type 'ltbench data prepare imagenet-lt'"
             )
         if self._lists is None:
+            urls = {s["file"]: s["urls"][0] for s in facts.sources if s.get("urls")}
+            places = [f"{name} ({urls[name]})" if name in urls else name for name in lists]
             return (
                 f"the lists of imagenet-lt are not there: type 'ltbench data prepare imagenet-lt', "
-                f"or put {', '.join(lists)} of Liu et al. (CVPR 2019) by hand into {folder}"
+                f"or put {', '.join(places)} of Liu et al. (CVPR 2019) by hand into {folder}"
             )
         return None
 

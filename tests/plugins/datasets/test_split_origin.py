@@ -165,6 +165,14 @@ def test_the_lists_of_imagenet_are_official(data_dir: Path) -> None:
     assert "bytes instead of 3" in origin.detail
 
 
+def test_missing_lists_of_imagenet_are_named_with_where_to_get_them(data_dir: Path) -> None:
+    (data_dir / "ImageNet" / "train").mkdir(parents=True)
+    cause = create_dataset(Name("imagenet-lt"), data_dir).missing() or ""
+    for source in registry_facts("imagenet-lt").sources:
+        assert f"{source['file']} ({source['urls'][0]})" in cause
+    assert f"by hand into {data_dir / 'ImageNet'}" in cause
+
+
 def test_where_there_is_one_way_to_split_nothing_is_said(data_dir: Path, tmp_path: Path) -> None:
     said, plan = planned("digits-mini-mlt", data_dir, tmp_path)
     assert not any("split" in line for line in said)
