@@ -28,7 +28,7 @@ from torch.utils.data import DataLoader
 from torchvision import transforms
 from torchvision.datasets import ImageFolder
 
-from ltbench.data.augmentation import augmentation
+from ltbench.data.augmentation import AugmentationChain
 from ltbench.data.catalogue import create_dataset
 from ltbench.data.device_images import DeviceImages
 from ltbench.data.normalisation import Normalisation
@@ -67,12 +67,14 @@ def torchvision_epoch(root: Path) -> int:
 def stored_epoch(dataset: Dataset, count: int) -> int:
     store = open_store(dataset, dataset.split())
     images = DeviceImages(store, torch.device("cpu"))
-    normalise, augment = Normalisation(dataset.facts, images.device), augmentation("photo")
+    normalise = Normalisation(dataset.facts, images.device)
+    augment = AugmentationChain("photo", (3, SIDE, SIDE))
     order = np.random.default_rng(0).permutation(count)
     done = 0
     for step, (pixels, rows) in enumerate(images.batches(np.array_split(order, count // BATCH))):
         generator = torch.Generator().manual_seed(step)
-        done += len(normalise(augment(pixels, images.sizes[rows], SIDE, generator)))
+        x, _ = augment(pixels, images.sizes[rows], images.y[rows], 1, generator)
+        done += len(normalise(x))
     return done
 
 

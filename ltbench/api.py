@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from ltbench.plugins.algorithm import Losses as Losses
     from ltbench.plugins.algorithm import MakeOptimizer as MakeOptimizer
     from ltbench.plugins.algorithm import Training as Training
+    from ltbench.plugins.augmentation import Augmentation as Augmentation
     from ltbench.plugins.backbone import Backbone as Backbone
     from ltbench.plugins.batch import Batch as Batch
     from ltbench.plugins.batch import MixedLabels as MixedLabels
@@ -68,6 +69,7 @@ if TYPE_CHECKING:
     from ltbench.plugins.names import parse_name as parse_name
     from ltbench.plugins.observer import Observer as Observer
     from ltbench.plugins.predictions import Predictions as Predictions
+    from ltbench.plugins.preprocessing import Preprocessing as Preprocessing
     from ltbench.plugins.shots import ShotRule as ShotRule
     from ltbench.plugins.split import PARTS as PARTS
     from ltbench.plugins.split import Split as Split

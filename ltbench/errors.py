@@ -50,6 +50,15 @@ def described(error: BaseException) -> str:
     return f"{kind}: {text}" if text.strip() else f"{kind} without a text"
 
 
+SHOWN = 12
+"""Names that a message lists at most, where there is no nearest one to suggest."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """Return the name that was probably meant, where one is near."""
+    return next(iter(difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.5)), None)
+
+
 def suggestion(name: str, known: Iterable[str]) -> str:
     """Return ``"; did you mean 'boda'?"``, or a list of what there is when nothing is near.
 
@@ -58,7 +67,6 @@ def suggestion(name: str, known: Iterable[str]) -> str:
         known: the names that would have been accepted.
     """
     names = sorted(known)
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    if near:
-        return f"; did you mean '{near[0]}'?"
+    if near := nearest(name, names):
+        return f"; did you mean '{near}'?"
     return f"; there is {', '.join(names)}" if names else "; there is none"

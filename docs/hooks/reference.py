@@ -34,6 +34,7 @@ TITLES = {
     "datasets": "Data sets",
     "backbones": "Backbones",
     "protocols": "Protocols",
+    "augmentations": "Augmentations",
     "metrics": "Metrics",
     "executors": "Executors",
     "observers": "Observers",
@@ -41,9 +42,9 @@ TITLES = {
     "tables": "Tables",
 }
 TUTORIALS = {"algorithms": "algorithm", "stages": "stage", "datasets": "dataset",
-             "backbones": "backbone", "protocols": "protocol", "metrics": "metric",
-             "executors": "executor", "observers": "observer", "figures": "figure",
-             "tables": "table"}  # fmt: skip
+             "backbones": "backbone", "protocols": "protocol", "augmentations": "augmentation",
+             "metrics": "metric", "executors": "executor", "observers": "observer",
+             "figures": "figure", "tables": "table"}  # fmt: skip
 OPENINGS = {
     "algorithms": "Names for `--algo`. What each shares and where it deviates from its paper: "
     "[long-tail](../algorithms/longtail.md), [domain](../algorithms/domains.md) and "
@@ -53,6 +54,8 @@ OPENINGS = {
     "backbones": "Names for `--backbone`. Any other model of timm is known by timm's own name.",
     "protocols": "Names for `--protocol`, with settings in brackets where others are meant; what a "
     "data set's own facts call so comes first. Their [settings](protocol.md).",
+    "augmentations": "Names for `--augmentation`, which `>` joins to a chain; more on "
+    "[augmentation](../data.md#augmentation).",
     "metrics": "Every metric is computed at every evaluation, and for `--metrics` a column is "
     "named by one of the names that the metric gives.",
     "executors": "Names for `--executor`; more on [clusters](../clusters.md).",

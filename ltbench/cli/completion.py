@@ -55,14 +55,14 @@ def _registered(*kinds: str) -> Iterator[tuple[str, str]]:
         yield from ((entry.name, entry.summary) for entry in get_plugins()[kind])
 
 
-def plugin_completer(*kinds: str, several: bool = False) -> Completer:
+def plugin_completer(*kinds: str, between: str = "") -> Completer:
     """Return a completer of the registered names of some kinds, by default of all.
 
     Args:
         kinds: ``datasets``, ``figures`` and so on.
-        several: whether commas part names.
+        between: the sign that parts names, where there may be several.
     """
-    return _completer(lambda ctx, before: _registered(*(kinds or KINDS)), "," if several else "")
+    return _completer(lambda ctx, before: _registered(*(kinds or KINDS)), between)
 
 
 def _find_methods(ctx: click.Context, before: str) -> Found:
@@ -75,14 +75,26 @@ complete_methods = _completer(_find_methods, ",+")
 
 
 def _find_backbones(ctx: click.Context, before: str) -> Iterator[tuple[str, str]]:
+    from ltbench.models.hub import cached_names
     from ltbench.models.timm_names import timm_models
 
+    yield from ((name, "in the cache of the Hugging Face hub") for name in cached_names())
     yield from ((name, "") for name in timm_models())
     yield from _registered("backbones")
 
 
 complete_backbones = _completer(_find_backbones)
-"""Names of the registered backbones and of timm's models."""
+"""Names of the registered backbones, of timm's models, and of those of the hub in the cache."""
+
+
+def _find_preprocessing(ctx: click.Context, before: str) -> Iterator[tuple[str, str]]:
+    from ltbench.session.preprocessing import WORDS
+
+    yield from ((name, "") for name in WORDS)
+
+
+complete_preprocessing = _completer(_find_preprocessing)
+"""Names of preprocessings."""
 
 
 def _find_protocols(ctx: click.Context, before: str) -> Iterator[tuple[str, str]]:

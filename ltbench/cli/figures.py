@@ -9,7 +9,12 @@ import click
 
 from ltbench import hookimpl
 from ltbench.cli.completion import complete_run_metrics, plugin_completer
-from ltbench.cli.output import chosen_runs, runs_argument, selection_options
+from ltbench.cli.output import (
+    chosen_runs_or_trials,
+    known_metrics,
+    runs_argument,
+    selection_options,
+)
 from ltbench.errors import UsageError
 from ltbench.plugins.manager import get_plugins
 from ltbench.plugins.spelling import spelled
@@ -50,12 +55,12 @@ class Figures(click.Command):
     type=click.Choice(["f1", "accuracy"]),
     default="f1",
     show_default=True,
-    help="What violin, heatmap, convergence and cd show.",
+    help="What violin, heatmap, convergence, cd and budget show.",
 )
 @click.option(
     "--metric",
     shell_complete=complete_run_metrics,
-    help="For convergence and cd, a metric by its full name.",
+    help="For convergence, cd and budget, a metric by its full name.",
 )
 @click.option("--seed", type=int, help="For tsne and transferability, the run of this seed.")
 @click.option("--parameter", help="For sensitivity, only this hyper-parameter.")
@@ -72,23 +77,24 @@ def figures(kind: str, runs: tuple[Path, ...], **options: Any) -> None:
           -o pacs.svg
       ltbench figures tsne --algo erm --algo boda -o features.png
       ltbench figures sensitivity --algo brl -o brl.pdf
+      ltbench figures budget --dataset digits-mini-mlt -o budget.pdf
       ltbench figures cd --metric accuracy_worst -o ranks.pdf
     """
     output = options["output"] or Path(f"{kind}.png")
     check_figure_suffix(output)
     with waiting("Drawing the figure"):
-        chosen = chosen_runs(runs, options)
+        chosen, tuning = chosen_runs_or_trials(runs, options)
         from ltbench.report.figure_data import Choices
         from ltbench.report.figures import write_figure
 
-        metric = options["metric"] and spelled(options["metric"], chosen.scores.columns)
+        metric = options["metric"] and spelled(options["metric"], known_metrics(chosen, tuning))
         choices = Choices(
             base="macro_f1" if options["score"] == "f1" else "accuracy",
             metric=metric,
             seed=options["seed"],
             parameter=options["parameter"],
         )
-        written = write_figure(kind, chosen, choices, output)
+        written = write_figure(kind, chosen, choices, output, tuning)
     for path in written:
         click.echo(f"Wrote {path}", err=True)
 

@@ -18,14 +18,17 @@ import click
 from ltbench.cli.completion import (
     complete_backbones,
     complete_methods,
+    complete_preprocessing,
     complete_protocols,
     plugin_completer,
 )
-from ltbench.errors import UsageError
+from ltbench.errors import SHOWN, UsageError, nearest
 from ltbench.plugins.hparams import LARGEST_WHOLE
 from ltbench.plugins.names import check_count
 from ltbench.plugins.text import visible
 from ltbench.results.protocol import ProtocolSetting, protocol_settings
+from ltbench.results.tuned import axes_text
+from ltbench.session.axes import Search
 from ltbench.waiting import end_waiting, waiting
 
 if TYPE_CHECKING:
@@ -77,6 +80,20 @@ class SettingValue(click.ParamType):  # type: ignore[type-arg]
             return self.fail(str(error), param, ctx)
 
 
+class NameOf(click.Choice[str]):
+    """One of so many names that help and messages do not list them all."""
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
+        """Return the word that stands for a name."""
+        return "NAME"
+
+    def get_invalid_choice_message(self, value: Any, ctx: click.Context | None) -> str:
+        """Return the sentence for a name that is none of them, with the nearest."""
+        shown, near = visible(str(value)), nearest(str(value), self.choices)
+        hint = f"did you mean '{near}'?" if near else f"{', '.join(self.choices[:SHOWN])}, …"
+        return f"'{shown}' is not one of the {len(self.choices)} that there are: {hint}"
+
+
 class GroupedCommand(click.Command):
     """A command whose help has its options under the headings of :func:`group`."""
 
@@ -110,8 +127,16 @@ def _setting_option(setting: ProtocolSetting) -> Decorator:
         names = f"{setting.option}/{setting.off}"
         return click.option(names, setting.name, default=None, help=text)
     choices = setting.bounds.choices
-    kind = click.Choice(choices) if choices else SettingValue(setting)
-    return click.option(setting.option, setting.name, type=kind, help=text)
+    kind: click.ParamType[Any]
+    if choices:
+        kind = (NameOf if len(choices) > SHOWN else click.Choice)(choices)
+    else:
+        kind = SettingValue(setting)
+    named = setting.bounds.names
+    completer = plugin_completer(named, between=">") if named else None
+    return click.option(
+        setting.option, setting.name, type=kind, help=text, shell_complete=completer
+    )
 
 
 _shown = functools.partial(click.option, show_default=True)
@@ -129,6 +154,13 @@ weights_option = click.option(
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
     help="Local checkpoint that the backbone starts from.",
+)
+preprocessing_option = click.option(
+    "--preprocessing",
+    metavar="NAME",
+    shell_complete=complete_preprocessing,
+    help="What images pass through: weights, dataset, imagenet, inception, clip, "
+    "[mean=…,std=…,interpolation=bicubic,crop=0.9], or a JSON file.  [default: weights]",
 )
 data_dir_option = click.option(
     "--data-dir",
@@ -175,7 +207,7 @@ protocol_options = group(
         "--backbone",
         metavar="NAME",
         shell_complete=complete_backbones,
-        help="digits-cnn, or any model of timm.",
+        help="digits-cnn, any model of timm, or hf-hub:ORG/MODEL.",
     ),
     click.option(
         "--pretrained/--no-pretrained",
@@ -183,6 +215,7 @@ protocol_options = group(
         help="Start from the weights that timm names, or from scratch.",
     ),
     weights_option,
+    preprocessing_option,
     _shown(
         "--precision",
         type=click.Choice(["auto", "fp32", "bf16"]),
@@ -191,6 +224,18 @@ protocol_options = group(
     ),
     *map(_setting_option, protocol_settings().values()),
 )
+
+
+def search_option(text: str, shown: str) -> Decorator:
+    """Return the option ``--search``, comma-separated or repeated.
+
+    Args:
+        text: its help.
+        shown: its default, in words.
+    """
+    return click.option(
+        "--search", multiple=True, metavar="AXES", help=f"{text}  [default: {shown}]"
+    )
 
 
 def sweep_options(*more: Decorator) -> Decorator:
@@ -212,7 +257,7 @@ def sweep_options(*more: Decorator) -> Decorator:
             "--dataset",
             "datasets",
             required=True,
-            shell_complete=plugin_completer("datasets", several=True),
+            shell_complete=plugin_completer("datasets", between=","),
             help="Data sets, comma-separated or repeated.",
         ),
         *more,
@@ -239,7 +284,7 @@ def output_options(dry_run: str, as_json: str, *more: Decorator) -> Decorator:
         _names(
             "--observer",
             "observers",
-            shell_complete=plugin_completer("observers", several=True),
+            shell_complete=plugin_completer("observers", between=","),
             help=observer,
         ),
         click.option("--dry-run", is_flag=True, help=f"Print {dry_run} and stop."),
@@ -286,7 +331,7 @@ def check_names(ctx: click.Context) -> None:
     if "algos" not in ctx.params:  # the runs' own files say what they are
         return
     algos, file = ctx.params["algos"], ctx.params.get("file")
-    given = ("data_dir", "protocol", "backbone", "weights")
+    given = ("data_dir", "protocol", "backbone", "weights", "preprocessing", "augmentation")
     check_asked(algos, ctx.params["datasets"], **{name: ctx.params[name] for name in given})
     if file:
         check_tables(algos, file, own=has_own(ctx, "algos"))
@@ -303,12 +348,23 @@ def is_quiet(ctx: click.Context) -> bool:
 
 
 def values(ctx: click.Context, *headings: str) -> dict[str, Any]:
-    """Return the values of the options under some headings, by name."""
-    return {
+    """Return the values of the options under some headings, by name.
+
+    What is typed wins over what a sweep file says under another name.
+    """
+    from ltbench.session.protocols import meanings
+
+    found = {
         str(parameter.name): ctx.params[str(parameter.name)]
         for parameter in ctx.command.params
         if getattr(parameter, "heading", "") in headings
     }
+    own = {name for name, value in found.items() if value is not None and has_own(ctx, name)}
+    typed = {name: value for name, value in found.items() if value is not None and name not in own}
+    for name in own:
+        if meanings({name: found[name]}) & meanings(typed):
+            found[name] = None
+    return found
 
 
 def setting_words(ctx: click.Context) -> str:
@@ -326,6 +382,12 @@ def setting_words(ctx: click.Context) -> str:
         text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
         words += [on if value else off[0]] if off else [on, text]
     return "".join(f" {word}" for word in map(shlex.quote, words))
+
+
+def search_words(search: Search) -> str:
+    """Return the option that asks for a search again, if axes were asked for."""
+    text = axes_text(search.axes, search.starts)
+    return f" --search {shlex.quote(text)}" if text else ""
 
 
 def parse_seeds(text: str) -> list[int]:

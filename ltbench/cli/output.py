@@ -21,6 +21,7 @@ from ltbench.waiting import waiting
 if TYPE_CHECKING:
     from ltbench.report.content import Content
     from ltbench.report.section import Report
+    from ltbench.report.trials import Trials
     from ltbench.results.frame import Runs
     from ltbench.results.run import RunRecord
 
@@ -116,6 +117,37 @@ def chosen_runs(runs: Sequence[Path], options: dict[str, Any]) -> Runs:
     from ltbench.results.frame import as_frames
 
     return select_runs(as_frames(records), *(options[name] for name in _FILTERS))
+
+
+def chosen_runs_or_trials(runs: Sequence[Path], options: dict[str, Any]) -> tuple[Runs, Trials]:
+    """Read the runs that the options choose; there may be none where trials of tuning match.
+
+    Raises:
+        UsageError: there are neither.
+    """
+    from ltbench.results.trials import has_studies
+
+    chosen: Runs | None = None
+    try:
+        chosen = chosen_runs(runs, options)
+    except UsageError:
+        if not any(map(has_studies, folders(runs))):  # found out without pandas
+            raise
+    from ltbench.report.trials import Trials
+    from ltbench.results.frame import as_frames
+
+    tuning = Trials(folders(runs), *(options[name] for name in _FILTERS))
+    if chosen is None and tuning.frame.empty:
+        return chosen_runs(runs, options), tuning  # says again that there are none
+    return chosen or as_frames([]), tuning
+
+
+def known_metrics(runs: Runs, tuning: Trials) -> list[str]:
+    """Return the names of the metrics of some runs, or of trials where there are no runs."""
+    if not runs.table.empty:
+        return list(runs.scores.columns)
+    columns = tuning.frame.columns
+    return [name.removeprefix("test_") for name in columns if name.startswith("test_")]
 
 
 _FILTERS = ("algo", "dataset", "protocol")

@@ -7,13 +7,14 @@ import shlex
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
 from ltbench.report.dataset_labels import dataset_label
 from ltbench.report.plain import duration
 from ltbench.report.terminal import table, wrapped
-from ltbench.results.labels import describe_tuning
+from ltbench.results.labels import tuning_cell
 from ltbench.session.estimate import wall_seconds
 from ltbench.session.plan import Plan
 from ltbench.session.session import Session, SweepRun
@@ -33,8 +34,7 @@ def print_plan(session: Session, plan: Plan, *, as_json: bool) -> None:
     """
     runs = session.describe(plan)
     if as_json:
-        described = [{**run.as_dict(), "estimate_s": run.estimate} for run in runs]
-        click.echo(json.dumps(described, indent=1))
+        click.echo(json.dumps([_described(run) for run in runs], indent=1))
         return
     for run in runs:
         unknown = "" if run.state == "done" else "time unknown"
@@ -46,6 +46,11 @@ def print_plan(session: Session, plan: Plan, *, as_json: bool) -> None:
     time = _time_left(left, len(session.slots(plan).devices))
     count = f"{len(runs)} run{'s' * (len(runs) != 1)}"
     click.echo(f"{count}, {len(runs) - len(left)} of them done{time}")
+
+
+def _described(run: SweepRun) -> dict[str, Any]:
+    """Return a run that is planned, for JSON."""
+    return {**run.as_dict(), "estimate_s": run.estimate}
 
 
 def print_outcome(plan: Plan, runs: Sequence[SweepRun], *, as_json: bool, leaderboard: bool) -> int:
@@ -92,6 +97,34 @@ def next_commands(out: Path, done: Sequence[SweepRun]) -> list[str]:
     return commands
 
 
+def study_heading(study: Study) -> str:
+    """Return what is tuned, with which budget."""
+    return f"{study.method.title}{study.method.spec.apart}, {tuning_cell(study.tuned())}"
+
+
+def print_trials(session: Session, studies: Sequence[tuple[Study, Plan]], *, as_json: bool) -> None:
+    """Print the trials that come next, study after study, and what cannot be told yet.
+
+    Args:
+        session: knows how runs stand.
+        studies: each with the runs of those trials.
+        as_json: as one array of runs, each with what is searched and in how many trials.
+    """
+    if as_json:
+        runs = [
+            {**_described(run), "axes": study.budget.axes, "trials": study.budget.trials}
+            for study, plan in studies
+            for run in session.describe(plan)
+        ]
+        click.echo(json.dumps(runs, indent=1))
+        return
+    for study, plan in studies:
+        click.echo(study_heading(study))
+        print_plan(session, plan, as_json=False)
+        if later := study.budget.trials - len(study.trials):
+            click.echo(f"{later} more trials depend on what these score")
+
+
 def print_study(study: Study) -> None:
     """Print the trials of a study as a table, the best first."""
     scored = sorted(study.trials, key=lambda t: (t.value is None, -(t.value or 0.0), t.number))
@@ -104,9 +137,8 @@ def print_study(study: Study) -> None:
         )
         for trial in scored
     ]
-    head = ("trial", f"val {study.metric}", "hyper-parameters", "")
-    budget = describe_tuning(study.tuned())
-    click.echo(wrapped(f"{study.method.title}, {budget}; scores are the validation's, in %"))
+    head = ("trial", f"val {study.metric}", "setting", "")
+    click.echo(wrapped(f"{study_heading(study)}; scores are the validation's, in %"))
     click.echo(f"\n{table(head, body, align='rrll', priority=(0, 0, 0, 0))}\n")
 
 

@@ -16,11 +16,15 @@ from ltbench.cli.options import (
     open_session,
     output_options,
     parse_seeds,
+    search_option,
+    search_words,
     setting_words,
     sweep_options,
     values,
 )
 from ltbench.cli.sweep_argument import load_file
+from ltbench.errors import UsageError
+from ltbench.session.axes import parse_search
 from ltbench.waiting import waiting
 
 
@@ -46,7 +50,11 @@ from ltbench.waiting import waiting
         type=click.Choice(["default", "best"]),
         default="default",
         show_default=True,
-        help="Hyper-parameters that are not typed: the defaults, or the best that tuning found.",
+        help="What is not typed: the defaults, or the best that tuning found.",
+    ),
+    search_option(
+        "With --hparams best: what the tuning searched, as `ltbench tune --search` names it.",
+        shown="any",
     ),
 )
 @output_options(
@@ -77,7 +85,12 @@ def run(ctx: click.Context, /, **options: Any) -> None:
       ltbench run --algo boda --dataset digits-mini-mlt --hparams best --seeds 5
       ltbench run sweep.toml --seeds 1 --dry-run
     """
-    seeds = parse_seeds(options["seeds"])
+    seeds, search = parse_seeds(options["seeds"]), parse_search(options["search"])
+    if options["search"] and options["hparams"] != "best":
+        raise UsageError(
+            "--search chooses what --hparams best takes, and means nothing without it: `ltbench "
+            "tune` is what searches"
+        )
     check_names(ctx)
     session = open_session(ctx)
     from ltbench.cli.printing import print_outcome, print_plan
@@ -93,12 +106,13 @@ def run(ctx: click.Context, /, **options: Any) -> None:
             options["datasets"],
             seeds,
             protocol_in_file=has_own(ctx, "protocol"),
+            starts=search.starts,
             **values(ctx, PROTOCOL),
         )
     if options["hparams"] == "best":
-        words = setting_words(ctx)
+        words = f"{search_words(search)}{setting_words(ctx)}"
         say = (lambda _: None) if session.quiet else session.say
-        plan = with_best(plan, lambda m: f"ltbench tune {method_words(m)}{words}", say)
+        plan = with_best(plan, lambda m: f"ltbench tune {method_words(m)}{words}", say, search.axes)
     for sentence in plan.left_out:
         session.say(f"left out: {sentence}")
     if options["dry_run"]:

@@ -1,4 +1,4 @@
-"""``ltbench tune``: search an algorithm's hyper-parameters on validation images."""
+"""``ltbench tune``: search hyper-parameters and settings of the protocol on validation images."""
 
 from __future__ import annotations
 
@@ -14,13 +14,17 @@ from ltbench.cli.options import (
     check_names,
     open_session,
     output_options,
+    search_option,
+    search_words,
     setting_words,
     sweep_options,
     values,
 )
+from ltbench.errors import UsageError
 from ltbench.plugins.hparams import LARGEST_WHOLE
 from ltbench.plugins.names import MOST_NAMES
 from ltbench.results.sweeps import TRIAL_SEEDS
+from ltbench.session.axes import DEFAULT, SAMPLERS, known_axes, parse_search
 from ltbench.waiting import waiting
 
 
@@ -33,12 +37,15 @@ from ltbench.waiting import waiting
         show_default=True,
         help="Settings to try for each algorithm and data set, the defaults among them.",
     ),
+    search_option(
+        "What to vary, comma-separated: hparams, which are the methods' own, and settings of the "
+        f"protocol ({', '.join(known_axes()[1:])}); lr=1e-3 starts from there.",
+        shown=f"{','.join(DEFAULT)} without what is typed",
+    ),
     click.option(
-        "--search",
-        type=click.Choice(["random", "bayes"]),
-        default="random",
-        show_default=True,
-        help="Draw them at random, or by what scored well so far (Optuna).",
+        "--sampler",
+        type=click.Choice(SAMPLERS),
+        help="Draw at random, or by what scored well so far (Optuna).  [default: random]",
     ),
     click.option(
         "--seed",
@@ -51,39 +58,48 @@ from ltbench.waiting import waiting
 @output_options("the runs that come next", "the studies as one JSON array")
 @click.pass_context
 def tune(ctx: click.Context, /, **options: Any) -> None:
-    """Search an algorithm's hyper-parameters, judged by validation images at one seed.
+    """Search hyper-parameters and learning rate, judged by validation images at one seed.
 
-    Each trial is a run, kept in OUT/.tuning and apart from those that leaderboards compare. A
-    hyper-parameter that is typed in brackets is fixed; all others that have an interval, choices
-    or a switch (see `ltbench plugins info`) are searched. The same command goes on where it was
-    stopped, and `ltbench run --hparams best` runs the best setting with more seeds.
+    Every method gets as many trials, each of them a run that is kept in OUT/.tuning, apart from
+    those that leaderboards compare. What is typed, in brackets or by an option, is fixed;
+    hyper-parameters that have an interval, choices or a switch (see `ltbench plugins info`) are
+    searched, and the protocol's learning rate and weight decay. The same command goes on where it
+    was stopped, and `ltbench run --hparams best` runs the best setting with more seeds.
 
     \b
     Examples:
-      ltbench tune --algo boda --dataset digits-mini-mlt --trials 16
+      ltbench tune --algo erm,boda --dataset digits-mini-mlt --trials 16
+      ltbench tune --algo focal --dataset digits-mini-mlt \\
+          --search hparams,lr,batch-size
       ltbench tune --algo 'brl[bce=true,cb=true,rb=true,penalty=true]' \\
-          --dataset digits-mini-mlt --search bayes
-      ltbench run --algo boda --dataset digits-mini-mlt --hparams best --seeds 5
+          --dataset digits-mini-mlt --search hparams --sampler bayes
+      ltbench run --algo erm,boda --dataset digits-mini-mlt \\
+          --hparams best --seeds 5
     """
+    search = parse_search(options["search"])
+    if search.sampler and options["sampler"] not in (None, search.sampler):
+        raise UsageError(
+            f"--search {search.sampler} and --sampler {options['sampler']} contradict each other: "
+            "leave one of them out"
+        )
     check_names(ctx)
     session = open_session(ctx)
-    from ltbench.cli.printing import print_plan, print_study
+    from ltbench.cli.printing import print_study, print_trials
     from ltbench.session.studies import Budget
     from ltbench.session.tuning import Tuning, method_words
 
     as_json = options["as_json"]
-    budget = Budget(options["search"], options["trials"], options["seed"])
+    sampler = options["sampler"] or search.sampler or "random"
+    budget = Budget(sampler, options["trials"], options["seed"])
     with waiting("Planning the trials", show=not session.quiet):
+        seeds, asked = [budget.run_seed], values(ctx, PROTOCOL)
         plan = session.plan(
-            options["algos"], options["datasets"], [budget.run_seed], **values(ctx, PROTOCOL)
+            options["algos"], options["datasets"], seeds, starts=search.starts, **asked
         )
-    tuning = Tuning(session, plan, budget)
+    tuning = Tuning(session, plan, budget, search.axes)
     if options["dry_run"]:
-        for study in tuning.studies:
-            print_plan(session, tuning.next_trials(study), as_json=as_json)
-            later = budget.trials - len(study.trials)
-            if later and not as_json:
-                click.echo(f"{later} more trials depend on what these score")
+        next_trials = [(study, tuning.next_trials(study)) for study in tuning.studies]
+        print_trials(session, next_trials, as_json=as_json)
         return
     for study in tuning.studies:
         tuning.carry_out(study)
@@ -95,7 +111,7 @@ def tune(ctx: click.Context, /, **options: Any) -> None:
         click.echo("Next, the best settings with more seeds:")
         for study in tuning.studies:
             if study.best:
-                words = f"{method_words(study.method)}{setting_words(ctx)}"
+                words = f"{method_words(study.method)}{search_words(search)}{setting_words(ctx)}"
                 click.echo(f"  ltbench run --hparams best {words} --seeds 5")
     if not all(study.best for study in tuning.studies):
         raise SystemExit(1)

@@ -1,4 +1,4 @@
-"""The augmentations that protocols name, each one implementation for all devices.
+"""The augmentations of a protocol, applied to batches on the device.
 
 Images come in as uint8 squares together with their original sizes; crops are drawn in original
 pixels, so their areas and aspect ratios are those of the protocol although the stored image was
@@ -7,67 +7,79 @@ resized to a square. Each image has random parameters of its own.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
-from ltbench.data.crops import random_flips
-from ltbench.data.photo import Photo
-from ltbench.errors import UsageError, suggestion
-
-Augment = Callable[[Tensor, Tensor, int, torch.Generator], Tensor]
-"""``(images uint8 (N, C, S, S), sizes (N, 2), side, generator)`` to floats 0…1 (N, C, side, side).
-"""
+from ltbench.plugins.augmentation import Augmentation, mixes, plain
+from ltbench.plugins.augmentation_names import KINDS, augmentation_chain
+from ltbench.plugins.batch import MixedLabels
+from ltbench.plugins.resolve import resolve
 
 
-def plain(images: Tensor, side: int) -> Tensor:
-    """Return images (N, C, S, S) uint8 as floats 0…1, resized to ``side`` as for evaluation."""
-    x = images.float() / 255
-    if x.shape[-1] == side:
-        return x
-    return F.interpolate(x, (side, side), mode="bilinear", antialias=True, align_corners=False)
+class AugmentationChain:
+    """Augmentations one after the other: the first may crop, and one of them mix.
 
-
-def no_augmentation(images: Tensor, sizes: Tensor, side: int, generator: torch.Generator) -> Tensor:
-    """Leave the images as they are (digits)."""
-    return plain(images, side)
-
-
-def crop_flip(images: Tensor, sizes: Tensor, side: int, generator: torch.Generator) -> Tensor:
-    """Shift by up to an eighth of the side over a border of zeros and flip every other image.
-
-    Of 32 pixels that is 4, the augmentation of the CIFAR literature.
-    """
-    x = images if images.shape[-1] == side else plain(images, side)
-    border, n = side // 8, len(images)
-    corner = torch.randint(2 * border + 1, (n, 2, 1), generator=generator, device=x.device)
-    line = torch.arange(side, device=x.device)
-    flips = random_flips(n, generator, x.device)[:, None]
-    rows, columns = line + corner[:, 0], torch.where(flips, line.flip(0), line) + corner[:, 1]
-    padded = F.pad(x, (border, border, border, border)).permute(0, 2, 3, 1)
-    every = torch.arange(n, device=x.device)[:, None, None]
-    x = padded[every, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
-    return x if x.is_floating_point() else x.float() / 255
-
-
-AUGMENTATIONS: dict[str, Augment] = {
-    "none": no_augmentation,
-    "crop-flip": crop_flip,
-    # Yang et al., ECCV 2022
-    "photo": Photo(area=(0.7, 1.0), jitter=(0.3, 0.3, 0.3, 0.3), grey=0.1),
-    # Liu et al., CVPR 2019, and Kang et al., ICLR 2020, on ImageNet-LT
-    "imagenet": Photo(area=(0.08, 1.0), jitter=(0.4, 0.4, 0.4, 0.0), grey=0.0),
-}
-
-
-def augmentation(name: str) -> Augment:
-    """Return the augmentation of a protocol by name.
+    Args:
+        text: of the protocol, ``crop-flip>randaugment[m=10]``.
+        image_shape: channels, height and width of the images that the network sees.
+        interpolation: how whole images are resized; random crops are part of what is drawn, and
+            have their own.
 
     Raises:
-        UsageError: there is none of that name.
+        UsageError: one does not exist, or an option is not possible.
+        PluginError: one cannot be imported.
     """
-    if name not in AUGMENTATIONS:
-        raise UsageError(f"there is no augmentation '{name}'{suggestion(name, AUGMENTATIONS)}")
-    return AUGMENTATIONS[name]
+
+    def __init__(
+        self, text: str, image_shape: tuple[int, int, int], interpolation: str = "bilinear"
+    ) -> None:
+        self.side, self.interpolation = image_shape[-1], interpolation
+        self.parts: list[Augmentation] = []
+        for name in augmentation_chain(text):
+            cls, hparams = resolve(KINDS, name.name, name.options)
+            self.parts.append(cls(hparams, image_shape))
+            self.parts[-1].interpolation = interpolation
+
+    def __call__(
+        self,
+        images: Tensor,
+        sizes: Tensor,
+        y: Tensor,
+        num_domains: int,
+        generator: torch.Generator,
+    ) -> tuple[Tensor, MixedLabels | None]:
+        """Augment a batch.
+
+        Args:
+            images: (N, C, S, S) uint8.
+            sizes: original height and width in pixels, (N, 2).
+            y: classes, (N,).
+            num_domains: of the batch, whose images stand together, as many of each.
+            generator: on the device of the images.
+
+        Returns:
+            Floats 0…1, (N, C, side, side), and the second classes where images were mixed.
+        """
+        if self.parts:
+            x = self.parts[0].crop(images, sizes, generator)
+        else:
+            x = plain(images, self.side, self.interpolation)
+        mixed = None
+        for part in self.parts:
+            x = part.augment(x, generator)
+            if mixes(type(part)):
+                others = partners(len(y), num_domains, generator)
+                x, share = part.mix(x, x[others], generator)
+                mixed = MixedLabels(y[others], share)
+        return x, mixed
+
+
+def partners(n: int, num_domains: int, generator: torch.Generator) -> Tensor:
+    """Return for each of ``n`` images one of the same domain to mix it with, (n,) int64.
+
+    A random permutation of each domain's images, so that every image serves once.
+    """
+    device = generator.device
+    order = torch.rand(num_domains, n // num_domains, generator=generator, device=device).argsort(1)
+    first = torch.arange(num_domains, device=device)[:, None] * order.shape[1]
+    return (order + first).flatten()

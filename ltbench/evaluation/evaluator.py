@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from ltbench.data.augmentation import plain
 from ltbench.data.device_images import DeviceImages
+from ltbench.data.evaluation_transform import EvaluationTransform
 from ltbench.data.normalisation import Normalisation
 from ltbench.data.sampling import Rows
 from ltbench.errors import DataError, PluginError
@@ -39,6 +39,7 @@ class Evaluator:
     Args:
         images: the images of the data set.
         normalise: of the run, the one that its training batches pass through.
+        transform: of the run; by default images are squeezed to the side of ``facts``.
         facts: of the data set.
         counts: training images per domain and class, (D, C).
         batch: images per forward pass.
@@ -53,10 +54,12 @@ class Evaluator:
         counts: NDArray[np.int64],
         batch: int,
         *,
+        transform: EvaluationTransform | None = None,
         after_batch: Callable[[], None] = lambda: None,
     ) -> None:
         self.images = images
         self.normalise = normalise
+        self.transform = transform or EvaluationTransform(facts.size)
         self.facts = facts
         self.counts = counts
         self.batch = batch
@@ -98,7 +101,8 @@ class Evaluator:
         outputs, indices = [], []
         parts = (rows[start : start + self.batch] for start in range(0, len(rows), self.batch))
         for images, index in self.images.batches(parts):
-            outputs.append(compute(self.normalise(plain(images, self.facts.size))))
+            x = self.transform(images, self.images.sizes[index])
+            outputs.append(compute(self.normalise(x)))
             indices.append(index)
             self.after_batch()
         model.train(was_training)

@@ -70,6 +70,8 @@ class Algorithm(nn.Module):
             honours although it overrides the methods which do.
         counts: training images per domain and class, (D, C), float, on the model's device.
         generator: draws what is random in a step, on the model's device.
+        micro_batches: batches that make one step; :meth:`step` is called for each of them.
+        micro_batch: which of them the present batch is, from 0.
     """
 
     HParams: ClassVar[type[HParams]] = HParams
@@ -89,13 +91,18 @@ class Algorithm(nn.Module):
         self.register_buffer("counts", train_info.counts.float(), persistent=False)
         self.optimizers: dict[str, Optimizer] = {}
         self.generator = torch.Generator()
+        self.micro_batches, self.micro_batch = 1, 0
 
     def features(self, x: Tensor) -> Tensor:
-        """Return the features (N, F) of images, in float32 whatever the precision of the run."""
+        """Return the features (N, F) of images, in float32 whatever the precision of the run.
+
+        In training the share of them that the protocol says is dropped.
+        """
         bf16 = self.precision == "bf16"
         with torch.autocast(x.device.type, dtype=torch.bfloat16, enabled=bf16):
             features: Tensor = self.backbone(x)
-        return features.float()
+        share = self.train_info.dropout
+        return F.dropout(features.float(), share, self.training) if share else features.float()
 
     def predict(self, x: Tensor) -> Tensor:
         """Return the logits (N, C) of images."""
@@ -151,16 +158,31 @@ class Algorithm(nn.Module):
         return self.mixed_risks(self.predict(batch.x), batch).mean()
 
     def step(self, batch: Batch) -> dict[str, Tensor]:
-        """Take one optimisation step and return the detached losses, the sum under ``total``."""
+        """Take one optimisation step and return the detached losses, the sum under ``total``.
+
+        Of a step that several batches make it takes this batch's part; see :meth:`minimize`.
+        """
         losses = named(self.loss(batch))
         self.minimize(losses["total"])
         return {name: value.detach() for name, value in losses.items()}
 
+    @property
+    def accumulating(self) -> bool:
+        """Whether further batches belong to the present step, so that it is not taken yet."""
+        return self.micro_batch + 1 < self.micro_batches
+
     def minimize(self, loss: Tensor, optimizer: str = "main") -> None:
-        """Take one step of the named optimiser down the gradient of ``loss``."""
-        self.optimizers[optimizer].zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        self.optimizers[optimizer].step()
+        """Take one step of the named optimiser down the gradient of ``loss``.
+
+        Of a step that several batches make, the gradients' mean is gathered, and the step is taken
+        at the last of them.
+        """
+        if self.micro_batch == 0:
+            self.optimizers[optimizer].zero_grad(set_to_none=True)
+        mean = loss / self.micro_batches if self.micro_batches > 1 else loss
+        mean.backward()  # type: ignore[no-untyped-call]
+        if not self.accumulating:
+            self.optimizers[optimizer].step()
 
     def configure_optimizers(self, make: MakeOptimizer) -> dict[str, Optimizer]:
         """Return the optimisers by name; ``make`` builds one as the protocol says."""

@@ -4,11 +4,21 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from ltbench.plugins.preprocessing import Preprocessing
+
 
 class Backbone(nn.Module):
-    """Maps images (N, channels, H, W) to features (N, ``num_features``)."""
+    """Maps images (N, channels, H, W) to features (N, ``num_features``).
+
+    Attributes:
+        num_features: of an image.
+        preprocessing: what its pretrained weights were trained with, which images then pass
+            through in training and evaluation; ``None`` where it has no such weights, or they take
+            the data set's. It is read from what was registered, before a network is built.
+    """
 
     num_features: int
+    preprocessing: Preprocessing | None = None
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the features (N, ``num_features``) of the images ``x``."""

@@ -77,6 +77,8 @@ class TrainInfo:
         batch_per_domain: images per domain in a batch.
         image_shape: channels, height and width of an image.
         label_smoothing: share of a label that all classes get alike, in 0…1.
+        dropout: share of the features that is dropped in training, in 0…1.
+        accumulate: batches that make one optimisation step.
         many_inclusive: whether pairs with exactly ``many`` are many-shot too.
         few_inclusive: whether pairs with exactly ``few`` are few-shot; see :attr:`shots`.
     """
@@ -90,6 +92,8 @@ class TrainInfo:
     batch_per_domain: int
     image_shape: tuple[int, int, int]
     label_smoothing: float = 0.0
+    dropout: float = 0.0
+    accumulate: int = 1
     many_inclusive: bool = False
     few_inclusive: bool = True
 
@@ -111,5 +115,5 @@ class TrainInfo:
     @property
     def steps_per_epoch(self) -> int:
         """Steps in which as many images are drawn as the training set holds, at least 1."""
-        batch = self.batch_per_domain * self.num_domains
+        batch = self.batch_per_domain * self.num_domains * self.accumulate
         return max(1, -(-int(self.counts.sum()) // batch))

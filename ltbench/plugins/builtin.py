@@ -63,6 +63,13 @@ def ltbench_backbones(register: Register) -> None:
 
 
 @hookimpl
+def ltbench_augmentations(register: Register) -> None:
+    """Register the absence of augmentation."""
+    target = "ltbench.plugins.augmentation:NoAugmentation"
+    register("none", target, summary="Images as they are")
+
+
+@hookimpl
 def ltbench_observers(register: Register) -> None:
     """Register the displays of progress."""
     progress = "ltbench.session.progress"

@@ -12,6 +12,7 @@ from ltbench.errors import UsageError, suggestion
 from ltbench.plugins.hparams import Bounds, HParams
 from ltbench.plugins.manager import KINDS, Plugins
 from ltbench.plugins.names import format_value
+from ltbench.plugins.preprocessing import Preprocessing, declared_by
 from ltbench.plugins.registry import Entry
 
 STEPS = 1000  # of a stage before, to ask a stage whether it trains
@@ -47,6 +48,7 @@ class Description:
         text: its docstring, with the paper and the equation.
         needs: one phrase each.
         parameters: its hyper-parameters in the order of their declaration.
+        preprocessing: of a backbone, what its own weights were trained with.
     """
 
     kind: str
@@ -57,6 +59,7 @@ class Description:
     text: str
     needs: tuple[str, ...]
     parameters: tuple[Parameter, ...]
+    preprocessing: Preprocessing | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return everything, ready for JSON."""
@@ -94,6 +97,7 @@ def describe_entry(entry: Entry) -> Description:
         text=_text(target),
         needs=tuple(_needs(entry.kind, target)),
         parameters=describe_parameters(hparams) if hparams is not None else (),
+        preprocessing=declared_by(target) if entry.kind == "backbone" else None,
     )
 
 
@@ -105,6 +109,8 @@ def _text(target: Any) -> str:
 
 
 def _needs(kind: str, target: Any) -> list[str]:
+    if kind == "augmentation":
+        return _needs_of_augmentation(target)
     if kind not in ("algorithm", "stage"):
         return []
     domains = target.min_domains
@@ -117,6 +123,16 @@ def _needs(kind: str, target: Any) -> list[str]:
         if target.steps(STEPS, target.HParams()) == 0:
             needs.append("no training")
     return needs
+
+
+def _needs_of_augmentation(target: Any) -> list[str]:
+    from ltbench.plugins.augmentation import crops, mixes
+
+    channels = " or ".join(map(str, target.channels))
+    needs = [f"images of {channels} channels"] if channels else []
+    if crops(target):
+        needs.append("the first place in a chain")
+    return [*needs, "algorithms that take mixed labels"] if mixes(target) else needs
 
 
 def describe_parameters(hparams: type[HParams]) -> tuple[Parameter, ...]:

@@ -35,6 +35,7 @@ _BASES = {
     "stages": "ltbench.plugins.stage:Stage",
     "algorithms": "ltbench.plugins.algorithm:Algorithm",
     "datasets": "ltbench.plugins.dataset:Dataset",
+    "augmentations": "ltbench.plugins.augmentation:Augmentation",
     "observers": "ltbench.plugins.observer:Observer",
     "executors": "ltbench.executors.base:Executor",
 }
@@ -102,7 +103,7 @@ def load_plugin_file(path: Path) -> object:
     if not classes.found:
         raise PluginError(
             f"{path} registers nothing: mark a function with @hookimpl, or define a subclass of "
-            "Algorithm, Stage, Dataset or Observer"
+            "Algorithm, Stage, Dataset, Augmentation or Observer"
         )
     return classes
 
@@ -141,6 +142,11 @@ class Classes:
     def ltbench_datasets(self, register: Register) -> None:
         """Register the data sets."""
         self._register("datasets", register)
+
+    @hookimpl
+    def ltbench_augmentations(self, register: Register) -> None:
+        """Register the augmentations."""
+        self._register("augmentations", register)
 
     @hookimpl
     def ltbench_observers(self, register: Register) -> None:

@@ -22,11 +22,18 @@ it; one that overrides them says in ``honours`` that it does it too."""
 
 
 def obstacle(cls: type[Algorithm], wish: str) -> str:
-    """Return the method that keeps an algorithm from honouring a wish, or nothing."""
-    if wish in cls.honours:
-        return ""
-    own = (m for m in DONE_IN[wish] if getattr(cls, m) is not getattr(Algorithm, m))
-    return next(own, "")
+    """Return the method that keeps an algorithm from honouring a wish, or nothing.
+
+    What a class says in ``honours`` holds for its own methods and those that it inherits. A class
+    derived from it that overrides one of them, or says something else, speaks for itself.
+    """
+    for method in DONE_IN[wish]:
+        owner = next(c for c in cls.__mro__ if method in vars(c))
+        until_there = cls.__mro__[: cls.__mro__.index(owner) + 1]
+        said = (vars(c)["honours"] for c in until_there if "honours" in vars(c))
+        if owner is not Algorithm and wish not in next(said, ()):
+            return method
+    return ""
 
 
 def check_honoured(wish: str, asked: str, parts: Iterable[tuple[str, Any]]) -> None:

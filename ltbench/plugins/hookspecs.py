@@ -101,6 +101,15 @@ def ltbench_protocols(register: Register) -> None:
 
 
 @hookspec
+def ltbench_augmentations(register: Register) -> None:
+    """Register augmentations of training images (subclasses of :class:`ltbench.api.Augmentation`).
+
+    ``register("flip", "package.flip:Flip", summary=…)`` makes ``ltbench run --augmentation flip``,
+    and chains such as ``photo>flip``.
+    """
+
+
+@hookspec
 def ltbench_metrics(register: RegisterMetric) -> None:
     """Register metrics: callables ``(Predictions) -> {flat name: value or None}``.
 

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self, dataclass_transform
 
-from ltbench.errors import UsageError, suggestion
+from ltbench.errors import SHOWN, UsageError, nearest, suggestion
 from ltbench.plugins.names import format_value
 from ltbench.plugins.text import check_printable, visible
 
@@ -192,8 +192,12 @@ def _check(value: Any, bounds: Bounds, where: str) -> None:
             _check(item, bounds, where)
         return
     if bounds.choices is not None and value not in bounds.choices:
-        known = ", ".join(map(format_value, bounds.choices))
-        raise UsageError(f"{where} is not possible: choose one of {known}")
+        near = nearest(str(value), map(str, bounds.choices))
+        if len(bounds.choices) > SHOWN and near:
+            raise UsageError(f"{where} is not possible; did you mean '{near}'?")
+        known = ", ".join(map(format_value, bounds.choices[:SHOWN]))
+        more = ", …" if len(bounds.choices) > SHOWN else ""
+        raise UsageError(f"{where} is not possible: choose one of {known}{more}")
     if bounds.low is not None and value < bounds.low:
         raise UsageError(f"{where} is out of range: the least is {bounds.low:g}")
     if bounds.high is not None and value > bounds.high:

@@ -44,6 +44,7 @@ KINDS = {
     "datasets": "data set",
     "backbones": "backbone",
     "protocols": "protocol",
+    "augmentations": "augmentation",
     "metrics": "metric",
     "executors": "executor",
     "observers": "observer",

@@ -79,13 +79,23 @@ def parse_names(text: str) -> list[Name]:
     return [expanded for name in names for expanded in _expand(name)]
 
 
-def split_list(text: str) -> list[str]:
-    """Return what commas part outside of brackets and quotes.
+def expand(name: Name) -> list[Name]:
+    """Return the names that lists among a name's options stand for.
+
+    Raises:
+        UsageError: a list is empty, or they are too many.
+    """
+    check_count(_combinations(name), str(name))
+    return list(_expand(name))
+
+
+def split_list(text: str, separator: str = ",") -> list[str]:
+    """Return what commas, or other signs, part outside of brackets and quotes.
 
     Raises:
         UsageError: a part is empty, or a bracket or quote is not closed.
     """
-    return _split(text, ",", _DEEPEST + 1)
+    return _split(text, separator, _DEEPEST + 1)
 
 
 def check_count(count: int, what: str) -> None:

@@ -18,8 +18,8 @@ class Entry:
     """One registered name and where it comes from.
 
     Attributes:
-        kind: ``algorithm``, ``stage``, ``data set``, ``backbone``, ``protocol``, ``metric``,
-            ``executor``, ``observer``, ``figure`` or ``table``.
+        kind: ``algorithm``, ``stage``, ``data set``, ``backbone``, ``protocol``,
+            ``augmentation``, ``metric``, ``executor``, ``observer``, ``figure`` or ``table``.
         name: what a user types.
         target: ``"module:attribute"``, or the object itself.
         summary: one line.

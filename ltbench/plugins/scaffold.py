@@ -20,6 +20,7 @@ HOOKS = {
     "dataset": "ltbench_datasets",
     "stage": "ltbench_stages",
     "metric": "ltbench_metrics",
+    "augmentation": "ltbench_augmentations",
 }
 FILES = {
     "pyproject.toml": "pyproject.toml",
@@ -37,7 +38,7 @@ class Project:
     """The names in a project.
 
     Attributes:
-        kind: ``algorithm``, ``dataset``, ``stage`` or ``metric``.
+        kind: ``algorithm``, ``dataset``, ``stage``, ``metric`` or ``augmentation``.
         name: what a user types.
         package: what Python imports.
         cls: of the class in it.

@@ -15,7 +15,9 @@ from typing import Any
 import pandas as pd
 
 from ltbench.report.dataset_labels import full_name
+from ltbench.results.backbone import preprocessing_words
 from ltbench.results.protocol import protocol_words
+from ltbench.results.tuned import axes_of, axes_text, before_tuning, protocol_before
 from ltbench.results.untrusted import LONGEST_WORD, clean
 
 
@@ -29,11 +31,12 @@ def commands_for(runs: pd.DataFrame) -> list[str]:
         runs: rows of :attr:`ltbench.results.frame.Runs.table`.
     """
     tuned = runs["tuned"].astype(bool)
-    seeds_of = _seeds_of(runs[~tuned])
+    plain = runs[~tuned]
+    seeds_of = _seeds_of(plain)
     commands = []
     for seeds in dict.fromkeys(seeds_of.values()):
         algos = [word for m, own in seeds_of.items() if own == seeds for word in ("--algo", m)]
-        words = [*algos, *setting_words(runs.iloc[0], seed_words(seeds))]
+        words = [*algos, *setting_words(plain.iloc[0], seed_words(seeds))]
         commands.append(shlex.join(["ltbench", "run", *words]))
     for _, of_one in runs[tuned].groupby("label", sort=False):
         commands += _tuned_commands(of_one)
@@ -43,17 +46,23 @@ def commands_for(runs: pd.DataFrame) -> list[str]:
 def setting_words(run: Mapping[str, Any], seeds: Sequence[str] = ()) -> list[str]:
     """Return the options that give a run its data set, backbone and protocol.
 
+    Of a run that was tuned it is the protocol before, without the settings that were searched:
+    they are the search's to tell.
+
     Args:
         run: the fields of a :class:`~ltbench.results.run.RunRecord`, by name.
         seeds: the option of the seeds, which stands behind the data set.
     """
+    before, searched = protocol_before(run["protocol"], run["tuned"]), before_tuning(run["tuned"])
     words = ["--dataset", full_name(run["dataset"], run["options"]), *seeds]
     words += ["--backbone", run["backbone"]]
     words += ["--pretrained"] if run["pretrained"] else ["--no-pretrained"]
     if run["weights"]:
         words += ["--weights", run["weights_file"] or f"CHECKPOINT-{run['weights'][:12]}"]
+    started = bool(run["pretrained"] or run["weights"])
+    words += preprocessing_words(run["preprocessing"], started=started)
     words += ["--precision", run["precision"]] if run["precision"] else []
-    return words + [clean(word, LONGEST_WORD) for word in protocol_words(run["protocol"])]
+    return words + [clean(word, LONGEST_WORD) for word in protocol_words(before, searched)]
 
 
 def seed_words(seeds: Sequence[int]) -> list[str]:
@@ -70,12 +79,13 @@ def _seeds_of(runs: pd.DataFrame) -> dict[str, tuple[int, ...]]:
 
 def _tuned_commands(runs: pd.DataFrame) -> list[str]:
     run = runs.iloc[0]
-    algo = ["--algo", _typed(run)]
-    search = ["ltbench", "tune", *algo, *setting_words(run)]
-    for option in ("trials", "search", "seed"):
-        search += [f"--{option}", _text(run["tuned"].get(option))]
+    tuned, algo = run["tuned"], ["--algo", _typed(run)]
+    axes = ["--search", clean(axes_text(axes_of(tuned), before_tuning(tuned)), LONGEST_WORD)]
+    search = ["ltbench", "tune", *algo, *setting_words(run), *axes]
+    for option, name in (("--trials", "trials"), ("--sampler", "search"), ("--seed", "seed")):
+        search += [option, _text(tuned.get(name))]
     seeds = seed_words(sorted(set(runs["seed"])))
-    best = ["ltbench", "run", "--hparams", "best", *algo, *setting_words(run), *seeds]
+    best = ["ltbench", "run", "--hparams", "best", *algo, *axes, *setting_words(run), *seeds]
     return [shlex.join(search), shlex.join(best)]
 
 

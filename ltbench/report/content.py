@@ -13,7 +13,7 @@ from ltbench.plugins.spelling import spelled
 from ltbench.report.metrics import DECLARED_METRICS, Metric, choose_metrics
 from ltbench.report.selection import Table, run_label, split_tables
 from ltbench.results.frame import Runs
-from ltbench.results.labels import describe_tuning
+from ltbench.results.labels import budget_words, tuning_cell
 from ltbench.stats.across import AcrossDatasets, across_datasets
 from ltbench.stats.claims import Analysis, analyse
 
@@ -53,7 +53,7 @@ class Row:
     Attributes:
         method: the algorithm with its stages and what differs from the defaults, as typed.
         algo: the algorithm with its stages alone.
-        tuned: how its hyper-parameters were searched for; empty where they were not.
+        tuned: how it was tuned, with what was ``found`` of the protocol; empty where it was not.
         variant: digits of the hash, where another row has the same method and budget.
         done: seeds with a result; ``started`` counts those that failed or diverged too.
         ranks: lowest and highest rank it could hold on the primary metric, where testable.
@@ -80,10 +80,17 @@ class Row:
 
     @property
     def settings(self) -> str:
-        """Where its hyper-parameters come from: "default", "set by hand" or "tuned: 16 trials"."""
+        """Where they come from: "default", "set by hand" or "tuned: 16 trials of hparams, lr"."""
         if self.tuned:
-            return describe_tuning(self.tuned)
+            return tuning_cell(self.tuned)
         return "default" if self.method == self.algo else "set by hand"
+
+    @property
+    def budget(self) -> str:
+        """What was spent on its settings: "no search", or "16 trials of hparams, lr"."""
+        if not self.tuned:
+            return "no search"
+        return budget_words({**self.tuned, "seed": 0}, hparams=True).removeprefix("tuned: ")
 
 
 @dataclass(frozen=True)
@@ -121,8 +128,16 @@ class Leaderboard:
 
     @property
     def tuned(self) -> bool:
-        """Whether hyper-parameters of any row were searched for."""
+        """Whether any row was tuned."""
         return any(row.tuned for row in self.rows)
+
+    @property
+    def budgets(self) -> dict[str, list[str]]:
+        """The labels of the rows by their budgets, the first row's first."""
+        found: dict[str, list[str]] = {}
+        for row in self.rows:
+            found.setdefault(row.budget, []).append(row.label)
+        return found
 
     @property
     def primary(self) -> Metric:
@@ -165,7 +180,8 @@ def build(
     Args:
         runs: readable runs, already filtered.
         metrics: columns, the first of which sorts; ``None`` for the default ones.
-        reference: the label that the others are compared with, in tables that have it.
+        reference: the label that the others are compared with, in tables that have it, or the
+            algorithm of the one tuned row that is.
         unreadable: folders passed over, to be mentioned.
 
     Raises:
@@ -184,7 +200,7 @@ def _board(table: Table, names: Sequence[str], reference: str) -> Leaderboard:
     declared = tuple(m for m in metrics if m.name in DECLARED_METRICS or m is primary)
     scores = table.long_scores([m.name for m in metrics])
     labels = set(scores["label"])
-    reference = spelled(reference, labels)
+    reference = _reference(reference, table, labels)
     has_reference = reference in labels
     analysis = analyse(
         scores,
@@ -208,6 +224,23 @@ def _board(table: Table, names: Sequence[str], reference: str) -> Leaderboard:
     known = reference if has_reference else None
     _, disputed = table.measures
     return Leaderboard(table, metrics, declared, tuple(rows), analysis, known, tuple(disputed))
+
+
+def _reference(name: str, table: Table, labels: set[str]) -> str:
+    """Return the label of the reference; the tuned row of that algorithm where there is no other.
+
+    Args:
+        name: a label, or an algorithm.
+        table: the runs.
+        labels: of those that have a score.
+    """
+    label = spelled(name, labels)
+    if label in labels:
+        return label
+    runs = table.runs.table
+    tuned = runs["label"][(runs["algo"] == label) & runs["tuned"].astype(bool)]
+    found = [other for other in dict.fromkeys(tuned) if other in labels]
+    return found[0] if len(found) == 1 else label
 
 
 def _merit(metric: Metric, row: Row) -> float:

@@ -16,11 +16,22 @@ from ltbench.report.wording import (
     subtitle,
     summary_notes,
 )
+from ltbench.results.tuned import axes_of, found_words
 
 
 def rows_frame(content: Content) -> pd.DataFrame:
-    """Return one row for each table and method."""
-    return pd.DataFrame([_flat(board, row) for board in content.boards for row in board.rows])
+    """Return one row for each table and method.
+
+    There are columns on what tuning searched, and found of the protocol, where it searched any.
+    """
+    pairs = [(board, row) for board in content.boards for row in board.rows]
+    frame = pd.DataFrame([_flat(board, row) for board, row in pairs])
+    if any("axes" in row.tuned for _, row in pairs):
+        place = frame.columns.get_loc("tuned_seed") + 1
+        axes = [" ".join(axes_of(row.tuned)) if row.tuned else "" for _, row in pairs]
+        frame.insert(place, "tuned_axes", axes)
+        frame.insert(place + 1, "tuned_found", [" ".join(found_words(r.tuned)) for _, r in pairs])
+    return frame
 
 
 def runs_csv(content: Content) -> str:
@@ -90,6 +101,7 @@ def _table(board: Leaderboard) -> dict[str, Any]:
             for metric in board.declared
         },
         "over_images": board.images.frame.to_dict("records") if board.images else None,
+        "budgets": board.budgets,
         "notes": footnotes(board),
     }
 

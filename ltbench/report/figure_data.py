@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+import pandas as pd
+
 from ltbench.report.content import Summary, summarise
-from ltbench.report.metrics import choose_metrics
+from ltbench.report.metrics import Metric, choose_metrics, measures_of, metric
 from ltbench.report.selection import Table, done, only_table, split_tables
+from ltbench.report.trials import Trials
 from ltbench.results.frame import Runs, as_frames
 
 
@@ -45,15 +48,34 @@ class FigureData:
         runs: all of them, done or not: ``runs.table`` has a row for each, and ``runs.scores`` its
             test metrics in the same order (accuracies and F1 in 0…1).
         known: name and facts of a data set of which there are no runs.
+        tuning: where trials of tuning are looked for, and which of them.
     """
 
     runs: Runs
     known: tuple[str, Mapping[str, Any]] | None = None
+    tuning: Trials = field(default_factory=Trials)
 
     @classmethod
     def of_dataset(cls, name: str, facts: Mapping[str, Any]) -> FigureData:
         """Return what there is to draw of a data set without runs."""
         return cls(as_frames([]), (name, facts))
+
+    @property
+    def trials(self) -> pd.DataFrame:
+        """What `ltbench tune` tried, a row for each trial; read when it is asked for.
+
+        Columns: ``study`` (its file), ``method`` (as typed), ``algo``, ``dataset``, ``protocol``,
+        ``protocol_hash`` (of the table in which its best stands), ``axes`` (what was searched),
+        ``search`` (the sampler), ``planned`` (trials of the budget), ``seed``, ``number`` (from 0),
+        ``status`` (``waiting``, ``done``, ``failed``, ``diverged``), ``metric`` (of validation),
+        ``value`` (its score, NaN where there is none), ``metrics`` (what the run declares of its
+        metrics) and ``test_<metric>`` for each test metric.
+        """
+        return self.tuning.frame
+
+    def metric_of_trials(self, name: str) -> Metric:
+        """Return how a metric of the trials is shown, by what their runs declare."""
+        return metric(name, measures_of(self.trials["metrics"])[0])
 
     def table(self, purpose: str) -> Table:
         """Return the one table of runs that may be compared.

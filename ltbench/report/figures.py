@@ -19,6 +19,7 @@ from ltbench.report.csv_text import csv_text
 from ltbench.report.figure_data import Choices, FigureData
 from ltbench.report.letters import drawable, key_of
 from ltbench.report.look import style
+from ltbench.report.trials import Trials
 from ltbench.results.frame import Runs
 
 Drawing = tuple[Figure, pd.DataFrame]
@@ -49,7 +50,9 @@ def draw_entry(entry: Entry, data: FigureData, choices: Choices) -> Drawing:
     raise PluginError(f"{who} does not return a matplotlib Figure and a data frame")
 
 
-def write_figure(kind: str, runs: Runs, choices: Choices, output: Path) -> list[Path]:
+def write_figure(
+    kind: str, runs: Runs, choices: Choices, output: Path, tuning: Trials | None = None
+) -> list[Path]:
     """Draw a figure into a file and its numbers into a CSV beside it.
 
     Args:
@@ -57,6 +60,7 @@ def write_figure(kind: str, runs: Runs, choices: Choices, output: Path) -> list[
         runs: the runs to be drawn.
         choices: see :class:`Choices`.
         output: a file that ends in one of :data:`ltbench.report.FIGURE_SUFFIXES`.
+        tuning: which trials it may ask for.
 
     Returns:
         The two files.
@@ -67,7 +71,7 @@ def write_figure(kind: str, runs: Runs, choices: Choices, output: Path) -> list[
     """
     check_figure_suffix(output)
     with style():
-        figure, frame = draw(kind, FigureData(runs), choices)
+        figure, frame = draw(kind, FigureData(runs, tuning=tuning or Trials()), choices)
         save(figure, output)
     numbers = output.with_suffix(".csv")
     numbers.write_text(csv_text(frame), encoding="utf-8")

@@ -24,6 +24,7 @@ from ltbench.report.figure_data import Choices, FigureData
 from ltbench.report.figures import as_bytes, draw
 from ltbench.report.look import style
 from ltbench.report.section import Figure
+from ltbench.report.trials import Trials
 from ltbench.results.frame import Runs
 
 ROOM = 4_000_000
@@ -57,6 +58,7 @@ class Wish:
         open: whether it is seen without a click.
         optional: whether it is passed over in silence where it cannot be drawn.
         drawn: whether there is a plugin that draws it.
+        tuning: the trials that it shows, for a figure of tuning.
     """
 
     section: str
@@ -67,13 +69,14 @@ class Wish:
     open: bool = False
     optional: bool = False
     drawn: bool = True
+    tuning: Trials | None = None
 
     @property
     def command(self) -> str:
         """Return what draws it in full, without the folders of the runs."""
         words = ["ltbench", "figures", self.kind]
         words += ["--protocol", self.section[:8]] if self.section else []
-        labels = list(dict.fromkeys(self.runs.table["label"]))
+        labels = [] if self.tuning else list(dict.fromkeys(self.runs.table["label"]))
         words += [word for label in labels if len(labels) <= 4 for word in ("--algo", label)]
         return shlex.join(words)
 
@@ -121,7 +124,8 @@ def _drawn(wish: Wish, room: int, *, crowded: bool) -> Figure:
         return Figure(kind, title, reason=f"Left out to keep the page small: {elsewhere}")
     try:
         with style():
-            figure, frame = draw(kind, FigureData(wish.runs), _choices(wish, crowded=crowded))
+            data = FigureData(wish.runs, tuning=wish.tuning or Trials())
+            figure, frame = draw(kind, data, _choices(wish, crowded=crowded))
             mime, image, key = _smallest(figure, kind, 1 if crowded else 2)
     except LtbenchError as error:
         return Figure(kind, title, reason=str(error))

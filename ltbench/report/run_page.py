@@ -12,6 +12,8 @@ from ltbench.plugins.shots import SHOTS
 from ltbench.report.chart import SYMBOLS, Curve, draw
 from ltbench.report.plain import duration
 from ltbench.report.terminal import table, terminal_width, wrapped
+from ltbench.results.backbone import in_words, known_preprocessing
+from ltbench.results.labels import tuning_cell
 from ltbench.results.run import RunRecord
 from ltbench.results.untrusted import clean, numbers
 
@@ -51,7 +53,7 @@ def as_text(state: RunRecord, documents: Documents, folder: str) -> str:
     parts = [
         [f"{name}: {state.status.replace('-', ' ')}{holder}", folder],
         [f"Unreadable: {problem}" for problem in documents.broken],
-        _specification(documents.spec),
+        _specification(documents.spec, tuning_cell(state.tuned) if state.tuned else ""),
         _error(documents.error, folder),
         *_curves(documents),
         _results(documents.result),
@@ -60,7 +62,7 @@ def as_text(state: RunRecord, documents: Documents, folder: str) -> str:
     return "\n\n".join("\n".join(part) for part in parts if part)
 
 
-def _specification(spec: Mapping[str, Any]) -> list[str]:
+def _specification(spec: Mapping[str, Any], tuned: str) -> list[str]:
     identity = _mapping(spec, "identity")
     dataset, protocol = _mapping(identity, "dataset"), dict(_mapping(identity, "protocol"))
     backbone, data = _mapping(identity, "backbone"), _mapping(spec, "data")
@@ -81,7 +83,9 @@ def _specification(spec: Mapping[str, Any]) -> list[str]:
         "split": ", ".join(filter(None, [_text(data.get("split", "")), split])),
         "protocol": f"{_text(protocol.pop('name', ''))}: {_settings(protocol)}",
         "backbone": f"{_text(backbone.get('name'))}, {start}",
+        "images": _images(backbone, data),
         "precision": _text(identity.get("precision")),
+        "tuned": tuned.removeprefix("tuned: "),
     }
     return [
         line
@@ -91,6 +95,12 @@ def _specification(spec: Mapping[str, Any]) -> list[str]:
             f"{key:11}{value}", _width(), subsequent_indent=" " * 11, break_on_hyphens=False
         )
     ]
+
+
+def _images(backbone: Mapping[str, Any], data: Mapping[str, Any]) -> str:
+    """Return what images pass through; of runs of before that was noted, what is known of it."""
+    own, whole = known_preprocessing(backbone), known_preprocessing(data)
+    return in_words(whole | own) or "mean and std of the data set, bilinear"
 
 
 def _error(error: Mapping[str, Any], folder: str) -> list[str]:
@@ -179,7 +189,17 @@ def _results(result: Mapping[str, Any]) -> list[str]:
         f"{_text(selection.get('metric'))}" + ("" if best is None else f" = {best:.4g}")
     )
     text = table(rows[0], rows[1:], width=_width(), elsewhere="--json has them")
-    return [text, "", chosen]
+    return [text, "", chosen, *_stops(selection)]
+
+
+def _stops(selection: Mapping[str, Any]) -> list[str]:
+    """Return a line for each stage that ended before its last step."""
+    found = selection.get("stopped")
+    return [
+        f"Stopped early: {_text(stop.get('stage'))} step {_text(stop.get('step'))}, by patience"
+        for stop in (found if isinstance(found, list) else [])
+        if isinstance(stop, dict)
+    ]
 
 
 def _split(name: str) -> tuple[str, str]:

@@ -18,9 +18,11 @@ from ltbench.plugins.names import format_value
 from ltbench.plugins.spelling import spelled
 from ltbench.report.dataset_labels import dataset_label, dataset_labels, full_name
 from ltbench.report.metrics import Metric, measures_of, metric
+from ltbench.results.backbone import preprocessing_text, short_name
 from ltbench.results.documents import read_data_facts
 from ltbench.results.frame import Runs
 from ltbench.results.labels import method_label
+from ltbench.results.tuned import protocol_before
 from ltbench.results.untrusted import clean
 
 # More settings than these would make no heading: the digits of the hash stand for the others.
@@ -30,6 +32,8 @@ _MOST_DIFFERENCES = 4
 @dataclass(frozen=True)
 class Table:
     """The runs that share a protocol hash: same data, protocol, backbone and precision.
+
+    Runs whose protocol was tuned share that from which the search started.
 
     Attributes:
         runs: these runs, done or not.
@@ -235,8 +239,9 @@ def _whole_setting(table: Table) -> dict[str, str]:
     """Return everything that a table's runs share and other tables may not, as words."""
     run = table.runs.table.iloc[0]
     settings = {
-        **{str(key).replace("_", " "): value for key, value in run["protocol"].items()},
+        **{str(key).replace("_", " "): value for key, value in _shared_protocol(run).items()},
         "weights": run["weights"][:12] or "none",
+        "preprocessing": preprocessing_text(run["preprocessing"]),
         "data": full_name(run["dataset"], run["options"]),
     }
     return {clean(key): clean(format_value(value)) for key, value in settings.items()}
@@ -327,10 +332,15 @@ def dataset_names(table: pd.DataFrame) -> pd.Series:
     return pd.Series(names, index=table.index, dtype=object)
 
 
+def _shared_protocol(run: pd.Series) -> dict[str, Any]:
+    """Return the protocol that a run shares with its table: as it was before tuning."""
+    return protocol_before(run["protocol"], run["tuned"])
+
+
 def _setting(run: pd.Series) -> str:
-    protocol: dict[str, Any] = run["protocol"]
+    protocol = _shared_protocol(run)
     parts = [
-        run["backbone"] + (" (pretrained)" if run["pretrained"] else ""),
+        short_name(run["backbone"]) + (" (pretrained)" if run["pretrained"] else ""),
         f"{protocol['steps']} steps" if "steps" in protocol else "",
         str(run["precision"]),
         f"chosen on validation by {protocol['select']}" if "select" in protocol else "",

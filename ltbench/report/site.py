@@ -12,6 +12,7 @@ from ltbench.report.figure_data import Choices
 from ltbench.report.leaderboard import leaderboard_report
 from ltbench.report.page_figures import Wish, draw_figures
 from ltbench.report.render import write
+from ltbench.report.trials import Trials
 from ltbench.results.frame import Runs, joined
 
 _MOST_MAPS = 4
@@ -35,7 +36,8 @@ def write_report(
         command: the command line that asked for it.
         done: told how many figures are drawn, and of how many.
     """
-    wishes = [wish for board in content.boards for wish in _wishes(board)]
+    tuned = set(Trials(_folders(content)).frame["protocol_hash"])
+    wishes = [wish for board in content.boards for wish in _wishes(board, tuned)]
     if content.summary:
         runs = joined([board.table.runs for board in content.boards])
         choices = Choices(metric=content.summary.metric.name)
@@ -49,8 +51,14 @@ def write_report(
     write(report, "html", output)
 
 
-def _wishes(board: Leaderboard) -> Iterator[Wish]:
-    """Yield the figures of one table."""
+def _folders(content: Content) -> list[Path]:
+    """Return the folders of all runs: four levels above a run's own."""
+    paths = (path for board in content.boards for path in board.table.runs.table["path"])
+    return sorted({folders[3] for path in paths if len(folders := Path(path).parents) > 3})
+
+
+def _wishes(board: Leaderboard, tuned: set[str]) -> Iterator[Wish]:
+    """Yield the figures of one table; ``tuned`` are the hashes of those with trials."""
     runs, place = board.table.runs, board.table.protocol_hash
     labels = [row.label for row in board.rows if row.done]
     top, best = _only(runs, labels[:_MOST_MAPS]), _only(runs, labels[:1])
@@ -62,6 +70,10 @@ def _wishes(board: Leaderboard) -> Iterator[Wish]:
     yield Wish(place, "convergence", "Loss and validation score over steps", runs)
     yield Wish(place, "tsne", maps, top)
     yield Wish(place, "transferability", "Domain-class pairs of the first method", best)
+    if place in tuned:
+        title = "Best scores against the number of trials of tuning"
+        trials = Trials(_folders(Content((board,), None)), protocols=(place,))
+        yield Wish(place, "budget", title, runs, tuning=trials)
     by_algorithm = runs.table.groupby("algorithm", sort=False)["label"].nunique()
     for name in by_algorithm.index[by_algorithm >= 3]:
         swept = runs.where((runs.table["algorithm"] == name).to_numpy())

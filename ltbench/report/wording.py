@@ -11,12 +11,13 @@ from ltbench.report.metrics import Metric
 from ltbench.report.section import probability
 
 TUNED = (
-    "tuned: the hyper-parameters in brackets, or the defaults, scored best on validation images "
-    "among as many trials as are named, at one seed (`ltbench tune`); test images had no part in "
-    "it. In other rows what stands in brackets was set by hand, and all else is the method's "
-    "default. A tuned row had a budget that the others had not, so a difference is not one of "
-    "method alone."
+    "tuned: what stands in brackets and after the budget, or the defaults, scored best on "
+    "validation images among as many trials as are named, at one seed (`ltbench tune`); test "
+    "images had no part in it. hparams are the method's own hyper-parameters, other names settings "
+    "of the protocol, which the table's heading tells as they were before. In other rows what "
+    "stands in brackets was set by hand, and all else is the method's default."
 )
+_MOST_OF_A_BUDGET = 4  # rows that are named
 
 
 def p_value(p: float) -> str:
@@ -83,7 +84,7 @@ def footnotes(board: Leaderboard) -> list[str]:
         "`--resamples` and `ltbench stats` bootstrap from the predictions."
     )
     if board.tuned:
-        notes.append(TUNED)
+        notes += [TUNED, budget_note(board)]
     if analysis.ranks:
         notes.append(
             f"rank: the ranks a method could hold on {board.primary.words}, counting only "
@@ -111,6 +112,20 @@ def footnotes(board: Leaderboard) -> list[str]:
     if board.images:
         notes += images_notes(board.images)
     return notes + _gaps(board)
+
+
+def budget_note(board: Leaderboard) -> str:
+    """Return whether as much was spent on the settings of every row, and else on which how much."""
+    if len(board.budgets) == 1:
+        return f"Every row had the same budget: {next(iter(board.budgets))}."
+    spent = [
+        f"{budget} ({listed(labels, _MOST_OF_A_BUDGET)})"
+        for budget, labels in board.budgets.items()
+    ]
+    return (
+        f"Rows had different budgets: {'; '.join(spent)}. A difference between rows of different "
+        "budgets is not one of method alone."
+    )
 
 
 def images_notes(images: ImageIntervals) -> list[str]:

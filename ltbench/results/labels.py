@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ltbench.results.tuned import HPARAMS, axes_of, found_words
+
 _LONGEST_LABEL = 200
 
 
@@ -13,7 +15,7 @@ def method_label(method: str, tuned: Mapping[str, Any] | None, variant: str = ""
 
     Args:
         method: the algorithm with its stages, as typed.
-        tuned: how its hyper-parameters were searched for, if they were.
+        tuned: how it was tuned, if it was, with what was ``found`` of the protocol's settings.
         variant: first digits of the hash, where several methods of one name must be told apart.
     """
     words = f" #{variant}" if variant else ""
@@ -26,15 +28,42 @@ def method_label(method: str, tuned: Mapping[str, Any] | None, variant: str = ""
 def describe_tuning(tuned: Mapping[str, Any]) -> str:
     """Return the budget of a search in a few words, different ones for different budgets.
 
+    What it found of the protocol's settings follows; of hyper-parameters the method's name tells.
     No comma stands in it, because commas part the names of algorithms.
+    """
+    return "; ".join([budget_words(tuned, "+"), *_fixed(tuned), *_found(tuned, " ")])
+
+
+def tuning_cell(tuned: Mapping[str, Any]) -> str:
+    """Return the same for a column of its own, where commas may stand."""
+    return "; ".join([budget_words(tuned), *_fixed(tuned), *_found(tuned, ", ")])
+
+
+def budget_words(tuned: Mapping[str, Any], between: str = ", ", *, hparams: bool = False) -> str:
+    """Return how many trials searched what: "tuned: 16 trials of hparams, lr".
+
+    Args:
+        tuned: the budget.
+        between: what stands between the axes.
+        hparams: whether the methods' own hyper-parameters are named where nothing else was
+            searched.
     """
     search, trials, seed = (tuned.get(key) for key in ("search", "trials", "seed"))
     kind = "" if search == "random" else f"{search} "
     text = f"tuned: {trials} {kind}trials"
-    if seed:
-        text += f" at seed {seed}"
+    if hparams or axes_of(tuned) != [HPARAMS]:
+        text += f" of {between.join(axes_of(tuned))}"
+    return f"{text} at seed {seed}" if seed else text
+
+
+def _fixed(tuned: Mapping[str, Any]) -> list[str]:
     fixed = " ".join(key.rpartition(".")[2] for key in tuned.get("fixed", {}))
-    return f"{text}; fixed {fixed}" if fixed else text
+    return [f"fixed {fixed}"] if fixed else []
+
+
+def _found(tuned: Mapping[str, Any], between: str) -> list[str]:
+    words = between.join(found_words(tuned))
+    return [words] if words else []
 
 
 def method_of(spec: Mapping[str, Any], tuned: Mapping[str, Any] | None) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import typing
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -17,7 +17,10 @@ from typing import Any
 from ltbench.plugins.facts import Facts
 from ltbench.plugins.hparams import Bounds, HParams, check_value, hparam
 from ltbench.plugins.names import format_value
+from ltbench.plugins.preprocessing import INTERPOLATIONS
 from ltbench.plugins.text import visible
+from ltbench.results.optimizer_names import optimizer_names
+from ltbench.results.schedules import SCHEDULES, schedule_factor
 
 SELECTION = {"f1": "macro_f1_average", "accuracy": "accuracy_average", "last": "step"}
 """What is highest at the model that each choice of ``select`` takes: a validation metric, or the
@@ -27,7 +30,15 @@ EPOCHS = {"epochs": "steps", "eval_epochs": "eval_every"}
 """What a data set's protocol may give in epochs, and the setting that it stands for."""
 
 
-def setting(default: Any, *, option: str = "", later: bool = False, **bounds: Any) -> Any:
+def setting(
+    default: Any,
+    *,
+    option: str = "",
+    later: bool = False,
+    search: tuple[float, float] | None = None,
+    relative: bool = False,
+    **bounds: Any,
+) -> Any:
     """Declare a setting of which :func:`~ltbench.plugins.hparams.hparam` cannot say all.
 
     Args:
@@ -35,10 +46,15 @@ def setting(default: Any, *, option: str = "", later: bool = False, **bounds: An
         option: what a user types after ``--`` where it is not the setting's name.
         later: it came after the first runs were made, so that at its default it is no part of
             their identity.
+        search: the interval that tuning draws from, on a logarithmic scale with ``log``. Without
+            one the setting is never searched, whatever its bounds.
+        relative: whether the interval's ends are factors of the protocol's own value, where one
+            interval would not suit every protocol: rates are 0.1 with SGD and 5e-5 with Adam.
         bounds: as for a hyper-parameter.
     """
     declared = hparam(default, **bounds)
-    declared.metadata = {**declared.metadata, "option": option, "later": later}
+    more = {"option": option, "later": later, "search": search, "relative": relative}
+    declared.metadata = {**declared.metadata, **more}
     return declared
 
 
@@ -46,23 +62,31 @@ class Protocol(HParams):
     """How a run trains, validates and chooses its model.
 
     The defaults are those of the MDLT benchmark (Yang et al., "On multi-domain long-tailed
-    recognition, imbalanced domain generalization and beyond", ECCV 2022, arXiv:2203.09513).
+    recognition, imbalanced domain generalization and beyond", ECCV 2022, arXiv:2203.09513). Where
+    tuning looks for learning rate, weight decay and batch is after Gulrajani and Lopez-Paz, "In
+    search of lost domain generalization", ICLR 2021, arXiv:2007.01434, who draw them
+    log-uniformly around the defaults of each of their networks.
     """
 
     name: str = hparam("", help="the protocol's name in the data set's facts")
     steps: int = hparam(5001, low=1, help="optimisation steps of each stage")
     batch_per_domain: int = setting(
-        24, option="batch-size", low=1, help="images per domain in a batch"
+        24, option="batch-size", low=1, search=(0.25, 2), relative=True, log=True,
+        help="images per domain in a batch",
+    )  # fmt: skip
+    optimizer: str = hparam(
+        "adam", choices=optimizer_names(), help="torch's adam, adamw or sgd, or any of timm"
     )
-    optimizer: str = hparam("adam", choices=("adam", "adamw", "sgd"), help="optimiser")
-    lr: float = hparam(5e-5, low=1e-12, high=1e3, help="learning rate")
+    lr: float = setting(
+        5e-5, low=1e-12, high=1e3, search=(0.1, 10), relative=True, log=True, help="learning rate"
+    )
     momentum: float = hparam(0.9, low=0.0, high=1.0, help="momentum of SGD")
-    weight_decay: float = hparam(0.0, low=0.0, help="weight decay of the optimiser")
-    schedule: str = hparam(
-        "constant", choices=("constant", "step", "cosine"), help="course of the learning rate"
+    weight_decay: float = setting(
+        0.0, low=0.0, search=(1e-6, 1e-2), log=True, help="weight decay of the optimiser"
     )
+    schedule: str = hparam("constant", choices=SCHEDULES, help="course of the learning rate")
     decay_at: tuple[float, ...] = hparam((), help="shares of the steps at which the rate drops")
-    decay: float = hparam(0.1, low=0.0, high=1.0, help="factor of each drop")
+    decay: float = hparam(0.1, low=0.0, high=1.0, help="factor of each drop, step's or plateau's")
     warmup: float = hparam(0.0, low=0.0, high=1.0, help="share of the steps with a rising rate")
     eval_every: int = hparam(100, low=1, help="steps between evaluations on validation")
     select: str = hparam(
@@ -70,7 +94,9 @@ class Protocol(HParams):
         choices=tuple(SELECTION),
         help="validation metric that chooses the model, or its last step",
     )
-    augmentation: str = hparam("none", help="what is done to training images")
+    augmentation: str = hparam(
+        "none", names="augmentations", help="what is done to training images, a>b after one another"
+    )
     freeze_bn: bool = hparam(False, help="keep batch normalisation's statistics as they are")
     max_loss: float = hparam(1e8, low=0.0, help="a mean loss above this counts as diverged")
     grad_clip: float = setting(
@@ -78,6 +104,72 @@ class Protocol(HParams):
     )
     image_size: int = setting(
         0, later=True, low=0, high=4096, help="side in pixels; 0 is the data set's own"
+    )
+    accumulate: int = setting(
+        1, later=True, low=1, high=2**20, help="batches whose mean gradient makes one step"
+    )
+    label_smoothing: float = setting(
+        0.0, later=True, low=0.0, high=1.0, help="share of a label that all classes get alike"
+    )
+    dropout: float = setting(
+        0.0,
+        later=True,
+        low=0.0,
+        high=0.99,
+        search=(0.0, 0.5),
+        help="share of the features dropped in training",
+    )
+    drop_path: float = setting(
+        0.0, later=True, low=0.0, high=0.99, help="share of paths dropped, timm's drop_path_rate"
+    )
+    classifier_lr: float = setting(
+        1.0, later=True, low=1e-9, high=1e9, help="factor on the classifier's learning rate"
+    )
+    backbone_lr: float = setting(
+        1.0, later=True, low=1e-9, high=1e9, help="factor on the backbone's learning rate"
+    )
+    layer_decay: float = setting(
+        1.0, later=True, low=1e-9, high=1.0, help="factor on the rate from a layer to the one below"
+    )
+    decay_weights_only: bool = setting(
+        False, later=True, help="spare biases and norms the weight decay"
+    )
+    schedule_per: str = setting(
+        "step", later=True, choices=("step", "epoch"), help="when a schedule changes the rate"
+    )
+    min_lr: float = setting(
+        0.0, later=True, low=0.0, high=1.0, help="least rate of a schedule, as a share of lr"
+    )
+    power: float = setting(
+        1.0, later=True, low=1e-9, high=1e3, help="exponent of the schedule poly; 1 is a line"
+    )
+    decay_patience: int = setting(
+        10, later=True, low=1, help="evaluations without a better score before plateau drops"
+    )
+    evaluations: int = setting(
+        0, later=True, low=0, help="evaluations of each stage, instead of eval-every; 0 is off"
+    )
+    patience: int = setting(
+        0, later=True, low=0, help="evaluations without a better score that end a stage; 0 is never"
+    )
+    evaluation: str = setting(
+        "squeeze",
+        later=True,
+        choices=("squeeze", "crop"),
+        help="evaluate whole images, squeezed to a square, or their centre crop",
+    )
+    crop_share: float = setting(
+        0.0,
+        later=True,
+        low=0.0,
+        high=1.0,
+        help="share of the shorter side in the crop; 0 is that of the weights, else 0.875",
+    )
+    interpolation: str = setting(
+        "weights",
+        later=True,
+        choices=("weights", *INTERPOLATIONS),
+        help="how images are resized; by default as the weights want it, else bilinear",
     )
 
     @property
@@ -98,16 +190,24 @@ class Protocol(HParams):
         """Return the facts with the image size that the network sees under this protocol."""
         return dataclasses.replace(facts, size=self.image_size) if self.image_size else facts
 
-    def lr_factor(self, step: int, steps: int) -> float:
-        """Return the factor on the learning rate at ``step`` (from 0) of ``steps``."""
+    def lr_factor(self, step: float, steps: float, drops: int = 0) -> float:
+        """Return the factor on the learning rate.
+
+        Args:
+            step: of the training, from 0; or the epoch, where ``steps`` counts epochs.
+            steps: of the whole training.
+            drops: how often the validation score stopped rising, which ``plateau`` drops at.
+        """
         done = step / steps
         if done < self.warmup:
             return min(1.0, (step + 1) / (self.warmup * steps))
-        if self.schedule == "cosine":
-            return 0.5 * (1 + math.cos(math.pi * (done - self.warmup) / (1 - self.warmup)))
-        if self.schedule == "step":
-            return float(self.decay ** sum(done >= share for share in self.decay_at))
-        return 1.0
+        return schedule_factor(self, done, drops)
+
+    def evaluates_at(self, step: int, steps: int) -> bool:
+        """Return whether there is an evaluation after ``step`` (from 1) of ``steps``."""
+        if self.evaluations:
+            return step * self.evaluations // steps > (step - 1) * self.evaluations // steps
+        return step % self.eval_every == 0 or step == steps
 
 
 @dataclass(frozen=True)
@@ -120,6 +220,8 @@ class ProtocolSetting:
         kind: the annotated type.
         default: of the class; data sets' protocols have their own.
         later: whether it is left out of an identity where it has its default.
+        search: where tuning looks for it, as :func:`setting` declares it; ``None`` for nowhere.
+        relative: whether the ends of ``search`` are factors of a protocol's own value.
     """
 
     name: str
@@ -128,6 +230,8 @@ class ProtocolSetting:
     default: Any
     bounds: Bounds
     later: bool
+    search: tuple[float, float] | None = None
+    relative: bool = False
 
     def check(self, value: Any) -> Any:
         """Return a value in the setting's type.
@@ -136,6 +240,26 @@ class ProtocolSetting:
             UsageError: it has another type or is out of bounds.
         """
         return check_value(value, self.kind, self.bounds, str(value))
+
+    def interval(self, own: float) -> tuple[float, float]:
+        """Return the ends between which tuning looks for it, within its bounds.
+
+        Args:
+            own: a protocol's own value.
+
+        Raises:
+            TypeError: the setting is not searched.
+        """
+        if self.search is None:
+            raise TypeError(f"{self.name} is searched nowhere")
+        factor = own if self.relative else 1
+        least, most = self.bounds.low, self.bounds.high
+        ends = (float(f"{factor * end:.3g}") for end in self.search)  # 0.1 × 3e-4 is 3e-05
+        low, high = (
+            min(max(end, -math.inf if least is None else least), math.inf if most is None else most)
+            for end in ends
+        )
+        return low, high
 
     @property
     def off(self) -> str:
@@ -165,26 +289,30 @@ def protocol_settings() -> dict[str, ProtocolSetting]:
             default=f.default,
             bounds=f.metadata["bounds"],
             later=f.metadata.get("later", False),
+            search=f.metadata.get("search"),
+            relative=f.metadata.get("relative", False),
         )
         for f in dataclasses.fields(Protocol)
         if f.name != "name"
     }
 
 
-def protocol_words(protocol: Mapping[str, Any]) -> list[str]:
+def protocol_words(protocol: Mapping[str, Any], without: Collection[str] = ()) -> list[str]:
     """Return the options that give a run the settings that its identity holds.
 
     What came later than the run, and is not in its identity, had what is its default today.
 
     Args:
         protocol: the settings by name, whatever a file says they are.
+        without: settings that are passed over.
     """
     name = str(protocol.get("name") or "")
     # What a file of one's own said is all named here; the file itself may be elsewhere.
     words = ["--protocol", f"[name={format_value(name)}]" if name.endswith(".toml") else name]
     words = words if name else []
     for one in protocol_settings().values():
-        if one.name in protocol or one.later:
+        hidden = one.name == "eval_every" and protocol.get("evaluations")
+        if (one.name in protocol or one.later) and not hidden and one.name not in without:
             words += one.words(protocol.get(one.name, one.default))
     return words
 
@@ -192,8 +320,7 @@ def protocol_words(protocol: Mapping[str, Any]) -> list[str]:
 def epochs_to_steps(settings: Mapping[str, object], images: int, domains: int) -> dict[str, object]:
     """Return the settings with ``epochs`` and ``eval_epochs`` turned into steps.
 
-    An epoch takes as many steps as it takes batches to hold every training image once. Steps that
-    are given beside the epochs count.
+    Steps that are given beside the epochs count.
 
     Args:
         settings: of a protocol.
@@ -201,16 +328,29 @@ def epochs_to_steps(settings: Mapping[str, object], images: int, domains: int) -
         domains: domains with training images.
 
     Raises:
-        UsageError: the epochs or the batch are no whole numbers from 1.
+        UsageError: the epochs, the batch or the batches a step are no whole numbers from 1.
     """
-    left, batch = dict(settings), "batch_per_domain"
-    per_domain = left.get(batch, protocol_settings()[batch].default)
-    an_epoch = max(1, math.ceil(images / (_count(per_domain, batch) * domains)))
+    left, known = dict(settings), protocol_settings()
+    batch, several = (
+        _count(left.get(key, known[key].default), key) for key in ("batch_per_domain", "accumulate")
+    )
+    an_epoch = epoch_steps(images, domains, batch * several)
     for epochs, steps in EPOCHS.items():
         if epochs in left:
             number = _count(left.pop(epochs), epochs)
             left.setdefault(steps, number * an_epoch)
     return left
+
+
+def epoch_steps(images: int, domains: int, per_domain: int) -> int:
+    """Return the steps that an epoch takes, those that hold every training image once.
+
+    Args:
+        images: training images.
+        domains: domains with training images.
+        per_domain: images of each domain in a step.
+    """
+    return max(1, math.ceil(images / (per_domain * domains)))
 
 
 def _count(value: object, name: str) -> int:

@@ -20,8 +20,10 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from ltbench.plugins.hparams import LARGEST_WHOLE
 from ltbench.plugins.measure import parse_measures
+from ltbench.results.backbone import BackboneSpec, known_preprocessing
 from ltbench.results.labels import method_label, method_of
 from ltbench.results.protocol import Protocol
+from ltbench.results.tuned import before_tuning, read_tuned, with_found
 from ltbench.results.untrusted import (
     LONGEST_WORD,
     UnreadableRun,
@@ -51,21 +53,6 @@ class Component:
 
 
 @dataclass(frozen=True)
-class BackboneSpec:
-    """Which backbone, and where its weights start.
-
-    Attributes:
-        name: as typed.
-        pretrained: from the weights that the library names.
-        weights: SHA-256 of a local checkpoint, or ``None``.
-    """
-
-    name: str
-    pretrained: bool = False
-    weights: str | None = None
-
-
-@dataclass(frozen=True)
 class RunSpec:
     """One run: identity, seed, and what tables need to name it.
 
@@ -85,9 +72,10 @@ class RunSpec:
             as a user types it: ``boda[weight=0.5]+crt``.
         places: parameters of the data set that say where its files lie, as typed.
         weights_file: where the local checkpoint lies, as typed, if there is one.
-        data: title, names, shot thresholds and counts of the data set, for reports.
-        tuned: how its hyper-parameters were searched for, if they were: ``search``, ``trials``,
-            ``seed`` and ``metric``. A score that was tuned for is not one that was not.
+        data: title, names, shot thresholds and counts of the data set, and all that its images
+            pass through (``preprocessing``), for reports.
+        tuned: how it was tuned, if it was, as :mod:`ltbench.results.tuned` describes it. A score
+            that was tuned for is not one that was not.
         apart: what tells it from runs of other protocols of its sweep, ", lr 0.002", or nothing; no
             part of ``spec.json``.
     """
@@ -122,10 +110,25 @@ class RunSpec:
     @property
     def label(self) -> str:
         """The method as people read it, with the budget of its tuning if it was tuned."""
-        return method_label(self.method, self.tuned)
+        return method_label(self.method, self.tuning)
+
+    @property
+    def tuning(self) -> dict[str, Any]:
+        """``tuned`` with the settings of the protocol that tuning ``found``; empty without it."""
+        return with_found(self.tuned or {}, self.protocol.as_dict())
+
+    def shared_setting(self) -> dict[str, Any]:
+        """Return what all rows of a table share: the setting, with the protocol before tuning.
+
+        Raises:
+            UsageError: ``tuned`` tells of settings that are not possible.
+        """
+        before = before_tuning(self.tuned or {})
+        protocol = Protocol.from_options({**self.protocol.as_dict(), **before}, "protocol")
+        return replace(self, protocol=protocol).setting()
 
     def setting(self) -> dict[str, Any]:
-        """Return the part of the identity that all rows of a table share."""
+        """Return the part of the identity that tells data, protocol, network and precision."""
         return {
             "dataset": {
                 "name": self.dataset.name,
@@ -134,7 +137,7 @@ class RunSpec:
                 **({"images": self.images} if self.images else {}),
             },
             "protocol": self.protocol.as_dict(),
-            "backbone": vars(self.backbone),
+            "backbone": self.backbone.as_dict(),
             "precision": self.precision,
         }
 
@@ -162,7 +165,7 @@ class RunSpec:
         return {
             "format": FORMAT,
             "hash": self.hash,
-            "protocol_hash": canonical_hash(self.setting()),
+            "protocol_hash": canonical_hash(self.shared_setting()),
             "seed": self.seed,
             "method": self.method,
             "label": self.label,
@@ -189,7 +192,7 @@ class RunSpec:
             split=dataset["split"],
             images=dataset.get("images", ""),
             protocol=Protocol.from_options(identity["protocol"], "protocol"),
-            backbone=BackboneSpec(**identity["backbone"]),
+            backbone=BackboneSpec.from_dict(identity["backbone"]),
             precision=identity["precision"],
             plugins=identity.get("plugins", {}),
             tuned=identity.get("tuned"),
@@ -218,8 +221,9 @@ class RunRecord:
             work (:mod:`ltbench.results.states`) tells ``running``, ``waiting`` and ``broken-off``
             apart.
         method: the algorithm with its stages and what differs from the defaults, as typed.
-        tuned: how its hyper-parameters were searched for (``search``, ``trials``, ``seed``,
-            ``metric``, ``fixed``); empty where they were not.
+        protocol: the settings that it trains with, those that tuning found among them.
+        tuned: how it was tuned, as :func:`~ltbench.results.tuned.read_tuned` returns it; empty
+            where it was not.
         split: where its split is from, "official split" or "split by rule"; empty where there is
             one way to split, and of runs of older versions.
         seconds: what it took, where it is done.
@@ -253,6 +257,7 @@ class RunRecord:
     pretrained: bool = False
     weights: str = ""
     weights_file: str = ""
+    preprocessing: dict[str, Any] = field(default_factory=dict)
     precision: str = ""
     title: str = ""
     split: str = ""
@@ -321,7 +326,7 @@ def parse_record(
         name_in(stage if isinstance(stage, dict) else {}, "name", "spec.json") for stage in stages
     )
     protocol = dict(mapping_in(identity, "protocol", "spec.json"))
-    tuned = _budget(identity.get("tuned"))
+    tuned = read_tuned(identity.get("tuned"), protocol)
     record = RunRecord(
         path=path,
         status="unfinished",
@@ -341,6 +346,7 @@ def parse_record(
         pretrained=backbone.get("pretrained") is True,
         weights=clean(str(backbone.get("weights") or "")),
         weights_file=clean(str(spec.get("weights_file") or ""), LONGEST_WORD),
+        preprocessing=known_preprocessing(backbone),
         precision=clean(str(identity.get("precision", ""))),
         title=clean(str(data.get("title", ""))) if isinstance(data, dict) else "",
         split=clean(str(data.get("split", ""))) if isinstance(data, dict) else "",
@@ -381,12 +387,3 @@ def _outcome(spec: Mapping[str, Any], result: Mapping[str, Any]) -> dict[str, An
         "environment": environment if isinstance(environment, dict) else {},
         "seconds": numbers(result.get("timings")).get("total_s", math.nan),
     }
-
-
-def _budget(tuned: object) -> dict[str, Any]:
-    if not isinstance(tuned, dict):
-        return {}
-    words = {name: clean(str(tuned.get(name, ""))) for name in ("search", "metric")}
-    fixed = tuned.get("fixed")
-    counts = {name: int(value) for name, value in numbers(tuned).items()}
-    return words | counts | {"fixed": dict(fixed) if isinstance(fixed, dict) else {}}

@@ -21,6 +21,7 @@ from ltbench.plugins.hparams import LARGEST_WHOLE
 from ltbench.results.folder import write_bytes
 from ltbench.results.process import Process
 from ltbench.results.run import RunRecord, RunSpec, canonical_hash
+from ltbench.results.tuned import read_tuned
 from ltbench.results.untrusted import UnreadableRun, clean, numbers, read_json
 
 SWEEPS = ".sweeps"
@@ -117,7 +118,7 @@ def _line(run: PlannedRun) -> dict[str, Any]:
         "folder": str(spec.folder(Path())),
         "label": spec.label,
         "method": spec.method,
-        "tuned": spec.tuned or {},
+        "tuned": spec.tuning,
         "dataset": spec.dataset.name,
         "algo": spec.algo,
         "seed": spec.seed,
@@ -168,7 +169,6 @@ def _planned(run: Any, out: str) -> RunRecord | None:
     if not 0 <= seed <= LARGEST_WHOLE:
         return None
     algorithm, *stages = clean(str(run.get("algo", ""))).split("+")
-    tuned = run.get("tuned")
     return RunRecord(
         path=path,
         status="waiting",
@@ -177,10 +177,16 @@ def _planned(run: Any, out: str) -> RunRecord | None:
         algorithm=algorithm,
         stages=tuple(stages),
         dataset=clean(str(run["dataset"])),
-        tuned=tuned if isinstance(tuned, dict) else {},
+        tuned=_tuned(run.get("tuned")),
         steps=int(given.get("steps", 0)),
         estimate=given.get("estimate_s"),
     )
+
+
+def _tuned(tuned: Any) -> dict[str, Any]:
+    """Return what a record says of tuning; the settings that it found stand there as well."""
+    known = tuned if isinstance(tuned, dict) else {}
+    return read_tuned(tuned, numbers(known.get("from")) | numbers(known.get("found")))
 
 
 def _seconds(text: str) -> float:

@@ -15,12 +15,16 @@ from ltbench.data.catalogue import create_dataset
 from ltbench.data.locations import data_folder
 from ltbench.errors import DataError, PluginError, UsageError
 from ltbench.models.catalogue import check_backbone
+from ltbench.models.configuration import hub_config
+from ltbench.models.hub import is_hub_name, parse_hub_name
+from ltbench.plugins.augmentation_names import KINDS, NONE, augmentation_chain, joined
 from ltbench.plugins.dataset import Dataset
 from ltbench.plugins.facts import registry_facts
 from ltbench.plugins.manager import get_plugins
 from ltbench.plugins.names import Name, parse_chains, parse_name, parse_names
 from ltbench.plugins.resolve import registered
 from ltbench.regular_files import open_file
+from ltbench.session.preprocessing import asked_preprocessing
 from ltbench.session.protocols import asked_protocols, protocol_of
 from ltbench.session.sweep_file import SweepFile
 
@@ -35,6 +39,8 @@ def check_asked(
     protocol: str | None = None,
     backbone: str | None = None,
     weights: Path | None = None,
+    preprocessing: str | None = None,
+    augmentation: str | None = None,
 ) -> None:
     """Check the names of what is to be trained, and that the images are there.
 
@@ -45,6 +51,8 @@ def check_asked(
         protocol: protocols, as :func:`ltbench.session.protocols.asked_protocols` reads them.
         backbone: name of a backbone.
         weights: a local checkpoint.
+        preprocessing: as :func:`ltbench.session.preprocessing.asked_preprocessing` reads it.
+        augmentation: augmentations, joined by ``>``.
 
     Raises:
         UsageError: a name, file or parameter of a data set is not possible.
@@ -58,8 +66,11 @@ def check_asked(
             raise DataError(cause)
         if protocol is not None:
             _check_protocol(dataset, protocol)
-    if backbone is not None:
-        check_backbone(backbone)
+    if augmentation is not None:
+        _check_augmentation(augmentation)
+    if backbone is not None and is_hub_name(known := check_backbone(backbone)):
+        hub_config(parse_hub_name(known))  # what cannot be fetched is said at once
+    asked_preprocessing(preprocessing)
     if weights is not None:
         try:
             open_file(weights).close()
@@ -122,4 +133,9 @@ def _check_protocol(dataset: Dataset, protocol: str) -> None:
     except DataError:
         facts = dataset.facts
     for asked in asked_protocols(protocol):
-        protocol_of(facts, asked)
+        _check_augmentation(joined(protocol_of(facts, asked).get("augmentation", NONE)))
+
+
+def _check_augmentation(text: str) -> None:
+    for name in augmentation_chain(text):
+        get_plugins()[KINDS].get(name.name)

@@ -22,7 +22,7 @@ class Estimator:
 
     Those of the same algorithm, data set and backbone count first; where there is none, those of
     other algorithms on that data set and backbone. The time is taken to be proportional to the
-    steps and to the images in a batch.
+    steps and to the images in one.
 
     Args:
         records: what was run, done or not.
@@ -34,12 +34,12 @@ class Estimator:
 
     def seconds(self, spec: RunSpec) -> float | None:
         """Return the seconds that a run may take, or ``None`` where there is no run to judge by."""
-        protocol, place = spec.protocol, (spec.dataset.name, spec.backbone.name)
+        place, in_step = (spec.dataset.name, spec.backbone.name), _images(spec)
         same = self._rates.get((spec.algo, *place))
         if same is not None:
-            return same * protocol.steps * protocol.batch_per_domain
+            return same * spec.protocol.steps * in_step
         near = self._rates.get(place)
-        return None if near is None else near * sum(stage_steps(spec)) * protocol.batch_per_domain
+        return None if near is None else near * sum(stage_steps(spec)) * in_step
 
     def costs(self, specs: Sequence[RunSpec]) -> list[float]:
         """Return a cost for each run, by which the longest can go first.
@@ -47,11 +47,16 @@ class Estimator:
         It is the estimate; a run without one is given the seconds that its steps and images take at
         the pace of the others, or just their product where there is no estimate at all.
         """
-        work = [float(sum(stage_steps(spec)) * spec.protocol.batch_per_domain) for spec in specs]
+        work = [float(sum(stage_steps(spec)) * _images(spec)) for spec in specs]
         known = [self.seconds(spec) for spec in specs]
         paces = [s / w for s, w in zip(known, work, strict=True) if s is not None and w]
         pace = statistics.median(paces) if paces else 1.0
         return [w * pace if s is None else s for s, w in zip(known, work, strict=True)]
+
+
+def _images(spec: RunSpec) -> int:
+    """Return the images of each domain in a step."""
+    return spec.protocol.batch_per_domain * spec.protocol.accumulate
 
 
 def _rates(records: Iterable[RunRecord], kind: str) -> Iterator[tuple[Key, float]]:
@@ -59,6 +64,7 @@ def _rates(records: Iterable[RunRecord], kind: str) -> Iterator[tuple[Key, float
     for run in records:
         per_run = numbers(run.protocol)
         work = per_run.get("steps", 0.0) * per_run.get("batch_per_domain", 0.0)
+        work *= per_run.get("accumulate", 1.0)
         device = str(run.environment.get("device", "")).partition(" ")[0]
         if run.status != "done" or device != kind or not (work > 0 and run.seconds > 0):
             continue

@@ -8,12 +8,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ltbench.data.augmentation import augmentation
 from ltbench.data.catalogue import open_dataset
 from ltbench.data.content import content_sha256
 from ltbench.errors import DataError, PluginError, UsageError
 from ltbench.models.catalogue import check_backbone
-from ltbench.models.weights import file_sha256
 from ltbench.plugins.dataset import Dataset
 from ltbench.plugins.facts import Facts
 from ltbench.plugins.hparams import LARGEST_WHOLE
@@ -21,10 +19,21 @@ from ltbench.plugins.manager import get_plugins
 from ltbench.plugins.names import MOST_NAMES, Name, format_value, parse_chains, parse_names
 from ltbench.plugins.resolve import registered, resolve
 from ltbench.plugins.split import Split
-from ltbench.results.protocol import EPOCHS, Protocol, epochs_to_steps
-from ltbench.results.run import BackboneSpec, Component, RunSpec, canonical_hash
+from ltbench.results.backbone import BackboneSpec, preprocessing_text
+from ltbench.results.protocol import Protocol, epochs_to_steps
+from ltbench.results.run import Component, RunSpec, canonical_hash
+from ltbench.session.augmentations import planned_augmentation
+from ltbench.session.backbone import backbone_spec, is_pretrained, silent_weights
 from ltbench.session.progress import reading_bar
-from ltbench.session.protocols import asked_protocols, merged, protocol_of
+from ltbench.session.protocol_checks import check_on_backbone, check_settings, check_wishes
+from ltbench.session.protocols import (
+    check_alternatives,
+    meanings,
+    merged,
+    protocol_of,
+    typed_protocols,
+    with_chains,
+)
 from ltbench.training.plugin_versions import versions_here
 
 _MOST_APART = 3  # settings by which runs of several protocols are told apart
@@ -41,12 +50,15 @@ class Request:
         precision: ``fp32`` or ``bf16``.
         data_dir: the folder of the data sets' files.
         overrides: settings of the protocols that were given beside them.
+        starts: settings from which a search starts, in place of the protocols' own.
         protocol: protocols as :func:`ltbench.session.protocols.asked_protocols` reads them, or
             ``None`` for the data set's first.
         protocol_in_file: whether it stands in a sweep file, which what is typed wins over.
         backbone: name of a backbone, or ``None`` for the protocol's.
         pretrained: whether to start from pretrained weights, or ``None`` as the protocol says.
         weights: local checkpoint for the backbone.
+        preprocessing: as :func:`ltbench.session.preprocessing.asked_preprocessing` reads it, or
+            ``None`` for that of the weights.
     """
 
     algos: Sequence[str]
@@ -55,11 +67,13 @@ class Request:
     precision: str
     data_dir: Path
     overrides: Mapping[str, Any] = field(default_factory=dict)
+    starts: Mapping[str, Any] = field(default_factory=dict)
     protocol: str | None = None
     protocol_in_file: bool = False
     backbone: str | None = None
     pretrained: bool | None = None
     weights: Path | None = None
+    preprocessing: str | None = None
 
 
 @dataclass(frozen=True)
@@ -69,10 +83,12 @@ class PlannedMethod:
     Attributes:
         spec: its run at the first seed, with what was typed and the defaults.
         chain: the algorithm and its stages with the options that were typed.
+        fixed_settings: the settings of the protocol that were typed, which no search varies.
     """
 
     spec: RunSpec
     chain: tuple[Name, ...]
+    fixed_settings: frozenset[str] = frozenset()
 
     @property
     def typed(self) -> str:
@@ -122,6 +138,7 @@ class Plan:
         methods: what the runs were made of by seeds; empty where they were not.
         left_out: one sentence per plugin that cannot be imported, whose runs are not in ``specs``.
         sweep_size: runs of the whole sweep, where these are only a part of it.
+        remarks: sentences on what was taken for granted.
     """
 
     specs: tuple[RunSpec, ...]
@@ -132,6 +149,7 @@ class Plan:
     methods: tuple[PlannedMethod, ...] = ()
     left_out: tuple[str, ...] = ()
     sweep_size: int | None = None
+    remarks: tuple[str, ...] = ()
 
 
 def plan_runs(request: Request, *, show: bool = False) -> Plan:
@@ -148,10 +166,12 @@ def plan_runs(request: Request, *, show: bool = False) -> Plan:
     """
     chains = [chain for text in request.algos for chain in parse_chains(text)]
     names = [name for text in request.datasets for name in parse_names(text)]
-    asked = asked_protocols(request.protocol)
+    typed = typed_protocols(request.protocol)
+    asked = [name for name, _ in typed]
     _check_size(len(chains) * len(names) * len(asked), request.seeds)
     _check_overrides(request, asked)
     datasets = [open_dataset(name, request.data_dir) for name in names]
+    fixed = [settings.union(request.overrides) for _ in names for _, settings in typed]
     blanks = [
         replace(_blank(request, dataset, split, one), images=_content(dataset, split, show=show))
         for dataset, split in datasets
@@ -160,11 +180,11 @@ def plan_runs(request: Request, *, show: bool = False) -> Plan:
     blanks = [replace(blank, apart=_apart(blank, blanks)) for blank in blanks]
     methods: dict[str, PlannedMethod] = {}
     broken: dict[str, PluginError] = {}
-    for blank, chain in itertools.product(blanks, chains):
+    for (blank, settings), chain in itertools.product(zip(blanks, fixed, strict=True), chains):
         try:
             whole = _on_algorithm(chain)
             _check_domains(whole[0], blank)
-            method = PlannedMethod(with_algorithm(blank, whole), tuple(whole))
+            method = PlannedMethod(with_algorithm(blank, whole), tuple(whole), settings)
         except PluginError as error:  # spoils its own runs alone
             broken.setdefault(str(error), error)
             continue
@@ -178,7 +198,12 @@ def plan_runs(request: Request, *, show: bool = False) -> Plan:
         request.weights,
         methods=tuple(methods.values()),
         left_out=tuple(broken),
+        remarks=tuple(silent_weights(request, {blank.backbone.name for blank in blanks})),
     )
+
+
+def _image_shape(facts: Facts) -> tuple[int, int, int]:
+    return facts.channels, facts.size, facts.size
 
 
 def _check_size(methods: int, seeds: Sequence[int]) -> None:
@@ -214,8 +239,9 @@ def with_algorithm(spec: RunSpec, chain: Sequence[Name]) -> RunSpec:
         UsageError: a name or an option is not possible.
     """
     kinds = ["algorithms", *("stages" for _ in chain[1:])]
-    resolved = [resolve(k, n.name, n.options)[1] for k, n in zip(kinds, chain, strict=True)]
-    named = [(name.name, hparams) for name, hparams in zip(chain, resolved, strict=True)]
+    resolved = [resolve(k, n.name, n.options) for k, n in zip(kinds, chain, strict=True)]
+    check_wishes(spec.protocol, zip((name.name for name in chain), resolved, strict=True))
+    named = [(name.name, hparams) for name, (_, hparams) in zip(chain, resolved, strict=True)]
     first, *stages = (Component(name, hparams.as_dict()) for name, hparams in named)
     method = "+".join(str(Name(name, hparams.changed())) for name, hparams in named)
     spec = replace(spec, algorithm=first, stages=tuple(stages), method=method)
@@ -246,6 +272,7 @@ def _blank(request: Request, dataset: Dataset, split: Split, asked: Name | None)
             "shots": facts.shots.as_dict(),
             **({"split": origin.words} if origin else {}),
             "counts": {part: split.counts(part).tolist() for part in ("train", "val", "test")},
+            "preprocessing": backbone.whole(facts, protocol),
         },
     )
 
@@ -253,10 +280,15 @@ def _blank(request: Request, dataset: Dataset, split: Split, asked: Name | None)
 def _apart(blank: RunSpec, blanks: Sequence[RunSpec]) -> str:
     """Return the settings in which protocols of one sweep differ, where it has several."""
     alike = [other for other in blanks if other.dataset == blank.dataset]
-    settings = [{**vars(b.backbone), **b.protocol.as_dict()} for b in alike]
-    own = {**vars(blank.backbone), **blank.protocol.as_dict()}
+    settings = [_whole_setting(other) for other in alike]
+    own = _whole_setting(blank)
     keys = [key for key in own if any(one.get(key) != own[key] for one in settings)]
     return "".join(f", {key} {format_value(own[key])}" for key in keys[:_MOST_APART])
+
+
+def _whole_setting(blank: RunSpec) -> dict[str, Any]:
+    text = preprocessing_text(blank.backbone.preprocessing)
+    return {**vars(blank.backbone), "preprocessing": text, **blank.protocol.as_dict()}
 
 
 def _content(dataset: Dataset, split: Split, *, show: bool) -> str:
@@ -294,11 +326,12 @@ def _check_domains(algorithm: Name, blank: RunSpec) -> None:
 
 
 def _check_overrides(request: Request, asked: Sequence[Name | None]) -> None:
-    """Check that nothing is given both in brackets and by an option of its own."""
+    """Check that nothing is given twice, in brackets or by options of its own."""
+    check_alternatives(request.overrides, "the options")
     options = {**request.overrides, "backbone": request.backbone, "pretrained": request.pretrained}
-    given = {key for key, value in options.items() if value is not None}
+    given = meanings({key: value for key, value in options.items() if value is not None})
     for protocol in asked if not request.protocol_in_file else ():
-        if protocol and (twice := given & {EPOCHS.get(key, key) for key in protocol.options}):
+        if protocol and (twice := given & meanings(protocol.options)):
             raise UsageError(
                 f"--protocol and an option both give '{min(twice)}': leave one of them out"
             )
@@ -308,22 +341,24 @@ def _protocol(
     request: Request, facts: Facts, split: Split, asked: Name | None
 ) -> tuple[Protocol, BackboneSpec]:
     settings = protocol_of(facts, asked)
-    by_default = bool(settings.pop("pretrained", False)) and request.weights is None
-    pretrained = by_default if request.pretrained is None else request.pretrained
+    pretrained = is_pretrained(request, settings, asked)
+    settings.pop("pretrained", None)
     chosen = asked is not None and "freeze_bn" in asked.options
     if not pretrained and request.weights is None and not chosen:
         settings["freeze_bn"] = False  # statistics that nobody has estimated are not worth keeping
-    settings = merged(settings, request.overrides)
+    settings = merged(settings, {**request.overrides, **request.starts})
     train = split.rows("train")
     settings = epochs_to_steps(settings, len(train), len(set(split.d[train].tolist())))
     backbone = check_backbone(str(request.backbone or settings["backbone"]))
     settings.pop("backbone")
-    weights = file_sha256(request.weights) if request.weights else None
-    protocol = Protocol.from_options(settings, "protocol")
-    augmentation(protocol.augmentation)
+    protocol = Protocol.from_options(with_chains(settings), "protocol")
+    augmentation = planned_augmentation(protocol.augmentation, facts)
+    protocol = replace(protocol, augmentation=augmentation)
+    check_settings(protocol)
+    check_on_backbone(protocol, backbone, _image_shape(protocol.sized(facts)))
     if protocol.select != "last" and not len(split.rows("val")):
         raise DataError(
             f"data set '{facts.name}' has no validation images to choose a model by: use "
             "--select last, or a parameter or protocol of the data set that sets some aside"
         )
-    return protocol, BackboneSpec(backbone, pretrained, weights)
+    return protocol, backbone_spec(request, backbone, pretrained, facts, protocol)

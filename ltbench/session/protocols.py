@@ -8,6 +8,8 @@
     [lr=1e-3]                               the data set's first, with other settings
     mine.toml                               a file: like = "mdlt", weight_decay = 1e-4, …
 
+Augmentations may also be a list of names, the chain ``a>b``; where lists sweep, ``[[a,b]]`` is one.
+
 Nothing here imports torch.
 """
 
@@ -21,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from ltbench.errors import UsageError, suggestion
+from ltbench.plugins.augmentation_names import KINDS, joined, parse_augmentations, spelled_out
 from ltbench.plugins.facts import Facts
 from ltbench.plugins.hparams import HParams, check_value, hparam
 from ltbench.plugins.manager import get_plugins
@@ -41,6 +44,8 @@ from ltbench.results.protocol import EPOCHS, protocol_settings
 
 SUFFIX = ".toml"
 LIKE = "like"
+EVALUATIONS = "evaluations"
+_STANDS_FOR = {**EPOCHS, EVALUATIONS: "eval_every"}
 _LARGEST = 2**20  # bytes of a file
 
 
@@ -68,22 +73,40 @@ def asked_protocols(text: str | None) -> list[Name | None]:
     Raises:
         UsageError: the text does not follow the grammar, or the file cannot be read.
     """
+    return [name for name, _ in typed_protocols(text)]
+
+
+def typed_protocols(text: str | None) -> list[tuple[Name | None, frozenset[str]]]:
+    """Return the same, each with the settings that stand in its brackets.
+
+    What a file of one's own sets is not among those: it is what that protocol is.
+
+    Raises:
+        UsageError: as :func:`asked_protocols`.
+    """
     if text is None:
-        return [None]
-    return [name for part in split_list(text) for name in _expanded(_asked(part))]
+        return [(None, frozenset())]
+    return [
+        (name, typed)
+        for part in split_list(text)
+        for asked, typed in [_asked(part)]
+        for name in _expanded(asked)
+    ]
 
 
-def _asked(text: str) -> Name:
-    """Return one protocol; lists are still to be written out."""
+def _asked(text: str) -> tuple[Name, frozenset[str]]:
+    """Return one protocol and what its brackets set; lists are still to be written out."""
     head, bracket, rest = text.partition("[")
     if text[0] in QUOTES:  # a path with commas or brackets
         path, end, rest = text[1:].rpartition(text[0])
         head, (_, bracket, rest) = str(parse_value(text[0] + path + end)), rest.partition("[")
     if not (head.endswith(SUFFIX) or not head):
         found = parse_name(text)
-        return Name(found.name, checked_settings(found.options, text))
+        options = checked_settings(found.options, text)
+        return Name(found.name, options), frozenset(options)
     options = checked_settings(parse_name(f"protocol[{rest}").options, text) if bracket else {}
-    return _of_file(Path(head), options) if head else Name("", options)
+    name = _of_file(Path(head), options) if head else Name("", options)
+    return name, frozenset(options)
 
 
 def table_text(table: Mapping[str, Any], where: str) -> str:
@@ -134,22 +157,65 @@ def own_protocols(facts: Facts) -> dict[str, dict[str, Any]]:
 
 
 def merged(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any]:
-    """Return settings of which the upper ones win; steps and epochs stand for one another."""
-    hidden = set()
-    for epochs, steps in EPOCHS.items():
-        if steps in upper or epochs in upper:
-            hidden |= {steps, epochs}
-    return {key: value for key, value in lower.items() if key not in hidden} | dict(upper)
+    """Return settings of which the upper ones win, over others too that say the same thing."""
+    said = meanings(upper)
+    kept = {key: value for key, value in lower.items() if not meanings({key: value}) & said}
+    return kept | dict(upper)
+
+
+def meanings(settings: Mapping[str, Any]) -> set[str]:
+    """Return which settings are said, by their own names or by others that stand for them.
+
+    Epochs stand for steps, and a number of evaluations for the steps between them.
+    """
+    off = {key for key, value in settings.items() if key == EVALUATIONS and value in (0, [0])}
+    return {_STANDS_FOR.get(key, key) for key in settings if key not in off}
+
+
+def check_alternatives(settings: Mapping[str, Any], where: str) -> None:
+    """Check that nothing is said twice under different names.
+
+    Args:
+        settings: by name, of one place.
+        where: what the message of an error begins with.
+
+    Raises:
+        UsageError: it is.
+    """
+    said: dict[str, str] = {}
+    for key, value in settings.items():
+        for meaning in meanings({key: value}):
+            if meaning in said:
+                pair = " and ".join(f"'{name}'" for name in sorted((said[meaning], key)))
+                raise UsageError(f"{where}: {pair} say one thing: leave one out")
+            said[meaning] = key
 
 
 def _base(facts: Facts, name: str) -> dict[str, Any]:
     """Return what a named protocol sets on a data set: its own, else the one for any data set."""
     registry = get_plugins()["protocols"]
     if name not in facts.protocols:
-        return dict(registry.get(name).load())
-    own = dict(facts.protocols[name])
+        return with_chains(registry.get(name).load())
+    own = with_chains(facts.protocols[name])
     like = own.pop(LIKE, None)
-    return merged(registry.get(str(like)).load(), own) if like else own
+    return merged(with_chains(registry.get(str(like)).load()), own) if like else own
+
+
+def with_chains(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings in which a list of augmentations stands as the chain that it means.
+
+    Raises:
+        UsageError: such a list holds something other than text.
+    """
+    return {
+        key: joined(value) if _is_chain(key) and isinstance(value, list | tuple) else value
+        for key, value in settings.items()
+    }
+
+
+def _is_chain(key: str) -> bool:
+    setting = protocol_settings().get(key)
+    return setting is not None and setting.bounds.names == KINDS
 
 
 def _of_file(path: Path, more: Mapping[str, Any]) -> Name:
@@ -164,9 +230,10 @@ def _of_file(path: Path, more: Mapping[str, Any]) -> Name:
     if not isinstance(like, str):
         raise UsageError(f"{path}: '{LIKE}' is the name of a protocol, not {like!r}")
     listed = {key for key, one in protocol_settings().items() if one.kind == tuple[float, ...]}
-    settings = checked_settings(table, str(path))
+    settings = checked_settings(with_chains(table), str(path))
     for key, value in settings.items():
-        if isinstance(value, dict) or (isinstance(value, list) and key not in listed):
+        several = isinstance(value, list) and key not in listed
+        if several or (_is_chain(key) and len(parse_augmentations(joined(value))) > 1):
             raise UsageError(f"{path}: '{key}' takes one value; lists sweep where they are typed")
     options = {"name": path.name, **({} if like else {LIKE: False})}
     return Name(like, merged({**options, **settings}, more))
@@ -194,9 +261,7 @@ def checked_settings(options: Mapping[str, Any], where: str) -> dict[str, Any]:
         found[known[plain]] = value
         for one in value if isinstance(value, list) else [value]:
             _check_value(known[plain], one, f"{where}: {plain}={format_value(one)}")
-    for epochs, steps in EPOCHS.items():
-        if {epochs, steps} <= found.keys():
-            raise UsageError(f"{where}: '{epochs}' and '{steps}' say one thing: leave one out")
+    check_alternatives(found, where)
     if not str(found.get("name", SUFFIX)).endswith(SUFFIX):
         raise UsageError(f"{where}: a protocol's 'name' is that of its file, and ends in {SUFFIX}")
     return found
@@ -207,6 +272,8 @@ def _check_value(key: str, value: Any, where: str) -> None:
     setting = protocol_settings().get(key)
     if isinstance(value, dict):
         raise UsageError(f"{where}: a setting takes a value, or a list of those that are tried")
+    if _is_chain(key):
+        value = joined(value)
     if setting is None:
         kind = typing.get_type_hints(_Beside)[key]
         check_value(value, kind, _Beside.bounds()[key], where)
@@ -224,7 +291,11 @@ def _expanded(name: Name) -> Iterator[Name]:
         inner = isinstance(value, list) and any(isinstance(one, list) for one in value)
         if value == [] and key not in listed:
             raise UsageError(f"'{key}' has no value: a list holds those that are tried")
-        axes.append(value if isinstance(value, list) and (inner or key not in listed) else [value])
+        axis = value if isinstance(value, list) and (inner or key not in listed) else [value]
+        if _is_chain(key):
+            chains = [chain for one in axis for chain in parse_augmentations(joined(one))]
+            axis = [spelled_out(chain) for chain in chains]
+        axes.append(axis)
     check_count(math.prod(map(len, axes)), str(name))
     for values in itertools.product(*axes):
         yield Name(name.name, dict(zip(name.options, values, strict=True)))

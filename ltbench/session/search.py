@@ -1,4 +1,4 @@
-"""Which hyper-parameters a search tries next: at random, or by what it has seen (Bayesian).
+"""Which values a search tries next: at random, or by what it has seen (Bayesian).
 
 Every proposal depends on the tuning seed, on its number and, if Bayesian, on the scores of the
 batches before alone, so that a search that was broken off goes on as if it had not been.
@@ -15,34 +15,73 @@ import numpy as np
 from ltbench.errors import UsageError
 from ltbench.plugins.names import Name
 from ltbench.plugins.resolve import resolve
-from ltbench.session.space import Axis, find_axes
+from ltbench.results.protocol import Protocol
+from ltbench.results.tuned import HPARAMS
+from ltbench.session.space import Axis, find_axes, protocol_axes
 from ltbench.training.seeding import derive_seed
 
 Point = dict[str, Any]
-"""Hyper-parameters that differ from the defaults, as ``"boda.weight"``."""
+"""What differs from the defaults: hyper-parameters, as ``"boda.weight"``, and settings of the
+protocol, as ``"protocol.lr"``."""
 Scored = Sequence[tuple[Point, float | None]]
 """Points with their validation scores; ``None`` where the run failed or diverged."""
 
-SEARCHES = ("random", "bayes")
+PROTOCOL = "protocol."
+"""What names of protocol settings begin with in a point."""
 
 
 class Space:
-    """The hyper-parameters of an algorithm and its stages that are not fixed by what was typed.
+    """What a search of one method varies.
+
+    Of the hyper-parameters of the algorithm and its stages it is those that are not fixed by what
+    was typed.
 
     Args:
         chain: the algorithm and its stages, with the options that were typed.
+        protocol: whose settings are varied.
+        names: ``hparams``, for the hyper-parameters, and names of settings.
+
+    Attributes:
+        axes: what is varied, by name; empty where the method has nothing of what was named.
+        defaults: the values of trial 0.
     """
 
-    def __init__(self, chain: Sequence[Name]) -> None:
+    def __init__(
+        self,
+        chain: Sequence[Name],
+        protocol: Protocol | None = None,
+        names: Sequence[str] = (HPARAMS,),
+    ) -> None:
         self.chain = tuple(chain)
+        self.protocol = protocol or Protocol.from_options({}, "protocol")
         self.axes: dict[str, Axis] = {}
         self.defaults: Point = {}
-        for i, name in enumerate(chain):
+        if HPARAMS in names:
+            self._add_hparams()
+        for key, axis in protocol_axes(self.protocol, names).items():
+            self.axes[f"{PROTOCOL}{key}"] = axis
+            self.defaults[f"{PROTOCOL}{key}"] = getattr(self.protocol, key)
+
+    def _add_hparams(self) -> None:
+        for i, name in enumerate(self.chain):
             plugin, defaults = resolve("stages" if i else "algorithms", name.name, {})
             for key, axis in find_axes(plugin.HParams, name.name).items():
                 if key not in name.options:
                     self.axes[f"{name.name}.{key}"] = axis
                     self.defaults[f"{name.name}.{key}"] = getattr(defaults, key)
+
+    def protocol_at(self, point: Point) -> Protocol:
+        """Return the protocol with the point's settings.
+
+        Raises:
+            UsageError: a setting is unknown or out of its bounds.
+        """
+        settings = {
+            full.removeprefix(PROTOCOL): value
+            for full, value in point.items()
+            if full.startswith(PROTOCOL)
+        }
+        return Protocol.from_options({**self.protocol.as_dict(), **settings}, "protocol")
 
     def at(self, point: Point) -> list[Name]:
         """Return the names with the point's hyper-parameters as their options."""
@@ -128,7 +167,7 @@ def _import_optuna() -> Any:
         import optuna
     except ImportError:
         raise UsageError(
-            "--search bayes needs Optuna: pip install 'ltbench[tune]', or use --search random"
+            "--sampler bayes needs Optuna: pip install 'ltbench[tune]', or use --sampler random"
         ) from None
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     return optuna

@@ -70,6 +70,7 @@ class SweepRun:
         """Return what ``--json`` prints of a run."""
         summary: dict[str, Any] = {
             "label": self.spec.label,
+            "differs": self.spec.apart.removeprefix(", "),
             "dataset": self.spec.dataset.name,
             "seed": self.spec.seed,
             "hash": self.spec.hash,
@@ -155,9 +156,10 @@ class Session:
             datasets: comma lists of data set names.
             seeds: the seeds.
             precision: ``auto``, ``fp32`` or ``bf16``.
-            options: ``protocol``, ``protocol_in_file``, ``backbone``, ``pretrained`` and
-                ``weights``, as in :class:`~ltbench.session.plan.Request`, and the settings of
-                :class:`~ltbench.results.protocol.Protocol`; those that are ``None`` are not given.
+            options: ``protocol``, ``protocol_in_file``, ``starts``, ``backbone``, ``pretrained``,
+                ``weights`` and ``preprocessing``, as in :class:`~ltbench.session.plan.Request`,
+                and the settings of :class:`~ltbench.results.protocol.Protocol`; those that are
+                ``None`` are not given.
 
         Raises:
             UsageError: a name, value, file or combination is not possible.
@@ -174,7 +176,7 @@ class Session:
                 self.say(f"{dataset.name}: {origin}")
             for line in dataset.remarks(split):
                 self.say(f"{dataset.name}: {line}")
-        for sentence in changes(plan):
+        for sentence in (*plan.remarks, *changes(plan)):
             self.say(sentence)
         return plan
 
@@ -203,8 +205,8 @@ class Session:
             UsageError: the folder is not writable, an image is broken, or weights are missing.
         """
         check_writable(plan.out)
+        check_backbones(plan)  # what is missing is said before hours of decoding
         decode_images(plan, show=not self.quiet)
-        check_backbones(plan)
 
     def run(self, plan: Plan) -> list[SweepRun]:
         """Carry out what is not done yet and return how every run of the plan ended.

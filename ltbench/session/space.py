@@ -1,9 +1,10 @@
-"""Where hyper-parameters are looked for: the distributions that their bounds stand for."""
+"""Where a search looks: the distributions that hyper-parameters and settings are drawn from."""
 
 from __future__ import annotations
 
 import math
 import typing
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,13 +12,14 @@ import numpy as np
 
 from ltbench.errors import PluginError
 from ltbench.plugins.hparams import Bounds, HParams
+from ltbench.results.protocol import Protocol, protocol_settings
 
 DIGITS = 3  # significant ones of a drawn number, so that labels and commands stay legible
 
 
 @dataclass(frozen=True)
 class Axis:
-    """The values that a search tries for one hyper-parameter.
+    """The values that a search tries for one hyper-parameter, or one setting of the protocol.
 
     Attributes:
         low, high: ends of an interval, both included.
@@ -70,6 +72,21 @@ def find_axes(cls: type[HParams], owner: str) -> dict[str, Axis]:
     types = typing.get_type_hints(cls)
     found = {key: _axis(bounds, types[key], owner, key) for key, bounds in cls.bounds().items()}
     return {key: axis for key, axis in found.items() if axis is not None}
+
+
+def protocol_axes(protocol: Protocol, names: Iterable[str]) -> dict[str, Axis]:
+    """Return the axes of settings of a protocol that a search varies, by name.
+
+    Args:
+        protocol: around whose values they lie.
+        names: the settings; what is none, or has nowhere to be searched, has no axis.
+    """
+    settings = protocol_settings()
+    searched = [settings[name] for name in names if name in settings and settings[name].search]
+    return {
+        one.name: Axis(*one.interval(getattr(protocol, one.name)), one.bounds.log, one.kind is int)
+        for one in searched
+    }
 
 
 def _axis(bounds: Bounds, kind: Any, owner: str, key: str) -> Axis | None:

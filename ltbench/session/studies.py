@@ -8,21 +8,23 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from ltbench.plugins.names import format_value
 from ltbench.results.folder import RunFolder, write_json
 from ltbench.results.run import RunSpec
 from ltbench.results.sweeps import TRIAL_SEEDS
+from ltbench.results.trials import STUDIES
+from ltbench.results.tuned import HPARAMS
 from ltbench.results.untrusted import UnreadableRun, read_json
 from ltbench.session.plan import PlannedMethod, with_algorithm
-from ltbench.session.search import Point, Space
+from ltbench.session.search import PROTOCOL, Point, Space
 
-STUDIES = ".studies"
 FORMAT = 1
 Status = Literal["waiting", "done", "failed", "diverged"]
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One setting of the hyper-parameters.
+    """One setting of what is searched.
 
     Attributes:
         point: what differs from the defaults.
@@ -41,17 +43,19 @@ class Trial:
 
 @dataclass(frozen=True)
 class Budget:
-    """How hyper-parameters are searched for.
+    """What is searched, and how.
 
     Attributes:
-        search: ``random`` or ``bayes``.
+        search: the sampler, ``random`` or ``bayes``.
         trials: settings that are tried.
         seed: of the search.
+        axes: ``hparams`` for the methods' own, and names of protocol settings.
     """
 
     search: str = "random"
     trials: int = 16
     seed: int = 0
+    axes: tuple[str, ...] = (HPARAMS,)
 
     @property
     def run_seed(self) -> int:
@@ -64,7 +68,7 @@ class Study:
     """What is tuned, with which budget, and the trials so far.
 
     Attributes:
-        method: what is tuned; the hyper-parameters that were typed stay fixed.
+        method: what is tuned; what was typed of it stays fixed.
         batch: trials that a Bayesian search proposes at a time.
     """
 
@@ -77,8 +81,11 @@ class Study:
     @property
     def path(self) -> Path:
         """The study's file."""
-        name = f"{self.budget.search}-{self.budget.trials}-seed-{self.budget.seed}.json"
-        return self.root / STUDIES / self.method.hash / name
+        budget = self.budget
+        name = f"{budget.search}-{budget.trials}-seed-{budget.seed}"
+        # Studies of the methods' own hyper-parameters are called as they were without others.
+        axes = "" if budget.axes == (HPARAMS,) else f"-{'+'.join(budget.axes)}"
+        return self.root / STUDIES / self.method.hash / f"{name}{axes}.json"
 
     @property
     def open(self) -> list[Trial]:
@@ -98,8 +105,12 @@ class Study:
 
     def spec(self, trial: Trial) -> RunSpec:
         """Return the run of a trial."""
-        spec = with_algorithm(self.method.spec, self._space().at(trial.point))
-        return replace(spec, seed=self.budget.run_seed)
+        space = self.space()
+        protocol = space.protocol_at(trial.point)
+        planned = replace(self.method.spec, protocol=protocol, seed=self.budget.run_seed)
+        return with_algorithm(
+            replace(planned, apart=planned.apart + self._apart(trial)), space.at(trial.point)
+        )
 
     def carry_out(self, run: Callable[[Sequence[Trial]], object]) -> None:
         """Have all trials that are left run, and keep what came of them.
@@ -121,7 +132,7 @@ class Study:
             UsageError: the search needs a package that is not installed.
         """
         if not self.open and len(self.trials) < self.budget.trials:
-            space, first = self._space(), len(self.trials)
+            space, first = self.space(), len(self.trials)
             left = range(first, self.budget.trials)
             if self.budget.search == "random":
                 points = [space.random_point(self.budget.seed, number) for number in left]
@@ -148,8 +159,13 @@ class Study:
 
     def tuned(self) -> dict[str, Any]:
         """Return the part of a run's identity that tells how it was tuned."""
-        budget = {**asdict(self.budget), "metric": self.method.spec.protocol.select}
-        return {**budget, "fixed": self.method.fixed} if self.method.fixed else budget
+        tuned = {**asdict(self.budget), "metric": self.method.spec.protocol.select}
+        axes = list(tuned.pop("axes"))
+        if axes != [HPARAMS]:
+            own = self.method.spec.protocol
+            before = {axis: getattr(own, axis) for axis in axes if axis != HPARAMS}
+            tuned |= {"axes": axes, "from": before}
+        return {**tuned, "fixed": self.method.fixed} if self.method.fixed else tuned
 
     def as_dict(self) -> dict[str, Any]:
         """Return the content of the study's file."""
@@ -171,13 +187,23 @@ class Study:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         write_json(self.path, self.as_dict())
 
-    def _space(self) -> Space:
-        return Space(self.method.chain)
+    def space(self) -> Space:
+        """Return what is varied, and how."""
+        return Space(self.method.chain, self.method.spec.protocol, self.budget.axes)
 
     def _trial(self, number: int, point: Point) -> Trial:
         trial = Trial(number, point, "", "")
         spec = self.spec(trial)
-        return replace(trial, label=spec.label, folder=str(spec.folder(Path())))
+        label = f"{spec.label}{self._apart(trial)}"
+        return replace(trial, label=label, folder=str(spec.folder(Path())))
+
+    def _apart(self, trial: Trial) -> str:
+        """Return the settings of the protocol that a trial tries, ", lr 0.002"."""
+        return "".join(
+            f", {name.removeprefix(PROTOCOL)} {format_value(value)}"
+            for name, value in trial.point.items()
+            if name.startswith(PROTOCOL)
+        )
 
     def _after_its_run(self, trial: Trial, failures: bool) -> Trial:
         """Return a trial with what its run's folder says came of it, if anything."""
@@ -199,6 +225,7 @@ class Study:
 
 
 def tuned_spec(study: Study) -> RunSpec:
-    """Return the run with the best hyper-parameters of a study, marked as tuned."""
+    """Return the run with the best setting of a study, marked as tuned."""
     assert study.best is not None
-    return replace(study.spec(study.best), tuned=study.tuned())
+    best = study.spec(study.best)
+    return replace(best, tuned=study.tuned(), apart=study.method.spec.apart)

@@ -41,5 +41,6 @@ if TYPE_CHECKING:
     from ltbench.testing.small_run import plan_small as plan_small
     from ltbench.testing.small_run import run_small as run_small
     from ltbench.testing.synthetic_runs import write_run as write_run
+    from ltbench.testing.synthetic_runs import write_study as write_study
 else:
     __getattr__, __dir__, __all__ = lazy_module(__name__)

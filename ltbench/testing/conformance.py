@@ -101,17 +101,22 @@ def prepare() -> None:
 def _all_points() -> Iterable[Point]:
     from ltbench.testing.points import (
         algorithm,
+        augmentation,
         backbone,
         dataset,
         declaration,
         figure,
+        honours,
         metric,
         observer,
         protocol,
         table,
     )
 
-    kinds = (algorithm, dataset, metric, backbone, protocol, observer, figure, table)
+    kinds = (
+        algorithm, honours, dataset, metric, backbone, protocol, augmentation, observer, figure,
+        table,
+    )  # fmt: skip
     for module in (declaration, *kinds):
         yield from module.POINTS
 

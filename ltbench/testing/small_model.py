@@ -15,7 +15,7 @@ from ltbench.plugins.resolve import resolve
 from ltbench.plugins.stage import Stage
 from ltbench.results.protocol import Protocol
 from ltbench.testing.small_data import COUNTS, SIZE
-from ltbench.training.loop import optimizer_maker
+from ltbench.training.optimizers import optimizer_maker
 
 
 class SmallBackbone(Backbone):

@@ -14,6 +14,8 @@ from typing import Any, cast
 import numpy as np
 
 from ltbench.plugins.shots import ShotRule
+from ltbench.results.sweeps import TRIAL_SEEDS, TUNING
+from ltbench.results.trials import STUDIES
 
 DOMAINS = ("mnist", "mnist-m", "optdigits")
 
@@ -92,6 +94,47 @@ def write_run(
             _write_arrays(folder, predictions, train.shape, rng)
         _write(folder / "result.json", _result(spec, predictions, train))
     return folder
+
+
+def write_study(
+    root: Path,
+    *,
+    algo: str = "boda",
+    values: Iterable[float | None] = (0.5, 0.7, 0.6, None),
+    search: str = "random",
+    axes: Iterable[str] = ("hparams", "lr"),
+    **more: Any,
+) -> Path:
+    """Write a study of tuning with the runs of its trials, and return its file.
+
+    Args:
+        root: the folder of runs, in whose ``.tuning`` it goes.
+        values: validation scores of the trials; ``None`` failed.
+        search: the sampler.
+        axes: what it searched.
+        more: as for :func:`write_run`.
+    """
+    tuning, results = root / TUNING, []
+    identity: dict[str, Any] = {}
+    for number, value in enumerate(values):
+        folder = write_run(
+            tuning, algo=algo, seed=TRIAL_SEEDS, hparams={"weight": 2.0**number},
+            skill=value or 0.5, error=None if value is not None else "failed", arrays=False, **more,
+        )  # fmt: skip
+        identity = json.loads((folder / "spec.json").read_text())["identity"]
+        results.append({
+            "number": number, "point": {}, "label": algo, "folder": str(folder.relative_to(tuning)),
+            "status": "failed" if value is None else "done", "value": value,
+        })  # fmt: skip
+    shared = {key: identity[key] for key in ("dataset", "protocol", "backbone", "precision")}
+    asked = {"algorithm": [algo], "fixed": {}, "plugins": {}, **shared}
+    named = "+".join(axes)
+    study = tuning / STUDIES / _digest(asked) / f"{search}-{len(results)}-seed-0-{named}.json"
+    study.parent.mkdir(parents=True, exist_ok=True)
+    _write(study, {"format": 1, "algo": algo, "asked": asked, "search": search, "seed": 0,
+                   "trials": len(results), "axes": named.split("+"), "metric": "macro_f1_average",
+                   "batch": 1, "results": results, "best": None})  # fmt: skip
+    return study
 
 
 def _predict(

@@ -55,7 +55,11 @@ class Checkpoint:
         evaluating: the part of ``seconds`` spent on evaluation.
         log_lines: lines of ``log.jsonl`` that belong to the state.
         threads: CPU threads that the run computes with; sums depend on their number.
-        running: sums of the losses since the last evaluation, over ``running_steps`` steps each.
+        running: sums of the losses since the last evaluation, over ``running_steps`` batches each.
+        stale: evaluations of the stage since its best model.
+        waited: the same, counted anew whenever the schedule ``plateau`` drops the rate.
+        drops: how often it did.
+        stopped: stages that ended before their last step, with the step.
     """
 
     stage: int = 0
@@ -69,11 +73,16 @@ class Checkpoint:
     threads: int = 1
     running: dict[str, Tensor] = field(default_factory=dict)
     running_steps: dict[str, int] = field(default_factory=dict)
+    stale: int = 0
+    waited: int = 0
+    drops: int = 0
+    stopped: list[dict[str, Any]] = field(default_factory=list)
 
     def begin_stage(self, stage: int) -> None:
         """Go on to the first step of the next stage."""
         self.stage, self.step, self.best = stage, 0, None
         self.optimizers, self.running, self.running_steps = {}, {}, {}
+        self.stale = self.waited = self.drops = 0
 
 
 def save_checkpoint(

@@ -14,6 +14,7 @@ import torch
 from ltbench.data.catalogue import create_dataset
 from ltbench.data.content import content_sha256
 from ltbench.data.device_images import DeviceImages
+from ltbench.data.evaluation_transform import EvaluationTransform
 from ltbench.data.normalisation import Normalisation
 from ltbench.data.store import open_planned, repaired
 from ltbench.evaluation.evaluator import Evaluator
@@ -37,7 +38,8 @@ class RunContext:
     Attributes:
         spec: what to train and how.
         dataset: the data set.
-        facts: its facts, with the image size of the protocol.
+        facts: its facts, with the image size of the protocol, and the mean and deviation that the
+            network sees pixels by.
         split: its images.
         images: the same on the device.
         normalise: what all images pass through before they reach the network.
@@ -82,12 +84,20 @@ def open_context(
     )
     if split.sha256 != spec.split or (content and spec.images not in ("", content)):
         raise RuntimeError(f"the images of {dataset.name} changed after the run was planned")
-    facts = spec.protocol.sized(dataset.facts)
+    facts = spec.backbone.scaled(spec.protocol.sized(dataset.facts))
     normalise = Normalisation(facts, images.device)
     batch = max(32, spec.protocol.batch_per_domain * split.shape[0])
     counts = split.counts("train")
+    interpolation, crop = spec.backbone.resizing(spec.protocol)
+    cropped = spec.protocol.evaluation == "crop"
     evaluator = Evaluator(
-        images, normalise, facts, counts, batch, after_batch=_signs_of_life(report)
+        images,
+        normalise,
+        facts,
+        counts,
+        batch,
+        transform=EvaluationTransform(facts.size, crop if cropped else None, interpolation),
+        after_batch=_signs_of_life(report),
     )
     return RunContext(
         spec=spec,

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.optim import Optimizer
 
-from ltbench.data.augmentation import augmentation
+from ltbench.data.augmentation import AugmentationChain
 from ltbench.data.sampling import make_sampler
 from ltbench.errors import DivergedError
 from ltbench.evaluation.evaluator import Features, compute_metrics
-from ltbench.plugins.algorithm import Algorithm, MakeOptimizer, Training
+from ltbench.plugins.algorithm import Algorithm, Training
 from ltbench.plugins.batch import Batch
-from ltbench.results.protocol import Protocol
+from ltbench.results.protocol import epoch_steps
 from ltbench.training.checkpoint import Best, Checkpoint, clone_state, save_checkpoint
 from ltbench.training.context import RunContext
+from ltbench.training.optimizers import base_lr, optimizer_maker
 from ltbench.training.seeding import derive_seed, seed_torch
 
 STEP_REPORT_SECONDS = 0.5
@@ -47,13 +46,22 @@ class StageLoop(Training):
         self.context, self.name, self.model, self.steps = context, name, model, steps
         self.state, self.seed = checkpoint, context.spec.seed
         self.protocol = context.spec.protocol
-        self.augment = augmentation(self.protocol.augmentation)
+        channels, side = context.facts.channels, context.facts.size
+        interpolation, _ = context.spec.backbone.resizing(self.protocol)
+        self.augment = AugmentationChain(
+            self.protocol.augmentation, (channels, side, side), interpolation
+        )
         # By number, not by name: at one seed every algorithm sees the same batches.
         self.purpose = f"stage {checkpoint.stage}"
-        model.optimizers = model.configure_optimizers(optimizer_maker(self.protocol))
+        model.optimizers = model.configure_optimizers(optimizer_maker(self.protocol, model))
         for key, saved in checkpoint.optimizers.items():
             model.optimizers[key].load_state_dict(saved)
-        self.domains = len(np.unique(context.split.d[context.split.rows("train")]))
+        rows = context.split.rows("train")
+        self.domains = len(np.unique(context.split.d[rows]))
+        self.micro_batches = model.micro_batches = self.protocol.accumulate
+        in_step = self.protocol.batch_per_domain * self.micro_batches
+        per_epoch = self.protocol.schedule_per == "epoch"
+        self.steps_per_rate = epoch_steps(len(rows), self.domains, in_step) if per_epoch else 1
         self.running: dict[str, Tensor] = {
             key: value.to(context.images.device) for key, value in checkpoint.running.items()
         }
@@ -74,12 +82,20 @@ class StageLoop(Training):
             derive_seed(self.seed, self.purpose, "batches"),
         )
         reported = 0.0
-        batches = self.context.images.stream(sampler, self.state.step, self.steps)
-        for images, rows in batches:
-            self._step(images, rows)
-            if self.state.step % self.protocol.eval_every == 0 or self.state.step == self.steps:
+        # A run that was broken off where its stage had stopped early has no steps left.
+        last = self.state.step if self._stopped() else self.steps
+        ends = (step * self.micro_batches for step in (self.state.step, last))
+        batches = self.context.images.stream(sampler, *ends)
+        for number, (images, rows) in enumerate(batches):
+            self._part(images, rows, number % self.micro_batches)
+            if (number + 1) % self.micro_batches:
+                continue
+            self.state.step += 1
+            if self.protocol.evaluates_at(self.state.step, self.steps):
                 self._evaluate()
                 self._save()
+            if self._stopped():
+                break
             if self.context.should_stop():
                 self._save()
                 raise Interrupted
@@ -100,31 +116,42 @@ class StageLoop(Training):
         self._train_mode()
         return found
 
-    def _step(self, images: Tensor, rows: Tensor) -> None:
-        step, side = self.state.step, self.context.facts.size
-        seed_torch(self.seed, self.purpose, "step", step)
-        self.model.generator = self._generator("algorithm")
-        self.model.before_step(step, self)
+    def _part(self, images: Tensor, rows: Tensor, part: int) -> None:
+        """Work on a batch, one of those that make the present step."""
+        step, number = self.state.step, self._number(part)
+        seed_torch(self.seed, self.purpose, "step", number)
+        self.model.generator, self.model.micro_batch = self._generator("algorithm", number), part
+        if part == 0:
+            self.model.before_step(step, self)
         source = self.context.images
-        x = self.augment(images, source.sizes[rows], side, self._generator("augmentation"))
+        y, generator = source.y[rows], self._generator("augmentation", number)
+        x, mixed = self.augment(images, source.sizes[rows], y, self.domains, generator)
         x = self.context.normalise(x)
         self._set_lr(step)
-        losses = self.model.step(Batch(x, source.y[rows], source.d[rows], self.domains))
+        losses = self.model.step(Batch(x, y, source.d[rows], self.domains, mixed))
         for key, value in losses.items():
             self.running[key] = self.running.get(key, 0) + value.detach().float()
             self.state.running_steps[key] = self.state.running_steps.get(key, 0) + 1
-        self.state.step += 1
 
-    def _generator(self, purpose: str) -> torch.Generator:
-        """Return a generator on the device for one purpose of the present step."""
-        seed = derive_seed(self.seed, self.purpose, purpose, self.state.step)
+    def _number(self, part: int) -> int:
+        """Return the number of a batch in the stage: the seed of all that is drawn for it."""
+        return self.state.step * self.micro_batches + part
+
+    def _generator(self, purpose: str, number: int) -> torch.Generator:
+        """Return a generator on the device for one purpose of a batch."""
+        seed = derive_seed(self.seed, self.purpose, purpose, number)
         return torch.Generator(self.context.images.device).manual_seed(seed)
 
     def _set_lr(self, step: int) -> None:
-        factor = self.protocol.lr_factor(step, self.steps)
+        each = self.steps_per_rate
+        factor = self.protocol.lr_factor(step // each, self.steps / each, self.state.drops)
         for optimizer in self.model.optimizers.values():
             for group in optimizer.param_groups:
                 group["lr"] = group.setdefault("initial_lr", group["lr"]) * factor
+
+    def _stopped(self) -> bool:
+        """Return whether the stage ended before its last step."""
+        return 0 < self.protocol.patience <= self.state.stale and self.state.step < self.steps
 
     def _evaluate(self) -> None:
         began = time.monotonic()
@@ -138,8 +165,7 @@ class StageLoop(Training):
         value = float(self.state.step) if metric == "step" else val[metric]
         if value is None:
             raise DivergedError(f"validation gives no {metric} to choose a model by")
-        if self.state.best is None or value > self.state.best.value:
-            self.state.best = Best(self.state.step, value, val, clone_state(self.model))
+        self._compare(value, val)
         self.state.evaluating += time.monotonic() - began
         self.state.seconds = time.monotonic() - self.started
         record = {
@@ -147,9 +173,12 @@ class StageLoop(Training):
             "step": self.state.step,
             "losses": losses,
             "val": val,
-            "lr": self._lr(),
+            "lr": base_lr(self.model.optimizers),
             "seconds": round(self.state.seconds, 3),
         }
+        if self._stopped():
+            record["stopped"] = True
+            self.state.stopped.append({"stage": self.name, "step": self.state.step})
         self.context.folder.append_log(record)
         self.state.log_lines += 1
         self.context.report({"event": "evaluated", **record})
@@ -167,9 +196,16 @@ class StageLoop(Training):
             )
         return losses
 
-    def _lr(self) -> float:
-        groups = [g for o in self.model.optimizers.values() for g in o.param_groups]
-        return float(groups[0]["lr"]) if groups else 0.0
+    def _compare(self, value: float, val: dict[str, float | None]) -> None:
+        """Keep the model where its score is the best, else count the evaluations without one."""
+        if self.state.best is None or value > self.state.best.value:
+            self.state.best = Best(self.state.step, value, val, clone_state(self.model))
+            self.state.stale = self.state.waited = 0
+            return
+        self.state.stale += 1
+        self.state.waited += 1
+        if self.state.waited >= self.protocol.decay_patience:
+            self.state.drops, self.state.waited = self.state.drops + 1, 0
 
     def _save(self) -> None:
         self.state.model = clone_state(self.model)
@@ -185,27 +221,3 @@ class StageLoop(Training):
             for module in self.model.modules():
                 if isinstance(module, nn.modules.batchnorm._BatchNorm):
                     module.eval()
-
-
-def optimizer_maker(protocol: Protocol) -> MakeOptimizer:
-    """Return a function that builds the protocol's optimiser for given parameters."""
-
-    def make(parameters: Iterable[nn.Parameter]) -> Optimizer:
-        parameters = list(parameters)
-        decay = protocol.weight_decay
-        optimizer: Optimizer
-        if protocol.optimizer == "sgd":
-            optimizer = torch.optim.SGD(
-                parameters, protocol.lr, momentum=protocol.momentum, weight_decay=decay
-            )
-        else:
-            kind = torch.optim.AdamW if protocol.optimizer == "adamw" else torch.optim.Adam
-            optimizer = kind(parameters, protocol.lr, weight_decay=decay)
-        if protocol.grad_clip:  # whoever takes the step: algorithms may own their optimisation
-            optimizer.register_step_pre_hook(lambda *_: clip(parameters))
-        return optimizer
-
-    def clip(parameters: Sequence[nn.Parameter]) -> None:
-        nn.utils.clip_grad_norm_(parameters, protocol.grad_clip)
-
-    return make

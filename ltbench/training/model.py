@@ -57,6 +57,9 @@ class ModelBuilder:
             steps=spec.protocol.steps,
             batch_per_domain=spec.protocol.batch_per_domain,
             image_shape=(facts.channels, facts.size, facts.size),
+            label_smoothing=spec.protocol.label_smoothing,
+            dropout=spec.protocol.dropout,
+            accumulate=spec.protocol.accumulate,
         )
         self.names = stage_names(spec)
 
@@ -64,7 +67,10 @@ class ModelBuilder:
         """Return the algorithm with fresh weights."""
         seed_torch(self.spec.seed, "initial weights", 0)
         backbone = build_backbone(
-            self.spec.backbone.name, self.info.image_shape, self.spec.backbone.pretrained
+            self.spec.backbone.name,
+            self.info.image_shape,
+            self.spec.backbone.pretrained,
+            self.spec.protocol.drop_path,
         )
         if self.weights is not None:
             load_weights(backbone, self.weights)

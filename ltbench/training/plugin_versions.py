@@ -9,6 +9,7 @@ from typing import Any
 
 import ltbench
 from ltbench.errors import PluginError
+from ltbench.plugins.augmentation_names import KINDS, augmentation_chain
 from ltbench.plugins.hparams import HParams
 from ltbench.plugins.manager import get_plugins
 from ltbench.plugins.names import parse_name
@@ -97,7 +98,9 @@ def check_plugin_versions(spec: RunSpec) -> None:
 
 def _components(spec: RunSpec) -> list[tuple[str, Component]]:
     stages = [("stages", stage) for stage in spec.stages]
-    return [("algorithms", spec.algorithm), *stages, ("datasets", spec.dataset)]
+    chain = augmentation_chain(spec.protocol.augmentation)
+    augmentations = [(KINDS, Component(name.name, name.options)) for name in chain]
+    return [("algorithms", spec.algorithm), *stages, ("datasets", spec.dataset), *augmentations]
 
 
 def _used(components: Iterable[tuple[str, Component]], backbone: str) -> list[Entry]:

@@ -84,6 +84,7 @@ def _trained_and_tested(
             "value": best.value,
             "stage": stage,
             "step": best.step,
+            **({"stopped": checkpoint.stopped} if checkpoint.stopped else {}),
         },
         "timings": {
             "train_s": round(checkpoint.seconds - checkpoint.evaluating, 3),

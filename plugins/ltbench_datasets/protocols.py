@@ -74,5 +74,8 @@ IMAGENET_LT: dict[str, Any] = {
     "eval_epochs": 5,
     "select": "accuracy",
     "augmentation": "imagenet",
+    "evaluation": "crop",
+    "crop_share": 0.875,
 }
-"""Kang et al. (decoupling), ICLR 2020, arXiv:1910.09217, section 4."""
+"""Kang et al. (decoupling), ICLR 2020, arXiv:1910.09217, section 4; evaluated by the centre 224 of
+256 pixels, as Liu et al. (CVPR 2019) and all since do."""

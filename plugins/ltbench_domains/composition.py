@@ -73,6 +73,7 @@ class WithLoss(Algorithm):
 
     HParams: ClassVar[type[WithLossHParams]] = WithLossHParams
     hparams: WithLossHParams
+    honours = frozenset({"label_smoothing"})
 
     def __init__(
         self,

@@ -25,12 +25,13 @@ class CORAL(WithLoss):
 
     HParams = CORALHParams
     hparams: CORALHParams
+    honours = frozenset({"label_smoothing", "mixed_labels"})
     min_domains = 2
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """Return the mean risk, the distance and their weighted sum."""
         features = self.features(batch.x)
-        risk = self.risks(self.classifier(features), batch).mean()
+        risk = self.mixed_risks(self.classifier(features), batch).mean()
         distance = moment_distance(*sample_moments(batch.per_domain(features)))
         total = risk + self.hparams.weight * distance
         return {"total": total, "risk": risk, "distance": distance}

@@ -32,6 +32,7 @@ class DANN(WithLoss):
 
     HParams = DANNHParams
     hparams: DANNHParams
+    honours = frozenset({"label_smoothing", "mixed_labels"})
     min_domains = 2
 
     def __init__(self, backbone: Backbone, train_info: TrainInfo, hparams: DANNHParams) -> None:
@@ -58,7 +59,7 @@ class DANN(WithLoss):
         features = self.features(batch.x)
         for _ in range(self.hparams.d_steps):
             self.minimize(self.domain_loss(features.detach(), batch), "discriminator")
-        risk = self.risks(self.classifier(features), batch).mean()
+        risk = self.mixed_risks(self.classifier(features), batch).mean()
         adversarial = self.domain_loss(features, batch)
         total = risk - self.hparams.weight * adversarial
         self.minimize(total)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 
 from ltbench.api import Batch
@@ -10,6 +12,9 @@ from ltbench.api import Batch
 def shuffled_domains(batch: Batch, generator: torch.Generator) -> list[Batch]:
     """Return the images of each domain, in random order of the domains."""
     order = torch.randperm(batch.num_domains, generator=generator, device=generator.device)
-    x, y, d = (batch.per_domain(t)[order] for t in (batch.x, batch.y, batch.d))
     # Indexing on the device: to look at ``order`` here would wait for the device.
-    return [Batch(x[k], y[k], d[k], num_domains=1) for k in range(batch.num_domains)]
+    x, y, d = (batch.per_domain(t)[order].flatten(0, 1) for t in (batch.x, batch.y, batch.d))
+    mixed = batch.mixed
+    if mixed is not None:
+        mixed = replace(mixed, y=batch.per_domain(mixed.y)[order].flatten())
+    return list(Batch(x, y, d, num_domains=batch.num_domains, mixed=mixed).by_domain())

@@ -40,6 +40,7 @@ class EQRM(Annealed):
 
     HParams = EQRMHParams
     hparams: EQRMHParams
+    honours = frozenset({"label_smoothing", "mixed_labels"})
     min_domains = 2
 
     def __init__(self, backbone: Backbone, train_info: TrainInfo, hparams: EQRMHParams) -> None:
@@ -56,7 +57,7 @@ class EQRM(Annealed):
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """Return the mean risk, or the quantile of the risks after the burn-in."""
-        risks = self.risks(self.predict(batch.x), batch)
+        risks = self.mixed_risks(self.predict(batch.x), batch)
         risk = risks.mean()
         total = kernel_quantile(risks, self.hparams.quantile) if self.annealed else risk
         return {"total": total, "risk": risk}

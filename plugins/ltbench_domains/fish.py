@@ -29,6 +29,7 @@ class Fish(WithLoss):
 
     HParams = FishHParams
     hparams: FishHParams
+    honours = frozenset({"label_smoothing", "mixed_labels"})
     min_domains = 2
 
     def step(self, batch: Batch) -> dict[str, Tensor]:
@@ -37,7 +38,7 @@ class Fish(WithLoss):
         start = [p.detach().clone() for p in parameters]
         risks = []
         for domain in shuffled_domains(batch, self.generator):
-            risk = self.risks(self.predict(domain.x), domain).mean()
+            risk = self.mixed_risks(self.predict(domain.x), domain).mean()
             self.minimize(risk)
             risks.append(risk.detach())
         with torch.no_grad():

@@ -7,7 +7,6 @@ from typing import Any, Self
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from ltbench.api import Backbone, Batch, TrainInfo, UsageError, hparam
 from ltbench_domains.composition import PLAIN, WithLoss, WithLossHParams
@@ -49,6 +48,7 @@ class GroupDRO(WithLoss):
 
     HParams = GroupDROHParams
     hparams: GroupDROHParams
+    honours = frozenset({"label_smoothing", "mixed_labels"})
     log_q: Tensor
 
     def __init__(self, backbone: Backbone, train_info: TrainInfo, hparams: GroupDROHParams) -> None:
@@ -62,15 +62,31 @@ class GroupDRO(WithLoss):
         """Return Σ q·R after the weights q took their step up the risks."""
         logits = self.predict(batch.x)
         if self.hparams.groups == "pair":
-            group = batch.d * self.train_info.num_classes + batch.y
-            terms = F.cross_entropy(logits, batch.y, reduction="none")
+            group, terms, shares = self.by_pair(logits, batch)
         else:
-            group = batch.per_domain(batch.d)[:, 0]
-            terms = self.risks(logits, batch)
+            group, terms = batch.per_domain(batch.d)[:, 0], self.mixed_risks(logits, batch)
+            shares = torch.ones_like(terms)
         nothing = terms.new_zeros(len(self.log_q))
-        sizes = nothing.index_add(0, group, torch.ones_like(terms))
-        risks = nothing.index_add(0, group, terms) / sizes.clamp(min=1)
+        sizes = nothing.index_add(0, group, shares)
+        risks = nothing.index_add(0, group, shares * terms) / sizes.where(sizes > 0, 1.0)
         with torch.no_grad():
             self.log_q.copy_((self.log_q + self.hparams.eta * risks).log_softmax(0))
         q = self.log_q.masked_fill(sizes == 0, -torch.inf).softmax(0)
         return q @ risks
+
+    def by_pair(self, logits: Tensor, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the pair of each image, its loss, and its share in the pair, (N,) each.
+
+        A mixed image stands there twice, in the pair of either class.
+        """
+        classes = self.train_info.num_classes
+        group, terms = batch.d * classes + batch.y, self.cross_entropy(logits, batch.y)
+        shares = torch.ones_like(terms)
+        if batch.mixed is None:
+            return group, terms, shares
+        other, share = batch.mixed.y, batch.mixed.share
+        return (
+            torch.cat([group, batch.d * classes + other]),
+            torch.cat([terms, self.cross_entropy(logits, other)]),
+            torch.cat([shares * share, shares * (1 - share)]),
+        )

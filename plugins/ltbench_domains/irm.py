@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
@@ -30,6 +32,7 @@ class IRM(Annealed):
 
     HParams = IRMHParams
     hparams: IRMHParams
+    honours = frozenset({"label_smoothing", "mixed_labels"})
     min_domains = 2
 
     def __init__(self, backbone: Backbone, train_info: TrainInfo, hparams: IRMHParams) -> None:
@@ -38,7 +41,7 @@ class IRM(Annealed):
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """Return the mean risk, the mean penalty and their sum."""
         logits = self.predict(batch.x)
-        risk = self.risks(logits, batch).mean()
+        risk = self.mixed_risks(logits, batch).mean()
         penalty = self.penalty(logits, batch).mean()
         weight = self.hparams.weight if self.annealed else min(1.0, self.hparams.weight)
         return {"total": risk + weight * penalty, "risk": risk, "penalty": penalty}
@@ -59,6 +62,9 @@ class IRM(Annealed):
         scale = z.new_ones(len(z), 1, 1).requires_grad_()
         # A risk is a function of logits, classes and domains; the images are spared the copy.
         half = Batch(batch.x[:0], y.flatten(), d.flatten(), num_domains=len(z))
-        risks = self.risks((z * scale).flatten(0, 1), half)
+        if batch.mixed is not None:
+            others = batch.per_domain(batch.mixed.y)[:, part].flatten()
+            half = replace(half, mixed=replace(batch.mixed, y=others))
+        risks = self.mixed_risks((z * scale).flatten(0, 1), half)
         (gradient,) = torch.autograd.grad(risks.sum(), scale, create_graph=True)
         return gradient.flatten()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ltbench.api import Batch, hparam
+from ltbench.api import Batch, MixedLabels, hparam
 from ltbench_domains.composition import WithLoss, WithLossHParams
 from ltbench_domains.mixing import sample_beta
 
@@ -29,6 +29,7 @@ class Mixup(WithLoss):
 
     HParams = MixupHParams
     hparams: MixupHParams
+    honours = frozenset({"label_smoothing", "mixed_labels"})
 
     def loss(self, batch: Batch) -> Tensor:
         """Return the mean over pairs of domains of the mixed risks."""
@@ -45,7 +46,20 @@ class Mixup(WithLoss):
         each = share.repeat_interleave(images).view(-1, *[1] * (batch.x.dim() - 1))
         x = each * batch.x[first] + (1 - each) * batch.x[second]
         logits = self.predict(x)
-        of_first = Batch(x, batch.y[first], batch.d[first], num_domains=domains)
-        of_second = Batch(x, batch.y[second], batch.d[second], num_domains=domains)
-        risks = share * self.risks(logits, of_first) + (1 - share) * self.risks(logits, of_second)
-        return risks.mean()
+        of_first, of_second = labelled(x, batch, first), labelled(x, batch, second)
+        own, other = self.mixed_risks(logits, of_first), self.mixed_risks(logits, of_second)
+        return (share * own + (1 - share) * other).mean()
+
+
+def labelled(x: Tensor, batch: Batch, rows: Tensor) -> Batch:
+    """Return images with the classes and domains of others.
+
+    Args:
+        x: the images, (N, channels, H, W).
+        batch: the others.
+        rows: which of them, (N,), domain after domain.
+    """
+    mixed = batch.mixed
+    if mixed is not None:
+        mixed = MixedLabels(mixed.y[rows], mixed.share)
+    return Batch(x, batch.y[rows], batch.d[rows], num_domains=batch.num_domains, mixed=mixed)

@@ -30,6 +30,7 @@ class MLDG(WithLoss):
 
     HParams = MLDGHParams
     hparams: MLDGHParams
+    honours = frozenset({"label_smoothing", "mixed_labels"})
     min_domains = 2
 
     def configure_optimizers(self, make: MakeOptimizer) -> dict[str, Optimizer]:
@@ -65,15 +66,16 @@ class MLDG(WithLoss):
     def _risk_and_gradients(
         self, domain: Batch, parameters: Sequence[nn.Parameter]
     ) -> tuple[Tensor, tuple[Tensor | None, ...]]:
-        risk = self.risks(self.predict(domain.x), domain).mean()
+        risk = self.mixed_risks(self.predict(domain.x), domain).mean()
         return risk.detach(), torch.autograd.grad(risk, parameters, allow_unused=True)
 
     def _inner_step(
         self, parameters: Sequence[nn.Parameter], gradients: Sequence[Tensor | None]
     ) -> None:
         inner = self.make(parameters)
-        for group in inner.param_groups:
-            group["lr"] = self.optimizers["main"].param_groups[0]["lr"]
+        outer = self.optimizers["main"]
+        for group, like in zip(inner.param_groups, outer.param_groups, strict=True):
+            group["lr"] = like["lr"]
         for parameter, gradient in zip(parameters, gradients, strict=True):
             parameter.grad = gradient
         inner.step()

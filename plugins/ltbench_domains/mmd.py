@@ -27,12 +27,13 @@ class MMD(WithLoss):
 
     HParams = MMDHParams
     hparams: MMDHParams
+    honours = frozenset({"label_smoothing", "mixed_labels"})
     min_domains = 2
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """Return the mean risk, the distance and their weighted sum."""
         features = self.features(batch.x)
-        risk = self.risks(self.classifier(features), batch).mean()
+        risk = self.mixed_risks(self.classifier(features), batch).mean()
         distance = gaussian_mmd(batch.per_domain(features), GAMMAS)
         total = risk + self.hparams.weight * distance
         return {"total": total, "risk": risk, "distance": distance}

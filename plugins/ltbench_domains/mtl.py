@@ -36,6 +36,7 @@ class MTL(WithLoss):
 
     HParams = MTLHParams
     hparams: MTLHParams
+    honours = frozenset({"label_smoothing", "mixed_labels"})
     min_domains = 2
     embeddings: Tensor
 
@@ -55,7 +56,7 @@ class MTL(WithLoss):
         if self.hparams.reference_noise:
             each = _noise(each, self.generator)
         logits = self.classifier(torch.cat([features, each], 1))
-        return self.risks(logits, batch).mean()
+        return self.mixed_risks(logits, batch).mean()
 
     def predict(self, x: Tensor) -> Tensor:
         """Return the logits (N, C) of images, each with the embedding nearest to it."""

@@ -31,6 +31,7 @@ class RSC(WithLoss):
 
     HParams = RSCHParams
     hparams: RSCHParams
+    honours = frozenset({"label_smoothing"})
 
     def loss(self, batch: Batch) -> Tensor:
         """Return the mean risk of the partly muted features."""

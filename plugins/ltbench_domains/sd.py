@@ -23,11 +23,12 @@ class SD(WithLoss):
 
     HParams = SDHParams
     hparams: SDHParams
+    honours = frozenset({"label_smoothing", "mixed_labels"})
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """Return the mean risk, the penalty and their weighted sum."""
         logits = self.predict(batch.x)
-        risk = self.risks(logits, batch).mean()
+        risk = self.mixed_risks(logits, batch).mean()
         penalty = logits.square().mean()
         total = risk + self.hparams.weight * penalty
         return {"total": total, "risk": risk, "penalty": penalty}

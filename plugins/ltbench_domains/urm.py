@@ -29,6 +29,7 @@ class URM(WithLoss):
 
     HParams = URMHParams
     hparams: URMHParams
+    honours = frozenset({"label_smoothing", "mixed_labels"})
 
     def __init__(self, backbone: Backbone, train_info: TrainInfo, hparams: URMHParams) -> None:
         super().__init__(backbone, train_info, hparams)
@@ -56,7 +57,7 @@ class URM(WithLoss):
     def step(self, batch: Batch) -> dict[str, Tensor]:
         """Take a step of the features, then one of the discriminator."""
         features = self.features(batch.x)
-        risk = self.risks(self.classifier(features), batch).mean()
+        risk = self.mixed_risks(self.classifier(features), batch).mean()
         adversarial = self.judged(features, real=True)
         total = risk + self.hparams.weight * adversarial
         self.minimize(total)

@@ -27,6 +27,7 @@ class VREx(Annealed):
 
     HParams = VRExHParams
     hparams: VRExHParams
+    honours = frozenset({"label_smoothing", "mixed_labels"})
     min_domains = 2
 
     def __init__(self, backbone: Backbone, train_info: TrainInfo, hparams: VRExHParams) -> None:
@@ -34,7 +35,7 @@ class VREx(Annealed):
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """Return the mean risk, the variance of the risks and their sum."""
-        risks = self.risks(self.predict(batch.x), batch)
+        risks = self.mixed_risks(self.predict(batch.x), batch)
         penalty = risks.var(unbiased=False)
         weight = self.hparams.weight if self.annealed else min(1.0, self.hparams.weight)
         return {"total": risks.mean() + weight * penalty, "risk": risks.mean(), "penalty": penalty}

@@ -16,6 +16,7 @@ def ltbench_figures(register: Register) -> None:
         ("convergence", "convergence", "Loss and validation score over steps"),
         ("sensitivity", "sensitivity", "Scores over one hyper-parameter at a time"),
         ("cd", "critical_difference", "Critical differences of mean ranks across data sets"),
+        ("budget", "budget", "Best scores against the number of trials of tuning"),
         ("transferability", "transferability", "Map of the centroids of domain-class pairs"),
     ):
         register(name, f"ltbench_figures.{module}:draw_{module}", summary=summary)

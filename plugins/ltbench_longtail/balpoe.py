@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
 from ltbench.api import Algorithm, Backbone, Batch, HParams, Losses, TrainInfo, hparam
 from ltbench_longtail.logit_adjust import log_prior_shift
-from ltbench_longtail.mixing import mix_within_domains
+from ltbench_longtail.mixing import mixed_pair
 
 
 class BalPoEHParams(HParams):
@@ -46,6 +45,7 @@ class BalPoE(Algorithm):
 
     HParams = BalPoEHParams
     hparams: BalPoEHParams
+    honours = frozenset({"label_smoothing", "mixed_labels"})
     classifier: ExpertClassifiers
     shifts: Tensor
 
@@ -65,10 +65,9 @@ class BalPoE(Algorithm):
 
     def loss(self, batch: Batch) -> Losses:
         """Return the mean over experts and domains of the mixed, adjusted risks."""
-        mixed, partners, share = mix_within_domains(batch, self.hparams.alpha, self.generator)
+        mixed, partners, share = mixed_pair(batch, self.hparams.alpha, self.generator)
         logits = self.classifier.each(self.features(mixed.x))
-        own = self.expert_risks(logits, batch)
-        other = self.expert_risks(logits, replace(batch, y=partners))
+        own, other = self.expert_risks(logits, mixed), self.expert_risks(logits, partners)
         return (share * own + (1 - share) * other).mean()
 
     def class_weights(self) -> Tensor:
@@ -86,7 +85,7 @@ class BalPoE(Algorithm):
             batch: the images' classes and domains.
         """
         adjusted = logits + self.shifts[:, batch.d]
-        return torch.stack([self.risks(one, batch) for one in adjusted])
+        return torch.stack([self.mixed_risks(one, batch) for one in adjusted])
 
 
 class ExpertBackbones(Backbone):

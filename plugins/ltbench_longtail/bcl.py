@@ -38,6 +38,7 @@ class BCL(Algorithm):
 
     HParams = BCLHParams
     hparams: BCLHParams
+    honours = frozenset({"label_smoothing"})
     classifier: nn.Linear
 
     def __init__(self, backbone: Backbone, train_info: TrainInfo, hparams: BCLHParams) -> None:

@@ -14,6 +14,8 @@ class BSoftmax(Algorithm):
     (arXiv:2007.10740). Classes absent from the domain are left out of the sum.
     """
 
+    honours = frozenset({"label_smoothing"})
+
     def risks(self, logits: Tensor, batch: Batch) -> Tensor:
         """Return the mean cross-entropy of the shifted logits in each domain."""
         return super().risks(logits + self.log_prior(batch.d), batch)

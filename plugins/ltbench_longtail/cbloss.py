@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from torch import Tensor
-from torch.nn import functional as F
 
 from ltbench.api import Algorithm, Backbone, Batch, HParams, TrainInfo, hparam
 from ltbench_longtail.weighting import effective_weights, weighted_risks
@@ -32,6 +31,7 @@ class CBLoss(Algorithm):
 
     HParams = CBLossHParams
     hparams: CBLossHParams
+    honours = frozenset({"label_smoothing"})
     weights: Tensor
 
     def __init__(self, backbone: Backbone, train_info: TrainInfo, hparams: CBLossHParams) -> None:
@@ -41,5 +41,5 @@ class CBLoss(Algorithm):
 
     def risks(self, logits: Tensor, batch: Batch) -> Tensor:
         """Return the weighted mean cross-entropy of each domain."""
-        nll = F.cross_entropy(logits, batch.y, reduction="none")
+        nll = self.cross_entropy(logits, batch.y)
         return weighted_risks(nll, self.weights[batch.d, batch.y], batch)

@@ -42,6 +42,7 @@ class Equalization(Algorithm):
 
     HParams = EqualizationHParams
     hparams: EqualizationHParams
+    honours = frozenset({"label_smoothing"})
     tail: Tensor
 
     def __init__(

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from ltbench.api import Algorithm, Batch, HParams, Losses, hparam
-from ltbench_longtail.mixing import mix_within_domains
+from ltbench_longtail.mixing import mixed_pair
 
 
 class InputMixupHParams(HParams):
@@ -27,11 +25,11 @@ class InputMixup(Algorithm):
 
     HParams = InputMixupHParams
     hparams: InputMixupHParams
+    honours = frozenset({"label_smoothing", "mixed_labels"})
 
     def loss(self, batch: Batch) -> Losses:
         """Return the mean over domains of the mixed risks."""
-        mixed, partners, share = mix_within_domains(batch, self.hparams.alpha, self.generator)
+        mixed, partners, share = mixed_pair(batch, self.hparams.alpha, self.generator)
         logits = self.predict(mixed.x)
-        own = self.risks(logits, batch)
-        other = self.risks(logits, replace(batch, y=partners))
+        own, other = self.mixed_risks(logits, mixed), self.mixed_risks(logits, partners)
         return (share * own + (1 - share) * other).mean()

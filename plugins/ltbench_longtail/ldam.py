@@ -45,6 +45,7 @@ class LDAM(Algorithm):
 
     HParams = LDAMHParams
     hparams: LDAMHParams
+    honours = frozenset({"label_smoothing"})
     margins: Tensor
     weights: Tensor
 
@@ -74,7 +75,7 @@ class LDAM(Algorithm):
         """
         true = F.one_hot(batch.y, logits.shape[1]).to(logits.dtype)
         margin = self.hparams.s * self.margins[batch.d, batch.y][:, None]
-        nll = F.cross_entropy(logits - margin * true, batch.y, reduction="none")
+        nll = self.cross_entropy(logits - margin * true, batch.y)
         if self.reweighting:
             return weighted_risks(nll, self.weights[batch.d, batch.y], batch)
         return batch.per_domain(nll).mean(1)

@@ -28,6 +28,7 @@ class LogitAdjust(Algorithm):
 
     HParams = LogitAdjustHParams
     hparams: LogitAdjustHParams
+    honours = frozenset({"label_smoothing"})
     shift: Tensor
 
     def __init__(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import ClassVar
 
 from torch import Tensor
-from torch.nn import functional as F
 
 from ltbench.api import Algorithm, Backbone, Batch, HParams, TrainInfo
 from ltbench_longtail.weighting import power_weights, weighted_risks
@@ -22,6 +21,7 @@ class ReWeight(Algorithm):
         power: exponent of the class frequency.
     """
 
+    honours = frozenset({"label_smoothing"})
     power: ClassVar[float] = 1.0
     weights: Tensor
 
@@ -32,5 +32,5 @@ class ReWeight(Algorithm):
 
     def risks(self, logits: Tensor, batch: Batch) -> Tensor:
         """Return the weighted mean cross-entropy of each domain."""
-        nll = F.cross_entropy(logits, batch.y, reduction="none")
+        nll = self.cross_entropy(logits, batch.y)
         return weighted_risks(nll, self.weights[batch.d, batch.y], batch)

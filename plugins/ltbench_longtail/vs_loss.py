@@ -31,6 +31,7 @@ class VSLoss(Algorithm):
 
     HParams = VSLossHParams
     hparams: VSLossHParams
+    honours = frozenset({"label_smoothing"})
     scale: Tensor
     shift: Tensor
 

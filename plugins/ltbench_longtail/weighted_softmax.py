@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from torch import Tensor
-from torch.nn import functional as F
 
 from ltbench.api import Algorithm, Backbone, Batch, HParams, TrainInfo
 from ltbench_longtail.weighting import power_weights, weighted_risks
@@ -19,6 +18,7 @@ class WeightedSoftmax(Algorithm):
     the counts of each domain.
     """
 
+    honours = frozenset({"label_smoothing"})
     weights: Tensor
 
     def __init__(self, backbone: Backbone, train_info: TrainInfo, hparams: HParams) -> None:
@@ -28,5 +28,5 @@ class WeightedSoftmax(Algorithm):
 
     def risks(self, logits: Tensor, batch: Batch) -> Tensor:
         """Return the weighted mean cross-entropy of each domain."""
-        nll = F.cross_entropy(logits, batch.y, reduction="none")
+        nll = self.cross_entropy(logits, batch.y)
         return weighted_risks(nll, self.weights[batch.y], batch)

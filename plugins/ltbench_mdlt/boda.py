@@ -50,6 +50,7 @@ class BoDA(WithLoss):
 
     HParams = BoDAHParams
     hparams: BoDAHParams
+    honours = frozenset({"label_smoothing"})
     min_domains = 2
     centroids: Tensor
     refreshes: Tensor

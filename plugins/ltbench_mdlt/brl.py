@@ -43,6 +43,7 @@ class BRL(Algorithm):
 
     HParams = BRLHParams
     hparams: BRLHParams
+    honours = frozenset({"label_smoothing"})
     min_domains = 2
 
     def __init__(self, backbone: Backbone, train_info: TrainInfo, hparams: BRLHParams) -> None:
@@ -54,9 +55,11 @@ class BRL(Algorithm):
         features = self.features(batch.x)
         weights = self.weights(batch)
         fixed = weights.detach()
-        ce = F.cross_entropy(self.classifier(features), batch.y, reduction="none")
+        logits = self.classifier(features)
+        nll = F.cross_entropy(logits, batch.y, reduction="none")
+        ce = self.cross_entropy(logits, batch.y) if self.train_info.label_smoothing else nll
         risk_weights = fixed if self.hparams.bce else torch.full_like(fixed, 1 / fixed.shape[1])
-        errors = (risk_weights * batch.per_domain(-torch.expm1(-ce))).sum(1)
+        errors = (risk_weights * batch.per_domain(-torch.expm1(-nll))).sum(1)
         off = features.new_zeros(())
         parts = {
             "bce": (risk_weights * batch.per_domain(ce)).sum(1).mean(),

@@ -46,6 +46,7 @@ class NDCL(Algorithm):
 
     HParams = NDCLHParams
     hparams: NDCLHParams
+    honours = frozenset({"label_smoothing"})
     pair_weights: Tensor
 
     def __init__(self, backbone: Backbone, train_info: TrainInfo, hparams: NDCLHParams) -> None:
@@ -60,7 +61,7 @@ class NDCL(Algorithm):
         """Return the three losses and their weighted sum."""
         logits = self.predict(batch.x)
         p = logits.softmax(1)
-        nll = F.cross_entropy(logits, batch.y, reduction="none")
+        nll = self.cross_entropy(logits, batch.y)
         x, y, valid = self.hard_negatives(batch, p.detach())
         parts = {
             "classification": hard_image_loss(nll, batch.y, self.pair_weights[batch.d, batch.y]),

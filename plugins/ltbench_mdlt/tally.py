@@ -6,7 +6,6 @@ import torch
 from ltbench_domains.mixing import sample_beta
 from ltbench_domains.schedule import in_proportion
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from ltbench.api import Algorithm, Backbone, Batch, HParams, TrainInfo, Training, hparam
 from ltbench_mdlt.style import join_style, split_style
@@ -48,6 +47,7 @@ class TALLY(Algorithm):
 
     HParams = TALLYHParams
     hparams: TALLYHParams
+    honours = frozenset({"label_smoothing"})
     sampling = "class-balanced"
     prototypes: Tensor
     styles: Tensor
@@ -91,7 +91,7 @@ class TALLY(Algorithm):
             logits = self.predict(batch.x)
         finally:
             hook.remove()
-        nll = F.cross_entropy(logits, batch.y[content], reduction="none")
+        nll = self.cross_entropy(logits, batch.y[content])
         if self.augmenting:
             return nll.mean()
         weights = batch.per_domain(self.as_domain[batch.d, batch.y])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 from ltbench_longtail.weighting import effective_weights, weighted_risks
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from ltbench.api import Algorithm, Batch, HParams, Losses, Stage, TrainInfo, hparam
 from ltbench_stages.classifier import classifier_from
@@ -38,6 +37,7 @@ class WeightBalancing(Stage):
 
     HParams = WeightBalancingHParams
     hparams: WeightBalancingHParams
+    honours = frozenset({"label_smoothing", "mixed_labels", "accumulate"})
     default_base = "erm"
     classifier: nn.Linear
     radius: Tensor
@@ -57,18 +57,20 @@ class WeightBalancing(Stage):
 
     def loss(self, batch: Batch) -> Losses:
         """Return the class-balanced loss and the decay with their sum."""
-        ce = self.risks(self.predict(batch.x), batch).mean()
+        ce = self.mixed_risks(self.predict(batch.x), batch).mean()
         decay = 0.5 * self.hparams.decay * self.classifier.weight.square().sum()
         return {"total": ce + decay, "ce": ce, "decay": decay}
 
     def risks(self, logits: Tensor, batch: Batch) -> Tensor:
         """Return the weighted mean cross-entropy of each domain."""
-        nll = F.cross_entropy(logits, batch.y, reduction="none")
+        nll = self.cross_entropy(logits, batch.y)
         return weighted_risks(nll, self.weights[batch.d, batch.y], batch)
 
     def step(self, batch: Batch) -> dict[str, Tensor]:
         """Take one optimisation step and project the weights into the ball."""
         losses = super().step(batch)
+        if self.accumulating:
+            return losses
         with torch.no_grad():
             norms = self.classifier.weight.norm(dim=1, keepdim=True)
             self.classifier.weight.mul_(self.radius / norms.clamp(min=self.radius))

@@ -32,6 +32,8 @@ MISTAKES = {
     "run --algo erm --dataset 'cifar10-lt[ration=50]'": "did you mean 'ratio'",
     "run --algo erm --dataset pacs-mlt": "ltbench data prepare",
     f"{RUN} --protocol tyni": "did you mean 'tiny'",
+    f"{RUN} --augmentation 'crop-flip>randaugmnt[m=3]'": "did you mean 'randaugment'",
+    f"{RUN} --protocol '[augmentation=[crop-flip,cutuot]]'": "did you mean 'cutout'",
     "run --algo erm --dataset digits-mini-mlt --protocol digits": "did you mean 'digits-mini'",
     f"{RUN} --backbone digits-cmm": "did you mean 'digits-cnn'",
     f"{RUN} --backbone resnet5O": "did you mean 'resnet50'",

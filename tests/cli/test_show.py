@@ -78,6 +78,15 @@ def test_the_page_has_specification_curves_result_and_costs(runs):
     assert max(map(len, page.splitlines()[2:])) <= 80
 
 
+def test_a_stage_that_ended_early_says_so(runs):
+    path = next(runs.rglob("erm/*/seed-0/result.json"))
+    whole, stops = path.read_text(), [{"stage": "erm", "step": 275}, "hostile"]
+    result = json.loads(whole)
+    path.write_text(json.dumps({**result, "selection": {**result["selection"], "stopped": stops}}))
+    assert "Stopped early: erm step 275, by patience" in call("erm", "--seed", 0, "--out", runs)
+    path.write_text(whole)
+
+
 def test_json_has_every_file(runs):
     document = json.loads(call("erm", "--seed", 0, "--out", runs, "--json"))
     folder = Path(document["folder"])

@@ -19,6 +19,8 @@ from click.testing import CliRunner
 
 from ltbench.cli.main import cli
 from ltbench.cli.run import run as run_command
+from ltbench.cli.tune import tune as tune_command
+from ltbench.report.trials import Trials
 from ltbench.results.frame import load_runs
 from ltbench.results.states import read_states
 
@@ -112,3 +114,30 @@ def test_the_same_command_finds_them_done(runs: Path, words: list[str], count: i
     found = CliRunner().invoke(run_command, [*words, "--out", str(runs), "--dry-run", "--json"])
     assert found.exit_code == 0, found.output
     assert [run["state"] for run in json.loads(found.stdout)] == ["done"] * count
+
+
+@pytest.mark.parametrize("search", [[], ["--search", "random"], ["--search", "hparams"]])
+def test_the_same_command_finds_what_it_tuned(runs: Path, search: list[str]) -> None:
+    """Studies of that version searched hyper-parameters alone, which was not written down."""
+    words = ["--algo", "coral,brl[alpha=1,beta=0.1]", *SETTING, "--trials", "3", *search]
+    found = CliRunner().invoke(tune_command, [*words, "--out", str(runs), "--dry-run"])
+    assert found.exit_code == 0, found.output
+    assert found.stdout.count("tuned: 3 trials") == 2
+    assert found.stdout.count("\n0 runs") == 2
+    goes_on = "goes on with its study of hparams alone; --search hparams,lr,weight_decay begins"
+    assert found.stderr.count(goes_on) == (0 if "hparams" in search else 2)
+    other = CliRunner().invoke(
+        tune_command, [*words, "--search", "lr", "--out", str(runs), "--dry-run", "--json"]
+    )
+    assert [run["state"] for run in json.loads(other.stdout)] == ["waiting"] * 6
+
+
+def test_its_trials_can_be_drawn(runs: Path) -> None:
+    trials = Trials((runs,)).frame
+    assert len(trials) == 6
+    assert set(trials["method"]) == {"coral", "brl[alpha=1,beta=0.1]"}
+    assert set(trials["axes"]) == {"hparams"}
+    table = load_runs(runs).table
+    assert set(trials["protocol_hash"]) == set(table["protocol_hash"][table["tuned"].astype(bool)])
+    assert trials["value"].notna().all()
+    assert trials["test_macro_f1_average"].notna().all()

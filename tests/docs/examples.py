@@ -30,7 +30,7 @@ from ltbench.plugins.registry import Entry
 from ltbench.plugins.scaffold import write_project
 from ltbench.plugins.split import Split
 from ltbench.session.session import Session
-from ltbench.testing import write_run
+from ltbench.testing import write_run, write_study
 
 TUTORIALS = ROOT / "docs" / "tutorials"  # followed from first to last by test_tutorials.py
 SEEDS = 3
@@ -169,6 +169,8 @@ class Readers:
         if not alone:
             chains += parse_chains("erm,bsoftmax,boda")
         for root in _roots(options):
+            if options.get("kind") == "budget":
+                write_study(self.folder / root, dataset=datasets[0])
             for dataset, chain in itertools.product(datasets, chains or parse_chains("brl")):
                 for variant in _variants(example, options, chain):
                     for seed in range(SEEDS):

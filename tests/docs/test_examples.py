@@ -31,7 +31,7 @@ READ_ONLY = {
 ELSEWHERE = {r"cuda:\d": "cpu"}
 """What stands on a page for machines that tests may not have, and what is typed here instead."""
 
-NEEDS = {"wandb[": "wandb", "tensorboard": "tensorboard", "--search bayes": "optuna",
+NEEDS = {"wandb[": "wandb", "tensorboard": "tensorboard", "--sampler bayes": "optuna",
          "ray[": "ray", "slurm[": "submitit"}  # fmt: skip
 """Packages of the extras, by the word that needs one."""
 

@@ -14,7 +14,7 @@ from fresh_environment import FreshEnvironment
 pytestmark = pytest.mark.example
 
 
-@pytest.mark.parametrize("kind", ["algorithm", "dataset", "stage", "metric"])
+@pytest.mark.parametrize("kind", ["algorithm", "dataset", "stage", "metric", "augmentation"])
 def test_the_tests_of_a_new_project_pass_at_once(kind: str, tmp_path: Path) -> None:
     environment = FreshEnvironment(tmp_path / "env")
     name = f"own-{kind}"

@@ -314,6 +314,7 @@ class ProtocolFiles(Surface):
 
     texts = (
         'like = "mdlt"\nweight_decay = 1e-4\naugmentation = "photo"\nepochs = 3\n',
+        'backbone = "digits-cnn"\nsteps = 5\naugmentation = ["crop-flip", "cutout[size=[4,8]]"]\n',
         'backbone = "digits-cnn"\nsteps = 5\ndecay_at = [0.5, 0.75]\nschedule = "step"\n',
         'like = "digits-mini"\npretrained = false\neval-every = 2\nbatch-size = 8\nname = "x"\n',
     )

@@ -78,6 +78,16 @@ def test_the_classes_of_a_file_are_listed_with_its_content(idea, tmp_path):
     assert entry["version"] == hashlib.sha256(idea.read_bytes()).hexdigest()[:12]
 
 
+def test_an_augmentation_without_a_hook_is_registered_too(tmp_path):
+    (tmp_path / "nothing.py").write_text(
+        "from ltbench.api import Augmentation\n\n\n"
+        'class DoNothing(Augmentation):\n    """Leaves images as they are (2026)."""\n'
+    )
+    done = ltbench("--plugin", "nothing.py", "plugins", "list", "--json", cwd=tmp_path)
+    found = {entry["name"]: entry for entry in json.loads(done.stdout)["augmentations"]}
+    assert found["do-nothing"]["distribution"] == "nothing.py"
+
+
 def test_the_environment_variable_names_files_too_and_each_counts_once(idea, tmp_path):
     (tmp_path / "beside.py").write_text("greeting = 'well met'")
     (tmp_path / "hooks.py").write_text(HOOKS)

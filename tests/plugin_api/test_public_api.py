@@ -22,6 +22,7 @@ FOR_OTHERS = {  # what only third parties have use for so far
     "DivergedError",  # an algorithm may say itself that it left the finite numbers
     "FeaturePass",  # what Training.pass_over returns, for annotations
     "Job",  # what an executor is given, for annotations
+    "MixedLabels",  # what Batch.mixed holds, for annotations
     "RegisterMetric",  # what the hook for metrics is given, for annotations
 }
 TUTORIALS = sorted(ROOT.glob("docs/tutorials/*.md"))

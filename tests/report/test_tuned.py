@@ -4,20 +4,30 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import json
+import shlex
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from ltbench_figures.sensitivity import sweeps
 from ltbench_tables.ablation import ablation
 from synthetic_runs import write_run
-from tuned_runs import BUDGET, LABEL, write_tuned
+from tuned_runs import BUDGET, LABEL, write_tuned, write_tuned_rate
 
+from ltbench.report import site
 from ltbench.report.grid import results_grid
 from ltbench.report.leaderboard import FORMATS, load_content, render
+from ltbench.report.page_figures import Wish
 from ltbench.report.provenance import run_commands
+from ltbench.report.run_page import Documents, as_text
 from ltbench.report.selection import select_runs, split_tables
+from ltbench.report.trials import Trials
 from ltbench.results.frame import load_runs
+from ltbench.results.index import read_runs
+from ltbench.testing.synthetic_runs import write_study
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +107,7 @@ def test_the_commands_tune_first_and_then_run_the_best(runs: Path) -> None:
     assert "--algo 'brl[alpha=0.03]'" in by_hand
     assert by_hand.startswith("ltbench run ")
     assert tune.startswith("ltbench tune --algo brl --dataset digits-mini-mlt ")
-    assert tune.endswith("--trials 16 --search random --seed 0")
+    assert tune.endswith("--search hparams --trials 16 --sampler random --seed 0")
     assert best.startswith("ltbench run --hparams best --algo brl ")
     assert best.endswith("--seeds 3")
 
@@ -123,3 +133,109 @@ def test_a_budget_that_makes_no_sense_does_no_harm(tmp_path: Path) -> None:
     for name in FORMATS:
         assert "\x1b" not in render(tmp_path, format=name)
     run_commands(load_content(tmp_path).boards[0])
+
+
+FAIR = {"erm": 0.0021, "boda": 0.001}
+RATE = "erm (tuned: 16 trials of hparams+lr+weight_decay; lr=0.0021)"
+
+
+@pytest.fixture(scope="module")
+def fair(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two methods whose learning rates were tuned, of which one kept the protocol's."""
+    root = tmp_path_factory.mktemp("fair")
+    for (algo, lr), seed in itertools.product(FAIR.items(), range(3)):
+        write_tuned_rate(root, algo=algo, seed=seed, lr=lr)
+    return root
+
+
+def test_rows_of_other_learning_rates_stand_in_the_table_they_were_tuned_from(fair: Path) -> None:
+    (table,) = json.loads(render(fair, format="json"))["tables"]
+    rows = {row["label"]: row for row in table["rows"]}
+    assert rows.keys() == {RATE, "boda (tuned: 16 trials of hparams+lr+weight_decay)"}
+    assert rows[RATE]["settings"] == "tuned: 16 trials of hparams, lr, weight_decay; lr=0.0021"
+    assert rows[RATE]["tuned"]["found"] == {"lr": 0.0021}
+    assert table["budgets"] == {"16 trials of hparams, lr, weight_decay": list(rows)}
+    assert table["reference"] == RATE, "the tuned row of the reference's algorithm"
+
+
+@pytest.mark.parametrize("name", sorted(set(FORMATS) - {"csv"}))
+def test_every_format_shows_what_was_found_and_that_budgets_were_the_same(
+    fair: Path, name: str
+) -> None:
+    text = " ".join(render(fair, format=name, metrics=["accuracy_average"]).split())
+    for words in ("lr=0.0021", "16 trials of hparams", "Every row had the same budget: 16 trials"):
+        assert words in text.replace("\\_", "_")
+
+
+def test_csv_says_what_was_searched_and_found(fair: Path, runs: Path) -> None:
+    rows = {r["method"]: r for r in csv.DictReader(io.StringIO(render(fair, format="csv")))}
+    assert rows[RATE]["tuned_axes"] == "hparams lr weight_decay"
+    assert rows[RATE]["tuned_found"] == "lr=0.0021"
+    assert "tuned_axes" not in render(runs, format="csv"), "as older versions wrote it"
+
+
+def test_rows_of_different_budgets_are_said_to_be_so(fair: Path, tmp_path: Path) -> None:
+    root = tmp_path / "runs"
+    shutil.copytree(fair, root)
+    for seed in range(3):
+        write_tuned_rate(root, algo="brl", seed=seed, lr=0.005, trials=99)
+        write_run(root, algo="focal", seed=seed, arrays=False)
+    (table,) = json.loads(render(root, format="json"))["tables"]
+    (note,) = (note for note in table["notes"] if note.startswith("Rows had different budgets"))
+    assert "16 trials of hparams, lr, weight_decay (" in note
+    assert "99 trials of hparams, lr, weight_decay (brl (tuned: 99 trials" in note
+    assert "no search (focal)" in note
+    assert set(table["budgets"]) == {
+        "no search",
+        "16 trials of hparams, lr, weight_decay",
+        "99 trials of hparams, lr, weight_decay",
+    }
+
+
+def test_a_default_row_is_the_reference_before_a_tuned_one(fair: Path, tmp_path: Path) -> None:
+    root = tmp_path / "runs"
+    shutil.copytree(fair, root)
+    for seed in range(3):
+        write_run(root, seed=seed, arrays=False)
+    assert load_content(root).boards[0].reference == "erm"
+    assert load_content(fair, reference="boda").boards[0].reference.startswith("boda (tuned")
+    assert load_content(fair, reference="brl").boards[0].reference is None
+
+
+def test_the_commands_tell_the_search_where_it_started(fair: Path) -> None:
+    board = load_content(fair).boards[0]
+    commands = [line for line in run_commands(board) if "--algo erm" in line]
+    assert len(commands) == 2
+    for line in commands:
+        words = shlex.split(line)
+        assert words[words.index("--search") + 1] == "hparams,lr=0.001,weight_decay=0.0"
+        assert not {"--lr", "--weight-decay"} & set(words)
+        assert words[words.index("--steps") + 1] == "300"
+    assert "erm (tuned: 16 trials of hparams+lr+weight_decay; lr=0.0021) on digits" in page_of(fair)
+
+
+def page_of(root: Path) -> str:
+    """Return what `ltbench show` says of the run whose rate was tuned."""
+    path = next(p for p in root.rglob("spec.json") if "0.0021" in p.read_text()).parent
+    (record,) = read_runs(path)
+    spec = json.loads((path / "spec.json").read_text())
+    text = as_text(record, Documents(spec, {}, {}), str(path))
+    assert "tuned      16 trials of hparams, lr, weight_decay; lr=0.0021" in text
+    return " ".join(text.split())
+
+
+def test_the_page_draws_the_budget_where_something_was_tuned(fair: Path, tmp_path: Path) -> None:
+    root = tmp_path / "runs"
+    shutil.copytree(fair, root)
+    write_study(root, algo="erm", classes=4, per_class=4)
+    content = load_content(root)
+    digits = Trials((root,)).frame["protocol_hash"].iloc[0]
+    board = replace(content.boards[0], table=replace(content.boards[0].table, protocol_hash=digits))
+    for one, drawn in ((board, True), (content.boards[0], False)):
+        output = tmp_path / "page.html"
+        site.write_report(replace(content, boards=(one,)), output, title="Page", command="")
+        assert ("Best scores against the number of trials" in output.read_text()) == drawn
+    assert (
+        f"figures budget --protocol {digits[:8]}"
+        in Wish(digits, "budget", "", board.table.runs, tuning=Trials((root,))).command
+    )

@@ -42,9 +42,21 @@ def other(setting: ProtocolSetting) -> Any:
     }[setting.kind]  # fmt: skip
 
 
+OF_TIMM = {"drop_path", "layer_decay"}
+"""Settings that speak of what the data set's own backbone has not."""
+
+
 def spec(**settings: Any) -> RunSpec:
-    request = Request(["erm"], ["tiny-mlt"], [0], "fp32", Path("/nowhere"), settings)
+    backbone = settings.pop("backbone", "resnet18" if OF_TIMM & settings.keys() else None)
+    request = Request(
+        ["erm"], ["tiny-mlt"], [0], "fp32", Path("/nowhere"), settings, backbone=backbone
+    )
     return plan_runs(request).specs[0]
+
+
+def erm_with(setting: ProtocolSetting) -> list[str]:
+    """Return the words for ERM on a backbone that has what a setting speaks of."""
+    return [*ERM, *(["--backbone", "resnet18"] if setting.name in OF_TIMM else [])]
 
 
 def invoke(*words: str) -> Result:
@@ -66,8 +78,8 @@ def test_a_protocols_own_name_is_no_setting():
 @each
 def test_it_can_be_typed_and_makes_another_run(setting):
     asked = spec(**{setting.name: other(setting)})
-    assert asked.hash != spec().hash
-    assert planned(*ERM, *setting.words(other(setting))) == asked.hash
+    assert asked.hash != spec(backbone=asked.backbone.name).hash
+    assert planned(*erm_with(setting), *setting.words(other(setting))) == asked.hash
     assert setting.option in {option for p in tune.params for option in p.opts}
 
 
@@ -77,7 +89,7 @@ def test_it_stands_in_a_sweep_file(setting, tmp_path):
     file = tmp_path / "sweep.toml"
     toml = list(value) if isinstance(value, tuple) else value
     file.write_text(f"{setting.option.removeprefix('--')} = {json.dumps(toml)}\n")
-    assert planned(str(file), *ERM) == spec(**{setting.name: value}).hash
+    assert planned(str(file), *erm_with(setting)) == spec(**{setting.name: value}).hash
 
 
 @each
@@ -138,6 +150,8 @@ def test_what_is_out_of_bounds_is_one_sentence_that_names_the_option(setting):
     [
         (("--decay-at", "0.5,x"), "'x' is not a valid float"),
         (("--optimizer", "adamm"), "'adamm' is not one of"),
+        (("--optimizer", "lam"), "did you mean 'lamb'?"),
+        (("--optimizer", "lbfgs"), "that there are: adam, adamw, sgd, "),
         (("--augmentation", "fotos"), "did you mean 'photo'"),
         (("--eval-every", "1.5"), "'1.5' is not a valid integer"),
     ],
@@ -146,6 +160,24 @@ def test_what_has_another_type_is_one_sentence(words, message):
     done = invoke(*ERM, *words)
     assert done.exit_code == 2
     assert message in done.output
+
+
+def test_what_is_typed_wins_over_a_sweep_file_under_another_name(tmp_path):
+    file = tmp_path / "sweep.toml"
+    file.write_text("eval-every = 4\n")
+    assert planned(str(file), *ERM, "--evaluations", "3") == spec(evaluations=3).hash
+    file.write_text("evaluations = 3\n")
+    assert planned(str(file), *ERM, "--eval-every", "4") == spec(eval_every=4).hash
+    done = invoke(*ERM, "--eval-every", "4", "--evaluations", "3")
+    assert done.exit_code == 2
+    assert "'eval_every' and 'evaluations' say one thing: leave one out" in done.output
+
+
+def test_a_printed_command_has_evaluations_or_the_steps_between_them():
+    words = protocol_words(spec(evaluations=3).protocol.as_dict())
+    assert "--evaluations" in words
+    assert "--eval-every" not in words
+    assert "--eval-every" in protocol_words(spec().protocol.as_dict())
 
 
 def test_lists_may_have_one_number_or_none():

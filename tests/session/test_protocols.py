@@ -43,8 +43,16 @@ def mine() -> Iterator[None]:
 
 
 def plans(protocol: str | None, dataset: str = "tiny-mlt", **settings: Any) -> list[RunSpec]:
+    backbone = settings.pop("backbone", None)
     request = Request(
-        ["erm"], [dataset], [0], "fp32", Path("/nowhere"), settings, protocol=protocol
+        ["erm"],
+        [dataset],
+        [0],
+        "fp32",
+        Path("/nowhere"),
+        settings,
+        protocol=protocol,
+        backbone=backbone,
     )
     return list(plan_runs(request).specs)
 
@@ -52,6 +60,11 @@ def plans(protocol: str | None, dataset: str = "tiny-mlt", **settings: Any) -> l
 def spec(protocol: str | None = None, **settings: Any) -> RunSpec:
     (found,) = plans(protocol, **settings)
     return found
+
+
+def backbone_for(setting: ProtocolSetting) -> str:
+    """Return a backbone that has what a setting speaks of."""
+    return "resnet18" if setting.name in ("drop_path", "layer_decay") else "digits-cnn"
 
 
 def other(setting: ProtocolSetting) -> Any:
@@ -74,23 +87,24 @@ def own() -> str:
 
 @each
 def test_a_setting_in_brackets_is_the_setting_typed(setting: ProtocolSetting) -> None:
-    value = other(setting)
+    value, net = other(setting), backbone_for(setting)
     text = str(Name("x", {setting.name: value})).removeprefix("x")
-    expected = spec(**{setting.name: value}).hash
-    assert spec(own() + text).hash == spec(text).hash == expected != spec().hash
-    assert planned(*ERM, "--protocol", text) == [expected]
+    expected = spec(**{setting.name: value}, backbone=net).hash
+    hashes = {spec(asked, backbone=net).hash for asked in (own() + text, text)}
+    assert hashes == {expected} != {spec(backbone=net).hash}
+    assert planned(*ERM, "--backbone", net, "--protocol", text) == [expected]
 
 
 @each
 def test_a_setting_in_a_file_is_the_setting_typed(setting: ProtocolSetting, tmp_path: Path) -> None:
-    value = other(setting)
+    value, net = other(setting), backbone_for(setting)
     file = tmp_path / "other.toml"
     file.write_text(f'like = "{own()}"\n{setting.name} = {json.dumps(value)}\n')
-    found = spec(str(file))
+    found = spec(str(file), backbone=net)
     assert found.protocol == Protocol.from_options(
-        {**spec(**{setting.name: value}).protocol.as_dict(), "name": "other.toml"}, ""
+        {**spec(**{setting.name: value}, backbone=net).protocol.as_dict(), "name": "other.toml"}, ""
     )
-    assert found.backbone == spec().backbone
+    assert found.backbone == spec(backbone=net).backbone
 
 
 @each
@@ -99,7 +113,9 @@ def test_a_setting_in_the_table_of_a_sweep_file_is_the_setting_typed(
 ) -> None:
     file, value = tmp_path / "sweep.toml", other(setting)
     file.write_text(f"[protocol]\n{setting.name} = {json.dumps(value)}\n")
-    assert planned(str(file), *ERM) == [spec(**{setting.name: value}).hash]
+    net = backbone_for(setting)
+    expected = spec(**{setting.name: value}, backbone=net).hash
+    assert planned(str(file), *ERM, "--backbone", net) == [expected]
 
 
 def test_a_setting_may_be_spelled_as_its_option() -> None:

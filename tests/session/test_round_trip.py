@@ -15,6 +15,7 @@ from click.testing import CliRunner
 from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
 from PIL import Image
+from safetensors.numpy import save_file
 
 from ltbench.api import UsageError
 from ltbench.cli.main import cli
@@ -34,7 +35,11 @@ if "run" not in cli.commands:
 
 ALGORITHMS = ["erm", "focal", "ldam", "cbloss", "boda", "brl", "coral", "groupdro", "bsoftmax"]
 STAGES = ["crt", "lws", "tau-norm", "posthoc-la", "mislas", "weight-balancing"]
-BACKBONES = ["digits-cnn", "resnet32", "resnet18", "resnet10t.c3_in1k"]
+BACKBONES = ["digits-cnn", "resnet32", "resnet18", "resnet10t.c3_in1k", "vit_tiny_patch16_224"]
+PREPROCESSINGS = [
+    None, "weights", "dataset", "clip[interpolation=bicubic,crop=.3]", "[std=.1]",
+    "weights[crop=1]",
+]  # fmt: skip
 ODD = 'it\'s a [b]="c", d+e; $HOME `f` é'  # the name of a folder
 
 _places: dict[str, Path] = {}
@@ -50,8 +55,8 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> None:
             place.mkdir(parents=True)
             for i in range(count):
                 Image.fromarray(np.full((32, 32, 3), 40 * i, np.uint8)).save(place / f"{i}.png")
-    for name in ("plain.pt", "a 'b'.safetensors"):
-        (folder / name).write_bytes(name.encode())
+    (folder / "plain.pt").write_bytes(b"plain.pt")
+    save_file({}, folder / "a 'b'.safetensors")  # what it says of images is looked for
     _places.update(folder=folder, images=folder / ODD, runs=folder / "runs")
 
 
@@ -122,12 +127,13 @@ def protocols(draw: st.DrawFn) -> str:
 def sweeps(draw: st.DrawFn) -> list[RunSpec]:
     """Draw up to three methods, each with seeds of its own, in one setting."""
     weights = draw(st.sampled_from([None, "plain.pt", "a 'b'.safetensors"]))
-    pretrained = draw(st.sampled_from([None, False])) if weights is None else None
+    pretrained = draw(st.sampled_from([True, False]))
     setting = {
         "protocol": draw(protocols()),
         "backbone": draw(st.sampled_from(BACKBONES)),
-        "pretrained": False if weights is None else pretrained,
+        "pretrained": pretrained if weights is None else None,
         "weights": _places["folder"] / weights if weights else None,
+        "preprocessing": draw(st.sampled_from(PREPROCESSINGS)),
     }
     dataset, precision = draw(datasets()), draw(st.sampled_from(["fp32", "bf16"]))
     found = []

@@ -9,11 +9,14 @@ import pytest
 
 from ltbench.errors import UsageError
 from ltbench.plugins.names import parse_chains
+from ltbench.results.protocol import Protocol
 from ltbench.session.search import Point, Space
 
+ALL = ("hparams", "lr", "weight_decay", "batch_per_domain")
 
-def space(text: str) -> Space:
-    return Space(parse_chains(text)[0])
+
+def space(text: str, *names: str, protocol: Protocol | None = None) -> Space:
+    return Space(parse_chains(text)[0], protocol, names or ("hparams",))
 
 
 def test_the_space_is_what_is_not_typed_of_the_algorithm_and_its_stages():
@@ -38,6 +41,52 @@ def test_random_trials_start_at_the_defaults_and_need_only_seed_and_number():
     assert points != [brl.random_point(4, number) for number in range(1, 8)]
     fixed = space("brl[alpha=1]").random_point(3, 5)
     assert fixed == {key: value for key, value in points[4].items() if key != "brl.alpha"}
+
+
+def test_settings_of_the_protocol_are_axes_beside_the_hyper_parameters():
+    assert set(space("erm", *ALL).axes) == {
+        "protocol.lr", "protocol.weight_decay", "protocol.batch_per_domain",
+    }  # fmt: skip
+    assert set(space("focal", "hparams", "lr").axes) == {"focal.gamma", "protocol.lr"}
+    assert set(space("focal", "lr").axes) == {"protocol.lr"}
+    protocol = Protocol(lr=0.1, steps=77)
+    here = space("focal", *ALL, protocol=protocol)
+    assert here.defaults["protocol.lr"] == 0.1
+    assert here.protocol_at({}) == protocol
+    point = here.random_point(0, 1)
+    there = here.protocol_at(point)
+    assert there != protocol
+    assert there.steps == 77
+    assert {f"protocol.{name}": getattr(there, name) for name in ALL[1:]}.items() <= point.items()
+    assert [str(name) for name in here.at(point)] == [f"focal[gamma={point['focal.gamma']}]"]
+
+
+def test_all_methods_are_tried_at_the_same_settings_of_the_protocol():
+    """The draws are paired, so that no method has the luck of better learning rates."""
+    for number in range(1, 6):
+        points = [
+            space(text, *names).random_point(7, number)
+            for text, names in (("erm", ALL), ("brl+crt", ALL), ("focal", ("lr",)))
+        ]
+        rates = {point["protocol.lr"] for point in points}
+        assert len(rates) == 1
+        assert points[0]["protocol.weight_decay"] == points[1]["protocol.weight_decay"]
+
+
+def test_what_is_searched_beside_does_not_change_the_draws_of_hyper_parameters():
+    alone, beside = space("brl").random_point(3, 2), space("brl", *ALL).random_point(3, 2)
+    assert alone.items() <= beside.items()
+
+
+def test_a_bayesian_search_tries_settings_whose_default_lies_outside():
+    pytest.importorskip("optuna", reason="needs the extra ltbench[tune]")
+    erm = space("erm", *ALL)
+    seen = [({}, 0.4), *((erm.random_point(0, n), 0.1 * n) for n in range(1, 5))]
+    points = erm.bayes_points(0, [5, 6], seen, 4)
+    assert points == erm.bayes_points(0, [5, 6], seen, 4)
+    for point in points:
+        erm.protocol_at(point)
+        assert all(axis.holds(point[key]) for key, axis in erm.axes.items())
 
 
 def score(point: Point) -> float:

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from ltbench.errors import PluginError
 from ltbench.plugins.hparams import HParams, hparam
-from ltbench.session.space import Axis, find_axes
+from ltbench.results.protocol import Protocol, protocol_settings
+from ltbench.session.space import Axis, find_axes, protocol_axes
 
 
 class Some(HParams):
@@ -66,3 +67,33 @@ def test_an_interval_that_has_no_logarithm_is_the_plugins_fault():
 
     with pytest.raises(PluginError, match="bad searches 'x' from 0 to 1"):
         find_axes(Bad, "bad")
+
+
+def test_settings_are_searched_around_the_protocols_own_values():
+    """SGD's rate of 0.1 and Adam's of 5e-5 share one class."""
+    sgd, adam = Protocol(lr=0.1, batch_per_domain=128), Protocol(lr=3e-4, batch_per_domain=1)
+    names = ("lr", "weight_decay", "batch_per_domain")
+    assert protocol_axes(sgd, names) == {
+        "lr": Axis(0.01, 1.0, log=True),
+        "weight_decay": Axis(1e-6, 1e-2, log=True),
+        "batch_per_domain": Axis(32, 256, log=True, whole=True),
+    }
+    assert protocol_axes(adam, names)["lr"] == Axis(3e-5, 3e-3, log=True)
+    assert protocol_axes(adam, names)["batch_per_domain"] == Axis(1, 2, log=True, whole=True)
+
+
+def test_only_settings_that_say_where_are_searched_whatever_their_bounds():
+    assert protocol_settings()["momentum"].bounds.high == 1.0
+    assert set(protocol_axes(Protocol(), protocol_settings())) == {
+        name for name, one in protocol_settings().items() if one.search
+    }
+    assert protocol_axes(Protocol(), ["momentum", "steps", "nothing"]) == {}
+
+
+@pytest.mark.parametrize("rate", [1e-12, 5e-5, 1e3])
+def test_the_ends_stay_within_a_settings_bounds(rate):
+    axis = protocol_axes(Protocol(lr=rate), ["lr"])["lr"]
+    generator = np.random.default_rng(0)
+    for _ in range(50):
+        Protocol.from_options({"lr": axis.draw(generator)}, "protocol")
+    assert axis.holds(rate)

@@ -223,7 +223,8 @@ def test_a_study_that_is_not_complete_is_not_used(tmp_path):
     study.collect(failures=True)
     study.save()
     with pytest.raises(
-        UsageError, match=r"has 1 of 4 trials: .* --trials 4 --search random --seed 0"
+        UsageError,
+        match=r"has 1 of 4 trials: .* --search hparams --trials 4 --sampler random --seed 0",
     ):
         best_of(tmp_path, method())
 
@@ -318,3 +319,77 @@ def test_a_trial_that_lies_elsewhere_is_refused(tmp_path):
     study.save()
     with pytest.raises(UsageError, match="trial 1 lies elsewhere"):
         open_boda(tmp_path, 3)
+
+
+AXES = ("hparams", "lr", "weight_decay")
+
+
+def tuned_rates(out: Path, algo: str = "boda", trials: int = 4, **more) -> Study:
+    study = open_study(out, method(algo, **more), Budget(trials=trials, axes=AXES), 2)
+    return carry_out(study)
+
+
+def test_a_study_of_other_axes_is_another_study(tmp_path):
+    rates, alone = tuned_rates(tmp_path), carry_out(open_boda(tmp_path, 4))
+    assert rates.path.parent == alone.path.parent
+    assert alone.path.name == "random-4-seed-0.json"
+    assert rates.path.name == "random-4-seed-0-hparams+lr+weight_decay.json"
+    assert json.loads(rates.path.read_text())["axes"] == list(AXES)
+    with pytest.raises(UsageError, match="choose with --search hparams,lr,weight_decay or hp"):
+        best_of(tmp_path, method())
+    for study in (rates, alone):
+        found = find_study(tmp_path, method(), "ltbench tune", study.budget.axes)
+        assert found.trials == study.trials
+
+
+def test_the_best_settings_are_run_in_the_table_of_the_protocol_they_started_from(tmp_path):
+    study = tuned_rates(tmp_path)
+    finish(study, 2, value=1.0)
+    study.trials = [replace(trial, status="waiting") for trial in study.trials]
+    study.collect(failures=True)
+    assert study.best is not None
+    assert study.best.number == 2
+    spec, plain = tuned_spec(study), method().spec
+    found = {k: study.best.point[f"protocol.{k}"] for k in ("lr", "weight_decay")}
+    assert found == {name: getattr(spec.protocol, name) for name in found}
+    assert spec.tuned["axes"] == list(AXES)
+    assert spec.tuned["from"] == {"lr": plain.protocol.lr, "weight_decay": 0.0}
+    assert spec.as_dict()["protocol_hash"] == plain.as_dict()["protocol_hash"]
+    assert study.spec(study.best).as_dict()["protocol_hash"] != plain.as_dict()["protocol_hash"]
+    again = RunSpec.from_dict(json.loads(json.dumps(spec.as_dict())))
+    assert (again, again.label) == (spec, spec.label)
+    assert spec.label.endswith(
+        f" (tuned: 4 trials of hparams+lr+weight_decay; lr={found['lr']} "
+        f"weight_decay={found['weight_decay']})"
+    )
+    assert "," not in describe_tuning(spec.tuning)
+
+
+def test_studies_that_searched_what_is_typed_now_are_not_used(tmp_path):
+    tuned_rates(tmp_path)
+    rate = method().spec.protocol.lr
+    typed = method(overrides={"lr": rate})
+    assert typed.hash == method().hash
+    assert best_of(tmp_path, method()).budget.axes == AXES
+    with pytest.raises(UsageError, match="no study tuned boda"):
+        best_of(tmp_path, typed)
+
+
+@pytest.mark.parametrize("name", ["random-4-seed-0-lr+hparams", "random-4-seed-0-steps", "x-y"])
+def test_files_of_other_names_are_no_studies(tmp_path, name):
+    study = carry_out(open_boda(tmp_path, 4))
+    study.path.rename(study.path.with_name(f"{name}.json"))
+    with pytest.raises(UsageError, match="no study tuned boda"):
+        best_of(tmp_path, method())
+
+
+@pytest.mark.parametrize(
+    "point", [{"protocol.steps": 9}, {"protocol.lr": "fast"}, {"protocol.nothing": 1}, [1]]
+)
+def test_a_study_varies_nothing_but_its_axes(tmp_path, point):
+    study = tuned_rates(tmp_path)
+    document = json.loads(study.path.read_text())
+    document["results"][1]["point"] = point
+    study.path.write_text(json.dumps(document))
+    with pytest.raises(UsageError, match="remove it to tune anew"):
+        best_of(tmp_path, method())

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from ltbench.api import Algorithm, Batch, HParams, Stage, hparam
 
@@ -206,6 +208,61 @@ class NoAlgorithm:
     """Is something else (2026)."""
 
 
+class ClaimsToSmooth(Algorithm):
+    """Says that it honours smooth labels and has a loss that does not know of them (2026)."""
+
+    honours = frozenset({"label_smoothing"})
+
+    def risks(self, logits: Tensor, batch: Batch) -> Tensor:
+        return batch.per_domain(F.cross_entropy(logits, batch.y, reduction="none")).mean(1)
+
+
+class ClaimsToMix(Algorithm):
+    """Says that it honours mixed labels and forgets the second ones (2026)."""
+
+    honours = frozenset({"mixed_labels"})
+
+    def loss(self, batch: Batch) -> Tensor:
+        return self.risks(self.predict(batch.x), batch).mean()
+
+
+class MixesTheWrongWay(Algorithm):
+    """Takes the share for that of the second classes (2026)."""
+
+    honours = frozenset({"mixed_labels"})
+
+    def loss(self, batch: Batch) -> Tensor:
+        logits, mixed = self.predict(batch.x), batch.mixed
+        if mixed is None:
+            return self.risks(logits, batch).mean()
+        second = replace(batch, y=mixed.y, mixed=None)
+        share = 1 - mixed.share
+        return (share * self.risks(logits, batch) + (1 - share) * self.risks(logits, second)).mean()
+
+
+class StepsAtEveryBatch(Algorithm):
+    """Says that it gathers gradients and takes a step at once (2026)."""
+
+    honours = frozenset({"accumulate"})
+
+    def minimize(self, loss: Tensor, optimizer: str = "main") -> None:
+        self.optimizers[optimizer].zero_grad()
+        loss.backward()
+        self.optimizers[optimizer].step()
+
+
+class SumsInsteadOfMeans(Algorithm):
+    """Gathers gradients without dividing by their number, which SGD would see (2026)."""
+
+    honours = frozenset({"accumulate"})
+
+    def configure_optimizers(self, make):
+        return {"main": torch.optim.SGD(self.parameters(), 0.1)}
+
+    def minimize(self, loss: Tensor, optimizer: str = "main") -> None:
+        super().minimize(loss * self.micro_batches, optimizer)
+
+
 @pytest.mark.parametrize(
     ("broken", "point", "says"),
     [
@@ -226,6 +283,11 @@ class NoAlgorithm:
         (OneLogitTooMany, "shapes", "predict returns (12, 6) instead of (12, 5)"),
         (OtherFeatures, "shapes", "features returns (12, 3) instead of (12, 32)"),
         (StandsStill, "moves", "no parameter moves"),
+        (ClaimsToSmooth, "smoothing", "honours label_smoothing, which leaves its loss at"),
+        (ClaimsToMix, "mixed-labels", "honours mixed_labels, which leave its loss at"),
+        (MixesTheWrongWay, "mixed-labels", "mixed with none of another"),
+        (StepsAtEveryBatch, "accumulate", "the first of two batches of a step moves it already"),
+        (SumsInsteadOfMeans, "accumulate", "does not go down their mean gradient"),
         (Diverges, "run", "diverged"),
         (Unbounded, "bounds", "'gamma' has no bound"),
         (SearchesOutside, "search", "the search range of 'gamma' leaves its bounds"),

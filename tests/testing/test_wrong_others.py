@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from ltbench.api import Backbone, Observer, UsageError, hookimpl
+from ltbench.api import Backbone, Observer, Preprocessing, UsageError, hookimpl
+from ltbench.models.timm_backbone import TimmBackbone
 
 
 def infinite(predictions):
@@ -115,9 +116,40 @@ class Detached(Small):
         return super().forward(x).detach()
 
 
+class Zero(Small):
+    """Declares a deviation of nothing (2026)."""
+
+    preprocessing = Preprocessing((0.5, 0.5, 0.5), (0.0, 0.5, 0.5))
+
+
+class Tuple(Small):
+    """Declares what is no preprocessing (2026)."""
+
+    preprocessing = ((0.5,), (0.5,))
+
+
+class OtherThanTimm(TimmBackbone):
+    """Declares others than timm has for the model (2026)."""
+
+    preprocessing = Preprocessing((0.1, 0.1, 0.1), (0.5, 0.5, 0.5))
+
+    def __init__(self, image_shape, pretrained=False):
+        super().__init__("test_resnet", image_shape, pretrained)
+
+
+class Silent(OtherThanTimm):
+    """Has weights of timm and declares nothing (2026)."""
+
+    preprocessing = None
+
+
 @pytest.mark.parametrize(
     ("backbone", "point", "says"),
     [
+        (Zero, "preprocessing", "'std' is 0.0"),
+        (Tuple, "preprocessing", "which is no ltbench.api.Preprocessing"),
+        (OtherThanTimm, "preprocessing", "declares Preprocessing(mean=(0.1,"),
+        (Silent, "preprocessing", "has weights of timm and declares nothing"),
         (OtherNumber, "features", "gives (3, 5), not (3, 7)"),
         (Centred, "neighbours", "the features of an image depend on the others"),
         (Constant, "weights", "another seed gives the same weights"),

@@ -90,7 +90,12 @@ def _described(name: str, facts: Facts, cause: str | None, found: dict[str, Any]
         "title": facts.title,
         "domains": list(facts.domains),
         "classes": list(facts.classes),
-        "image": {"size": facts.size, "channels": facts.channels},
+        "image": {
+            "size": facts.size,
+            "channels": facts.channels,
+            "mean": list(facts.mean),
+            "std": list(facts.std),
+        },
         "shots": {**facts.shots.as_dict(), "rule": facts.shots.words},
         "licence": facts.licence,
         "citation": " ".join(facts.citation.split()),
@@ -106,12 +111,15 @@ def _described(name: str, facts: Facts, cause: str | None, found: dict[str, Any]
 def _print(described: dict[str, Any], *, ready: bool) -> None:
     from tabulate import tabulate
 
+    from ltbench.results.backbone import in_words
+
     image, shots, classes = described["image"], described["shots"], described["classes"]
     click.echo(styled(f"{described['name']}: {described['title']}", bold=True))
     names = ", ".join(classes[:12]) + (", …" if len(classes) > 12 else "")
     click.echo(f"domains    {', '.join(described['domains'])}")
     click.echo(f"classes    {len(classes)}: {names}")
     click.echo(f"images     {image['size']}×{image['size']}, {image['channels']} channels")
+    click.echo(f"pixels     {in_words(image)}; pretrained weights bring their own")
     click.echo(f"shots      {shots['rule']} training images of a pair")
     for key in ("folder", "licence", "citation"):
         if described.get(key):

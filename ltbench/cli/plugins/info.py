@@ -12,6 +12,7 @@ from ltbench.cli.columns import beside
 from ltbench.cli.completion import plugin_completer
 from ltbench.plugins.manager import get_plugins
 from ltbench.printable import json_text, styled
+from ltbench.results.backbone import in_words
 from ltbench.waiting import waiting
 
 if TYPE_CHECKING:
@@ -28,13 +29,20 @@ def info(name: str, as_json: bool) -> None:
     Examples:
       ltbench plugins info boda
       ltbench plugins info crt
+      ltbench plugins info resnet50
       ltbench plugins info digits-mini-mlt --json
     """
+    from ltbench.models.catalogue import backbone_entry
+    from ltbench.models.hub import is_hub_name
+    from ltbench.models.timm_names import is_timm_model
     from ltbench.plugins.description import describe_entry, find_entries
     from ltbench.plugins.names import parse_name
 
-    entries = find_entries(get_plugins(), parse_name(name).name)
+    plugins = get_plugins()
+    of_timm = is_hub_name(name) or (name not in plugins["backbones"] and is_timm_model(name))
+    entries = [] if of_timm else find_entries(plugins, parse_name(name).name)
     with waiting("Loading the plugin"):
+        entries = entries or [entry for entry in (backbone_entry(name),) if entry]
         found = [describe_entry(entry) for entry in entries]
     if as_json:
         listing = [description.as_dict() for description in found]
@@ -51,6 +59,9 @@ def _as_text(description: Description) -> str:
         parts.append(textwrap.indent(description.text, "  "))
     if description.needs:
         parts.append(styled("Needs", bold=True) + f"  {', '.join(description.needs)}")
+    if description.preprocessing is not None:
+        words = in_words(description.preprocessing.as_dict())
+        parts.append(styled("Its weights want", bold=True) + f"  {words}")
     if description.parameters:
         parts.append(_parameter_table(description.parameters))
     return "\n\n".join(parts)

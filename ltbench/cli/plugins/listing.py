@@ -14,6 +14,7 @@ TITLES = {
     "datasets": "Data sets",
     "backbones": "Backbones (and every model of timm)",
     "protocols": "Protocols (run --protocol NAME)",
+    "augmentations": "Augmentations (run --augmentation A>B)",
     "metrics": "Metrics",
     "executors": "Executors",
     "observers": "Observers (run --observer NAME)",

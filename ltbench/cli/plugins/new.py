@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-KINDS = ("algorithm", "dataset", "stage", "metric")
+KINDS = ("algorithm", "dataset", "stage", "metric", "augmentation")
 
 
 @click.command("new")
@@ -20,10 +20,10 @@ KINDS = ("algorithm", "dataset", "stage", "metric")
     help="Where to make the project's folder.  [default: here]",
 )
 def new(kind: str, name: str, into: Path) -> None:
-    """Write a plugin project with one algorithm, data set, stage or metric, and its tests.
+    """Write a plugin project with one algorithm, data set, stage, metric or augmentation.
 
-    NAME is what is typed after --algo (or --dataset, or +) later. The project works as it is;
-    replace what it computes by your own. Nothing is overwritten.
+    It has tests. NAME is what is typed after --algo (or --dataset, or +) later. The project works
+    as it is; replace what it computes by your own. Nothing is overwritten.
 
     \b
     Examples:

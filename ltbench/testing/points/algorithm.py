@@ -7,6 +7,7 @@ checkpointed and resumed by the same code.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import math
 import random
 from collections.abc import Mapping
@@ -230,9 +231,12 @@ def domains_needed(name: str) -> int:
     return cls.min_domains
 
 
-def build_small(name: str, counts: Any = None, seed: int = 0) -> Algorithm:
+def build_small(
+    name: str, counts: Any = None, seed: int = 0, label_smoothing: float = 0.0
+) -> Algorithm:
     """Return an algorithm, or a stage on top of its default algorithm, on the small backbone."""
     info = train_info(counts) if counts else train_info()
+    info = dataclasses.replace(info, label_smoothing=label_smoothing)
     cls = _class(name)
     if not issubclass(cls, Stage):
         return build_algorithm(name, info, seed=seed)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import torch
+from timm.data import resolve_data_config
 
 from ltbench.plugins.backbone import Backbone
-from ltbench.testing.point import Points, Subject
+from ltbench.plugins.preprocessing import Preprocessing, declared_by, judged
+from ltbench.testing.point import NotApplicable, Points, Subject
 
 POINTS = Points()
 KIND = "backbone"
@@ -65,6 +67,30 @@ def check_weights(subject: Subject) -> None:
     assert any(not one[key].equal(other[key]) for key in one), (
         f"backbone '{name}': another seed gives the same weights"
     )
+
+
+@POINTS.add("preprocessing", "It says how images reach its pretrained weights, as timm does", KIND)
+def check_preprocessing(subject: Subject) -> None:
+    """Check that what is declared is possible, and for a model of timm, timm's own."""
+    name, backbone = subject.entry.name, _built(subject)[0]
+    declared = declared_by(subject.entry.load())
+    config = getattr(getattr(backbone, "model", None), "pretrained_cfg", None)
+    if declared is None and not (config and (config.get("url") or config.get("hf_hub_id"))):
+        raise NotApplicable("it declares none, and its images pass through the data set's")
+    assert declared is not None, f"backbone '{name}' has weights of timm and declares nothing"
+    assert isinstance(declared, Preprocessing), (
+        f"backbone '{name}' declares {declared!r}, which is no ltbench.api.Preprocessing"
+    )
+    judged(declared.as_dict(), f"the preprocessing of backbone '{name}'")
+    if config:
+        wanted = resolve_data_config(pretrained_cfg=config)
+        theirs = Preprocessing(
+            tuple(wanted["mean"]),
+            tuple(wanted["std"]),
+            wanted["interpolation"],
+            min(wanted["crop_pct"], 1.0),
+        )
+        assert declared == theirs, f"backbone '{name}' declares {declared}, and timm {theirs}"
 
 
 def _built(subject: Subject) -> tuple[Backbone, torch.Tensor]:

@@ -22,11 +22,12 @@ BASES = {
     "algorithm": "ltbench.plugins.algorithm:Algorithm",
     "stage": "ltbench.plugins.stage:Stage",
     "data set": "ltbench.plugins.dataset:Dataset",
+    "augmentation": "ltbench.plugins.augmentation:Augmentation",
     "executor": "ltbench.executors.base:Executor",
     "observer": "ltbench.plugins.observer:Observer",
     "table": "ltbench.plugins.experiment_table:ExperimentTable",
 }
-WITH_SOURCE = ("algorithm", "stage", "data set")
+WITH_SOURCE = ("algorithm", "stage", "data set", "augmentation")
 WITH_DOCSTRING = tuple(kind for kind in ALL if kind != "protocol")  # which is a mapping
 
 # A paper's year, an identifier or an address; or "Source: …" for what was never published.

@@ -12,9 +12,10 @@ from ltbench.report import FIGURE_SUFFIXES
 from ltbench.report.figure_data import Choices, FigureData
 from ltbench.report.figures import Drawing, as_bytes, draw_entry
 from ltbench.report.look import PAGE_WIDTH, style
+from ltbench.report.trials import Trials
 from ltbench.results.frame import load_runs
 from ltbench.testing.point import Points, Subject
-from ltbench.testing.synthetic_runs import write_run
+from ltbench.testing.synthetic_runs import write_run, write_study
 
 POINTS = Points()
 KIND = "figure"
@@ -78,7 +79,8 @@ def _draw_all(subject: Subject, runs: Mapping[str, Path]) -> Drawings:
     for what, folder in runs.items():
         try:
             with style():
-                drawn[what] = draw_entry(subject.entry, FigureData(load_runs(folder)), Choices())
+                data = FigureData(load_runs(folder), tuning=Trials((folder,)))
+                drawn[what] = draw_entry(subject.entry, data, Choices())
         except (UsageError, DataError) as reason:
             refused[what] = str(reason)
     return drawn, refused
@@ -87,8 +89,8 @@ def _draw_all(subject: Subject, runs: Mapping[str, Path]) -> Drawings:
 def example_runs(folder: Path) -> dict[str, Path]:
     """Write runs of the kinds that figures and tables are made of, and return their folders."""
     methods, seeds, datasets = ("erm", "boda", "brl"), (0, 1), ("one", "two", "three")
-    one, several, swept, across, unfinished = (
-        folder / name for name in ("one", "several", "swept", "across", "unfinished")
+    one, several, swept, across, unfinished, tuned = (
+        folder / name for name in ("one", "several", "swept", "across", "unfinished", "tuned")
     )
     write_run(one, **SMALL)
     for algo, seed in itertools.product(methods, seeds):
@@ -99,12 +101,16 @@ def example_runs(folder: Path) -> dict[str, Path]:
     for algo, dataset in itertools.product(methods, datasets):
         write_run(across, algo=algo, dataset=dataset, **SMALL)
     write_run(unfinished, finished=False, **SMALL)
+    write_run(tuned, **SMALL)
+    for algo in methods:
+        write_study(tuned, algo=algo, **SMALL)
     return {
         "one run": one,
         "three methods": several,
         "a swept hyper-parameter": swept,
         "three data sets": across,
         "a run without a result": unfinished,
+        "three methods that were tuned": tuned,
     }
 
 

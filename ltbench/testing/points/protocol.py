@@ -17,10 +17,10 @@ KIND = "protocol"
 def check_settings(subject: Subject) -> None:
     """Check every setting's name and value."""
     from ltbench.results.protocol import Protocol, epochs_to_steps
-    from ltbench.session.protocols import checked_settings
+    from ltbench.session.protocols import checked_settings, with_chains
 
     where = f"protocol '{subject.entry.name}'"
-    settings = checked_settings(_settings(subject), where)
+    settings = checked_settings(with_chains(_settings(subject)), where)
     assert {"steps", "epochs"} & settings.keys(), f"{where} says neither steps nor epochs"
     assert not {"steps", "epochs"} <= settings.keys(), f"{where} says both steps and epochs"
     plain = epochs_to_steps(settings, 100, 2)
@@ -31,7 +31,7 @@ def check_settings(subject: Subject) -> None:
 
 @POINTS.add("text", "It can be written to a file and read back", KIND)
 def check_text(subject: Subject) -> None:
-    """Check that it holds text, numbers, truths and lists of numbers alone."""
+    """Check that it holds text, numbers, truths and lists alone."""
     settings = _settings(subject)
     again = json.loads(json.dumps(settings, allow_nan=False))
     assert again == settings, f"protocol '{subject.entry.name}' becomes {again} when read back"

@@ -6,9 +6,16 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from ltbench_augmentations.colour import (
+    BRIGHTNESS,
+    CONTRAST,
+    HUE,
+    SATURATION,
+    jitter,
+    luma,
+    turn_hue,
+)
 from torchvision.transforms.v2 import functional as TF
-
-from ltbench.data.colour import BRIGHTNESS, CONTRAST, HUE, SATURATION, jitter, luma, turn_hue
 
 THEIRS = {
     BRIGHTNESS: TF.adjust_brightness,

@@ -7,10 +7,9 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from ltbench_augmentations.resampling import resample_boxes
 from PIL import Image
 from torch.nn import functional as F
-
-from ltbench.data.resampling import resample_boxes
 
 
 def noise(n: int, channels: int, side: int, seed: int = 0) -> torch.Tensor:

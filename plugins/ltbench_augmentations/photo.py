@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ltbench.data.colour import HUE, jitter, jitter_each, luma
-from ltbench.data.crops import pixel_boxes, random_crops, random_flips
-from ltbench.data.resampling import resample_boxes
+from ltbench_augmentations.colour import HUE, jitter, jitter_each, luma
+from ltbench_augmentations.crops import pixel_boxes, random_crops, random_flips
+from ltbench_augmentations.resampling import resample_boxes
 
 
 class PhotoDraws(NamedTuple):
@@ -59,7 +59,7 @@ class Photo:
     def __call__(
         self, images: Tensor, sizes: Tensor, side: int, generator: torch.Generator
     ) -> Tensor:
-        """Augment a batch; see :data:`ltbench.data.augmentation.Augment`."""
+        """Augment a batch; see :meth:`ltbench.api.Augmentation.crop`."""
         draws = self.draw(sizes, images.shape[-1], generator)
         apply = self.one_by_one if images.device.type == "cpu" else self.at_once
         return apply(images, draws, side)

@@ -3,32 +3,44 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 import torch
+from ltbench_augmentations.crops import CROP_RATIO, random_crops
+from ltbench_augmentations.photo import Photo
 from PIL import Image
 from scipy import stats
 from torchvision.transforms import v2
 
-from ltbench.data.augmentation import AUGMENTATIONS, augmentation, crop_flip, plain
-from ltbench.data.crops import CROP_RATIO, random_crops
-from ltbench.data.photo import Photo
+from ltbench.data.augmentation import AugmentationChain
 from ltbench.errors import UsageError
+from ltbench.plugins.augmentation import plain
 
 
 def seeded(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-PHOTO = AUGMENTATIONS["photo"]
+def augmentation(name: str, channels: int = 3) -> Callable[..., torch.Tensor]:
+    def augment(images, sizes, side, generator):
+        chain = AugmentationChain(name, (channels, side, side))
+        y = torch.zeros(len(images), dtype=torch.int64)
+        return chain(images, sizes, y, 1, generator)[0]
+
+    return augment
+
+
+crop_flip = augmentation("crop-flip")
+PHOTO = AugmentationChain("photo", (3, 224, 224)).parts[0].photo
 assert isinstance(PHOTO, Photo)
 
 
 def test_the_protocols_settings() -> None:
     assert (PHOTO.area, PHOTO.jitter, PHOTO.grey) == ((0.7, 1.0), (0.3, 0.3, 0.3, 0.3), 0.1)
     with pytest.raises(UsageError, match="did you mean 'photo'"):
-        augmentation("foto")
+        AugmentationChain("foto", (3, 32, 32))
 
 
 @pytest.mark.parametrize("size", [(3750, 5000), (2240, 2240), (6000, 4000)])
@@ -184,9 +196,27 @@ def test_evaluation_resizes_as_torchvision_does() -> None:
     assert torch.allclose(plain(images, 224), theirs, atol=1e-5)
 
 
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic", "nearest"])
+def test_whole_images_are_resized_as_for_evaluation(interpolation: str) -> None:
+    images = torch.randint(0, 256, (4, 3, 40, 40), dtype=torch.uint8)
+    sizes, y = torch.full((4, 2), 40), torch.zeros(4, dtype=torch.int64)
+    expected = plain(images, 32, interpolation)
+    for name in ("none", "cutout[size=1]", "mixup"):
+        chain = AugmentationChain(name, (3, 32, 32), interpolation)
+        x, _ = chain(images, sizes, y, 4, seeded())
+        same = (x == expected).all(1).float().mean((1, 2))
+        assert (same >= 1 - 1 / 32**2).all()
+    shifted, _ = AugmentationChain("crop-flip", (3, 32, 32), interpolation)(
+        images, sizes, y, 1, seeded()
+    )
+    values = set(expected.unique().tolist()) | {0.0}
+    assert set(shifted.unique().tolist()) <= values
+
+
 def test_one_channel_images_pass_through_every_augmentation() -> None:
     images = torch.randint(0, 256, (3, 1, 40, 40), dtype=torch.uint8)
-    for augment in AUGMENTATIONS.values():
+    for name in ("none", "crop-flip", "photo", "imagenet"):
+        augment = augmentation(name, channels=1)
         assert augment(images, torch.full((3, 2), 40), 32, seeded()).shape == (3, 1, 32, 32)
 
 

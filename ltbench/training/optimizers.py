@@ -1,0 +1,97 @@
+"""Optimisers as a protocol wants them, whatever parameters an algorithm gives them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+from torch.optim import Optimizer
+
+from ltbench.plugins.algorithm import Algorithm, MakeOptimizer
+from ltbench.results.optimizer_names import OF_TORCH
+from ltbench.results.protocol import Protocol
+from ltbench.training.layers import layer_factors, spared
+
+FACTOR = "lr_factor"
+"""Key of a group of parameters under which the factor on its learning rate stands."""
+
+
+def optimizer_maker(protocol: Protocol, model: Algorithm | None = None) -> MakeOptimizer:
+    """Return a function that builds the protocol's optimiser for given parameters.
+
+    Args:
+        protocol: names the optimiser and has its settings.
+        model: whose classifier, backbone and layers may learn at rates of their own.
+    """
+    factors = _factors(protocol, model) if model else {}
+    without_decay = spared(model) if model and protocol.decay_weights_only else set()
+
+    def make(parameters: Iterable[nn.Parameter]) -> Optimizer:
+        parameters = list(parameters)
+        groups = _groups(protocol, parameters, factors, without_decay)
+        alike = all(group.keys() == {"params"} for group in groups)
+        optimizer = _build(protocol, parameters if alike else groups)
+        if protocol.grad_clip:  # whoever takes the step: algorithms may own their optimisation
+            optimizer.register_step_pre_hook(lambda *_: clip(parameters))
+        return optimizer
+
+    def clip(parameters: Sequence[nn.Parameter]) -> None:
+        nn.utils.clip_grad_norm_(parameters, protocol.grad_clip)
+
+    return make
+
+
+def base_lr(optimizers: Mapping[str, Optimizer]) -> float:
+    """Return the present learning rate of the first optimiser, without factors of layers."""
+    groups = [g for optimizer in optimizers.values() for g in optimizer.param_groups]
+    return float(groups[0]["lr"]) / groups[0].get(FACTOR, 1.0) if groups else 0.0
+
+
+def _build(protocol: Protocol, parameters: Sequence[Any]) -> Optimizer:
+    name, lr, decay = protocol.optimizer, protocol.lr, protocol.weight_decay
+    if name == "sgd":
+        return torch.optim.SGD(parameters, lr, momentum=protocol.momentum, weight_decay=decay)
+    if name in OF_TORCH:
+        kind = torch.optim.AdamW if name == "adamw" else torch.optim.Adam
+        return kind(parameters, lr, weight_decay=decay)
+    from timm.optim import create_optimizer_v2
+
+    found: Optimizer = create_optimizer_v2(
+        parameters, opt=name, lr=lr, weight_decay=decay, momentum=protocol.momentum
+    )
+    return found
+
+
+def _factors(protocol: Protocol, model: Algorithm) -> dict[int, float]:
+    """Return the factors on the learning rate, other than 1, by the parameter's id."""
+    factors: dict[int, float] = {}
+    if protocol.layer_decay != 1:
+        factors |= layer_factors(model.backbone, protocol.layer_decay)
+    for module, factor in (
+        (model.backbone, protocol.backbone_lr),
+        (model.classifier, protocol.classifier_lr),
+    ):
+        for parameter in module.parameters():
+            factors[id(parameter)] = factors.get(id(parameter), 1.0) * factor
+    return {key: factor for key, factor in factors.items() if factor != 1}
+
+
+def _groups(
+    protocol: Protocol,
+    parameters: Sequence[nn.Parameter],
+    factors: Mapping[int, float],
+    without_decay: set[int],
+) -> list[dict[str, Any]]:
+    """Return the parameters in groups that are treated alike, in the order of their first ones."""
+    groups: dict[tuple[float, bool], dict[str, Any]] = {}
+    for parameter in parameters:
+        factor, free = factors.get(id(parameter), 1.0), id(parameter) in without_decay
+        group = groups.setdefault((factor, free), {"params": []})
+        group["params"].append(parameter)
+        if factor != 1:
+            group |= {"lr": protocol.lr * factor, FACTOR: factor}
+        if free:
+            group["weight_decay"] = 0.0
+    return list(groups.values())
