@@ -70,8 +70,10 @@ if TYPE_CHECKING:
     from ltbench.plugins.observer import Observer as Observer
     from ltbench.plugins.predictions import Predictions as Predictions
     from ltbench.plugins.preprocessing import Preprocessing as Preprocessing
+    from ltbench.plugins.shots import ShotRule as ShotRule
     from ltbench.plugins.split import PARTS as PARTS
     from ltbench.plugins.split import Split as Split
+    from ltbench.plugins.split import SplitOrigin as SplitOrigin
     from ltbench.plugins.stage import Stage as Stage
     from ltbench.regular_files import open_file as open_file
     from ltbench.regular_files import read_file as read_file

@@ -128,9 +128,7 @@ def _dataset(entry: Entry) -> str:
             parts.append(f"{len(facts.domains)} domains ({names}), {len(facts.classes)} classes.")
         elif facts.classes:
             parts.append(f"{len(facts.classes)} classes, one domain.")
-        parts.append(
-            f"Many-shot: more than {facts.many} training images; few-shot: at most {facts.few}."
-        )
+        parts.append(f"Shots, in training images of a pair: {facts.shots.words}.")
         rows = [
             [f"`{name}`", str(p.get("backbone", "")), _amount(p), f"{p.get('lr', ''):g}"]
             for name, p in own_protocols(facts).items()

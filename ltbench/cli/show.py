@@ -71,13 +71,14 @@ def show(run: str, traceback: bool, as_json: bool, **which: Any) -> None:
 def _read(folder: Path) -> Documents:
     """Read a run's files; one that cannot be read costs its own part of the page."""
     from ltbench.report.run_page import Documents
-    from ltbench.results.untrusted import UnreadableRun, read_json, read_log
+    from ltbench.results.untrusted import UnreadableRun, read_json, read_log, read_result
 
     found: dict[str, dict[str, Any]] = {}
     broken = []
     for name in ("spec", "result", "error"):
         try:
-            found[name] = read_json(folder / f"{name}.json") or {}
+            path = folder / f"{name}.json"
+            found[name] = (read_result(folder) if name == "result" else read_json(path)) or {}
         except UnreadableRun as problem:
             found[name] = {}
             broken.append(_printable(str(problem)))

@@ -9,7 +9,7 @@ from typing import Any
 
 from ltbench.data.archives import move_into, unpack
 from ltbench.data.fetch import Source, fetch, wrong_content
-from ltbench.errors import UsageError
+from ltbench.errors import DataError, UsageError
 from ltbench.plugins.facts import Facts
 
 
@@ -30,7 +30,7 @@ def fetch_sources(
         report: takes a line about what is being done.
 
     Raises:
-        DataError: a file cannot be had, or an archive is broken or not safe.
+        DataError: a file cannot be had, or an archive is broken, empty or not safe.
         UsageError: a folder cannot be written or its disk is full.
     """
     for entry in entries:
@@ -48,10 +48,14 @@ def fetch_sources(
             continue
         report(f"Unpacking {path}")
         names = unpack(path, content)
+        if not names:
+            raise DataError(f"{path} holds no files: remove it, then type the same command again")
         try:
             for old, new in entry.get("rename", {}).items():
                 if (content / old).exists():
                     move_into(content / old, content / new)
+                else:
+                    report(f"{entry['file']} holds no folder '{old}', which '{new}' would be")
                 names = [re.sub(f"^{re.escape(old)}(?=/|$)", new, name) for name in names]
             note.write_text("\n".join(names), encoding="utf-8")
             path.unlink()

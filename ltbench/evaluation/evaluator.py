@@ -84,8 +84,7 @@ class Evaluator:
             confidence=confidence.double().cpu().numpy(),
             nll=F.cross_entropy(logits, y, reduction="none").double().cpu().numpy(),
             counts=self.counts,
-            many=self.facts.many,
-            few=self.facts.few,
+            **self.facts.shots.as_dict(),
         )
 
     def _apply(

@@ -23,7 +23,7 @@ ECE_BINS = 15
 def accuracy(p: Predictions) -> Metrics:
     """Top-1 accuracy: pooled, over domains, of the worst class and of the worst pair."""
     per_class = _accuracy_by(p.y, p.correct)
-    pairs = _accuracy_by(p.d * p.counts.shape[1] + p.y, p.correct)
+    pairs = _accuracy_by(_pair(p), p.correct)
     return {
         "accuracy": float(p.correct.mean()),
         **_over_domains("accuracy", p, lambda part: float(part.correct.mean())),
@@ -42,23 +42,19 @@ def macro_f1(p: Predictions) -> Metrics:
 
 
 def shots(p: Predictions) -> Metrics:
-    """Accuracy on the images of many-, medium-, few- and zero-shot domain-class pairs.
+    """Accuracy of many-, medium-, few- and zero-shot domain-class pairs, by two means.
 
-    Buckets are over pairs by their number of training images n: many-shot with n > ``many``,
-    few-shot with 0 < n ≤ ``few``, medium-shot between, zero-shot with n = 0. With one domain they
-    are the head, middle and tail classes.
+    A pair's shot is decided by its training images (:attr:`Predictions.shots`); with one domain the
+    pairs are the classes: head, middle and tail. ``accuracy_many`` and the like are the published
+    quantity: the mean over the pairs of each pair's accuracy, whatever number of test images it has
+    (Liu et al., CVPR 2019; Yang et al., ECCV 2022). ``accuracy_many_pooled`` and the like are over
+    the images. They differ where pairs have unequal numbers of test images.
     """
-    n = p.counts[p.d, p.y]
-    buckets = {
-        "accuracy_many": n > p.many,
-        "accuracy_medium": (n <= p.many) & (n > p.few),
-        "accuracy_few": (n <= p.few) & (n > 0),
-        "accuracy_zero": n == 0,
-    }
-    return {
-        name: float(p.correct[mask].mean()) if mask.any() else None
-        for name, mask in buckets.items()
-    }
+    pairs = p.counts.size
+    images = np.bincount(_pair(p), minlength=pairs)
+    hits = np.bincount(_pair(p)[p.correct], minlength=pairs)
+    table = zip(p.counts.ravel().tolist(), hits.tolist(), images.tolist(), strict=True)
+    return p.shots.accuracies(table)
 
 
 def loss(p: Predictions) -> Metrics:
@@ -85,6 +81,11 @@ def confusion_matrix(p: Predictions) -> NDArray[np.int64]:
 
 def _f1(p: Predictions) -> NDArray[np.float64]:
     return f1_of_answers(p.y, p.prediction, p.counts.shape[1])
+
+
+def _pair(p: Predictions) -> NDArray[np.int64]:
+    """Return the domain-class pair of each image, as one number (N,)."""
+    return p.d * p.counts.shape[1] + p.y
 
 
 def _accuracy_by(groups: NDArray[np.int64], correct: NDArray[np.bool_]) -> NDArray[np.float64]:

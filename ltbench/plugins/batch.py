@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ltbench.plugins.shots import ShotRule
+
 
 @dataclass(frozen=True)
 class MixedLabels:
@@ -77,6 +79,8 @@ class TrainInfo:
         label_smoothing: share of a label that all classes get alike, in 0…1.
         dropout: share of the features that is dropped in training, in 0…1.
         accumulate: batches that make one optimisation step.
+        many_inclusive: whether pairs with exactly ``many`` are many-shot too.
+        few_inclusive: whether pairs with exactly ``few`` are few-shot; see :attr:`shots`.
     """
 
     counts: Tensor
@@ -90,6 +94,13 @@ class TrainInfo:
     label_smoothing: float = 0.0
     dropout: float = 0.0
     accumulate: int = 1
+    many_inclusive: bool = False
+    few_inclusive: bool = True
+
+    @property
+    def shots(self) -> ShotRule:
+        """The rule by which pairs are many-, medium-, few- and zero-shot."""
+        return ShotRule(self.many, self.few, self.many_inclusive, self.few_inclusive)
 
     @property
     def num_domains(self) -> int:

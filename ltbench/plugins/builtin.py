@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ltbench import hookimpl
 from ltbench.plugins.hookspecs import Register, RegisterMetric
+from ltbench.plugins.shots import SHOTS
 
 MEASURES = {
     "accuracy": {"better": "higher", "unit": "%", "head": "acc", "words": "accuracy"},
@@ -11,8 +12,16 @@ MEASURES = {
     "f1": {"better": "higher", "unit": "%", "head": "F1", "words": "F1"},
     "loss": {"better": "lower", "unit": "nats", "head": "loss", "words": "loss"},
     "ece": {"better": "lower", "unit": "%", "head": "ECE", "words": "calibration error"},
-}
+    **{
+        f"accuracy_{shot}_pooled": {
+            "better": "higher", "unit": "%", "head": f"acc {shot}", "words": f"{shot}-shot accuracy"
+        }
+        for shot in SHOTS
+    },
+}  # fmt: skip
 """What the core's metrics measure, by the base names of their values."""
+
+SHOT_BASES = ("accuracy", *(base for base in MEASURES if base.endswith("_pooled")))
 
 
 @hookimpl
@@ -21,7 +30,7 @@ def ltbench_metrics(register: RegisterMetric) -> None:
     for name, bases, summary in (
         ("accuracy", ("accuracy",), "Top-1 accuracy over domains and worst"),
         ("macro-f1", ("macro_f1", "f1"), "Macro-F1 over domains and worst"),
-        ("shots", ("accuracy",), "Accuracy of many, medium, few, zero shots"),
+        ("shots", SHOT_BASES, "Accuracy of many, medium, few, zero shots, of pairs and pooled"),
         ("loss", ("loss",), "Mean negative log-likelihood"),
         ("ece", ("ece",), "Expected calibration error, 15 bins"),
     ):

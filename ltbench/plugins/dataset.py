@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ltbench.plugins.facts import Facts, registry_facts
 from ltbench.plugins.hparams import HParams
-from ltbench.plugins.split import PARTS, Split
+from ltbench.plugins.split import PARTS, Split, SplitOrigin
 
 Decode = Callable[[int], NDArray[np.uint8]]
 """Returns image ``i`` of a split as (H, W, channels) uint8 in its own size."""
@@ -108,6 +108,13 @@ class Dataset:
         otherwise. What is wrong belongs in :meth:`verify`, or is an error.
         """
         return []
+
+    def split_origin(self, split: Split) -> SplitOrigin | None:
+        """Return where ``split`` is from, where it can be from several places.
+
+        Runs, tables and ``ltbench data`` say it. By default ``None``: there is one way to split.
+        """
+        return None
 
     def verify(self, split: Split) -> list[str]:
         """Return one sentence per difference between what is there and what is known of it.

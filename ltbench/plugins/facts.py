@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 from ltbench.errors import DataError, UsageError
+from ltbench.plugins.shots import ShotRule
 from ltbench.plugins.text import check_printable, visible
 from ltbench.plugins.toml import load_toml
 
@@ -29,6 +30,9 @@ class Facts:
         channels: 1 or 3.
         many: pairs with more training images are many-shot.
         few: pairs with at most this many (but some) training images are few-shot.
+        many_inclusive: whether pairs with exactly ``many`` are many-shot too.
+        few_inclusive: whether pairs with exactly ``few`` are few-shot, as in the multi-domain
+            benchmark; in the long-tail literature they are medium-shot.
         protocols: training settings by protocol name; the first is the default.
         mean, std: per-channel normalisation of images scaled to 0…1.
         licence, citation, sources: where the images come from and on what terms.
@@ -52,11 +56,18 @@ class Facts:
     sources: tuple[dict[str, Any], ...] = field(default=())
     counts: dict[str, tuple[int, ...]] = field(default_factory=dict)
     details: dict[str, Any] = field(default_factory=dict)
+    many_inclusive: bool = False
+    few_inclusive: bool = True
 
     def __post_init__(self) -> None:
         for name in ("mean", "std"):  # one number a channel, also where they are the defaults
             if getattr(self, name) == _PLAIN:
                 object.__setattr__(self, name, _PLAIN[: self.channels])
+
+    @property
+    def shots(self) -> ShotRule:
+        """The rule by which domain-class pairs are many-, medium-, few- and zero-shot."""
+        return ShotRule(self.many, self.few, self.many_inclusive, self.few_inclusive)
 
     @classmethod
     def from_toml(cls, path: Path) -> Facts:
@@ -85,6 +96,8 @@ class Facts:
                 channels=channels,
                 many=_whole(shots["many"], "many", least=0),
                 few=_whole(shots["few"], "few", least=0),
+                many_inclusive=_truth(shots.get("many_inclusive", False), "many_inclusive"),
+                few_inclusive=_truth(shots.get("few_inclusive", True), "few_inclusive"),
                 protocols=_protocols(table.pop("protocols")),
                 licence=_text(table.pop("licence", ""), "licence"),
                 citation=_kind(table.pop("citation", ""), str, "citation"),
@@ -113,6 +126,12 @@ def _kind(value: Any, kind: type[T], what: str) -> T:
     """
     if not isinstance(value, kind) or isinstance(value, bool):
         raise TypeError(f"'{what}' is {visible(repr(value))}, of another kind")
+    return value
+
+
+def _truth(value: Any, what: str) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError(f"'{what}' is {visible(repr(value))}, neither true nor false")
     return value
 
 

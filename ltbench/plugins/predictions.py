@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from ltbench.plugins.shots import ShotRule
+
 
 @dataclass(frozen=True)
 class Predictions:
@@ -21,6 +23,8 @@ class Predictions:
         counts: training images per domain and class, (D, C).
         many: pairs with more training images than this are many-shot.
         few: pairs with at most this many (but some) training images are few-shot.
+        many_inclusive: whether pairs with exactly ``many`` are many-shot too.
+        few_inclusive: whether pairs with exactly ``few`` are few-shot; see :attr:`shots`.
     """
 
     y: NDArray[np.int64]
@@ -31,9 +35,16 @@ class Predictions:
     counts: NDArray[np.int64]
     many: int
     few: int
+    many_inclusive: bool = False
+    few_inclusive: bool = True
 
     def __len__(self) -> int:
         return len(self.y)
+
+    @property
+    def shots(self) -> ShotRule:
+        """The rule by which domain-class pairs are many-, medium-, few- and zero-shot."""
+        return ShotRule(self.many, self.few, self.many_inclusive, self.few_inclusive)
 
     @property
     def correct(self) -> NDArray[np.bool_]:

@@ -17,6 +17,22 @@ SLAB = 1 << 16  # rows turned into text at a time, so that memory stays flat
 
 
 @dataclass(frozen=True)
+class SplitOrigin:
+    """Where a split is from: the official one of a benchmark, or another in its place.
+
+    Attributes:
+        words: a few, for headings: "official split", "split by rule".
+        detail: the file, or what is not there with where to get it and where to put it.
+    """
+
+    words: str
+    detail: str
+
+    def __str__(self) -> str:
+        return f"{self.words}: {self.detail}"
+
+
+@dataclass(frozen=True)
 class Split:
     """The images of a data set, one row each.
 

@@ -81,6 +81,7 @@ def _table(board: Leaderboard) -> dict[str, Any]:
         "protocol": board.table.protocol,
         "protocol_hash": board.table.protocol_hash,
         "setting": board.table.setting,
+        "split": board.table.split,
         "differs": board.table.differs,
         "cells": subtitle(board),
         "primary": board.primary.name,

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ltbench.plugins.shots import SHOTS
 from ltbench.report.chart import SYMBOLS, Curve, draw
 from ltbench.report.plain import duration
 from ltbench.report.terminal import table, terminal_width, wrapped
@@ -17,7 +18,10 @@ from ltbench.results.run import RunRecord
 from ltbench.results.untrusted import clean, numbers
 
 _WIDEST = 79  # of a page that is read rather than compared
-_PARTS = ("average", "worst", "many", "medium", "few", "zero", "worst_class", "worst_pair")
+_PARTS = (
+    *("average", "worst", *SHOTS, *(f"{shot}_pooled" for shot in SHOTS)),
+    *("worst_class", "worst_pair"),
+)
 _VALIDATION = ("macro_f1_average", "accuracy_average", "macro_f1_worst", "accuracy_worst")
 
 
@@ -62,6 +66,7 @@ def _specification(spec: Mapping[str, Any], tuned: str) -> list[str]:
     identity = _mapping(spec, "identity")
     dataset, protocol = _mapping(identity, "dataset"), dict(_mapping(identity, "protocol"))
     backbone, data = _mapping(identity, "backbone"), _mapping(spec, "data")
+    split = _text(dataset.get("split"))[:12]
     start = "pretrained" if backbone.get("pretrained") is True else "from scratch"
     if backbone.get("weights"):
         start = f"from weights {_text(backbone['weights'])[:12]}"
@@ -75,7 +80,7 @@ def _specification(spec: Mapping[str, Any], tuned: str) -> list[str]:
         "algorithm": _component(_mapping(identity, "algorithm")),
         "stages": ", ".join(_component(stage) for stage in _list(identity, "stages")),
         "data set": ", ".join([_component({**dataset, "hparams": dataset.get("options")}), *sizes]),
-        "split": _text(dataset.get("split"))[:12],
+        "split": ", ".join(filter(None, [_text(data.get("split", "")), split])),
         "protocol": f"{_text(protocol.pop('name', ''))}: {_settings(protocol)}",
         "backbone": f"{_text(backbone.get('name'))}, {start}",
         "images": _images(backbone, data),

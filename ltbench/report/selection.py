@@ -39,6 +39,7 @@ class Table:
         runs: these runs, done or not.
         dataset: the data set's name with its options where they are not the default.
         setting: backbone, steps, precision and model selection, as running text.
+        split: where the split is from, "official split" or "split by rule", where that is known.
         differs: what else tells it from tables of the same heading; empty where nothing need.
     """
 
@@ -49,13 +50,14 @@ class Table:
     protocol: str
     setting: str
     differs: str = ""
+    split: str = ""
 
     @property
     def heading(self) -> str:
         """Return what tells this table from all others."""
         title = f" ({self.title})" if self.title and self.title != self.dataset else ""
-        further = f", {self.differs}" if self.differs else ""
-        return f"{self.dataset}{title}: {self.setting}{further}"
+        words = [word for word in (self.setting, self.split, self.differs) if word]
+        return f"{self.dataset}{title}: {', '.join(words)}"
 
     @property
     def options(self) -> dict[str, Any]:
@@ -207,6 +209,8 @@ def split_tables(runs: Runs) -> list[Table]:
                 first["title"],
                 clean(str(first["protocol"].get("name", ""))),
                 _setting(first),
+                # The same split to all of them, which those of older versions do not name.
+                split=next(filter(None, rows["split"]), ""),
             )
         )
     tables = headed_apart(tables)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ltbench.errors import DataError
 from ltbench.plugins.text import visible
 from ltbench.regular_files import open_file
+from ltbench.results.earlier import shot_rule
 from ltbench.results.untrusted import UnreadableRun, read_json
 
 _MOST_NUMBERS = 2**28
@@ -142,7 +143,8 @@ def read_features(folder: Path) -> Arrays:
 def read_data_facts(folder: Path) -> dict[str, Any]:
     """Return the ``data`` part of ``spec.json``: title, domains, classes, shots and counts.
 
-    ``counts`` become arrays of shape (domains, classes).
+    ``counts`` become arrays of shape (domains, classes), ``shots`` what
+    :meth:`ltbench.api.ShotRule.from_dict` takes.
 
     Raises:
         DataError: the file is missing or its ``data`` does not fit.
@@ -159,7 +161,7 @@ def read_data_facts(folder: Path) -> dict[str, Any]:
             )
             for part in data["counts"]
         }
-        shots = {name: float(value) for name, value in data.get("shots", {}).items()}
+        shots = shot_rule(_dataset(document), data.get("shots", {})).as_dict()
         title = str(data.get("title", ""))
     except (UnreadableRun, KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
         raise DataError(f"{path}: 'data' does not hold domains, classes and counts") from error
@@ -170,6 +172,13 @@ def read_data_facts(folder: Path) -> dict[str, Any]:
         "counts": counts,
         "shots": shots,
     }
+
+
+def _dataset(document: Mapping[str, Any] | None) -> object:
+    """Return the name of the data set in a ``spec.json``, if it has one."""
+    identity = (document or {}).get("identity")
+    dataset = identity.get("dataset") if isinstance(identity, dict) else None
+    return dataset.get("name") if isinstance(dataset, dict) else None
 
 
 def read_confusion(folder: Path, domains: list[str], classes: int) -> NDArray[np.int64]:

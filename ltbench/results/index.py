@@ -23,12 +23,13 @@ from pathlib import Path
 from typing import Any, get_args
 
 from ltbench.data.locations import cache_folder
+from ltbench.results.earlier import present_result
 from ltbench.results.run import RunRecord, Status, known_steps, parse_record, unreadable
 from ltbench.results.untrusted import UnreadableRun, clean, read_json
 
 logger = logging.getLogger(__name__)
 
-_VERSION = 7
+_VERSION = 8
 _TABLE = "CREATE TABLE runs (path TEXT PRIMARY KEY, stamp TEXT, standing TEXT, documents TEXT)"
 _UNUSED_S = 100 * 86400.0
 _DEEPEST = 8
@@ -128,8 +129,10 @@ def _read_documents(folder: Path) -> dict[str, Any]:
         return {"unreadable": str(problem)}
     if spec is None:
         return {"unreadable": "spec.json is missing"}
+    result = present_result(spec, result) if result is not None else None
     data = spec.get("data")
-    spec["data"] = {"title": data.get("title", "")} if isinstance(data, dict) else {}
+    kept = data if isinstance(data, dict) else {}
+    spec["data"] = {key: kept.get(key, "") for key in ("title", "split")}
     for large in ("confusion", "domains", "val", "selection"):
         (result or {}).pop(large, None)
     if error is not None:

@@ -224,6 +224,8 @@ class RunRecord:
         protocol: the settings that it trains with, those that tuning found among them.
         tuned: how it was tuned, as :func:`~ltbench.results.tuned.read_tuned` returns it; empty
             where it was not.
+        split: where its split is from, "official split" or "split by rule"; empty where there is
+            one way to split, and of runs of older versions.
         seconds: what it took, where it is done.
         metrics: what the run's metrics declare (``better``, ``unit``, ``head``, ``words``), by the
             base names of their values.
@@ -258,6 +260,7 @@ class RunRecord:
     preprocessing: dict[str, Any] = field(default_factory=dict)
     precision: str = ""
     title: str = ""
+    split: str = ""
     metrics: dict[str, dict[str, str]] = field(default_factory=dict)
     test: dict[str, float] = field(default_factory=dict)
     environment: dict[str, Any] = field(default_factory=dict)
@@ -346,6 +349,7 @@ def parse_record(
         preprocessing=known_preprocessing(backbone),
         precision=clean(str(identity.get("precision", ""))),
         title=clean(str(data.get("title", ""))) if isinstance(data, dict) else "",
+        split=clean(str(data.get("split", ""))) if isinstance(data, dict) else "",
     )
     if result is not None:
         return replace(record, status="done", **_outcome(spec, result))

@@ -5,6 +5,7 @@ Apart from the arrays, as commands that need none of those shall not wait for nu
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 from collections.abc import Iterator, Mapping
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ltbench.regular_files import open_file, read_file
+from ltbench.results.earlier import is_earlier, present_names, present_result
 
 _LARGEST_JSON = 256 * 2**20
 _LONGEST_LINE = 2**20
@@ -49,6 +51,21 @@ def read_json(path: Path) -> dict[str, Any] | None:
     return document
 
 
+def read_result(folder: Path) -> dict[str, Any] | None:
+    """Return a run's ``result.json`` in the terms of this version, ``None`` where there is none.
+
+    Raises:
+        UnreadableRun: it does not hold a JSON object.
+    """
+    result = read_json(folder / "result.json")
+    if result is None or not is_earlier(result.get("test")):
+        return result
+    spec = None
+    with contextlib.suppress(UnreadableRun):
+        spec = read_json(folder / "spec.json")
+    return present_result(spec or {}, result)
+
+
 def _may_be_deep(content: bytes) -> bool:
     """Return whether a text of JSON could be too deep, brackets within its strings counted."""
     brackets = content.translate(_AS_LISTS, _OTHERS)
@@ -70,14 +87,18 @@ def _depth(value: object) -> int:
 
 
 def read_log(folder: Path) -> Iterator[dict[str, Any]]:
-    """Yield the lines of ``log.jsonl`` that are JSON objects; a torn last line is passed over."""
+    """Yield the lines of ``log.jsonl`` that are JSON objects; a torn last line is passed over.
+
+    Shot accuracies that an earlier version wrote have the names of what they are over, see
+    ``docs/run-folder.md``.
+    """
     try:
         with open_file(folder / "log.jsonl") as lines:
             left = _LARGEST_JSON
             while left > 0 and (line := lines.readline(_LONGEST_LINE)):
                 left -= len(line)
                 if (entry := parse_line(line)) is not None:
-                    yield entry
+                    yield {**entry, "val": present_names(entry["val"])} if "val" in entry else entry
     except OSError:
         return
 

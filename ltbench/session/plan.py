@@ -252,6 +252,7 @@ def _blank(request: Request, dataset: Dataset, split: Split, asked: Name | None)
     """Return what all runs on one data set under one protocol share: a run without an algorithm."""
     facts, parameters, places = dataset.facts, dataset.hparams.as_dict(), dataset.hparams.places()
     protocol, backbone = _protocol(request, facts, split, asked)
+    origin = dataset.split_origin(split)
     return RunSpec(
         algorithm=Component(""),
         stages=(),
@@ -268,7 +269,8 @@ def _blank(request: Request, dataset: Dataset, split: Split, asked: Name | None)
             "title": facts.title,
             "domains": list(facts.domains),
             "classes": list(facts.classes),
-            "shots": {"many": facts.many, "few": facts.few},
+            "shots": facts.shots.as_dict(),
+            **({"split": origin.words} if origin else {}),
             "counts": {part: split.counts(part).tolist() for part in ("train", "val", "test")},
             "preprocessing": backbone.whole(facts, protocol),
         },

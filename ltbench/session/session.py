@@ -38,7 +38,7 @@ from ltbench.results.protocol import protocol_settings
 from ltbench.results.run import RunSpec, canonical_hash
 from ltbench.results.states import read_states
 from ltbench.results.sweeps import PlannedRun, write_record
-from ltbench.results.untrusted import UnreadableRun, read_json
+from ltbench.results.untrusted import UnreadableRun, read_result
 from ltbench.session.changes import changes
 from ltbench.session.estimate import Estimator, read_estimator
 from ltbench.session.observers import choose_watchers
@@ -78,7 +78,7 @@ class SweepRun:
             "state": self.state,
         }
         with contextlib.suppress(UnreadableRun, KeyError):
-            summary["test"] = (read_json(RunFolder(self.folder).result) or {})["test"]
+            summary["test"] = (read_result(self.folder) or {})["test"]
         return summary
 
 
@@ -172,6 +172,8 @@ class Session:
         request = Request(algos, datasets, seeds, precision, self.data_dir, settings, **given)
         plan = replace(plan_runs(request, show=not self.quiet), out=self.out)
         for dataset, split in plan.datasets:
+            if origin := dataset.split_origin(split):
+                self.say(f"{dataset.name}: {origin}")
             for line in dataset.remarks(split):
                 self.say(f"{dataset.name}: {line}")
         for sentence in (*plan.remarks, *changes(plan)):

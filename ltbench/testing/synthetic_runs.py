@@ -13,6 +13,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from ltbench.plugins.shots import ShotRule
 from ltbench.results.sweeps import TRIAL_SEEDS, TUNING
 from ltbench.results.trials import STUDIES
 
@@ -79,7 +80,7 @@ def write_run(
         "label": label or name, "identity": identity,
         "data": {"title": f"Synthetic {dataset}", "domains": list(domains),
                  "classes": [f"class {c}" for c in range(classes)],
-                 "shots": {"many": shots[0], "few": shots[1]},
+                 "shots": ShotRule(*shots).as_dict(),
                  "counts": {part: table.tolist() for part, table in counts.items()}},
     }  # fmt: skip
     _write(folder / "spec.json", spec)
@@ -164,16 +165,13 @@ def _result(
     hits = confusion.diagonal(axis1=1, axis2=2)
     accuracy = hits.sum(1) / confusion.sum((1, 2))
     f1 = (2 * hits / np.maximum(confusion.sum(1) + confusion.sum(2), 1)).mean(1)
-    few, many = spec["data"]["shots"]["few"], spec["data"]["shots"]["many"]
-    buckets = {"many": train > many, "medium": (train > few) & (train <= many),
-               "few": (train > 0) & (train <= few), "zero": train == 0}  # fmt: skip
+    rule = ShotRule.from_dict(spec["data"]["shots"])
     test: dict[str, float | None] = {"accuracy": hits.sum() / confusion.sum(), "loss": 0.9,
                                      "ece": 0.08}  # fmt: skip
     for name, values in (("accuracy", accuracy), ("macro_f1", f1)):
         test |= {f"{name}_average": values.mean(), f"{name}_worst": values.min()}
-    for name, inside in buckets.items():
-        total = confusion.sum(2)[inside].sum()
-        test[f"accuracy_{name}"] = hits[inside].sum() / total if total else None
+    tables = (table.ravel().tolist() for table in (train, hits, confusion.sum(2)))
+    test |= rule.accuracies(zip(*tables, strict=True))
     names = spec["data"]["domains"]
     return {
         "format": 1, "hash": spec["hash"], "seed": spec["seed"], "label": spec["label"],

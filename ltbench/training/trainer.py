@@ -75,6 +75,7 @@ def _trained_and_tested(
         "hash": spec.hash,
         "seed": spec.seed,
         "label": spec.label,
+        **({"split": spec.data["split"]} if "split" in spec.data else {}),
         **tested,
         "metrics": declared_measures(tested["test"]),
         "val": best.val,

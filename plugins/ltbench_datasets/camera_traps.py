@@ -29,13 +29,14 @@ class TerraIncognita(DomainFolders):
         if not images.is_dir():
             raise DataError(f"the archives did not give the folder {images}")
         # The folders of the locations appear when all is in them: a killed command leaves none.
-        stage, count = self.root / ".arranging", 0
+        stage, count, absent = self.root / ".arranging", 0, 0
         with _writable(self.root):
             shutil.rmtree(stage, ignore_errors=True)
             for location, animal, file in _sightings(_annotations(self.data_dir)):
                 domain, source = f"location_{location}", images / Path(file).name
                 wanted = domain in self.facts.domains and animal in self.facts.classes
                 target = stage / domain / animal / source.name
+                absent += wanted and not source.exists()
                 if wanted and source.exists() and not target.exists():
                     target.parent.mkdir(parents=True, exist_ok=True)
                     _link(source, target)
@@ -45,6 +46,8 @@ class TerraIncognita(DomainFolders):
                     folder.rename(self.root / folder.name)
             shutil.rmtree(stage, ignore_errors=True)
         report(f"{count} images arranged in {self.root}")
+        if absent:
+            report(f"{absent} images that the annotations name are not in {images}")
 
 
 def _link(source: Path, target: Path) -> None:

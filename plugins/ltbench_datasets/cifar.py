@@ -17,6 +17,7 @@ from ltbench.api import (
     Decode,
     Facts,
     HParams,
+    ShotRule,
     Split,
     class_sizes,
     fetch_sources,
@@ -48,7 +49,8 @@ class Cifar(Dataset):
     the sizes of the thesis of Midtgaard (Aarhus 2025), with ``profile=balanced`` for its balanced
     training set. Beside the whole, balanced test set there are four more: a long-tailed part of it
     with max(1, int(n · .01^(c/(C-1)))) images a class, and that part's head, middle and tail
-    classes, by the thresholds on a training set of ratio 100.
+    classes, by the thresholds on a training set of ratio 100. The thesis counts a class of exactly
+    20 training images to the tail, which the shots of the literature (``facts.shots``) do not.
     """
 
     HParams = CifarParameters
@@ -123,11 +125,8 @@ class Cifar(Dataset):
         tail = [part[: max(1, int(n))] for part, n in zip(by_class, sizes, strict=True)]
         largest = self.facts.details["split"]["largest"] - self.hparams.val
         train = class_sizes("exp", largest, TEST_RATIO, classes)
-        groups = {
-            "head": train > self.facts.many,
-            "middle": (train <= self.facts.many) & (train > self.facts.few),
-            "tail": train <= self.facts.few,
-        }
+        shots = ShotRule(self.facts.many, self.facts.few).buckets(train)
+        groups = {"head": shots["many"], "middle": shots["medium"], "tail": shots["few"]}
         sets = {"balanced": rows, "long-tailed": np.concatenate(tail)}
         for name, mask in groups.items():
             chosen = [tail[c] for c in np.flatnonzero(mask)]

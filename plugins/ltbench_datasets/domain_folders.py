@@ -22,6 +22,7 @@ from ltbench.api import (
     FolderImages,
     HParams,
     Split,
+    SplitOrigin,
     UsageError,
     absent_files,
     fetch_sources,
@@ -109,6 +110,31 @@ class DomainFolders(Dataset):
             for file in lists:
                 self._fetch_list(file, report)
             self._look_again()
+
+    def split_origin(self, split: Split) -> SplitOrigin:
+        """Say whether the split is the official one; if not, why, and what would make it so."""
+        return self._origin
+
+    @cached_property
+    def _origin(self) -> SplitOrigin:
+        layout = self.facts.details["layout"]
+        if self.official is None:
+            absent = [
+                f"{layout[key]} is not there: {self._how_to_get(layout[key])}"
+                for key in ("official", "leave_out")
+                if key in layout and find_official(self.root, layout[key]) is None
+            ]
+            return SplitOrigin("split by rule", "not the official one, as " + "; and ".join(absent))
+        entries = [
+            (self.official, s) for s in self.facts.sources if s["file"] == layout["official"]
+        ]
+        try:
+            wrong = wrong_files(entries)
+        except DataError as error:  # of the record that holds the checksum
+            wrong = [str(error)]
+        if wrong:
+            return SplitOrigin(f"split of another {self.official.name}", wrong[0])
+        return SplitOrigin("official split", str(self.official))
 
     def arrange(self, report: Callable[[str], None]) -> None:
         """Bring what the archives hold into domain and class folders; most hold them so."""
@@ -213,17 +239,30 @@ class DomainFolders(Dataset):
     def _fetch_list(self, file: str, report: Callable[[str], None]) -> None:
         """Fetch a list that decides on the split; the data set can be used without it."""
         entries = [s for s in self.facts.sources if s["file"] == file]
-        if find_official(self.root, file) is not None:
+        if (found := find_official(self.root, file)) is not None:
+            report(f"{file} is there: {found}")
             return
         try:
+            if not entries:
+                raise DataError(f"{file} cannot be downloaded: {self._how_to_get(file)}")
             fetch_sources(entries, self.root, report)
         except UsageError as error:
             report(f"{error}; until then the split is made without it")
 
+    def _how_to_get(self, file: str) -> str:
+        """Say where a list comes from and where it goes."""
+        urls = [url for s in self.facts.sources if s["file"] == file for url in s.get("urls", ())]
+        place = self.root / file
+        if not urls:
+            return f"no address is known, so put it at {place} by hand"
+        command = f"ltbench data prepare {self.name}"
+        return f"type '{command}', or get it at {urls[0]} and put it at {place}"
+
     def _look_again(self) -> None:
         """Forget what has been seen of the folders."""
-        for name in ("root", "official", "_by_rule", "_images", "_class_folders", "_left_out"):
+        for name in ("root", "official", "_origin", "_by_rule", "_images", "_class_folders"):
             self.__dict__.pop(name, None)
+        self.__dict__.pop("_left_out", None)
 
     def _came(self) -> Iterator[tuple[Path, dict[str, Any]]]:
         """Yield the files that are kept as they came: lists, and archives that still lie there."""

@@ -42,7 +42,7 @@ class FolderParameters(HParams):
     test: int = hparam(10, low=1, help="test images per domain and class")
     keep: float = hparam(0.5, low=0.0, high=1.0, help="share of each pair that always trains")
     many: int = hparam(100, low=1, help="pairs with more training images are many-shot")
-    few: int = hparam(20, low=0, help="pairs with at most this many are few-shot")
+    few: int = hparam(20, low=0, help="pairs with at most this many, not none, are few-shot")
     profile: str = hparam(
         "as-is",
         choices=("as-is", *PROFILES),

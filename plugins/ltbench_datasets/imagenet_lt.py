@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ from ltbench.api import (
     Decode,
     Facts,
     Split,
+    SplitOrigin,
     absent_files,
     fetch_sources,
     files_fingerprint,
@@ -57,7 +59,8 @@ class ImageNetLT(Dataset):
     def missing(self) -> str | None:
         """Say that the images, which nobody may pass on, or the lists are not there."""
         folder = self.root
-        lists = [super(ImageNetLT, self).facts.details["layout"][part] for part in PARTS]
+        facts = super().facts
+        lists = [facts.details["layout"][part] for part in PARTS]
         if not (folder / "train").is_dir():
             return (
                 f"imagenet-lt is not on this machine: get ImageNet (ILSVRC 2012) at image-net.org, "
@@ -65,9 +68,11 @@ class ImageNetLT(Dataset):
                 f"images at {folder}/val/, then type 'ltbench data prepare imagenet-lt'"
             )
         if self._lists is None:
+            urls = {s["file"]: s["urls"][0] for s in facts.sources if s.get("urls")}
+            places = [f"{name} ({urls[name]})" if name in urls else name for name in lists]
             return (
                 f"the lists of imagenet-lt are not there: type 'ltbench data prepare imagenet-lt', "
-                f"or put {', '.join(lists)} of Liu et al. (CVPR 2019) by hand into {folder}"
+                f"or put {', '.join(places)} of Liu et al. (CVPR 2019) by hand into {folder}"
             )
         return None
 
@@ -92,6 +97,17 @@ class ImageNetLT(Dataset):
                 rows.append((name, label, 0, part))
         return Split.from_rows(rows, (1, classes))
 
+    def split_origin(self, split: Split) -> SplitOrigin:
+        """Say which lists made the split, and whether they are those that first came."""
+        try:
+            wrong = wrong_files(self._known_lists())
+        except DataError as error:  # of the record that holds the checksums
+            wrong = [str(error)]
+        if wrong:
+            return SplitOrigin("split of other lists", wrong[0])
+        folders = dict.fromkeys(str(path.parent) for path in (self._lists or {}).values())
+        return SplitOrigin("official split", f"the lists in {', '.join(folders)}")
+
     def decoder(self, split: Split) -> Decode:
         """Return the function that reads image ``i`` from its file."""
         files = self._files(split)
@@ -111,10 +127,13 @@ class ImageNetLT(Dataset):
 
     def verify(self, split: Split) -> list[str]:
         """Compare the counts and the lists with what is known of them, and look at every image."""
-        lists = {path.name: path for path in (self._lists or {}).values()}
-        known = [(lists[s["file"]], s) for s in self.facts.sources if s["file"] in lists]
         absent = absent_files(self.root, self._files(split))
-        return [*super().verify(split), *wrong_files(known), *absent]
+        return [*super().verify(split), *wrong_files(self._known_lists()), *absent]
+
+    def _known_lists(self) -> list[tuple[Path, dict[str, Any]]]:
+        """Return the lists that are there, with what is known of them."""
+        lists = {path.name: path for path in (self._lists or {}).values()}
+        return [(lists[s["file"]], s) for s in self.facts.sources if s["file"] in lists]
 
     @cached_property
     def _lists(self) -> dict[str, Path] | None:

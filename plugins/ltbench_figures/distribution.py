@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from ltbench.api import PAGE_WIDTH, PALETTE, Choices, FigureData, short_names
+from ltbench.api import PAGE_WIDTH, PALETTE, Choices, FigureData, ShotRule, short_names
 from ltbench_figures import style as look
 
 _BUCKETS = {
@@ -84,14 +84,13 @@ def counts_frame(facts: Mapping[str, Any]) -> pd.DataFrame:
     Args:
         facts: of a data set, as :meth:`ltbench.api.FigureData.facts` gives them.
     """
-    counts, shots = facts["counts"], facts["shots"]
-    many, few = shots.get("many", 100), shots.get("few", 20)
+    counts = facts["counts"]
+    rule = ShotRule.from_dict(facts["shots"])
     rows = []
     for d, domain in enumerate(facts["domains"]):
         order = np.argsort(-counts["train"][d], kind="stable")
         for c in order:
-            n = int(counts["train"][d, c])
-            bucket = "zero" if n == 0 else "many" if n > many else "few" if n <= few else "medium"
             parts = {part: int(table[d, c]) for part, table in counts.items()}
+            bucket = rule.shot(parts["train"])
             rows.append({"domain": domain, "class": facts["classes"][c], **parts, "shots": bucket})
     return pd.DataFrame(rows)

@@ -16,6 +16,7 @@ from ltbench.api import (
     DataError,
     FigureData,
     Section,
+    ShotRule,
     UsageError,
     accuracy,
     confusion_matrix,
@@ -43,6 +44,11 @@ class Profile:
     many: float
     few: float
     source: str
+
+    @property
+    def shots(self) -> ShotRule:
+        """The thesis's rule, by which a class of exactly ``few`` images belongs to the tail."""
+        return ShotRule(self.many, self.few)
 
 
 def backbones(data: FigureData) -> list[Section]:
@@ -89,13 +95,13 @@ def subset_masks(arrays: Arrays, profile: Profile) -> dict[str, Mask | None]:
         peak = np.repeat(profile.train.max(axis=1), classes)
         keep = np.where(train > 0, np.maximum(1, counts * train // np.maximum(peak, 1)), 0)
         kept = _place_in_cell(cell) < keep[cell]
-    images = train[cell]
+    shots = profile.shots.buckets(train[cell])
     return {
         "balanced": everything if balanced else None,
         "long-tailed": kept,
-        "head": kept & (images > profile.many),
-        "middle": kept & (images <= profile.many) & (images > profile.few),
-        "tail": kept & (images <= profile.few) & (images > 0),
+        "head": kept & shots["many"],
+        "middle": kept & shots["medium"],
+        "tail": kept & shots["few"],
     }
 
 

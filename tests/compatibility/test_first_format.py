@@ -76,6 +76,18 @@ def test_the_json_holds_all_that_it_held(runs: Path, command: str) -> None:
     assert [place for place in missing(old, new) if not prose(place)] == []
 
 
+def test_shot_accuracies_are_means_over_pairs_and_what_was_written_is_pooled(runs: Path) -> None:
+    """All pairs have 50 test images there, so that both are the number that was written."""
+    found = load_runs(runs)
+    done = found.where((found.table["status"] == "done").to_numpy())
+    for path, (_, scores) in zip(done.table["path"], done.scores.iterrows(), strict=True):
+        written = json.loads(Path(path, "result.json").read_text())["test"]
+        for shot in ("many", "medium", "few", "zero"):
+            assert f"accuracy_{shot}_pooled" not in written
+            assert scores[f"accuracy_{shot}"] == written[f"accuracy_{shot}"]
+            assert scores[f"accuracy_{shot}_pooled"] == written[f"accuracy_{shot}"]
+
+
 def test_every_run_stands_as_it_stood(runs: Path) -> None:
     overview = read_states(runs)
     counts = {"done": 28, "waiting": 1, "broken-off": 2, "diverged": 1}

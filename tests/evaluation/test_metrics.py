@@ -74,9 +74,58 @@ def test_shots_partition_the_images(seed):
         mask = bucket == name
         if mask.any():
             expected = accuracy_score(p.y[mask], p.prediction[mask])
-            assert found[f"accuracy_{name}"] == pytest.approx(expected)
+            assert found[f"accuracy_{name}_pooled"] == pytest.approx(expected)
+        else:
+            assert found[f"accuracy_{name}_pooled"] is found[f"accuracy_{name}"] is None
+
+
+@given(seeds)
+@settings(max_examples=30, deadline=None)
+def test_shots_are_means_over_pairs_of_unequal_sizes(seed):
+    """As the benchmark: the accuracy of each pair with test images, then their plain mean."""
+    p = predictions(seed)
+    of_pairs = {"many": [], "medium": [], "few": [], "zero": []}
+    for d in range(DOMAINS):
+        for c in range(CLASSES):
+            answers = p.prediction[(p.d == d) & (p.y == c)]
+            if len(answers):
+                shot = {0: "zero", 5: "few", 50: "medium", 500: "many"}[int(p.counts[d, c])]
+                of_pairs[shot].append(np.mean(answers == c))
+    found = shots(p)
+    for name, shares in of_pairs.items():
+        if shares:
+            assert found[f"accuracy_{name}"] == pytest.approx(np.mean(shares))
         else:
             assert found[f"accuracy_{name}"] is None
+
+
+def test_zero_shot_pairs_of_14_20_and_28_images_count_alike():
+    """VLCS-MLT has three zero-shot pairs of these sizes; pooled, 28 images would count double."""
+    sizes, right = np.array([14, 20, 28]), np.array([14, 10, 0])
+    y = np.repeat([0, 1, 2], sizes)
+    hit = np.concatenate([np.arange(s) < r for s, r in zip(sizes, right, strict=True)])
+    counts = np.array([[0, 0, 0, 9]])
+    p = Predictions(
+        y, np.zeros(62, int), np.where(hit, y, 3), np.ones(62), np.ones(62), counts, 100, 20
+    )
+    found = shots(p)
+    assert found["accuracy_zero"] == pytest.approx((1 + 0.5 + 0) / 3)
+    assert found["accuracy_zero_pooled"] == pytest.approx(24 / 62)
+    assert found["accuracy_few"] is found["accuracy_few_pooled"] is None
+
+
+@given(seeds)
+@settings(max_examples=30, deadline=None)
+def test_pairs_of_one_size_give_the_pooled_number_to_the_last_bit(seed):
+    generator = np.random.default_rng(seed)
+    d, y = (a.ravel() for a in np.mgrid[:3, :7].repeat(50, axis=2))
+    p = Predictions(
+        y, d, np.where(generator.random(len(y)) < 0.6, y, (y + 1) % 7), np.ones(len(y)),
+        np.ones(len(y)), generator.choice([0, 5, 50, 500], size=(3, 7)), 100, 20,
+    )  # fmt: skip
+    found = shots(p)
+    for name in ("many", "medium", "few", "zero"):
+        assert found[f"accuracy_{name}"] == found[f"accuracy_{name}_pooled"]
 
 
 def test_the_thresholds_belong_to_the_bucket_below():
@@ -90,9 +139,22 @@ def test_the_thresholds_belong_to_the_bucket_below():
         many=100,
         few=20,
     )
-    assert shots(p) == {
-        "accuracy_many": 1.0, "accuracy_medium": 0.0, "accuracy_few": 0.0, "accuracy_zero": 0.0
-    }  # fmt: skip
+    expected = {"many": 1.0, "medium": 0.0, "few": 0.0, "zero": 0.0}
+    assert shots(p) == {f"accuracy_{name}{of}": value
+                        for name, value in expected.items() for of in ("", "_pooled")}  # fmt: skip
+
+
+def test_the_limits_are_medium_shot_where_the_rule_says_so():
+    p = Predictions(
+        y=np.arange(6), d=np.zeros(6, int), prediction=np.array([0, 1, 9, 9, 4, 9]),
+        confidence=np.ones(6), nll=np.ones(6), counts=np.array([[101, 100, 20, 19, 1, 0]]),
+        many=100, few=20, few_inclusive=False,
+    )  # fmt: skip
+    found = shots(p)
+    assert found["accuracy_many"] == 1
+    assert found["accuracy_medium"] == 1 / 2  # 100 and 20
+    assert found["accuracy_few"] == 1 / 2  # 19 and 1
+    assert found["accuracy_zero"] == 0
 
 
 def test_ece_of_a_worked_example():

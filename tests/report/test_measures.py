@@ -201,6 +201,7 @@ def test_only_metrics_declare() -> None:
 
 def test_every_value_of_the_core_is_declared_and_written() -> None:
     names = ["accuracy_zero", "f1_worst_class", "ece", "loss_average", "macro_f1", "unknown"]
+    names += [f"accuracy_{shot}_pooled" for shot in ("many", "medium", "few", "zero")]
     written = declared_measures(names)
     assert written == {base: MEASURES[base] for base in sorted(MEASURES)}
     assert parse_measures(written) == written

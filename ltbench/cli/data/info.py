@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,6 +52,7 @@ def info(name: str, data_dir: Path | None, as_json: bool) -> None:
         from ltbench.data.image_files import absent_files
 
         split = read_split(dataset)
+        origin = dataset.split_origin(split)
         found = {
             "counts": {
                 domain: [int(split.counts(part)[d].sum()) for part in PARTS]
@@ -59,6 +61,7 @@ def info(name: str, data_dir: Path | None, as_json: bool) -> None:
             "pairs": shot_buckets(dataset, split),
             "test_sets": {name: len(rows) for name, rows in dataset.test_sets(split).items()},
             "split": split.sha256,
+            "split_origin": asdict(origin) if origin else None,
             "remarks": [*dataset.remarks(split), *absent_files(Path(), dataset.image_files(split))],
         }
     # Whose files lie in one folder has it as ``root``; what is embedded has none.
@@ -93,7 +96,7 @@ def _described(name: str, facts: Facts, cause: str | None, found: dict[str, Any]
             "mean": list(facts.mean),
             "std": list(facts.std),
         },
-        "shots": {"many": facts.many, "few": facts.few},
+        "shots": {**facts.shots.as_dict(), "rule": facts.shots.words},
         "licence": facts.licence,
         "citation": " ".join(facts.citation.split()),
         "sources": [url for source in facts.sources for url in source.get("urls", ())],
@@ -117,7 +120,7 @@ def _print(described: dict[str, Any], *, ready: bool) -> None:
     click.echo(f"classes    {len(classes)}: {names}")
     click.echo(f"images     {image['size']}×{image['size']}, {image['channels']} channels")
     click.echo(f"pixels     {in_words(image)}; pretrained weights bring their own")
-    click.echo(f"shots      many > {shots['many']}, few ≤ {shots['few']} training images of a pair")
+    click.echo(f"shots      {shots['rule']} training images of a pair")
     for key in ("folder", "licence", "citation"):
         if described.get(key):
             click.echo(f"{key:10} {described[key]}")
@@ -139,6 +142,8 @@ def _print(described: dict[str, Any], *, ready: bool) -> None:
         if described["test_sets"]:
             sets = ", ".join(f"{name} {size}" for name, size in described["test_sets"].items())
             click.echo(f"test sets  {sets}")
+        if origin := described["split_origin"]:
+            click.echo(f"split      {origin['words']}: {origin['detail']}")
         click.echo(f"split sha256 {described['split']}")
         for line in described["remarks"]:
             click.echo(f"remark     {line}")

@@ -60,10 +60,5 @@ def read_split(dataset: Dataset) -> Split:
 
 def shot_buckets(dataset: Dataset, split: Split) -> dict[str, int]:
     """Return how many domain-class pairs are many-, medium-, few- and zero-shot."""
-    facts, n = dataset.facts, split.counts("train")
-    return {
-        "many": int((n > facts.many).sum()),
-        "medium": int(((n <= facts.many) & (n > facts.few)).sum()),
-        "few": int(((n <= facts.few) & (n > 0)).sum()),
-        "zero": int((n == 0).sum()),
-    }
+    buckets = dataset.facts.shots.buckets(split.counts("train"))
+    return {name: int(pairs.sum()) for name, pairs in buckets.items()}

@@ -42,7 +42,7 @@ def plot(name: str, data_dir: Path | None, outputs: tuple[Path, ...]) -> None:
         "domains": dataset.facts.domains,
         "classes": dataset.facts.classes,
         "counts": {part: split.counts(part) for part in ("train", "val", "test")},
-        "shots": {"many": dataset.facts.many, "few": dataset.facts.few},
+        "shots": dataset.facts.shots.as_dict(),
     }
     with style():
         figure, _ = draw("distribution", FigureData.of_dataset(name, facts), Choices())

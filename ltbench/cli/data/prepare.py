@@ -37,6 +37,8 @@ def prepare(name: str, data_dir: Path | None, no_decode: bool) -> None:
     differences = dataset.verify(split)
     for line in differences:
         click.echo(f"Warning: {line}", err=True)
+    if origin := dataset.split_origin(split):
+        click.echo(str(origin), err=True)
     for line in dataset.remarks(split):
         if line not in differences:
             click.echo(f"remark: {line}", err=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,6 +33,7 @@ def verify(name: str, data_dir: Path | None, images: bool, as_json: bool) -> Non
       ltbench data verify 'image-folder[root=/data/moths]' --images
     """
     dataset, split = ready_dataset(name, data_dir)
+    origin = dataset.split_origin(split)
     differences = dataset.verify(split)
     remarks = [line for line in dataset.remarks(split) if line not in differences]
     if images:
@@ -40,6 +42,7 @@ def verify(name: str, data_dir: Path | None, images: bool, as_json: bool) -> Non
         found = {
             "name": name,
             "images": len(split),
+            "split_origin": asdict(origin) if origin else None,
             "differences": differences,
             "remarks": remarks,
         }
@@ -49,9 +52,12 @@ def verify(name: str, data_dir: Path | None, images: bool, as_json: bool) -> Non
             click.echo(line)
         for line in remarks:
             click.echo(f"remark: {line}")
+        if origin:
+            click.echo(str(origin))
         count = len(differences)
         said = f"{count} difference{'s' * (count != 1)}" if count else "no difference"
-        click.echo(f"{name}: {len(split)} images, {said}")
+        made = f", {origin.words}" if origin else ""
+        click.echo(f"{name}: {len(split)} images{made}, {said}")
     if differences:
         raise SystemExit(1)
 

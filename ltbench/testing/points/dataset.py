@@ -52,6 +52,8 @@ def check_facts(subject: Subject) -> None:
     assert 0 <= facts.few <= facts.many, (
         f"{name}: few-shot ends at {facts.few} images and many-shot begins after {facts.many}"
     )
+    both = facts.few == facts.many and facts.few_inclusive and facts.many_inclusive
+    assert not both, f"{name}: a pair of {facts.few} images is few-shot and many-shot"
     assert facts.protocols, f"{name}: its facts have no protocol"
     for protocol in facts.protocols:
         settings = own_protocols(facts)[protocol]

@@ -36,6 +36,7 @@ def test_counts_and_pairs_per_shot(name: str, data_dir: Path) -> None:
     few = (n <= facts.few) & (n > 0)
     found = [(n > facts.many).sum(), medium.sum(), few.sum(), (n == 0).sum()]
     assert found == pairs
+    assert [int(mask.sum()) for mask in facts.shots.buckets(n).values()] == pairs
     known = next(s for s in facts.sources if s["file"] == f"{file}.csv")
     from ltbench.data.fetch import Source, wrong_content
 

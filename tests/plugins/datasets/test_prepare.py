@@ -121,7 +121,7 @@ def test_camera_traps(
     assert set(train("terrainc-mlt")["confusion"]) == set(facts.domains)
 
 
-def domainnet(mirror: Any, work: Path, write_image: Callable) -> list[str]:
+def domainnet(mirror: Any, work: Path, write_image: Callable, *, official: bool) -> list[str]:
     """Serve DomainNet's six archives and its list of duplicates, which names two images."""
     facts = registry_facts("domainnet-mlt")
     images = plant("domainnet-mlt", work, write_image, {}, file="image_001_{i:06}.jpg")
@@ -129,17 +129,20 @@ def domainnet(mirror: Any, work: Path, write_image: Callable) -> list[str]:
         write_archive(mirror.folder / f"{domain}.zip", work, [domain])
     twice = [images[0], images[-1]]
     (mirror.folder / "domain_net_duplicates.txt").write_text("\n".join(twice) + "\n")
+    once = sorted(set(images) - set(twice))
+    counts = {d: (5 if d in ("clipart", "sketch") else 6, 3, 6) for d in facts.domains}
+    if official:
+        write_official(mirror.folder / "DomainNet.csv", facts, once)
+        counts = counted(facts, once)
     mirror.stand_for(
-        "domainnet-mlt",
-        details=smaller("domainnet-mlt", val=1, test=2),
-        counts={d: (5 if d in ("clipart", "sketch") else 6, 3, 6) for d in facts.domains},
+        "domainnet-mlt", details=smaller("domainnet-mlt", val=1, test=2), counts=counts
     )
-    return sorted(set(images) - set(twice))
+    return once
 
 
 def test_domainnet(*, mirror: Any, work: Path, data_dir: Path, write_image, ltbench, train) -> None:
-    images = domainnet(mirror, work, write_image)
-    check_ready(ltbench, "domainnet-mlt", len(images), mirror, asked=14)
+    images = domainnet(mirror, work, write_image, official=True)
+    check_ready(ltbench, "domainnet-mlt", len(images), mirror, asked=16)
     root = data_dir / "domain_net"
     assert not list(data_dir.rglob("*.zip"))
     found = sorted(str(p.relative_to(root)) for p in root.rglob("*.jpg"))
@@ -156,7 +159,7 @@ def test_domainnet(*, mirror: Any, work: Path, data_dir: Path, write_image, ltbe
 def test_the_list_of_duplicates_comes_later_than_the_images(
     mirror: Any, work: Path, write_image, ltbench
 ) -> None:
-    images = domainnet(mirror, work, write_image)
+    images = domainnet(mirror, work, write_image, official=False)
     duplicates = mirror.folder / "domain_net_duplicates.txt"
     duplicates.rename(mirror.folder / "hidden")
     result = ltbench("prepare", "domainnet-mlt", "--no-decode")
@@ -360,5 +363,5 @@ def test_addresses_begin_with_those_that_cannot_be_tampered_with() -> None:
         for path in sorted(folder.glob("*.toml"))
         for source in registry_facts(path.stem).sources
     ]
-    assert len(first) == 29
+    assert len(first) == 30
     assert all(url.startswith(("https://", "gdrive:")) for url in first), first
