@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from ltbench import hookimpl
+from ltbench.cli.option_values import HParamsOf
 from ltbench.cli.options import (
     PROTOCOL,
     GroupedCommand,
@@ -24,21 +25,8 @@ from ltbench.cli.options import (
 )
 from ltbench.cli.sweep_argument import load_file
 from ltbench.errors import UsageError
-from ltbench.session.axes import parse_best, parse_search
+from ltbench.session.axes import parse_search
 from ltbench.waiting import waiting
-
-
-class HParamsOf(click.ParamType):  # type: ignore[type-arg]
-    """``default``, ``best``, or ``best[trials=8]``; see :func:`ltbench.session.axes.parse_best`."""
-
-    name = "default|best"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return what is known of the study that is meant, ``None`` for the defaults."""
-        try:
-            return parse_best(value) if isinstance(value, str) else value
-        except UsageError as error:
-            return self.fail(str(error), param, ctx)
 
 
 @click.command(cls=GroupedCommand)

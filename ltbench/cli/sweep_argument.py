@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ltbench.cli.options import SettingValue, parse_seeds
+from ltbench.cli.option_values import SettingValue
+from ltbench.cli.options import parse_seeds
 from ltbench.errors import UsageError
 
 if TYPE_CHECKING:

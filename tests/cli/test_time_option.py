@@ -3,7 +3,7 @@ from __future__ import annotations
 import click
 import pytest
 
-from ltbench.cli.options import Seconds
+from ltbench.cli.option_values import Seconds
 
 
 @pytest.mark.parametrize(

@@ -144,7 +144,8 @@ class Values(Surface):
         return value_text(rng) if rng.random() < 0.7 else mutate_text(["0.5", "a", "[1,2]"], rng)
 
     def read(self, made: str, number: int) -> None:
-        from ltbench.cli.options import Seconds, parse_seeds
+        from ltbench.cli.option_values import Seconds
+        from ltbench.cli.options import parse_seeds
 
         value = parse_value(made)
         again = parse_value(format_value(value))
