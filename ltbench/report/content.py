@@ -11,6 +11,7 @@ import pandas as pd
 
 from ltbench.plugins.spelling import spelled
 from ltbench.report.metrics import DECLARED_METRICS, Metric, choose_metrics
+from ltbench.report.predictions import first_stages, table_image_errors
 from ltbench.report.selection import Table, run_label, split_tables
 from ltbench.results.frame import Runs
 from ltbench.results.labels import describe_tuning
@@ -192,6 +193,8 @@ def _board(table: Table, names: Sequence[str], reference: str) -> Leaderboard:
         declared=[m.name for m in declared],
         reference=reference if has_reference else None,
         smaller_is_better=[m.name for m in metrics if m.smaller_is_better],
+        images=table_image_errors(table, scores),
+        first_stages=first_stages(table),
     )
     values: dict[tuple[str, str], list[tuple[int, float]]] = {}
     for label, seed, name, value in scores.dropna().itertuples(index=False):

@@ -5,7 +5,7 @@ an error that no number of seeds removes. Images are drawn anew within each doma
 same ones for every method and seed, so that differences between methods are paired.
 
 Two things are not as a textbook's bootstrap has them. Draws within few images are spread wider
-(:meth:`~ltbench.stats.strata.Strata.widening`). And the least of several noisy scores, drawn anew,
+(:attr:`~ltbench.stats.strata.Strata.widening`). And the least of several noisy scores, drawn anew,
 is lower still, so that percentiles of the worst domain's score miss it more often than not where
 domains are nearly as bad as each other: its interval reaches from the percentile below to the
 lowest bound above that holds for all domains together.
@@ -136,7 +136,7 @@ def _resample(strata: Strata, draws: int, rng: np.random.Generator) -> FloatArra
     order = np.argsort(strata.number, kind="stable")
     size = np.repeat(strata.size, strata.size)
     start = np.repeat(np.cumsum(strata.size) - strata.size, strata.size)
-    widening = strata.widening()[strata.number]
+    widening = strata.widening[strata.number]
     n = len(order)
     weights = np.empty((n, draws))
     for b in range(draws):

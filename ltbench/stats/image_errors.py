@@ -1,9 +1,9 @@
 """The error that a finite test set adds to differences between methods.
 
-A score is a mean over images, or close to one: what each image contributes to it is known to first
-order (its influence; Hampel, Journal of the American Statistical Association 69 (1974) 383–393),
-and the spread of the contributions within each domain and class is the error of drawing other
-images. Methods are tested on the same images, so their errors go together; hence a covariance.
+A score is a mean over images, or close to one: what each image contributes to it is how the score
+would change without its answer (as in the jackknife; Efron & Stein, Annals of Statistics 9 (1981)
+586–596), and the spread of the contributions within each domain and class is the error of drawing
+other images. Methods are tested on the same images, so their errors go together; hence a covariance.
 """
 
 from __future__ import annotations
@@ -89,11 +89,12 @@ def _influence(
     accuracies = _by_domain(hits, images, domains)
     macros = _by_domain(f1, present, domains)
     to_accuracy = right / images[domain]
-    # Of F1 = 2 hits / (predicted + actual) a right image adds to the hits, and each adds to what
-    # is predicted; how many images a class has is given.
-    per_class = np.divide(1.0, size, out=np.zeros(cells), where=actual > 0)
-    to_macro = 2 * right * per_class[truth] - f1[guess] * per_class[guess]
-    to_macro /= present[domain]
+    # What F1 = 2 hits / (predicted + actual) would be without an image's answer; how many images a
+    # class has is given. Of few images a derivative would say far too little.
+    fewer = np.maximum(size - 1, 1)
+    gain = np.where(actual > 0, f1 - 2.0 * (hits - 1) / fewer, 0.0)
+    loss = np.where(actual > 0, f1 - 2.0 * hits / fewer, 0.0)
+    to_macro = np.where(right, gain[truth], loss[guess]) / present[domain]
 
     scores, contributions = [], []
     for values, contribution in ((accuracies, to_accuracy), (macros, to_macro)):

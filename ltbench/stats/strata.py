@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy.special import stdtrit
@@ -49,16 +50,16 @@ class Strata:
         return cls(number, size, places // classes)
 
     def deviations(self, values: FloatArray) -> FloatArray:
-        """Return deviations of values (N,) from their strata's means.
+        """Return deviations of values (N,) from their strata's means, spread by :attr:`widening`.
 
-        Scaled by √(n/(n−1)), so that the sum of their squares is without bias n times the variance.
+        The sum of their squares is the variance of the sum of the values over test sets.
         """
         means = np.bincount(self.number, values, len(self.size)) / self.size
-        scale = np.sqrt(self.size / (self.size - 1))
-        return np.asarray((values - means[self.number]) * scale[self.number])
+        return np.asarray((values - means[self.number]) * self.widening[self.number])
 
+    @cached_property
     def widening(self) -> FloatArray:
-        """Return by how much draws of each stratum must be spread for intervals to cover, (S,).
+        """Return by how much each stratum must be spread for intervals to cover, (S,).
 
         √(n/(n−1)), since a bootstrap takes the spread of what was drawn for that of all images
         (Rao & Wu, Journal of the American Statistical Association 83 (1988) 231–241), times
