@@ -43,6 +43,7 @@ class Analysis:
         letters: letters on the primary metric; empty where nothing could be tested.
         ranks: the lowest and highest rank each method could hold on the primary metric.
         comparisons: the rows of :func:`against_reference`, with the column ``claimed``.
+        groups: the scores behind each declared metric, with what is known of their errors.
         over_images: the metrics whose claims cover other test images as well as other seeds.
         missing: what could not be computed and what it would need, in sentences.
     """
@@ -53,6 +54,7 @@ class Analysis:
     letters: dict[str, str] = field(default_factory=dict)
     ranks: dict[str, tuple[int, int]] = field(default_factory=dict)
     comparisons: pd.DataFrame = field(default_factory=pd.DataFrame)
+    groups: dict[str, Groups] = field(default_factory=dict)
     over_images: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
 
@@ -111,6 +113,7 @@ def analyse(
         letters,
         ranks,
         comparisons,
+        by_metric,
         tuple(metric for metric, groups in by_metric.items() if groups.images is not None),
         tuple(_missing(by_metric, primary, reference, comparisons)),
     )

@@ -54,7 +54,10 @@ class Groups:
 
     def keep(self, chosen: Sequence[bool] | NDArray[np.bool_]) -> Groups:
         """Return the methods for which ``chosen`` is true."""
-        kept = [i for i, keep in enumerate(chosen) if keep]
+        return self.take([i for i, keep in enumerate(chosen) if keep])
+
+    def take(self, kept: Sequence[int]) -> Groups:
+        """Return the methods at these places, in this order."""
         return replace(
             self,
             names=tuple(self.names[i] for i in kept),

@@ -8,7 +8,7 @@ Two things are not as a textbook's bootstrap has them. Draws within few images a
 (:attr:`~ltbench.stats.strata.Strata.widening`). And the least of several noisy scores, drawn anew,
 is lower still, so that percentiles of the worst domain's score miss it more often than not where
 domains are nearly as bad as each other: its interval reaches from the percentile below to the
-lowest bound above that holds for all domains together.
+lowest of bounds above that hold for all domains together.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from scipy import sparse
 from ltbench.evaluation.classification import Counts
 from ltbench.stats.groups import FloatArray
 from ltbench.stats.image_errors import METRICS
-from ltbench.stats.strata import Strata
+from ltbench.stats.strata import FEWEST_OF_CLASS, Strata
 
 RESAMPLES = 1_000
 _BLOCK = 100
@@ -42,8 +42,7 @@ def image_bootstrap(
     """Return intervals over test images, for these trained models.
 
     Percentiles (Efron & Tibshirani, An Introduction to the Bootstrap (1993), chapter 13), within
-    0…1. For the worst domain see above; the interval of a difference of worst domains holds both
-    the percentile interval and its mirror image in the estimate, since the bias goes either way.
+    0…1; for the worst domain, and differences of it, bounds that hold for all domains together.
 
     Args:
         predictions: for each method one array (N,) of predicted classes for every seed.
@@ -56,8 +55,9 @@ def image_bootstrap(
     Returns:
         One row for each metric and method: ``metric``, ``label``, ``mean`` over seeds, ``low`` and
         ``high`` (95 %), and ``difference``, ``difference_low``, ``difference_high``, from the
-        reference (NaN without one). Values in 0…1. Empty where a domain has a single image, by
-        which nothing can be said of its spread.
+        reference (NaN without one). Values in 0…1. Intervals of macro-F1 are NaN where a class has
+        fewer than :data:`~ltbench.stats.strata.FEWEST_OF_CLASS` images in a domain. Empty where a
+        domain has a single image, by which nothing can be said of its spread.
     """
     strata = Strata.of(label, domain)
     if strata is None:
@@ -70,7 +70,12 @@ def image_bootstrap(
         weights = _resample(strata, min(_BLOCK, resamples - start), rng)
         for name, scores in _scores_of_all(predictions, label, domain, weights, classes).items():
             drawn[name].append(scores)
-    return _intervals(original, {n: _Scores.joined(d) for n, d in drawn.items()}, reference)
+    table = _intervals(original, {n: _Scores.joined(d) for n, d in drawn.items()}, reference)
+    pairs = np.bincount(domain * classes + label)
+    if pairs[pairs > 0].min() < FEWEST_OF_CLASS:
+        of_f1 = table["metric"].str.startswith("macro_f1")
+        table.loc[of_f1, ["low", "high", "difference_low", "difference_high"]] = np.nan
+    return table
 
 
 @dataclass(frozen=True)
@@ -79,19 +84,17 @@ class _Scores:
 
     Attributes:
         values: (metrics, draws).
-        domains: accuracy and macro-F1 of each domain, (2, domains, draws).
         seeds: accuracy and macro-F1 of each seed in each domain, (2, seeds, domains, draws).
     """
 
     values: FloatArray
-    domains: FloatArray
     seeds: FloatArray
 
     @classmethod
     def joined(cls, parts: Sequence[_Scores]) -> _Scores:
         """Return the draws of several blocks."""
-        values, domains = ([getattr(p, name) for p in parts] for name in ("values", "domains"))
-        return cls(np.concatenate(values, -1), np.concatenate(domains, -1), parts[0].seeds)
+        values, seeds = ([getattr(part, name) for part in parts] for name in ("values", "seeds"))
+        return cls(np.concatenate(values, -1), np.concatenate(seeds, -1))
 
 
 def _intervals(
@@ -110,9 +113,8 @@ def _intervals(
             if reference is not None and reference in drawn and name != reference:
                 row["difference"] = row["mean"] - original[reference].values[m, 0]
                 apart = np.quantile(scores.values[m] - drawn[reference].values[m], _ENDS)
-                if worst:
-                    mirrored = 2 * row["difference"] - apart[::-1]
-                    apart = [min(apart[0], mirrored[0]), max(apart[1], mirrored[1])]
+                if worst and apart[0] < apart[1]:
+                    apart = _worst_apart(original, drawn, name, reference, m // 2)
                 row["difference_low"], row["difference_high"] = apart
             rows.append(row)
     return pd.DataFrame(rows)
@@ -122,13 +124,54 @@ def _highest_worst(original: _Scores, drawn: _Scores, base: int) -> float:
     """Return what the worst domain's score is at most: the least of bounds that hold together.
 
     Each domain's bound lies as many standard errors above its score as no domain's score was drawn
-    too low by in 97.5 % of the draws.
+    too low by in 97.5 % of the draws. The mean over seeds.
     """
-    center, draws = original.domains[base], drawn.domains[base]
+    pairs = zip(original.seeds[base], drawn.seeds[base], strict=True)
+    return float(np.mean([_bounds(center, draws)[1].min() for center, draws in pairs]))
+
+
+def _worst_apart(
+    original: Mapping[str, _Scores],
+    drawn: Mapping[str, _Scores],
+    name: str,
+    reference: str,
+    base: int,
+) -> tuple[float, float]:
+    """Return bounds of the difference of two methods' worst domains, the means over seeds.
+
+    The difference of the least a(d) and the least b(e) is the least over d of the greatest over e
+    of a(d) − b(e), and the other way round; bounds of these that hold together bound it as well.
+    """
+    found = []
+    others = original[reference].seeds[base], drawn[reference].seeds[base]
+    for r, (center, draws) in enumerate(
+        zip(original[name].seeds[base], drawn[name].seeds[base], strict=True)
+    ):
+        center_b, draws_b = (each[r % len(each)] for each in others)
+        low, high = _bounds(
+            (center[:, None] - center_b[None]).reshape(-1, 1),
+            (draws[:, None] - draws_b[None]).reshape(-1, draws.shape[-1]),
+        )
+        square = len(center), len(center_b)
+        found.append(
+            (low.reshape(square).min(axis=0).max(), high.reshape(square).max(axis=1).min())
+        )
+    low, high = np.mean(found, axis=0)
+    return float(low), float(high)
+
+
+def _bounds(center: FloatArray, draws: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return lower and upper bounds, (values,), of which each side holds together in 97.5 %.
+
+    Args:
+        center: the values, (values, 1).
+        draws: of the values, (values, draws).
+    """
     error = draws.std(axis=1, keepdims=True)
     off = np.divide(draws - center, error, out=np.zeros_like(draws), where=error > 0)
-    reach = -np.quantile(off.min(axis=0), _ENDS[0]) * error
-    return float((original.seeds[base, :, :, 0] + reach[:, 0]).min(axis=1).mean())
+    below = np.quantile(off.max(axis=0), _ENDS[1])
+    above = -np.quantile(off.min(axis=0), _ENDS[0])
+    return (center - below * error)[:, 0], (center + above * error)[:, 0]
 
 
 def _resample(strata: Strata, draws: int, rng: np.random.Generator) -> FloatArray:
@@ -158,7 +201,7 @@ def _scores_of_all(
         seeds = np.stack([_scores(p, label, domain, weights, classes) for p in runs], axis=1)
         each = np.stack([seeds.mean(2), seeds.min(2)], axis=1)  # (2, average and worst, seeds, …)
         values = each.mean(2).reshape(len(METRICS), -1)
-        scores[name] = _Scores(values, seeds.mean(1), seeds)
+        scores[name] = _Scores(values, seeds)
     return scores
 
 

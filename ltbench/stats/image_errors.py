@@ -3,7 +3,7 @@
 A score is a mean over images, or close to one: what each image contributes to it is how the score
 would change without its answer (as in the jackknife; Efron & Stein, Annals of Statistics 9 (1981)
 586–596), and the spread of the contributions within each domain and class is the error of drawing
-other images. Methods are tested on the same images, so their errors go together; hence a covariance.
+other images. Methods are tested on the same images, so their errors go together: a covariance.
 """
 
 from __future__ import annotations

@@ -11,6 +11,9 @@ from scipy.special import stdtrit
 from ltbench.evaluation.classification import Counts
 from ltbench.stats.groups import FloatArray
 
+FEWEST_OF_CLASS = 5
+"""With fewer test images of a class in a domain, drawn macro-F1 says too little: no interval."""
+
 
 @dataclass(frozen=True)
 class Strata:

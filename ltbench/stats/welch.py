@@ -7,7 +7,6 @@ from numpy.typing import NDArray
 
 from ltbench.stats.groups import FloatArray, Groups
 
-
 # From so many degrees of freedom on Student's t is the normal distribution for every purpose.
 _NORMAL = 1e6
 
