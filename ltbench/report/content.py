@@ -18,6 +18,7 @@ from ltbench.results.frame import Runs
 from ltbench.results.labels import describe_tuning
 from ltbench.stats.across import AcrossDatasets, across_datasets
 from ltbench.stats.claims import Analysis, analyse
+from ltbench.stats.groups import ROUNDING
 from ltbench.stats.intervals import share_interval
 
 
@@ -230,7 +231,7 @@ def _scored(
 ) -> Score:
     if metric.in_percent:
         low, high = share_interval(mean, half_width)
-    elif half_width > 0:
+    elif half_width > ROUNDING * max(1.0, abs(mean)):
         low, high = mean - half_width, mean + half_width
     else:
         low = high = math.nan

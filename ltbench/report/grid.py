@@ -126,7 +126,7 @@ def cell_text(metric: Metric, cell: Score, row: Row | None) -> str:
     if cell.lopsided:
         text = f"{metric.number(cell.mean)} ({metric.between(cell.low, cell.high)})"
     else:
-        text = metric.mean(cell.mean, cell.half_width if cell.half_width > 0 else math.nan)
+        text = metric.mean(cell.mean, math.nan if math.isnan(cell.low) else cell.half_width)
     if row and cell.values and len(cell.values) < row.done:
         text += f" (n={len(cell.values)})"
     return text

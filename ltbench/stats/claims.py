@@ -92,6 +92,7 @@ def analyse(
         )
         for metric in declared
     }
+    of_pairs = draws  # Holm multiplies these, so that they must be finer
     if max((len(g.names) for g in by_metric.values()), default=0) > _MANY_METHODS:
         draws = min(draws, 1_999)  # p-values to the third decimal suffice, and take seconds
     omnibus = {metric: _omnibus(groups, draws) for metric, groups in by_metric.items()}
@@ -102,7 +103,7 @@ def analyse(
     letters, ranks = _order(
         analysis, by_metric[primary], primary, primary not in smaller_is_better, draws
     )
-    comparisons = against_reference(by_metric, reference) if reference else pd.DataFrame()
+    comparisons = against_reference(by_metric, reference, of_pairs) if reference else pd.DataFrame()
     if len(comparisons):
         allowed = comparisons["metric"].map(analysis.claims)
         comparisons["claimed"] = allowed & (comparisons["p_holm"] <= LEVEL)

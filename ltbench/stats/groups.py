@@ -16,7 +16,7 @@ FEWEST_SEEDS = 3
 """A method with fewer enters no claim of a table in which others have as many."""
 
 # Seeds that agree up to rounding error carry no information about their spread.
-_ROUNDING = 1e-12
+ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
@@ -101,6 +101,6 @@ def split_by_label(scores: pd.DataFrame) -> Groups:
 def _variance(values: FloatArray) -> float:
     if len(values) < 2:
         return np.nan
-    if np.ptp(values) <= _ROUNDING * max(1.0, float(np.abs(values).max())):
+    if np.ptp(values) <= ROUNDING * max(1.0, float(np.abs(values).max())):
         return 0.0
     return float(values.var(ddof=1))

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit, logit, stdtrit
 
-from ltbench.stats.groups import FloatArray
+from ltbench.stats.groups import ROUNDING, FloatArray
 
 
 def half_width(values: FloatArray, confidence: float = 0.95) -> float:
@@ -36,7 +36,7 @@ def share_interval(mean: float, half_width: float) -> tuple[float, float]:
         mean: over seeds, from 0 to 1.
         half_width: of :func:`half_width`.
     """
-    if not half_width > 0 or not 0 < mean < 1:
+    if not half_width > ROUNDING or not 0 < mean < 1:
         return math.nan, math.nan
     if mean - half_width >= 0 and mean + half_width <= 1:
         return mean - half_width, mean + half_width
