@@ -80,10 +80,10 @@ def _influence(
     right = prediction == label
     actual = np.bincount(truth, minlength=cells).astype(float)
     size = actual + np.bincount(guess, minlength=cells)
-    hits = np.bincount(truth[right], minlength=cells)
+    hits = np.bincount(truth[right], minlength=cells).astype(float)
     f1 = np.divide(2.0 * hits, size, out=np.zeros(cells), where=actual > 0)
     images = actual.reshape(domains, classes).sum(1)
-    present = (actual > 0).reshape(domains, classes).sum(1)
+    present = (actual > 0).reshape(domains, classes).sum(1).astype(float)
     tested = images > 0
 
     accuracies = _by_domain(hits, images, domains)
