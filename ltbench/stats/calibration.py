@@ -65,10 +65,14 @@ def null_moments(
 
 
 def far_fewer_seeds(groups: Groups) -> NDArray[np.bool_]:
-    """Return which methods have fewer seeds than most, and few or at most half as many as some."""
+    """Return which methods have far fewer seeds than others.
+
+    Two of three hold: four seeds or fewer, at most half as many as some method, fewer than the
+    median method.
+    """
     counts = groups.counts
-    few = (counts <= _FEW_SEEDS) | (2 * counts <= counts.max())
-    return np.asarray((counts < np.median(counts)) & few)
+    signs = (counts <= _FEW_SEEDS, 2 * counts <= counts.max(), counts < np.median(counts))
+    return np.asarray(np.sum(signs, axis=0) >= 2)
 
 
 def has_families(groups: Groups) -> bool:
