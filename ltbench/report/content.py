@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
+from ltbench.errors import DataError
 from ltbench.plugins.spelling import spelled
 from ltbench.report.metrics import DECLARED_METRICS, Metric, choose_metrics
+from ltbench.report.predictions import first_stages, table_image_errors
 from ltbench.report.selection import Table, run_label, split_tables
 from ltbench.results.frame import Runs
 from ltbench.results.labels import budget_words, tuning_cell
 from ltbench.stats.across import AcrossDatasets, across_datasets
 from ltbench.stats.claims import Analysis, analyse
+from ltbench.stats.groups import ROUNDING
+from ltbench.stats.intervals import share_interval
 
 
 @dataclass(frozen=True)
@@ -26,11 +30,21 @@ class Score:
         mean: over the seeds that have it; NaN where none has.
         half_width: of the 95 % t-interval; NaN for fewer than two seeds.
         values: (seed, value) of each run.
+        low, high: the 95 % interval, which does not leave the scale of a share (see
+            :func:`~ltbench.stats.intervals.share_interval`); NaN where there is none, which is also
+            where all seeds agree.
     """
 
     mean: float = math.nan
     half_width: float = math.nan
     values: tuple[tuple[int, float], ...] = ()
+    low: float = math.nan
+    high: float = math.nan
+
+    @property
+    def lopsided(self) -> bool:
+        """Whether the interval is not the mean ± its half-width, as near the end of a scale."""
+        return not math.isnan(self.low) and not math.isclose(self.mean - self.low, self.half_width)
 
 
 @dataclass(frozen=True)
@@ -208,12 +222,14 @@ def _board(table: Table, names: Sequence[str], reference: str) -> Leaderboard:
         declared=[m.name for m in declared],
         reference=reference if has_reference else None,
         smaller_is_better=[m.name for m in metrics if m.smaller_is_better],
+        images=table_image_errors(table, scores),
+        first_stages=first_stages(table),
     )
     values: dict[tuple[str, str], list[tuple[int, float]]] = {}
     for label, seed, name, value in scores.dropna().itertuples(index=False):
         values.setdefault((label, name), []).append((seed, value))
     scored = {
-        key: Score(line["mean"], line["half_width"], tuple(values[key]))
+        key: _scored(line["mean"], line["half_width"], values[key], table.metric(key[1]))
         for key, line in analysis.summary.to_dict("index").items()
     }
     rows = [
@@ -241,6 +257,18 @@ def _reference(name: str, table: Table, labels: set[str]) -> str:
     tuned = runs["label"][(runs["algo"] == label) & runs["tuned"].astype(bool)]
     found = [other for other in dict.fromkeys(tuned) if other in labels]
     return found[0] if len(found) == 1 else label
+
+
+def _scored(
+    mean: float, half_width: float, values: Sequence[tuple[int, float]], metric: Metric
+) -> Score:
+    if metric.in_percent:
+        low, high = share_interval(mean, half_width)
+    elif half_width > ROUNDING * max(1.0, abs(mean)):
+        low, high = mean - half_width, mean + half_width
+    else:
+        low = high = math.nan
+    return Score(mean, half_width, tuple(values), low, high)
 
 
 def _merit(metric: Metric, row: Row) -> float:
@@ -292,7 +320,7 @@ def _comparisons(label: str, table: pd.DataFrame) -> dict[str, Comparison]:
 
 
 def summarise(tables: Sequence[Table], metric: str) -> Summary | None:
-    """Rank methods over data sets; a data set with several protocols counts once.
+    """Rank methods over data sets; one under several protocols, or with several options, is one.
 
     Args:
         tables: of :func:`~ltbench.report.selection.split_tables`.
@@ -301,17 +329,38 @@ def summarise(tables: Sequence[Table], metric: str) -> Summary | None:
     Returns:
         The summary, or ``None`` for runs of one data set.
     """
-    by_dataset: dict[str, Table] = {}
+    by_source: dict[tuple[str, ...], Table] = {}
     for table in tables:
-        before = by_dataset.get(table.dataset)
+        source = _source(table)
+        before = by_source.get(source)
         if before is None or len(table.labels()) > len(before.labels()):
-            by_dataset[table.dataset] = table
-    if len(by_dataset) < 2:
+            by_source[source] = table
+    if len(by_source) < 2:
         return None
-    scores = pd.DataFrame({name: _merits(t, metric) for name, t in by_dataset.items()})
-    kept = {table.protocol_hash for table in by_dataset.values()}
+    chosen = {_unique_name(table, by_source.values()): table for table in by_source.values()}
+    scores = pd.DataFrame({name: _merits(t, metric) for name, t in chosen.items()})
+    kept = {table.protocol_hash for table in chosen.values()}
     left_out = tuple(table.heading for table in tables if table.protocol_hash not in kept)
-    return Summary(tables[0].metric(metric), across_datasets(scores), tuple(by_dataset), left_out)
+    return Summary(tables[0].metric(metric), across_datasets(scores), tuple(chosen), left_out)
+
+
+def _source(table: Table) -> tuple[str, ...]:
+    """Return what tells data sets apart that are independent evidence: name and classes.
+
+    Another seed, ratio or held-out domain of a data set has the same images in other numbers; the
+    same kind of folder with other classes has other images.
+    """
+    name = str(table.runs.table["dataset"].iloc[0])
+    try:
+        return name, *table.facts()["classes"]
+    except DataError:
+        return (name,)
+
+
+def _unique_name(table: Table, others: Iterable[Table]) -> str:
+    """Return the data set's name, with digits of the protocol's hash where it is not the only."""
+    alone = sum(other.dataset == table.dataset for other in others) == 1
+    return table.dataset if alone else table.short
 
 
 def _merits(table: Table, metric: str) -> dict[str, float]:

@@ -59,10 +59,16 @@ def comparison_grid(board: Leaderboard) -> Grid | None:
     columns = (name_column(f"minus {board.reference}"), *_metric_columns(board, board.declared))
     than = board.reference
     caption = (
-        f"Differences from {than} in points (▲ better, ▼ worse than {than}), Hedges' g, and p "
-        "after Holm"
+        f"Differences from {than} in points (▲ better, ▼ worse than {than}, for {_scopes(board)}), "
+        "Hedges' g, and p after Holm"
     )
     return Grid(columns, body, caption)
+
+
+def _scopes(board: Leaderboard) -> str:
+    """Return for what the marks of a table hold, for no more than all of them do."""
+    covered = all(metric.name in board.analysis.over_images for metric in board.declared)
+    return "other seeds and test images" if covered else "other seeds on these test images"
 
 
 def _difference(row: Row, metric: Metric) -> Cell:
@@ -84,7 +90,9 @@ def images_grid(board: Leaderboard) -> Grid | None:
 
 
 def _interval(metric: Metric, row: dict[str, float]) -> Cell:
-    """Return "74.5–78.3 (+15.4, +21.3)": of the score, and of the difference."""
+    """Return "74.5–78.3 (+15.4, +21.3)": of the score, and of the difference; "—" for none."""
+    if math.isnan(row["low"]):
+        return Cell("—", "")
     text = f"{metric.number(row['low'])}–{metric.number(row['high'])}"
     if not math.isnan(row["difference"]):
         low, high = (metric.number(row[f"difference_{end}"], sign=True) for end in ("low", "high"))
@@ -111,8 +119,14 @@ def summary_grid(summary: Summary) -> Grid:
 
 
 def cell_text(metric: Metric, cell: Score, row: Row | None) -> str:
-    """Return "67.1 ±1.2"; with its own n where some of the method's seeds lack the metric."""
-    text = metric.mean(cell.mean, cell.half_width)
+    """Return "67.1 ±1.2", or "1.4 (0.2–9.3)" where ± would leave the scale.
+
+    With its own n where some of the method's seeds lack the metric. Seeds that all agree have no ±.
+    """
+    if cell.lopsided:
+        text = f"{metric.number(cell.mean)} ({metric.between(cell.low, cell.high)})"
+    else:
+        text = metric.mean(cell.mean, math.nan if math.isnan(cell.low) else cell.half_width)
     if row and cell.values and len(cell.values) < row.done:
         text += f" (n={len(cell.values)})"
     return text
@@ -136,8 +150,8 @@ def comparison_text(metric: Metric, comparison: Comparison | None) -> str:
         text += " ▲" if better else " ▼"
     if math.isnan(comparison.p_holm):
         return f"{text} (no spread)"
-    g = f"{comparison.g:.1f}".replace("-", "−")
-    return f"{text} g {g} p {probability(comparison.p_holm)}".replace("p <", "p<")
+    g = "" if math.isnan(comparison.g) else f" g {comparison.g:.1f}".replace("-", "−")
+    return f"{text}{g} p {probability(comparison.p_holm)}".replace("p <", "p<")
 
 
 def _value(number: float) -> str:

@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import numpy as np
 import pandas as pd
 
-from ltbench.errors import DataError
-from ltbench.evaluation.classification import Counts
 from ltbench.report.content import ImageIntervals, Leaderboard
 from ltbench.report.metrics import metric
+from ltbench.report.predictions import table_predictions
 from ltbench.report.section import Column, Section, fixed, name_column, remark, section
 from ltbench.report.wording import images_notes
-from ltbench.results.documents import Arrays, read_predictions
 from ltbench.stats.image_bootstrap import image_bootstrap
 
 
 def bootstrap_images(board: Leaderboard, resamples: int) -> ImageIntervals:
     """Read the predictions of a table's runs and draw its test images anew."""
-    predictions, truth, problems = _read(board)
+    labels = [row.label for row in board.rows]
+    predictions, truth, problems = table_predictions(board.table, labels)
     if truth is None:
         problems = problems[:1] or ["no run is done"]
         return ImageIntervals(pd.DataFrame(), resamples, tuple(problems))
     frame = image_bootstrap(
         predictions, truth["class"], truth["domain"], board.reference, resamples=resamples
     )
+    if frame.empty:
+        problems = ["a domain has a single test image, by which nothing is said of others"]
     return ImageIntervals(frame, resamples, tuple(problems))
 
 
@@ -51,25 +49,3 @@ def images_section(board: Leaderboard, resamples: int) -> Section:
         "difference_high": Column("high", points),
     }
     return section(title, images.frame, columns, images_notes(images), shown)
-
-
-def _read(board: Leaderboard) -> tuple[dict[str, list[Counts]], Arrays | None, list[str]]:
-    """Return predictions by method, the first run's arrays as the truth, and what did not fit."""
-    table = board.table.runs.table
-    finished = table[table["status"] == "done"]
-    truth: Arrays | None = None
-    problems: list[str] = []
-    predictions: dict[str, list[Counts]] = {}
-    for row in board.rows:
-        for path in finished["path"][finished["label"] == row.label]:
-            try:
-                arrays = read_predictions(Path(path))
-            except DataError as error:
-                problems.append(str(error))
-                continue
-            truth = truth or arrays
-            if not all(np.array_equal(arrays[n], truth[n]) for n in ("class", "domain")):
-                problems.append(f"{path} holds other test images than the rest")
-                continue
-            predictions.setdefault(row.label, []).append(arrays["prediction"])
-    return predictions, truth, problems

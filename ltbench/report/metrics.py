@@ -117,6 +117,12 @@ class Metric:
         text = self.number(value)
         return text if math.isnan(half_width) else f"{text} ±{self.spread(half_width)}"
 
+    def between(self, low: float, high: float) -> str:
+        """Return "0.2–9.3"; without decimals where ten points lie between, which is enough."""
+        if self.scaled(high - low) >= 9.95:
+            return f"{self.scaled(low):.0f}–{self.scaled(high):.0f}"
+        return f"{self.number(low)}–{self.number(high)}"
+
     def with_unit(self, text: str) -> str:
         """Return a number's text with the unit behind it."""
         return text + (self.unit if self.in_percent or not self.unit else f" {self.unit}")

@@ -25,7 +25,8 @@ def verdict(board: Leaderboard) -> list[str]:
     if not board.analysis.ranks:
         return [*sentences, "Whether the methods differ cannot be told from these runs."]
     if not board.analysis.claims(metric.name):
-        return [*sentences, f"No difference in {metric.words} between the methods was shown."]
+        sentences.append(f"No difference in {metric.words} between the methods was shown.")
+        return sentences + _on_other_metrics(board)
     rivals = [r for r in scored[1:] if r.letters and set(r.letters) & set(best.letters)]
     if rivals and best.letters:
         sentences.append(
@@ -37,6 +38,17 @@ def verdict(board: Leaderboard) -> list[str]:
     if board.reference:
         sentences += [_against(board, m) for m in board.declared]
     return sentences
+
+
+def _on_other_metrics(board: Leaderboard) -> list[str]:
+    """Return what the declared metrics show beside the one that sorts the table."""
+    others = [m for m in board.declared if m is not board.primary]
+    shown = [m for m in others if board.analysis.claims(m.name)]
+    if not shown:
+        return []
+    if board.reference:
+        return [_against(board, m) for m in shown]
+    return [f"{m.sentence_start}: not all methods are equal." for m in shown]
 
 
 def _against(board: Leaderboard, metric: Metric) -> str:

@@ -9,6 +9,7 @@ from ltbench.plugins.measure import find_base
 from ltbench.report.content import Content, ImageIntervals, Leaderboard, Row, Summary
 from ltbench.report.metrics import Metric
 from ltbench.report.section import probability
+from ltbench.stats.strata import FEWEST_OF_CLASS
 
 TUNED = (
     "tuned: what stands in brackets and after the budget, or the defaults, scored best on "
@@ -83,6 +84,7 @@ def footnotes(board: Leaderboard) -> list[str]:
         "± covers the spread over seeds alone; a finite test set adds an error of its own, which "
         "`--resamples` and `ltbench stats` bootstrap from the predictions."
     )
+    notes += _scope(board)
     if board.tuned:
         notes += [TUNED, budget_note(board)]
     if analysis.ranks:
@@ -128,17 +130,49 @@ def budget_note(board: Leaderboard) -> str:
     )
 
 
+def scope(board: Leaderboard, metric: Metric) -> str:
+    """Return for what the claims about a metric hold: "other seeds and other test images"."""
+    if metric.name in board.analysis.over_images:
+        return "other seeds and other test images"
+    return "other seeds on these test images"
+
+
+def _scope(board: Leaderboard) -> list[str]:
+    """Return for what claims hold, where there are any tests."""
+    by_scope: dict[str, list[str]] = {}
+    for metric in board.declared:
+        if not board.analysis.omnibus[metric.name].reason:
+            by_scope.setdefault(scope(board, metric), []).append(metric.words)
+    whole = len(by_scope) == 1
+    return [
+        f"Calibrated p, ranks, letters and marks are about {for_what}"
+        + ("" if whole else f" for {listed(metrics)}")
+        + (
+            " of the same make, by the predictions of all runs."
+            if "other test images" in for_what
+            else " alone: without the predictions of every run the test set's error is not known, "
+            "and methods that are equal may differ on it."
+        )
+        for for_what, metrics in by_scope.items()
+    ]
+
+
 def images_notes(images: ImageIntervals) -> list[str]:
     """Return what intervals over test images hold, and what they leave out."""
     if images.frame.empty:
         return [f"No bootstrap over test images: {images.problems[0]}."]
     return [
-        f"Over test images: 95 % percentile intervals from {images.resamples:,} test sets drawn "
+        f"Over test images: 95 % intervals from {images.resamples:,} test sets drawn "
         "from this one within each domain and class, the same for every method and seed (so that "
         "differences are paired). They hold for these trained models: the spread over seeds is not "
         "in them, as the test set's error is not in ±. They are not corrected for many "
-        "comparisons. The worst domain's score is the least of several noisy ones, so drawn anew "
-        "it tends to be lower than this one's.",
+        "comparisons. The worst domain's are bounds that hold for all domains together: the least "
+        "of several noisy scores is lower than the least of the true ones.",
+        *(
+            [f"No interval of macro-F1: a class has fewer than {FEWEST_OF_CLASS} test images."]
+            if images.frame["low"].isna().any()
+            else []
+        ),
         *(f"Left out over test images: {problem}." for problem in images.problems),
     ]
 
@@ -177,7 +211,10 @@ def summary_notes(summary: Summary) -> list[str]:
         notes.append(
             "Left out, for want of a score on every data set: " + ", ".join(result.incomplete) + "."
         )
-    notes += [f"A data set counts once; not counted: {name}." for name in summary.left_out]
+    notes += [
+        f"A data set counts once, whatever its options; not counted: {name}."
+        for name in summary.left_out
+    ]
     return notes
 
 

@@ -5,18 +5,22 @@ tests are one family (Holm over the declared metrics), and nothing else is claim
 whose omnibus test finds nothing. Where methods do differ, two families remain, each held at 5 %:
 all pairs on the primary metric (letters and rank sets), and all methods against the reference on
 the declared metrics.
+
+Where the error of the test images is known (:mod:`ltbench.stats.image_errors`), claims are about
+test sets of the same make; else about this one test set.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
 
 from ltbench.stats.calibration import DRAWS
 from ltbench.stats.groups import Groups, split_by_label
+from ltbench.stats.image_errors import ImageErrors
 from ltbench.stats.intervals import summarise
 from ltbench.stats.letters import compact_letters
 from ltbench.stats.omnibus import Omnibus, welch_anova
@@ -39,6 +43,8 @@ class Analysis:
         letters: letters on the primary metric; empty where nothing could be tested.
         ranks: the lowest and highest rank each method could hold on the primary metric.
         comparisons: the rows of :func:`against_reference`, with the column ``claimed``.
+        groups: the scores behind each declared metric, with what is known of their errors.
+        over_images: the metrics whose claims cover other test images as well as other seeds.
         missing: what could not be computed and what it would need, in sentences.
     """
 
@@ -48,6 +54,8 @@ class Analysis:
     letters: dict[str, str] = field(default_factory=dict)
     ranks: dict[str, tuple[int, int]] = field(default_factory=dict)
     comparisons: pd.DataFrame = field(default_factory=pd.DataFrame)
+    groups: dict[str, Groups] = field(default_factory=dict)
+    over_images: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
 
     def claims(self, metric: str) -> bool:
@@ -62,6 +70,8 @@ def analyse(
     declared: Sequence[str],
     reference: str | None,
     smaller_is_better: Sequence[str] = (),
+    images: ImageErrors | None = None,
+    first_stages: Mapping[str, str] | None = None,
     draws: int = DRAWS,
 ) -> Analysis:
     """Analyse the scores of one table.
@@ -72,12 +82,20 @@ def analyse(
         declared: the metrics about which the table makes claims, the primary one among them.
         reference: the method that all others are compared with, or ``None``.
         smaller_is_better: the metrics, such as a loss, of which less is better.
+        images: the error of the test images, where it is known of every method.
+        first_stages: what was trained first, by method, where some share it.
         draws: how many times null distributions are drawn.
     """
-    by_metric = {metric: split_by_label(scores[scores["metric"] == metric]) for metric in declared}
+    by_metric = {
+        metric: _with_errors(
+            split_by_label(scores[scores["metric"] == metric]), metric, images, first_stages or {}
+        )
+        for metric in declared
+    }
+    of_pairs = draws  # Holm multiplies these, so that they must be finer
     if max((len(g.names) for g in by_metric.values()), default=0) > _MANY_METHODS:
         draws = min(draws, 1_999)  # p-values to the third decimal suffice, and take seconds
-    omnibus = {metric: welch_anova(groups, draws) for metric, groups in by_metric.items()}
+    omnibus = {metric: _omnibus(groups, draws) for metric, groups in by_metric.items()}
     adjusted = holm(np.array([o.p_calibrated for o in omnibus.values()]))
     analysis = Analysis(
         summarise(scores), omnibus, dict(zip(omnibus, adjusted.tolist(), strict=True))
@@ -85,7 +103,7 @@ def analyse(
     letters, ranks = _order(
         analysis, by_metric[primary], primary, primary not in smaller_is_better, draws
     )
-    comparisons = against_reference(by_metric, reference) if reference else pd.DataFrame()
+    comparisons = against_reference(by_metric, reference, of_pairs) if reference else pd.DataFrame()
     if len(comparisons):
         allowed = comparisons["metric"].map(analysis.claims)
         comparisons["claimed"] = allowed & (comparisons["p_holm"] <= LEVEL)
@@ -96,16 +114,44 @@ def analyse(
         letters,
         ranks,
         comparisons,
+        by_metric,
+        tuple(metric for metric, groups in by_metric.items() if groups.images is not None),
         tuple(_missing(by_metric, primary, reference, comparisons)),
     )
+
+
+def _with_errors(
+    groups: Groups, metric: str, images: ImageErrors | None, first_stages: Mapping[str, str]
+) -> Groups:
+    """Return groups that know the error of the test images, and which of them share a stage."""
+    if first_stages:
+        groups = replace(groups, families=tuple(first_stages.get(n, n) for n in groups.names))
+    if images is None or metric not in images.covariances:
+        return groups
+    place = {name: i for i, name in enumerate(images.names)}
+    known = [place.get(name) for name in groups.names]
+    if any(i is None for i, n in zip(known, groups.counts, strict=True) if n >= 2):
+        return groups
+    # Methods that enter no test may be unknown, and have no say.
+    chosen = np.array([0 if i is None else i for i in known], dtype=np.intp)
+    return replace(groups, images=images.covariances[metric][np.ix_(chosen, chosen)])
+
+
+def _omnibus(groups: Groups, draws: int) -> Omnibus:
+    """Return Welch's analysis of the methods that have seeds enough, naming all others."""
+    compared = groups.comparable()
+    test = welch_anova(compared, draws)
+    few = tuple(name for name in groups.names if name not in compared.names)
+    return replace(test, left_out=(*test.left_out, *few))
 
 
 def _order(
     analysis: Analysis, groups: Groups, metric: str, larger_is_better: bool, draws: int
 ) -> tuple[dict[str, str], dict[str, tuple[int, int]]]:
-    usable = groups.replicated()
+    usable = groups.comparable()
     if not 2 <= len(usable.names) <= MOST_METHODS or not (usable.variances > 0).any():
         return {}, {}
+    listed = int((groups.counts >= 1).sum())
     means = dict(zip(usable.names, usable.means.tolist(), strict=True))
     different = set()
     if analysis.claims(metric):
@@ -118,7 +164,12 @@ def _order(
     order = sorted(means, key=lambda name: means[name], reverse=larger_is_better)
     return (
         compact_letters(order, different),
-        rank_sets(means, different, larger_is_better=larger_is_better),
+        rank_sets(
+            means,
+            different,
+            larger_is_better=larger_is_better,
+            untested=listed - len(usable.names),
+        ),
     )
 
 
@@ -128,8 +179,7 @@ def _missing(
     groups = by_metric[primary]
     sentences = []
     known = groups.counts >= 1
-    single = [n for n, count in zip(groups.names, groups.counts, strict=True) if count == 1]
-    constant = [n for n, v in zip(groups.names, groups.variances, strict=True) if v == 0]
+    tested = groups.comparable().names
     if known.sum() < 2:
         sentences.append("Fewer than two methods have a score here, so nothing is compared.")
     elif len(groups.replicated().names) < 2:
@@ -137,14 +187,10 @@ def _missing(
             "Fewer than two methods have two seeds or more, so no difference can be tested; "
             "five seeds a method are a sensible least."
         )
-    elif single:
-        sentences.append(f"With one seed, no interval and no test: {', '.join(single)}.")
-    if constant:
-        sentences.append(
-            "All seeds agree, so Welch's test leaves out (and ± 0 does not mean certainty): "
-            f"{', '.join(constant)}."
-        )
-    if len(groups.replicated().names) > MOST_METHODS:
+    else:
+        sentences += _too_few(groups, tested)
+    sentences += _constant(by_metric)
+    if len(tested) > MOST_METHODS:
         sentences.append(
             f"Rank sets and letters are given for at most {MOST_METHODS} methods; "
             "choose some with --algo."
@@ -156,3 +202,38 @@ def _missing(
             f"Nothing is compared with {reference}: it or all others have fewer than two seeds."
         )
     return sentences
+
+
+def _too_few(groups: Groups, tested: Sequence[str]) -> list[str]:
+    """Name the methods whose seeds are too few for claims about the whole table."""
+    counts = dict(zip(groups.names, groups.counts, strict=True))
+    sentences = []
+    if single := [name for name, count in counts.items() if count == 1]:
+        sentences.append(f"With one seed, no interval and no test: {', '.join(single)}.")
+    if two := [name for name, count in counts.items() if count >= 2 and name not in tested]:
+        sentences.append(
+            "With two seeds where others have more, in no analysis of variance and no rank: "
+            f"{', '.join(two)}."
+        )
+    if single or two:
+        sentences.append("The ranks of the others leave room for methods that have none.")
+    return sentences
+
+
+def _constant(by_metric: dict[str, Groups]) -> list[str]:
+    """Name the methods whose seeds all agree, and on which metrics where not on all."""
+    agreeing: dict[tuple[str, ...], list[str]] = {}
+    for name in dict.fromkeys(name for groups in by_metric.values() for name in groups.names):
+        metrics = tuple(
+            metric
+            for metric, groups in by_metric.items()
+            if name in groups.names and groups.variances[groups.names.index(name)] == 0
+        )
+        if metrics:
+            agreeing.setdefault(metrics, []).append(name)
+    every = tuple(by_metric)
+    return [
+        f"All seeds agree{'' if metrics == every else ' on ' + ', '.join(metrics)}, so Welch's "
+        f"analysis leaves out (and no spread does not mean certainty): {', '.join(names)}."
+        for metrics, names in agreeing.items()
+    ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -12,8 +12,11 @@ from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float64]
 
+FEWEST_SEEDS = 3
+"""A method with fewer enters no claim of a table in which others have as many."""
+
 # Seeds that agree up to rounding error carry no information about their spread.
-_ROUNDING = 1e-12
+ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
@@ -23,10 +26,16 @@ class Groups:
     Attributes:
         names: the methods.
         values: their scores, one for each seed; what was missing is left out.
+        images: covariance (k, k) of the methods' means over test sets of the same make; ``None``
+            where it is not known, and only the spread over seeds is.
+        families: the first stage of each method; those that share one have seeds in common.
+            ``None`` where no two do.
     """
 
     names: tuple[str, ...]
     values: tuple[FloatArray, ...]
+    images: FloatArray | None = None
+    families: tuple[str, ...] | None = None
 
     @cached_property
     def counts(self) -> FloatArray:
@@ -45,12 +54,39 @@ class Groups:
 
     def keep(self, chosen: Sequence[bool] | NDArray[np.bool_]) -> Groups:
         """Return the methods for which ``chosen`` is true."""
-        kept = [i for i, keep in enumerate(chosen) if keep]
-        return Groups(tuple(self.names[i] for i in kept), tuple(self.values[i] for i in kept))
+        return self.take([i for i, keep in enumerate(chosen) if keep])
+
+    def take(self, kept: Sequence[int]) -> Groups:
+        """Return the methods at these places, in this order."""
+        return replace(
+            self,
+            names=tuple(self.names[i] for i in kept),
+            values=tuple(self.values[i] for i in kept),
+            images=None if self.images is None else self.images[np.ix_(kept, kept)],
+            families=self.families and tuple(self.families[i] for i in kept),
+        )
 
     def replicated(self) -> Groups:
         """Return the methods with at least two seeds: the others have no spread to judge by."""
         return self.keep(self.counts >= 2)
+
+    def comparable(self) -> Groups:
+        """Return the methods that claims about the whole table may rest on.
+
+        Those with :data:`FEWEST_SEEDS` or more; where no method has as many, those with two. Two
+        seeds say so little of a method's spread that it would hide what the others show.
+        """
+        enough = self.counts >= FEWEST_SEEDS
+        return self.keep(enough) if enough.any() else self.replicated()
+
+    def image_variances(
+        self, first: NDArray[np.intp], second: NDArray[np.intp]
+    ) -> FloatArray | float:
+        """Return what the test images add to the variance of differences; 0 where not known."""
+        if self.images is None:
+            return 0.0
+        own = np.diagonal(self.images)
+        return np.maximum(own[first] + own[second] - 2 * self.images[first, second], 0.0)
 
 
 def split_by_label(scores: pd.DataFrame) -> Groups:
@@ -65,6 +101,6 @@ def split_by_label(scores: pd.DataFrame) -> Groups:
 def _variance(values: FloatArray) -> float:
     if len(values) < 2:
         return np.nan
-    if np.ptp(values) <= _ROUNDING * max(1.0, float(np.abs(values).max())):
+    if np.ptp(values) <= ROUNDING * max(1.0, float(np.abs(values).max())):
         return 0.0
     return float(values.var(ddof=1))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pandas as pd
-from scipy.special import stdtrit
+from scipy.special import expit, logit, stdtrit
 
-from ltbench.stats.groups import FloatArray
+from ltbench.stats.groups import ROUNDING, FloatArray
 
 
 def half_width(values: FloatArray, confidence: float = 0.95) -> float:
@@ -20,6 +22,26 @@ def half_width(values: FloatArray, confidence: float = 0.95) -> float:
         return float("nan")
     quantile = stdtrit(n - 1, 0.5 + confidence / 2)
     return float(quantile * values.std(ddof=1) / np.sqrt(n))
+
+
+def share_interval(mean: float, half_width: float) -> tuple[float, float]:
+    """Return the 95 % interval of a mean of shares, which stays between 0 and 1.
+
+    Mean ± half-width where that does. Else the interval is made on the scale of log odds, with the
+    same Student quantile and the standard error by the delta method (as for proportions in
+    surveys: Korn & Graubard, Survey Methodology 24 (1998) 193–201), so it is longer towards the
+    middle. NaN where all seeds agree: 0 says nothing of how they would vary.
+
+    Args:
+        mean: over seeds, from 0 to 1.
+        half_width: of :func:`half_width`.
+    """
+    if not half_width > ROUNDING or not 0 < mean < 1:
+        return math.nan, math.nan
+    if mean - half_width >= 0 and mean + half_width <= 1:
+        return mean - half_width, mean + half_width
+    center, reach = logit(mean), half_width / (mean * (1 - mean))
+    return float(expit(center - reach)), float(expit(center + reach))
 
 
 def summarise(scores: pd.DataFrame, confidence: float = 0.95) -> pd.DataFrame:

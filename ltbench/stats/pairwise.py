@@ -63,15 +63,18 @@ def _greatest_t(groups: Groups, draws: int) -> FloatArray:
     """Return, for each draw under no difference, the greatest absolute Welch t of all pairs."""
     counts, constant = groups.counts, groups.variances == 0
     k = len(counts)
-    if k < 2 or constant.all():
+    if k < 2 or (constant.all() and groups.images is None):
         return np.empty(0)
     blocks = []
+    columns = np.arange(k)
     for means, variances in null_moments(groups, draws):
         errors = variances / counts
         greatest = np.zeros(len(means))
         for i in range(k - 1):
             apart = (means[:, i + 1 :] - means[:, i : i + 1]) ** 2
-            error = errors[:, i + 1 :] + errors[:, i : i + 1]
+            others = columns[i + 1 :]
+            images = groups.image_variances(np.full(len(others), i), others)
+            error = errors[:, i + 1 :] + errors[:, i : i + 1] + images
             squares = np.divide(apart, error, out=np.zeros_like(apart), where=error > 0)
             np.maximum(greatest, squares.max(axis=1), out=greatest)
         blocks.append(np.sqrt(greatest))

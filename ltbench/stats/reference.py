@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import stdtr, stdtrit
 
+from ltbench.stats.calibration import DRAWS, exceedance, far_fewer_seeds, null_moments
 from ltbench.stats.effect_size import hedges_g
 from ltbench.stats.groups import FloatArray, Groups
 from ltbench.stats.welch import welch_t
@@ -15,8 +16,14 @@ from ltbench.stats.welch import welch_t
 _COLUMNS = ("metric", "label", "difference", "low", "high", "g", "t", "df", "p")
 
 
-def against_reference(by_metric: Mapping[str, Groups], reference: str) -> pd.DataFrame:
+def against_reference(
+    by_metric: Mapping[str, Groups], reference: str, draws: int = DRAWS
+) -> pd.DataFrame:
     """Compare every method with the reference on every metric, by Welch's t-test.
+
+    Where one of the two has far fewer seeds, Welch's degrees of freedom promise too much: p and
+    the interval are then of the same t among draws under no difference
+    (:func:`~ltbench.stats.calibration.null_moments`).
 
     The family over which Holm's step-down procedure (Scandinavian Journal of Statistics 6 (1979)
     65–70) holds the error rate is all rows of the result: all methods × all metrics given.
@@ -31,7 +38,9 @@ def against_reference(by_metric: Mapping[str, Groups], reference: str) -> pd.Dat
     for metric, groups in by_metric.items():
         usable = groups.replicated()
         if reference in usable.names and len(usable.names) > 1:
-            tables.append(_compare(usable, usable.names.index(reference)).assign(metric=metric))
+            tables.append(
+                _compare(usable, usable.names.index(reference), draws).assign(metric=metric)
+            )
     if not tables:
         return pd.DataFrame(columns=[*_COLUMNS, "p_holm"])
     table = pd.concat(tables, ignore_index=True)[list(_COLUMNS)]
@@ -48,10 +57,16 @@ def holm(p: FloatArray) -> FloatArray:
     return np.where(np.isnan(p), np.nan, adjusted)
 
 
-def _compare(groups: Groups, base: int) -> pd.DataFrame:
+def _compare(groups: Groups, base: int, draws: int) -> pd.DataFrame:
     others = np.array([i for i in range(len(groups.names)) if i != base])
     difference, error, t, df = welch_t(groups, others, np.full(len(others), base))
-    reach = stdtrit(df, 0.975) * error
+    p, reach = 2 * stdtr(df, -np.abs(t)), stdtrit(df, 0.975) * error
+    for place, other in enumerate(others):
+        pair = groups.keep([i in (base, other) for i in range(len(groups.names))])
+        if far_fewer_seeds(pair).any() and not np.isnan(t[place]):
+            drawn = _drawn_t(pair, draws)
+            p[place] = exceedance(abs(t[place]), drawn)
+            reach[place] = np.quantile(drawn, 0.95) * error[place]
     return pd.DataFrame(
         {
             "label": [groups.names[i] for i in others],
@@ -61,6 +76,17 @@ def _compare(groups: Groups, base: int) -> pd.DataFrame:
             "g": [hedges_g(groups.values[i], groups.values[base]) for i in others],
             "t": t,
             "df": df,
-            "p": 2 * stdtr(df, -np.abs(t)),
+            "p": p,
         }
+    )
+
+
+def _drawn_t(pair: Groups, draws: int) -> FloatArray:
+    """Return |t| of two methods under no difference, (draws,)."""
+    images = pair.image_variances(np.array([0]), np.array([1]))
+    return np.concatenate(
+        [
+            np.abs(np.diff(means)[:, 0]) / np.sqrt((variances / pair.counts).sum(1) + images)
+            for means, variances in null_moments(pair, draws)
+        ]
     )

@@ -5,32 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from simulated_tables import METRICS, bound, claims_something, leaderboard, rate_of
 
-from ltbench.stats.claims import Analysis, analyse
+from ltbench.stats.claims import analyse
 from ltbench.stats.intervals import half_width, summarise
-
-METRICS = ("accuracy_average", "accuracy_worst", "macro_f1_average", "macro_f1_worst")
-
-
-def leaderboard(
-    rng: np.random.Generator, methods: int, seeds: int, means: np.ndarray, sds: np.ndarray
-) -> pd.DataFrame:
-    """Draw correlated metrics, as average and worst accuracy and F1 are."""
-    shared = rng.normal(size=(methods, seeds, 1))
-    own = rng.normal(size=(methods, seeds, len(METRICS)))
-    values = means[:, None, None] + sds[:, None, None] * (0.8 * shared + 0.6 * own)
-    index = pd.MultiIndex.from_product(
-        [["erm", *(f"m{i}" for i in range(1, methods))], range(seeds), METRICS],
-        names=["label", "seed", "metric"],
-    )
-    return pd.Series(values.ravel(), index=index, name="value").reset_index()
-
-
-def claims_something(analysis: Analysis) -> bool:
-    omnibus = any(analysis.claims(metric) for metric in METRICS)
-    letters = len(set(analysis.letters.values())) > 1
-    ranks = len(set(analysis.ranks.values())) > 1
-    return omnibus or letters or ranks or bool(analysis.comparisons["claimed"].any())
 
 
 def error_rate(tables: int, methods: int, seeds: int, sds: np.ndarray) -> float:
@@ -43,15 +21,51 @@ def error_rate(tables: int, methods: int, seeds: int, sds: np.ndarray) -> float:
     return wrong / tables
 
 
-# Two standard errors of a rate of 5 % over that many leaderboards are allowed above it.
-def bound(tables: int) -> float:
-    return 0.05 + 2 * float(np.sqrt(0.05 * 0.95 / tables))
-
-
 @pytest.mark.parametrize(("methods", "seeds"), [(2, 5), (6, 3)])
 def test_without_a_difference_few_tables_claim_one(methods: int, seeds: int) -> None:
     rate = error_rate(200, methods, seeds, np.full(methods, 0.01))
     assert rate <= bound(200)
+
+
+def test_a_method_of_few_seeds_makes_no_difference_appear() -> None:
+    assert rate_of(120, (10, 10, 10, 2), wide=True) <= bound(120)
+
+
+UNEQUAL = [
+    (5, 5, 5, 2), (10, 10, 10, 2), (10, 10, 10, 3), (3, 10, 10, 10), (3, 3, 3, 10), (5, 5, 5, 4),
+    (7, 7, 7, 4), (10, 10, 5, 5), (10,) * 19 + (3,),
+]  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seeds", UNEQUAL)
+@pytest.mark.parametrize("wide", [False, True])
+def test_unequal_seeds_claim_no_more(seeds: tuple[int, ...], wide: bool) -> None:
+    rate = rate_of(1_000, seeds, wide=wide)
+    print(f"family-wise error, {named(seeds)}, {'wide' if wide else 'equal'}: {rate:.3f}")
+    assert rate <= bound(1_000)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seeds", [(5,) * 4, (5,) * 20, (5, 5, 5, 2), (10, 10, 10, 3)])
+def test_skewed_scores_claim_no_more(seeds: tuple[int, ...]) -> None:
+    rate = rate_of(1_000, seeds, skewed=True)
+    print(f"family-wise error, {named(seeds)}, skewed: {rate:.3f}")
+    assert rate <= bound(1_000)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("methods", "family", "shared"), [(4, 2, 0.5), (4, 2, 0.9), (12, 3, 0.9), (20, 4, 0.9)]
+)
+def test_shared_first_stages_claim_no_more(methods: int, family: int, shared: float) -> None:
+    rate = rate_of(1_000, (5,) * methods, family, shared=shared)
+    print(f"family-wise error, {methods} methods in families of {family}, {shared}: {rate:.3f}")
+    assert rate <= bound(1_000)
+
+
+def named(seeds: tuple[int, ...]) -> str:
+    return ", ".join(map(str, seeds)) if len(seeds) < 9 else f"{len(seeds)} methods, {set(seeds)}"
 
 
 @pytest.mark.slow
