@@ -78,6 +78,13 @@ def ltbench_observers(register: Register) -> None:
 
 
 @hookimpl
+def ltbench_tables(register: Register) -> None:
+    """Register the table that belongs to the statistics of every report."""
+    summary = "ANOVA: metric × (classical, Welch's and calibrated analysis of variance)"
+    register("anova", "ltbench.report.anova:Anova", summary=summary)
+
+
+@hookimpl
 def ltbench_executors(register: Register) -> None:
     """Register the executor that runs on this machine."""
     register(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 
 import pandas as pd
@@ -45,6 +45,16 @@ def analysis_sections(
         sections.append(_across(content.summary))
     if notes := content_notes(content):
         sections.append(remark("Passed over", *notes))
+    return sections
+
+
+def anova_sections(content: Content) -> list[Section]:
+    """Return the classical, Welch's and the calibrated analysis of variance of each table."""
+    sections = []
+    for board in content.boards:
+        found = _variance(board, groups_by_metric(board))
+        notes = (*board.analysis.missing, *found.notes)
+        sections.append(replace(found, title=_title(board, "ANOVA over methods"), notes=notes))
     return sections
 
 

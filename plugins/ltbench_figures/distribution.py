@@ -58,11 +58,11 @@ def draw_distribution(data: FigureData, choices: Choices) -> tuple[Figure, pd.Da
         axis.set_title(f"{names[str(domain)]}: {part['train'].sum():,} images", fontsize=8)
         axis.set_yscale("log")
         look.plain_numbers(axis.yaxis)
-        axis.set_ylim(bottom=0.45)
         axis.set_xlim(-0.7, classes - 0.3)
         look.label_classes(axis.xaxis, [str(n) for n in part["class"]], width / columns - 0.6)
         axis.set_xlabel("class")
         axis.grid(axis="x", visible=False)
+    axes[0].set_ylim(bottom=0.45)  # of all panels, once the largest class of each is there
     figure.supylabel("training images", fontsize=8)
     handles = [
         axes[0].plot([], [], marker, color=shade, ms=4, label=_words(name))[0]

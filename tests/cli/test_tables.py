@@ -11,18 +11,48 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from scipy import stats
 from synthetic_runs import write_run
 
 from ltbench.cli.tables import tables
 from ltbench.errors import PluginError, UsageError
 from ltbench.plugins.files import add_plugin_files
 from ltbench.plugins.manager import get_plugins
+from ltbench.results.frame import load_runs
 
 
 def call(*arguments: str) -> str:
     result = CliRunner().invoke(tables, list(arguments), catch_exceptions=False)
     assert result.exit_code == 0, result.output
     return result.stdout
+
+
+def test_anova(tmp_path: Path) -> None:
+    """The numbers are SciPy's; the columns are there in a file for programs, too."""
+    skills = {"erm": 0.5, "ldam": 0.7, "boda": 0.8}
+    for algo, skill in skills.items():
+        for seed in range(4):
+            write_run(tmp_path, algo=algo, seed=seed, skill=skill, arrays=False)
+    name = "accuracy_average"
+    (found,) = json.loads(
+        call("anova", str(tmp_path), "--metrics", f"{name},macro_f1_worst", "--format", "json")
+    )
+    assert [row["metric"] for row in found["rows"]] == [name, "macro_f1_worst"]
+    runs = load_runs(tmp_path)
+    values = [
+        runs.scores[name][runs.table["algorithm"].to_numpy() == algo].to_numpy() for algo in skills
+    ]
+    classical, welch = stats.f_oneway(*values), stats.f_oneway(*values, equal_var=False)
+    row = found["rows"][0]
+    assert row["classical_statistic"] == pytest.approx(classical.statistic)
+    assert row["classical_p"] == pytest.approx(classical.pvalue)
+    assert row["welch_statistic"] == pytest.approx(welch.statistic)
+    assert row["welch_p"] == pytest.approx(welch.pvalue)
+    assert 0 < row["welch_p_calibrated"] <= row["welch_p_holm"] <= 1
+    text = call("anova", str(tmp_path), "--metrics", name, "--format", "markdown")
+    assert "ANOVA over methods" in text
+    with pytest.raises(UsageError, match="No run here has the metric 'acuracy'"):
+        call("anova", str(tmp_path), "--metrics", "acuracy")
 
 
 def test_ablation(tmp_path: Path) -> None:

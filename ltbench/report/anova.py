@@ -1,0 +1,49 @@
+"""``ltbench tables anova``: do the methods differ at all?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ltbench.plugins.experiment_table import ExperimentTable
+from ltbench.plugins.hparams import HParams, hparam
+from ltbench.plugins.names import split_list
+
+if TYPE_CHECKING:
+    from ltbench.report.figure_data import FigureData
+    from ltbench.report.section import Section
+
+
+class AnovaHParams(HParams):
+    """Which metrics are analysed."""
+
+    metrics: str = hparam(
+        "", help="Metrics by their full names, separated by commas.  [default: a leaderboard's]"
+    )
+
+
+class Anova(ExperimentTable):
+    """Analysis of variance over methods, on each metric: do they differ at all?
+
+    F and p of the classical analysis (Fisher), which papers print; of Welch's, which does not
+    suppose equal variances; the calibrated p, which is right at few seeds; and that after Holm's
+    correction over the metrics that carry claims. It does not say which methods differ: `ltbench
+    leaderboard` and `ltbench stats` do. RUNS are folders of runs, by default ./runs.
+
+    \b
+    Examples:
+      ltbench tables anova
+      ltbench tables anova --dataset digits-mini-mlt \\
+          --metrics macro_f1_average,accuracy_worst -o anova.csv
+    """
+
+    HParams = AnovaHParams
+    hparams: AnovaHParams
+
+    def sections(self, data: FigureData) -> Sequence[Section]:
+        """Return one table for each data set and protocol."""
+        from ltbench.report.analysis import anova_sections
+        from ltbench.report.content import build
+
+        metrics = split_list(self.hparams.metrics) if self.hparams.metrics.strip() else None
+        return anova_sections(build(data.runs, metrics=metrics))
