@@ -28,9 +28,11 @@ from ltbench.report.figures import draw as draw_kind
 from ltbench.report.figures import write_figure
 from ltbench.report.look import PAGE_WIDTH, PALETTE, style
 from ltbench.report.selection import select_runs
+from ltbench.report.trials import Trials
 from ltbench.results.documents import read_confusion, read_features
 from ltbench.results.frame import Runs, load_runs
 from ltbench.stats.across import nemenyi_distance
+from ltbench.testing import write_study
 
 KINDS = [entry.name for entry in get_plugins()["figures"] if entry.distribution == "ltbench"]
 ONE_METHOD = ("sensitivity", "transferability")
@@ -41,6 +43,8 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("two")
     for algo, seed in itertools.product(("erm", "boda"), range(3)):
         write_run(root, algo=algo, seed=seed, skill=0.5 if algo == "erm" else 0.7, per_class=4)
+    for algo in ("erm", "boda"):
+        write_study(root, algo=algo)
     return root
 
 
@@ -50,6 +54,8 @@ def twenty(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for m in range(20):
         name = f"a-method-with-a-rather-long-name-{m}$_x"
         write_run(root, algo=name, skill=0.5 + m / 50, per_class=2, classes=65)
+        if m < 12:  # as many as stand in one figure
+            write_study(root, algo=name, per_class=2, classes=65)
     return root
 
 
@@ -74,9 +80,10 @@ def test_two_methods_in_every_format(two: Path, tmp_path: Path, kind: str, suffi
     assert len(draw(kind, two, tmp_path / f"figure{suffix}"))
 
 
-def made(kind: str, runs: Runs, **choices: object) -> Figure:
+def made(kind: str, runs: Runs, root: Path | None = None, **choices: object) -> Figure:
+    data = FigureData(runs, tuning=Trials((root,) if root else ()))
     with style():
-        figure, numbers = draw_kind(kind, FigureData(runs), Choices(**choices))  # type: ignore[arg-type]
+        figure, numbers = draw_kind(kind, data, Choices(**choices))  # type: ignore[arg-type]
         assert len(numbers)
         figure.canvas.draw()
     return figure
@@ -133,13 +140,13 @@ def assert_readable(figure: Figure) -> None:
 @pytest.mark.usefixtures("no_maps")
 @pytest.mark.parametrize("kind", sorted(set(KINDS) - {"cd", *ONE_METHOD}))
 def test_twenty_methods_65_classes_and_one_seed(twenty: Path, kind: str) -> None:
-    assert_readable(made(kind, load_runs(twenty)))
+    assert_readable(made(kind, load_runs(twenty), twenty))
 
 
 @pytest.mark.usefixtures("no_maps")
 @pytest.mark.parametrize("kind", sorted(set(KINDS) - {"cd", *ONE_METHOD}))
 def test_two_methods(two: Path, kind: str) -> None:
-    assert_readable(made(kind, load_runs(two)))
+    assert_readable(made(kind, load_runs(two), two))
 
 
 def test_the_map_of_65_classes_numbers_them(twenty: Path) -> None:
