@@ -104,7 +104,8 @@ def describe_entry(entry: Entry) -> Description:
 def _text(target: Any) -> str:
     """Return a plugin's docstring, or the settings of a protocol."""
     if isinstance(target, Mapping):
-        return ", ".join(f"{key} {format_value(value)}" for key, value in target.items())
+        width = max(map(len, target), default=0) + 2
+        return "\n".join(f"{key:{width}}{format_value(value)}" for key, value in target.items())
     return inspect.cleandoc(target.__doc__ or "").replace("\b\n", "")
 
 
