@@ -18,7 +18,7 @@ def results_grid(board: Leaderboard) -> Grid:
     """
     ranked = any(row.ranks for row in board.rows)
     columns = [name_column("method")]
-    columns += [Column("settings", wide=True)] if board.tuned else []
+    columns += [Column("settings", text=True, wide=True)] if board.tuned else []
     columns.append(Column("k/N", priority=2))
     columns += [Column("rank")] if ranked else []
     direction = "ascending" if board.primary.smaller_is_better else "descending"
