@@ -8,7 +8,14 @@ from typing import Any
 import click
 
 from ltbench import hookimpl
-from ltbench.cli.output import chosen_content, content_options, emit, format_of, format_option
+from ltbench.cli.output import (
+    chosen_content,
+    content_options,
+    emit,
+    explain_option,
+    format_of,
+    format_option,
+)
 from ltbench.errors import UsageError
 from ltbench.waiting import waiting
 
@@ -16,6 +23,7 @@ from ltbench.waiting import waiting
 @click.command()
 @content_options(0, "Test sets drawn from the predictions for intervals over images, say 1000.")
 @format_option
+@explain_option
 @click.option(
     "-o",
     "--output",
@@ -24,6 +32,9 @@ from ltbench.waiting import waiting
 )
 def leaderboard(runs: tuple[Path, ...], **options: Any) -> None:
     """Compare what was run, one table for each data set and protocol.
+
+    With two seeds or more: intervals, an ANOVA (do the methods differ at all?), ranks, and which
+    methods differ from the reference. `ltbench tables anova` has the ANOVA of every metric.
 
     RUNS are folders of runs, by default ./runs.
 
@@ -34,6 +45,7 @@ def leaderboard(runs: tuple[Path, ...], **options: Any) -> None:
           --metrics accuracy_worst,macro_f1_worst
       ltbench leaderboard runs /mnt/others/runs --reference bsoftmax
       ltbench leaderboard --format markdown > results.md
+      ltbench leaderboard --explain
       ltbench leaderboard -o leaderboards/pacs/
     """
     output = options["output"]
@@ -48,12 +60,12 @@ def leaderboard(runs: tuple[Path, ...], **options: Any) -> None:
         content = chosen_content(runs, options, options["resamples"])
         from ltbench.report.leaderboard import leaderboard_report, write_folder
 
-        report = leaderboard_report(content)
+        report = leaderboard_report(content, explain=options["explain"])
     if not to_folder:
         emit(report, options)
         return
     with waiting("Writing the tables"):
-        written = write_folder(content, output)
+        written = write_folder(content, output, explain=options["explain"])
     for path in written:
         click.echo(f"Wrote {path}", err=True)
 

@@ -35,6 +35,10 @@ format_option = click.option(
     help="Default: what the file is called, else terminal.",
 )
 
+explain_option = click.option(
+    "--explain", is_flag=True, help="Say at length what tests and marks below tables mean."
+)
+
 run_methods_option = click.option(
     "--algo",
     multiple=True,

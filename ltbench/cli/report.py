@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from ltbench import hookimpl
-from ltbench.cli.output import chosen_content, content_options, folders
+from ltbench.cli.output import chosen_content, content_options, explain_option, folders
 from ltbench.waiting import waiting
 
 
@@ -24,6 +24,7 @@ from ltbench.waiting import waiting
     show_default=True,
     help="File to write.",
 )
+@explain_option
 @click.option("--title", default="Long-tailed image classification", help="Heading of the page.")
 def report(runs: tuple[Path, ...], **options: Any) -> None:
     """Write one HTML page that works offline: leaderboards, figures, statistics, provenance.
@@ -44,7 +45,8 @@ def report(runs: tuple[Path, ...], **options: Any) -> None:
         from ltbench.session.progress import bar
 
     with bar("Drawing the figures") as done:
-        write_report(content, output, title=options["title"], command=command, done=done)
+        write_report(content, output, title=options["title"], command=command,
+                     explain=options["explain"], done=done)  # fmt: skip
     click.echo(f"Wrote {output}", err=True)
 
 
@@ -56,7 +58,7 @@ def _command(runs: Sequence[Path], options: dict[str, Any]) -> str:
     for name in ("algo", "dataset", "protocol"):
         for value in options[name]:
             words += [f"--{name}", value]
-    return shlex.join(words)
+    return shlex.join([*words, "--explain"] if options["explain"] else words)
 
 
 @hookimpl

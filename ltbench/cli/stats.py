@@ -30,7 +30,7 @@ from ltbench.waiting import waiting
 @format_option
 @output_option
 def stats(runs: tuple[Path, ...], **options: Any) -> None:
-    """Analyse what was run: variance, pairs, effect sizes, test images, data sets, power.
+    """Analyse what was run: ANOVA, pairs, effect sizes, test images, data sets, power.
 
     RUNS are folders of runs, by default ./runs.
 

@@ -63,10 +63,11 @@ class Tables(click.Group):
 
 @click.group(cls=Tables)
 def tables() -> None:
-    """Tables of particular experiments: ablations, and models × losses × test sets.
+    """Tables of particular experiments: ANOVA, ablations, and models × losses × test sets.
 
     \b
     Examples:
+      ltbench tables anova
       ltbench tables ablation --algo brl --dataset digits-mlt
       ltbench tables backbones --dataset cifar100-lt -o thesis.md
     """

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from functools import partial
 
@@ -10,7 +12,16 @@ import pandas as pd
 from ltbench.report.content import Content, Leaderboard, Summary
 from ltbench.report.image_intervals import images_section
 from ltbench.report.metrics import Metric
-from ltbench.report.section import Column, Section, fixed, name_column, probability, remark, section
+from ltbench.report.section import (
+    Column,
+    Section,
+    explained_share,
+    fixed,
+    name_column,
+    probability,
+    remark,
+    section,
+)
 from ltbench.report.wording import content_notes, summary_notes
 from ltbench.stats.diagnostics import diagnose
 from ltbench.stats.groups import Groups, split_by_label
@@ -33,7 +44,8 @@ def analysis_sections(
     for board in content.boards:
         groups = groups_by_metric(board)
         sections.append(_heading(board))
-        sections += [_means(board), _variance(board, groups), _assumptions(board, groups)]
+        sections += [_means(board), _variance(board, groups, board.metrics)]
+        sections.append(_assumptions(board, groups))
         sections += [_pairs(board, metric, groups[metric.name]) for metric in board.declared]
         if board.reference:
             sections.append(_reference(board))
@@ -48,11 +60,19 @@ def analysis_sections(
     return sections
 
 
-def anova_sections(content: Content) -> list[Section]:
-    """Return the classical, Welch's and the calibrated analysis of variance of each table."""
+def anova_sections(content: Content, *, only_scored: bool = False) -> list[Section]:
+    """Return the classical, Welch's and the calibrated analysis of variance of each table.
+
+    Args:
+        content: the leaderboards to analyse.
+        only_scored: whether to leave out metrics of which a table has no value.
+    """
     sections = []
     for board in content.boards:
-        found = _variance(board, groups_by_metric(board))
+        groups = groups_by_metric(board)
+        scored = tuple(m for m in board.metrics if groups[m.name].names)
+        shown = scored if only_scored and scored else board.metrics
+        found = _variance(board, groups, shown)
         notes = (*board.analysis.missing, *found.notes)
         sections.append(replace(found, title=_title(board, "ANOVA over methods"), notes=notes))
     return sections
@@ -100,9 +120,9 @@ def _means(board: Leaderboard) -> Section:
     return section(_title(board, "Means over seeds"), pd.DataFrame(rows), columns, notes)
 
 
-def _variance(board: Leaderboard, groups: dict[str, Groups]) -> Section:
+def _variance(board: Leaderboard, groups: dict[str, Groups], metrics: Sequence[Metric]) -> Section:
     rows = []
-    for metric in board.metrics:
+    for metric in metrics:
         classical = classical_anova(groups[metric.name])
         welch = board.analysis.omnibus.get(metric.name) or welch_anova(groups[metric.name])
         row: dict[str, object] = {"metric": metric.name}
@@ -112,22 +132,21 @@ def _variance(board: Leaderboard, groups: dict[str, Groups]) -> Section:
         rows.append(row)
     columns = {
         "metric": name_column("metric"),
-        "classical_statistic": Column("classical\nF", fixed(2), 3),
-        "classical_df1": Column("df1", fixed(0), 2),
-        "classical_df2": Column("df2", fixed(0), 4),
-        "classical_p": Column("p", probability, 3),
-        "classical_omega_squared": Column("ω²", fixed(2), 4),
-        "welch_statistic": Column("Welch\nF", fixed(2)),
-        "welch_df2": Column("df2", fixed(1), 2),
-        "welch_p": Column("p", probability),
-        "welch_p_calibrated": Column("calibrated\np", probability),
-        "welch_p_holm": Column("after\nHolm", probability, 0),
-        "welch_omega_squared": Column("ω²", fixed(2)),
+        "classical_statistic": Column("Fisher\nF", fixed(2), 2),
+        "classical_df": Column("Fisher\ndf", priority=6),
+        "classical_p": Column("Fisher\np", probability, 1),
+        "classical_omega_squared": Column("Fisher\nω²", explained_share, 7),
+        "welch_statistic": Column("Welch\nF", fixed(2), 2),
+        "welch_df": Column("Welch\ndf", priority=5),
+        "welch_p": Column("Welch\np", probability, 1),
+        "welch_omega_squared": Column("Welch\nω²", explained_share, 4),
+        "welch_p_calibrated": Column("calibrated\np", probability, 0),
+        "welch_p_holm": Column("after\nHolm", probability, 3),
     }
     notes = [
-        "Classical: Fisher's one-way analysis, which supposes equal variances; papers print it. "
+        "Fisher: the classical one-way analysis, which supposes equal variances; papers print it. "
         "Welch's does not. p < .05 says that not all methods are equal, not which.",
-        "Calibrated: the same F against draws under no difference (parametric bootstrap). With few "
+        "Calibrated: Welch's F against draws under no difference (parametric bootstrap). With few "
         "seeds and many methods Welch's own p is too small; claims rest on the calibrated one, "
         "after Holm over the metrics that carry claims: "
         f"{', '.join(m.name for m in board.declared)}.",
@@ -135,11 +154,20 @@ def _variance(board: Leaderboard, groups: dict[str, Groups]) -> Section:
     frame = pd.DataFrame(rows)
     reasons = dict.fromkeys(r for r in (*frame["classical_reason"], *frame["welch_reason"]) if r)
     notes += [f"—: {reason}." for reason in reasons]
-    left_out = {name for names in frame["welch_left_out"] for name in names}
+    tested = frame["welch_left_out"][frame["welch_reason"] == ""]
+    left_out = {name for names in tested for name in names}
     if left_out:
         notes.append(f"Welch's test leaves out {', '.join(sorted(left_out))} where seeds all agree "
                      "or are fewer than two.")  # fmt: skip
-    return section(_title(board, "Analysis of variance over methods"), frame, columns, notes)
+    shown = frame.assign(**{f"{name}_df": _degrees(frame, name) for name in ("classical", "welch")})
+    title = _title(board, "Analysis of variance (ANOVA) over methods")
+    return section(title, frame, columns, notes, shown)
+
+
+def _degrees(frame: pd.DataFrame, name: str) -> list[str]:
+    """Return "3, 16" or "3, 8.4" for each row: both degrees of freedom of a test."""
+    pairs = zip(frame[f"{name}_df1"], frame[f"{name}_df2"], strict=True)
+    return ["—" if math.isnan(one) else f"{one:.0f}, {round(two, 1):g}" for one, two in pairs]
 
 
 def _assumptions(board: Leaderboard, groups: dict[str, Groups]) -> Section:
@@ -219,7 +247,7 @@ def _reference(board: Leaderboard) -> Section:
     }
     notes = (
         "Welch's t. Intervals are for each difference alone, in points; Holm is over all "
-        f"{len(frame)} rows. Claimed: at 5 %, where the analysis of variance finds a difference.",
+        f"{len(frame)} rows. Claimed: at 5 %, where ANOVA finds a difference.",
     )
     return section(title, frame, columns, notes, shown)
 

@@ -18,7 +18,7 @@ class AnovaHParams(HParams):
     """Which metrics are analysed."""
 
     metrics: str = hparam(
-        "", help="Metrics by their full names, separated by commas.  [default: a leaderboard's]"
+        "", help="Metrics by their full names, separated by commas.  [default: all with values]"
     )
 
 
@@ -44,6 +44,11 @@ class Anova(ExperimentTable):
         """Return one table for each data set and protocol."""
         from ltbench.report.analysis import anova_sections
         from ltbench.report.content import build
+        from ltbench.report.metrics import DEFAULT_METRICS
 
-        metrics = split_list(self.hparams.metrics) if self.hparams.metrics.strip() else None
-        return anova_sections(build(data.runs, metrics=metrics))
+        if self.hparams.metrics.strip():
+            return anova_sections(build(data.runs, metrics=split_list(self.hparams.metrics)))
+        known = list(data.runs.scores.columns[data.runs.scores.notna().any()])
+        first = [name for name in DEFAULT_METRICS if name in known]
+        metrics = list(dict.fromkeys([*first, *known])) or None
+        return anova_sections(build(data.runs, metrics=metrics), only_scored=True)

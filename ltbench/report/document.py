@@ -45,11 +45,11 @@ def runs_csv(content: Content) -> str:
     return csv_text(pd.concat(frames))
 
 
-def document(content: Content) -> dict[str, Any]:
-    """Return everything leaderboards say, as one object of JSON."""
+def document(content: Content, *, explain: bool = False) -> dict[str, Any]:
+    """Return everything leaderboards say, as one object of JSON; notes at length if asked for."""
     found: dict[str, Any] = {
         "format": 1,
-        "tables": [_table(board) for board in content.boards],
+        "tables": [_table(board, explain=explain) for board in content.boards],
         "across_datasets": None,
         "notes": content_notes(content),
     }
@@ -73,7 +73,7 @@ def document(content: Content) -> dict[str, Any]:
     return found
 
 
-def _table(board: Leaderboard) -> dict[str, Any]:
+def _table(board: Leaderboard, *, explain: bool) -> dict[str, Any]:
     return {
         "dataset": board.table.dataset,
         "options": board.table.options,
@@ -96,13 +96,14 @@ def _table(board: Leaderboard) -> dict[str, Any]:
             metric.name: {
                 **asdict(board.analysis.omnibus[metric.name]),
                 "p_holm": board.analysis.omnibus_holm[metric.name],
+                "claimed": board.analysis.claims(metric.name),
                 "sentence": omnibus_sentence(board, metric),
             }
             for metric in board.declared
         },
         "over_images": board.images.frame.to_dict("records") if board.images else None,
         "budgets": board.budgets,
-        "notes": footnotes(board),
+        "notes": footnotes(board, explain=explain),
     }
 
 
@@ -132,4 +133,23 @@ def _flat(board: Leaderboard, row: Row) -> dict[str, object]:
         for name in ("difference", "low", "high", "g", "p", "p_holm", "claimed"):
             value = getattr(comparison, name) if comparison else None
             flat[f"{metric.name}_vs_reference_{name}"] = value
+    return flat | _anova(board)
+
+
+def _anova(board: Leaderboard) -> dict[str, object]:
+    """Return Welch's analysis of variance of a table, the same in all of its rows."""
+    flat: dict[str, object] = {}
+    for metric in board.declared:
+        test = board.analysis.omnibus[metric.name]
+        found = {
+            "f": test.statistic,
+            "df1": test.df1,
+            "df2": test.df2,
+            "p": test.p,
+            "p_calibrated": test.p_calibrated,
+            "p_holm": board.analysis.omnibus_holm[metric.name],
+            "omega_squared": test.omega_squared,
+            "claimed": board.analysis.claims(metric.name),
+        }
+        flat |= {f"{metric.name}_anova_{name}": value for name, value in found.items()}
     return flat

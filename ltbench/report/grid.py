@@ -6,7 +6,15 @@ import math
 
 from ltbench.report.content import Comparison, Leaderboard, Row, Score, Summary
 from ltbench.report.metrics import Metric, metric
-from ltbench.report.section import Cell, Column, Grid, name_column, probability
+from ltbench.report.section import (
+    Cell,
+    Column,
+    Grid,
+    explained_share,
+    fixed,
+    name_column,
+    probability,
+)
 from ltbench.report.selection import run_label
 
 
@@ -48,6 +56,46 @@ def _metric_columns(board: Leaderboard, metrics: tuple[Metric, ...]) -> list[Col
 def _score(metric: Metric, cell: Score, row: Row) -> Cell:
     seeds = "\n".join(f"seed {seed}: {metric.number(value)}" for seed, value in cell.values)
     return Cell(cell_text(metric, cell, row), _value(cell.mean), seeds)
+
+
+def anova_grid(board: Leaderboard) -> Grid | None:
+    """Return the analysis of variance of each declared metric, if there is any."""
+    tests = board.analysis.omnibus
+    if all(tests[metric.name].reason for metric in board.declared):
+        return None
+    columns = (
+        name_column("metric"),
+        Column("F", priority=2),
+        Column("df", priority=3),
+        Column("p", priority=0),
+        Column("ω²", priority=1),
+        Column("differ", priority=0),
+    )
+    body = tuple(_analysed(board, metric) for metric in board.declared)
+    return Grid(columns, body, title=_anova_title(board))
+
+
+def _anova_title(board: Leaderboard) -> str:
+    number = len(board.declared)
+    family = f", Holm over these {number} metrics" if number > 1 else ""
+    return (
+        f"ANOVA: do the methods differ at all? (Welch; p calibrated for few seeds{family}; it "
+        "does not say which differ)"
+    )
+
+
+def _analysed(board: Leaderboard, metric: Metric) -> tuple[str, ...]:
+    test, p = board.analysis.omnibus[metric.name], board.analysis.omnibus_holm[metric.name]
+    if test.reason:
+        return (metric.short, *5 * ("—",))
+    return (
+        metric.short,
+        Cell(fixed(2)(test.statistic), _value(test.statistic)),
+        Cell(f"{test.df1:.0f}, {test.df2:.1f}", _value(test.df2)),
+        Cell(probability(p), _value(p)),
+        Cell(explained_share(test.omega_squared), _value(test.omega_squared)),
+        "yes" if board.analysis.claims(metric.name) else "not shown",
+    )
 
 
 def comparison_grid(board: Leaderboard) -> Grid | None:

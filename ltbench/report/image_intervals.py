@@ -5,10 +5,10 @@ from __future__ import annotations
 import pandas as pd
 
 from ltbench.report.content import ImageIntervals, Leaderboard
+from ltbench.report.explanations import images_explained
 from ltbench.report.metrics import metric
 from ltbench.report.predictions import table_predictions
 from ltbench.report.section import Column, Section, fixed, name_column, remark, section
-from ltbench.report.wording import images_notes
 from ltbench.stats.image_bootstrap import image_bootstrap
 
 
@@ -48,4 +48,4 @@ def images_section(board: Leaderboard, resamples: int) -> Section:
         "difference_low": Column("low", points),
         "difference_high": Column("high", points),
     }
-    return section(title, images.frame, columns, images_notes(images), shown)
+    return section(title, images.frame, columns, images_explained(images), shown)

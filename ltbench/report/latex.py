@@ -18,7 +18,7 @@ def latex(report: Report) -> str:
         if not part.grids:
             parts += _paragraphs(notes)
         for grid in part.grids:
-            what = part.lead if grid is part.grid else grid.caption
+            what = part.lead if grid is part.grid else grid.title or grid.caption
             caption = f"{part.title}. {what[:1].upper()}{what[1:]}." if what else part.title
             parts.append(_table(grid, caption, notes if grid is part.grid else ()))
     return "\n\n".join([*parts, *_paragraphs(report.notes)]) + "\n"

@@ -12,7 +12,13 @@ from ltbench.errors import UsageError, suggestion
 from ltbench.report import SUFFIXES
 from ltbench.report.content import Content, Leaderboard, Summary, build
 from ltbench.report.document import document, rows_frame, runs_csv
-from ltbench.report.grid import comparison_grid, images_grid, results_grid, summary_grid
+from ltbench.report.grid import (
+    anova_grid,
+    comparison_grid,
+    images_grid,
+    results_grid,
+    summary_grid,
+)
 from ltbench.report.provenance import lead, origin
 from ltbench.report.render import FORMATS, write
 from ltbench.report.section import Figure, Report, Section
@@ -68,12 +74,19 @@ def load_content(
     return replace(content, boards=tuple(boards))
 
 
-def render(runs: Path | Sequence[Path], *, format: str = "terminal", **chosen: Any) -> str:
+def render(
+    runs: Path | Sequence[Path],
+    *,
+    format: str = "terminal",
+    explain: bool = False,
+    **chosen: Any,
+) -> str:
     """Return the leaderboard of one or several folders of runs as text.
 
     Args:
         runs: folders of runs.
         format: one of :data:`~ltbench.report.render.FORMATS`.
+        explain: whether notes say at length what they mean.
         chosen: as in :func:`load_content`.
 
     Raises:
@@ -81,7 +94,7 @@ def render(runs: Path | Sequence[Path], *, format: str = "terminal", **chosen: A
     """
     if format not in FORMATS:
         raise UsageError(f"There is no format '{format}'{suggestion(format, FORMATS)}.")
-    return FORMATS[format](leaderboard_report(load_content(runs, **chosen)))
+    return FORMATS[format](leaderboard_report(load_content(runs, **chosen), explain=explain))
 
 
 def leaderboard_report(
@@ -90,6 +103,7 @@ def leaderboard_report(
     title: str = "Leaderboard",
     command: str = "",
     figures: Mapping[str, Sequence[Figure]] | None = None,
+    explain: bool = False,
 ) -> Report:
     """Return what leaderboards say, for any format.
 
@@ -98,9 +112,11 @@ def leaderboard_report(
         title: the page's heading.
         command: what asks for the page; the commands of the runs are added.
         figures: of the page, for each protocol hash; those across data sets under ``""``.
+        explain: whether notes say at length what they mean, with a sentence for each analysis of
+            variance.
     """
     figures = figures or {}
-    sections = [_board(board, figures) for board in content.boards]
+    sections = [_board(board, figures, explain=explain) for board in content.boards]
     if content.summary:
         sections.append(_summary(content.summary, figures.get("", ())))
     return Report(
@@ -108,20 +124,22 @@ def leaderboard_report(
         tuple(content_notes(content)),
         title,
         lead(content),
-        document=partial(document, content),
+        document=partial(document, content, explain=explain),
         frame=partial(rows_frame, content),
         origin=partial(origin, content, command),
     )
 
 
-def _board(board: Leaderboard, figures: Mapping[str, Sequence[Figure]]) -> Section:
-    grids = (results_grid(board), comparison_grid(board), images_grid(board))
+def _board(
+    board: Leaderboard, figures: Mapping[str, Sequence[Figure]], *, explain: bool
+) -> Section:
+    grids = (results_grid(board), anova_grid(board), comparison_grid(board), images_grid(board))
     return Section(
         board.table.heading,
         grids=tuple(grid for grid in grids if grid),
-        notes=tuple(footnotes(board)),
+        notes=tuple(footnotes(board, explain=explain)),
         lead=subtitle(board),
-        findings=tuple(omnibus_sentence(board, metric) for metric in board.declared),
+        findings=tuple(omnibus_sentence(board, m) for m in board.declared) if explain else (),
         name=board.table.short,
         verdict=tuple(verdict(board)),
         figures=tuple(figures.get(board.table.protocol_hash, ())),
@@ -138,9 +156,9 @@ def _summary(summary: Summary, figures: Sequence[Figure]) -> Section:
     )
 
 
-def write_folder(content: Content, folder: Path) -> list[Path]:
+def write_folder(content: Content, folder: Path, *, explain: bool = False) -> list[Path]:
     """Write every format into a folder, with the rows behind the tables in ``rows.csv``."""
-    report = leaderboard_report(content)
+    report = leaderboard_report(content, explain=explain)
     paths = [folder / f"leaderboard{suffix}" for suffix in SUFFIXES.values()]
     for name, path in zip(SUFFIXES, paths, strict=True):
         write(report, name, path)

@@ -81,6 +81,11 @@ class Metric:
         return head, self.part.replace("_", " ") or "pooled"
 
     @property
+    def short(self) -> str:
+        """Return :attr:`head` in one line, e.g. "acc average"."""
+        return " ".join(self.head)
+
+    @property
     def words(self) -> str:
         """Return the name as running text, e.g. "worst-domain accuracy"."""
         return f"{_PARTS.get(self.part, self.part.replace('_', '-'))} {self.measure}"

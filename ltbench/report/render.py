@@ -38,7 +38,8 @@ def _terminal_section(part: Section, width: int | None) -> str:
 
 def _terminal_grid(grid: Grid, width: int | None) -> str:
     chosen = [i for i, column in enumerate(grid.columns) if not column.wide]
-    return table(
+    title = f"{wrapped(grid.title, width)}\n" if grid.title else ""
+    return title + table(
         [grid.columns[i].head for i in chosen],
         [[_narrow(row[i]) for i in chosen] for row in grid.body],
         width=width,
@@ -57,8 +58,7 @@ def markdown(report: Report) -> str:
     parts: list[str] = []
     for part in report.sections:
         first, *further = [_markdown_grid(grid) for grid in part.grids] or [""]
-        # Beside findings, notes are the small print.
-        note = "- <sub>{}</sub>" if part.findings else "- {}"
+        note = "- <sub>{}</sub>" if part.lead or part.findings else "- {}"
         parts += [f"### {_plain(part.title)}", _plain(part.lead), first]
         parts += [_markdown_list("- {}", part.findings), *further, _markdown_list(note, part.notes)]
     return "\n\n".join(part for part in (*parts, *map(_plain, report.notes)) if part) + "\n"
@@ -69,10 +69,11 @@ def _markdown_list(form: str, sentences: Sequence[str]) -> str:
 
 
 def _markdown_grid(grid: Grid) -> str:
+    title = [_plain(grid.title), ""] if grid.title else []
     head = [_plain(cell.replace("\n", " ")) for cell in grid.head]
     lines = [head, ["---" if column.text else "---:" for column in grid.columns]]
     lines += [[_plain(cell) for cell in row] for row in grid.body]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return "\n".join([*title, *(f"| {' | '.join(line)} |" for line in lines)])
 
 
 def _plain(text: str) -> str:

@@ -62,6 +62,7 @@ class Grid:
         columns: the first one holds names.
         body: rows of texts, some of them :class:`Cell`.
         caption: what it shows, where its section's title and lead do not say so.
+        title: the same in every format, texts among them, which print no captions.
         elsewhere: the format in which programs find all of its columns.
         sorted: the column that it is sorted by, and ``ascending`` or ``descending``.
     """
@@ -71,6 +72,7 @@ class Grid:
     caption: str = ""
     elsewhere: str = "csv"
     sorted: tuple[int, str] = (-1, "")
+    title: str = ""
 
     @property
     def head(self) -> tuple[str, ...]:
@@ -105,7 +107,7 @@ class Section:
         frame: the plain values, for programs; shares are fractions.
         grids: the same as text, for readers; the first one is the main one.
         notes: what the tables used and what they cannot show.
-        lead: what the cells of the main table hold.
+        lead: what the cells of the main table hold; below such a table notes are small print.
         findings: what tests say about it, in sentences.
         name: a short title, for the list of sections on the page.
         verdict, figures, commands: of the page alone.
@@ -201,4 +203,13 @@ def probability(p: float) -> str:
     """Return ".012", "<.001", or "—" where there is none."""
     if math.isnan(p):
         return "—"
-    return "<.001" if p < 0.0005 else f"{p:.3f}".replace("0.", ".", 1)
+    return "<.001" if p < 0.0005 else _bare(f"{p:.3f}")
+
+
+def explained_share(share: float) -> str:
+    """Return ".81", an effect size such as ω²; "—" where there is none."""
+    return "—" if math.isnan(share) else _bare(f"{share:.2f}")
+
+
+def _bare(number: str) -> str:
+    return number.replace("0.", ".", 1) if number.startswith("0.") else number

@@ -25,6 +25,7 @@ def write_report(
     *,
     title: str,
     command: str,
+    explain: bool = False,
     done: Callable[[int, int], None] = lambda drawn, figures: None,
 ) -> None:
     """Write the page.
@@ -34,6 +35,7 @@ def write_report(
         output: the file.
         title: the heading of the page.
         command: the command line that asked for it.
+        explain: whether notes say at length what they mean.
         done: told how many figures are drawn, and of how many.
     """
     tuned = set(Trials(_folders(content)).frame["protocol_hash"])
@@ -47,7 +49,9 @@ def write_report(
     there = get_plugins()["figures"]
     wishes = [replace(wish, drawn=wish.kind in there) for wish in wishes]
     figures = draw_figures(wishes, done)
-    report = leaderboard_report(content, title=title, command=command, figures=figures)
+    report = leaderboard_report(
+        content, title=title, command=command, figures=figures, explain=explain
+    )
     write(report, "html", output)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ltbench.report.content import Leaderboard, Row
 from ltbench.report.grid import cell_text, ranks_text
 from ltbench.report.metrics import Metric
-from ltbench.report.wording import listed
+from ltbench.report.wording import listed, p_value
 
 _MOST_NAMES = 8
 
@@ -25,7 +25,9 @@ def verdict(board: Leaderboard) -> list[str]:
     if not board.analysis.ranks:
         return [*sentences, "Whether the methods differ cannot be told from these runs."]
     if not board.analysis.claims(metric.name):
-        sentences.append(f"No difference in {metric.words} between the methods was shown.")
+        sentences.append(
+            f"No difference in {metric.words} between the methods was shown ({_anova(board)})."
+        )
         return sentences + _on_other_metrics(board)
     rivals = [r for r in scored[1:] if r.letters and set(r.letters) & set(best.letters)]
     if rivals and best.letters:
@@ -35,9 +37,14 @@ def verdict(board: Leaderboard) -> list[str]:
         )
     elif best.letters:
         sentences.append("It differs from every other method that could be tested.")
+    sentences.append(f"Not all methods are equal in {metric.words} ({_anova(board)}).")
     if board.reference:
         sentences += [_against(board, m) for m in board.declared]
     return sentences
+
+
+def _anova(board: Leaderboard) -> str:
+    return f"ANOVA, {p_value(board.analysis.omnibus_holm[board.primary.name])}"
 
 
 def _on_other_metrics(board: Leaderboard) -> list[str]:

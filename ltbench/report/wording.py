@@ -13,10 +13,8 @@ from ltbench.stats.strata import FEWEST_OF_CLASS
 
 TUNED = (
     "tuned: what stands in brackets and after the budget, or the defaults, scored best on "
-    "validation images among as many trials as are named, at one seed (`ltbench tune`); test "
-    "images had no part in it. hparams are the method's own hyper-parameters, other names settings "
-    "of the protocol, which the table's heading tells as they were before. In other rows what "
-    "stands in brackets was set by hand, and all else is the method's default."
+    "validation images among so many trials at one seed (`ltbench tune`); hparams are the method's "
+    "own, other names settings of the protocol. Other brackets were set by hand."
 )
 _MOST_OF_A_BUDGET = 4  # rows that are named
 
@@ -63,7 +61,7 @@ def omnibus_sentence(board: Leaderboard, metric: Metric) -> str:
     test = board.analysis.omnibus[metric.name]
     name = metric.sentence_start
     if test.reason:
-        return f"{name}: no analysis of variance; {test.reason}."
+        return f"{name}: no ANOVA; {test.reason}."
     adjusted = board.analysis.omnibus_holm[metric.name]
     verdict = (
         "not all methods are equal"
@@ -77,43 +75,80 @@ def omnibus_sentence(board: Leaderboard, metric: Metric) -> str:
     )
 
 
-def footnotes(board: Leaderboard) -> list[str]:
-    """Return which tests a table used, what they cannot show, and what is missing."""
-    analysis, notes = board.analysis, []
-    notes.append(
-        "± covers the spread over seeds alone; a finite test set adds an error of its own, which "
-        "`--resamples` and `ltbench stats` bootstrap from the predictions."
-    )
-    notes += _scope(board)
+def footnotes(board: Leaderboard, *, explain: bool = False) -> list[str]:
+    """Return which tests a table used, what they cannot show, and what is missing.
+
+    Args:
+        board: the table.
+        explain: whether to say it at length (:mod:`ltbench.report.explanations`).
+    """
+    if explain:
+        from ltbench.report.explanations import explanations
+
+        return [*explanations(board), *_gaps(board)]
+    first = "; ".join(part for part in (_covered(board), _rank(board)) if part)
+    notes = [f"{first}."] if first else []
     if board.tuned:
         notes += [TUNED, budget_note(board)]
-    if analysis.ranks:
-        notes.append(
-            f"rank: the ranks a method could hold on {board.primary.words}, counting only "
-            "differences that survive a test of all pairs (Games–Howell's statistic, family-wise "
-            "5 %). Methods that share a letter were not told apart; that does not make them equal."
-        )
-    if any(not test.reason for test in analysis.omnibus.values()):
-        notes.append(
-            "Calibrated p-values draw the test's statistic thousands of times under no difference "
-            "(parametric bootstrap), because Welch's F and Games–Howell find too many differences "
-            "at few seeds. Holm is over "
-            f"{listed([m.words for m in board.declared])}; only these carry claims. "
-            "An analysis of variance does not say which methods differ."
-        )
-    if len(analysis.comparisons):
-        plain = [m.measure for m in board.declared if not m.in_percent and m.base != "loss"]
-        own = f" ({listed(list(dict.fromkeys(plain)))}: as it is)" if plain else ""
-        notes.append(
-            f"Against {board.reference}: Welch's t, Holm over all {len(analysis.comparisons)} "
-            "comparisons of this table (methods × metrics); ▲ better and ▼ worse than "
-            f"{board.reference} at 5 %, claimed only where the analysis of variance finds a "
-            "difference. Differences are in points"
-            f"{own}, g is Hedges'. No mark means not shown, not equal."
-        )
+    notes += _without_anova(board)
+    if len(board.analysis.comparisons):
+        notes.append(_marks(board))
     if board.images:
         notes += images_notes(board.images)
     return notes + _gaps(board)
+
+
+def _covered(board: Leaderboard) -> str:
+    """Return what ± and tests hold for; nothing where there are neither."""
+    tested = [m for m in board.declared if not board.analysis.omnibus[m.name].reason]
+    alone = [m for m in tested if m.name not in board.analysis.over_images]
+    here = "seeds on these test images alone"
+    if not tested:
+        spread = any(not math.isnan(c.half_width) for row in board.rows for c in row.cells.values())
+        return "± covers other seeds, not other test images" if spread else ""
+    if len(alone) == len(tested):
+        return f"± and tests cover other {here}, on which methods that are equal may differ"
+    some = f" (of {listed([m.short for m in alone])} {here})" if alone else ""
+    return f"± covers other seeds; tests cover other seeds and other test images{some}"
+
+
+def _rank(board: Leaderboard) -> str:
+    if not board.analysis.ranks:
+        return ""
+    return (
+        f"rank: places open on {board.primary.short}, by tests of all pairs (5 % family-wise); a "
+        "shared letter means not told apart, not equal"
+    )
+
+
+def _without_anova(board: Leaderboard) -> list[str]:
+    """Name the metrics of which there is no analysis of variance, by the reason why."""
+    by_reason: dict[str, list[str]] = {}
+    for metric in board.declared:
+        if reason := board.analysis.omnibus[metric.name].reason:
+            by_reason.setdefault(reason, []).append(metric.short)
+    return [
+        "No ANOVA"
+        + (f" of {listed(names)}" if len(names) < len(board.declared) else "")
+        + f": {reason}."
+        for reason, names in by_reason.items()
+    ]
+
+
+def _marks(board: Leaderboard) -> str:
+    count = len(board.analysis.comparisons)
+    family = f", p after Holm over all {count} comparisons" if count > 1 else ""
+    return (
+        f"▲ better, ▼ worse than {board.reference}: Welch's t{family}, only where ANOVA finds a "
+        "difference. No mark: not shown, not equal. Differences in points"
+        f"{own_units(board)}, g is Hedges'."
+    )
+
+
+def own_units(board: Leaderboard) -> str:
+    """Return which differences are in no points, in brackets; nothing where all are."""
+    plain = [m.measure for m in board.declared if not m.in_percent and m.base != "loss"]
+    return f" ({listed(list(dict.fromkeys(plain)))}: as it is)" if plain else ""
 
 
 def budget_note(board: Leaderboard) -> str:
@@ -130,44 +165,22 @@ def budget_note(board: Leaderboard) -> str:
     )
 
 
-def scope(board: Leaderboard, metric: Metric) -> str:
-    """Return for what the claims about a metric hold: "other seeds and other test images"."""
-    if metric.name in board.analysis.over_images:
-        return "other seeds and other test images"
-    return "other seeds on these test images"
-
-
-def _scope(board: Leaderboard) -> list[str]:
-    """Return for what claims hold, where there are any tests."""
-    by_scope: dict[str, list[str]] = {}
-    for metric in board.declared:
-        if not board.analysis.omnibus[metric.name].reason:
-            by_scope.setdefault(scope(board, metric), []).append(metric.words)
-    whole = len(by_scope) == 1
-    return [
-        f"Calibrated p, ranks, letters and marks are about {for_what}"
-        + ("" if whole else f" for {listed(metrics)}")
-        + (
-            " of the same make, by the predictions of all runs."
-            if "other test images" in for_what
-            else " alone: without the predictions of every run the test set's error is not known, "
-            "and methods that are equal may differ on it."
-        )
-        for for_what, metrics in by_scope.items()
-    ]
-
-
 def images_notes(images: ImageIntervals) -> list[str]:
     """Return what intervals over test images hold, and what they leave out."""
     if images.frame.empty:
         return [f"No bootstrap over test images: {images.problems[0]}."]
     return [
-        f"Over test images: 95 % intervals from {images.resamples:,} test sets drawn "
-        "from this one within each domain and class, the same for every method and seed (so that "
-        "differences are paired). They hold for these trained models: the spread over seeds is not "
-        "in them, as the test set's error is not in ±. They are not corrected for many "
-        "comparisons. The worst domain's are bounds that hold for all domains together: the least "
-        "of several noisy scores is lower than the least of the true ones.",
+        f"Over test images: 95 % intervals from {images.resamples:,} test sets drawn within each "
+        "domain and class, the same for all methods and seeds; for these trained models, without "
+        "the spread over seeds, uncorrected for many comparisons. Worst: bounds for all domains "
+        "together.",
+        *images_gaps(images),
+    ]
+
+
+def images_gaps(images: ImageIntervals) -> list[str]:
+    """Return which intervals over test images there are not."""
+    return [
         *(
             [f"No interval of macro-F1: a class has fewer than {FEWEST_OF_CLASS} test images."]
             if images.frame["low"].isna().any()

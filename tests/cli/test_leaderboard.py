@@ -34,6 +34,17 @@ def test_prints_the_terminal_table_by_default(runs: str) -> None:
     assert "2/2" in stdout
 
 
+def test_explain_says_at_length_what_marks_mean(runs: str, tmp_path: Path) -> None:
+    words = "Calibrated p-values draw the test's statistic"
+    stdout, _ = call(runs)
+    assert words not in " ".join(stdout.split())
+    stdout, _ = call(runs, "--explain")
+    assert words in " ".join(stdout.split())
+    call(runs, "--explain", "-o", f"{tmp_path / 'board'}/")
+    for name in ("leaderboard.md", "leaderboard.tex", "leaderboard.json"):
+        assert words in (tmp_path / "board" / name).read_text(encoding="utf-8")
+
+
 def test_default_folder_is_runs(runs: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UsageError, match=r"'runs'.*ltbench run"):

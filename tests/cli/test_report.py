@@ -27,6 +27,12 @@ def test_writes_a_page_that_names_the_command_that_made_it(tmp_path: Path) -> No
     assert command in text
     assert "This run wrote none" not in text
     assert "predictions" in text
+    long = "± covers the spread over seeds alone"
+    assert long not in text
+    CliRunner().invoke(report, [*arguments, "--explain"], catch_exceptions=False)
+    text = output.read_text(encoding="utf-8")
+    assert long in text
+    assert "--algo boda --explain</pre>" in text
 
 
 def test_no_runs_make_no_page(tmp_path: Path) -> None:

@@ -51,6 +51,11 @@ def test_anova(tmp_path: Path) -> None:
     assert 0 < row["welch_p_calibrated"] <= row["welch_p_holm"] <= 1
     text = call("anova", str(tmp_path), "--metrics", name, "--format", "markdown")
     assert "ANOVA over methods" in text
+    assert all(f"| {head} |" in text for head in ("Fisher F", "Fisher p", "Welch F", "Welch p"))
+    (found,) = json.loads(call("anova", str(tmp_path), "--format", "json"))
+    known = load_runs(tmp_path).scores
+    assert {row["metric"] for row in found["rows"]} == set(known.columns[known.notna().any()])
+    assert found["rows"][0]["metric"] == "accuracy_average"
     with pytest.raises(UsageError, match="No run here has the metric 'acuracy'"):
         call("anova", str(tmp_path), "--metrics", "acuracy")
 

@@ -8,6 +8,7 @@ scores, means, half-widths and differences are as it printed them. Corrected sin
 in CHANGELOG.md: p-values and intervals of differences (test images, unequal seeds), analyses of
 variance and ranks without methods of two seeds, intervals over test images, the p of Shapiro and
 Wilk, and two options of one data set, which are not two data sets.
+Added since: the analysis of variance in the CSV, and ``claimed`` beside it in the JSON.
 """
 
 from __future__ import annotations

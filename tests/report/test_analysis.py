@@ -33,7 +33,7 @@ def sections(root: Path, **options: object) -> dict[str, Section]:
 def test_every_analysis_is_there(runs: Path) -> None:
     found = sections(runs, resamples=50, power=0.02)
     assert set(found) >= {
-        "Means over seeds", "Analysis of variance over methods", "Assumptions",
+        "Means over seeds", "Analysis of variance (ANOVA) over methods", "Assumptions",
         "All pairs, domain-average accuracy", "All pairs, worst-domain macro-F1", "Against erm",
         "Over test images", "Seeds for 2.0 points of domain-average accuracy",
     }  # fmt: skip
@@ -42,7 +42,7 @@ def test_every_analysis_is_there(runs: Path) -> None:
 
 
 def test_the_classical_analysis_is_scipys_on_the_run_folders(runs: Path) -> None:
-    frame = sections(runs, resamples=0)["Analysis of variance over methods"].frame
+    frame = sections(runs, resamples=0)["Analysis of variance (ANOVA) over methods"].frame
     by_label: dict[str, list[float]] = {}
     for path in sorted(runs.rglob("result.json")):
         result = json.loads(path.read_text())
@@ -84,7 +84,7 @@ def test_runs_without_predictions_or_with_other_images_are_left_out(tmp_path: Pa
 def test_one_seed_and_one_method_say_what_is_missing(tmp_path: Path) -> None:
     write_run(tmp_path, per_class=2)
     found = sections(tmp_path, resamples=0, power=0.01)
-    variance = found["Analysis of variance over methods"]
+    variance = found["Analysis of variance (ANOVA) over methods"]
     assert variance.frame["welch_p"].isna().all()
     assert any("at least two methods" in note for note in variance.notes)
     assert "two seeds" in found["All pairs, domain-average accuracy"].notes[0]

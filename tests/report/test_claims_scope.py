@@ -35,9 +35,15 @@ def test_claims_cover_test_images_where_all_runs_have_predictions(tmp_path: Path
     np.testing.assert_allclose(known["difference"], unknown["difference"])
     assert (known["high"] - known["low"] > 0).all()
     assert (known["t"].abs() < unknown["t"].abs()).all()
-    assert "about other seeds and other test images" in " ".join(render(tmp_path / "with").split())
+    long = " ".join(render(tmp_path / "with", explain=True).split())
+    assert "about other seeds and other test images" in long
+    short = " ".join(render(tmp_path / "with").split())
+    assert "± covers other seeds; tests cover other seeds and other test images" in short
     assert "for other seeds and test images" in render(tmp_path / "with", format="html")
     text = " ".join(render(tmp_path / "without").split())
+    assert "± and tests cover other seeds on these test images alone" in text
+    assert "methods that are equal may differ" in text
+    text = " ".join(render(tmp_path / "without", explain=True).split())
     assert "about other seeds on these test images alone" in text
     assert "for other seeds on these" in render(tmp_path / "without", format="html")
     assert "may differ on it" in text

@@ -24,6 +24,7 @@ from ltbench.report.content import build
 from ltbench.report.leaderboard import FORMATS, leaderboard_report, load_content, render
 from ltbench.report.metrics import choose_metrics, metric
 from ltbench.report.provenance import run_commands
+from ltbench.report.section import probability
 from ltbench.report.selection import select_runs, split_tables
 from ltbench.results.frame import load_runs
 
@@ -84,7 +85,11 @@ def test_worst_domain_accuracy_has_its_analysis_of_variance(runs: Path) -> None:
     }
     theirs = stats.f_oneway(*by_label.values(), equal_var=False)
     assert (test["statistic"], test["p"]) == pytest.approx((theirs.statistic, theirs.pvalue))
-    assert "Worst-domain accuracy: Welch's F(2," in render(runs)
+    assert "Worst-domain accuracy: Welch's F(2," in render(runs, explain=True)
+    (line,) = re.findall(r"^acc worst .*$", render(runs), flags=re.MULTILINE)
+    shown = [f"{theirs.statistic:.2f}", "2,", f"{test['df2']:.1f}", probability(test["p_holm"]),
+             f"{test['omega_squared']:.2f}".lstrip("0"), "yes"]  # fmt: skip
+    assert line.split() == ["acc", "worst", *shown]
 
 
 def test_the_terminal_table_fits_its_width_and_says_what_it_shows(runs: Path) -> None:
@@ -96,7 +101,8 @@ def test_the_terminal_table_fits_its_width_and_says_what_it_shows(runs: Path) ->
         "Holm over all 8 comparisons",
         "minus erm",
         "g is Hedges'",
-        "does not say which methods differ",
+        "ANOVA: do the methods differ at all?",
+        "it does not say which differ",
     ):
         assert words in " ".join(text.split())
 
@@ -226,6 +232,9 @@ def test_latex_has_as_many_cells_as_columns(runs: Path) -> None:
 def test_latex_notes_go_with_their_table_and_leave_later_text_alone(runs: Path) -> None:
     latex = render(runs, format="latex")
     table = latex.split(r"\end{table}")[0]
+    assert "worse than erm: Welch's t" in table
+    assert latex.count("ANOVA: do the methods differ at all?") == 1
+    table = render(runs, format="latex", explain=True).split(r"\end{table}")[0]
     assert "Domain-average accuracy: Welch's" in table
     assert "Against erm" in table
     outside = re.sub(r"\\begin\{table\}.*?\\end\{table\}", "", latex, flags=re.DOTALL)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,9 @@ def test_a_metric_of_which_less_is_better_is_sorted_marked_and_printed_so(runs: 
     assert "−0.297 ▲" in next(x for x in differences.splitlines() if x.startswith("boda"))
     assert "+0.306 ▼" in next(x for x in differences.splitlines() if x.startswith("focal"))
     assert "% unless a loss or Brier score" in text
-    assert "Domain-average Brier score: Welch" in text
+    assert re.search(r"^Brier average +\d+\.\d\d  2, ", text, flags=re.MULTILINE)
+    long = render(runs, metrics=["brier_average"], explain=True)
+    assert "Domain-average Brier score: Welch" in long
     assert verdict(board)[0] == (
         "The lowest domain-average Brier score is that of boda: 0.218 ±0.021."
     )
