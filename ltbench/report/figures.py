@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from ltbench.plugins.registry import Entry
 from ltbench.report import check_figure_suffix
 from ltbench.report.csv_text import csv_text
 from ltbench.report.figure_data import Choices, FigureData
-from ltbench.report.letters import drawable, key_of
+from ltbench.report.letters import drawable, key_of, with_codes
 from ltbench.report.look import style
 from ltbench.report.trials import Trials
 from ltbench.results.frame import Runs
@@ -70,44 +71,99 @@ def write_figure(
         DataError, PluginError: as :func:`draw`.
     """
     check_figure_suffix(output)
+    data = FigureData(runs, tuning=tuning or Trials())
     with style():
-        figure, frame = draw(kind, FigureData(runs, tuning=tuning or Trials()), choices)
-        save(figure, output)
-    numbers = output.with_suffix(".csv")
-    numbers.write_text(csv_text(frame), encoding="utf-8")
-    return [output, numbers]
+        figure, frame = draw(kind, data, choices)
+        written = save(figure, output, codes=name_codes(data))
+    return [output, write_numbers(frame, written, output)]
 
 
-def save(figure: Figure, output: Path, dpi: int = DPI) -> None:
-    """Write a figure into a file, whose name says a format, within its style.
+def write_numbers(frame: pd.DataFrame, written: Mapping[str, str], output: Path) -> Path:
+    """Write the numbers of a figure beside it, with the codes that it shows, and return the file.
 
     Raises:
         UsageError: the file cannot be written.
     """
-    content, key = as_bytes(figure, output.suffix.lower()[1:], dpi)
-    if key:
-        print(f"Warning: {output}: {key}", file=sys.stderr, flush=True)
+    numbers = output.with_suffix(".csv")
+    try:
+        numbers.write_text(csv_text(with_codes(frame, written)), encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{numbers} cannot be written: {error.strerror}") from error
+    return numbers
+
+
+def name_codes(data: FigureData) -> dict[str, str]:
+    """Return what stands for names that no font has: ``c17`` for class 17, ``d2`` for domain 2.
+
+    They count from 0, as labels in the files of runs do.
+    """
+    try:
+        _, facts = data.facts("names")
+    except LtbenchError:  # of several data sets, or of none
+        return {}
+    kinds = (("d", facts["domains"]), ("c", facts["classes"]))
+    return {str(name): f"{kind}{i}" for kind, names in kinds for i, name in enumerate(names)}
+
+
+def save(
+    figure: Figure, output: Path, dpi: int = DPI, codes: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """Write a figure into a file, whose name says a format, within its style.
+
+    Args:
+        figure: to be drawn.
+        output: the file.
+        dpi: pixels an inch.
+        codes: of names, for letters that no font here has.
+
+    Returns:
+        Which codes it shows, and for what they stand.
+
+    Raises:
+        UsageError: the file cannot be written.
+    """
+    content, written = drawn(figure, output.suffix.lower()[1:], dpi, codes)
+    if written:
+        print(f"Warning: {output}: {key_of(written)}", file=sys.stderr, flush=True)
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
         output.write_bytes(content)
     except OSError as error:
         raise UsageError(f"{output} cannot be written: {error.strerror}") from error
+    return written
 
 
 def as_bytes(figure: Figure, format: str, dpi: int = DPI) -> tuple[bytes, str]:
     """Return a figure as ``png`` or ``webp`` of so many pixels an inch, ``svg`` or ``pdf``.
 
-    Within its style; without a date, so that the same runs give the same file.
+    As :func:`drawn`, with what codes stand for in a sentence, or empty.
+    """
+    content, written = drawn(figure, format, dpi)
+    return content, key_of(written)
+
+
+def drawn(
+    figure: Figure, format: str, dpi: int = DPI, codes: Mapping[str, str] | None = None
+) -> tuple[bytes, dict[str, str]]:
+    """Return a figure as a file, within its style.
+
+    Without a date, so that the same runs give the same file.
+
+    Args:
+        figure: to be drawn.
+        format: ``png`` or ``webp`` of so many pixels an inch, ``svg`` or ``pdf``.
+        dpi: those pixels.
+        codes: of names, for letters that no font here has.
 
     Returns:
-        The file, and what stands for letters that no font here has, in a sentence or empty.
+        The file, which codes it shows and for what they stand.
     """
     buffer = io.BytesIO()
     dated = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
     exact: dict[str, Any] = (
         {"pil_kwargs": {"lossless": True, "method": 3}} if format == "webp" else {}
     )
-    with drawable(figure, as_text=format == "svg") as numbers:
+    with drawable(figure, as_text=format == "svg", codes=codes) as written:
         figure.savefig(buffer, format=format, dpi=dpi, metadata=dated.get(format), **exact)
     figure.set_layout_engine("none")  # it is laid out, and would be so again for each format
-    return buffer.getvalue(), key_of(numbers)
+    return buffer.getvalue(), written

@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import gzip
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,7 +21,8 @@ from matplotlib.lines import Line2D
 from ltbench.errors import LtbenchError
 from ltbench.report.csv_text import csv_text
 from ltbench.report.figure_data import Choices, FigureData
-from ltbench.report.figures import as_bytes, draw
+from ltbench.report.figures import draw, drawn, name_codes
+from ltbench.report.letters import key_of, with_codes
 from ltbench.report.look import style
 from ltbench.report.section import Figure
 from ltbench.report.trials import Trials
@@ -126,13 +127,14 @@ def _drawn(wish: Wish, room: int, *, crowded: bool) -> Figure:
         with style():
             data = FigureData(wish.runs, tuning=wish.tuning or Trials())
             figure, frame = draw(kind, data, _choices(wish, crowded=crowded))
-            mime, image, key = _smallest(figure, kind, 1 if crowded else 2)
+            scale = 1 if crowded else 2
+            mime, image, written = _smallest(figure, kind, scale, name_codes(data))
     except LtbenchError as error:
         return Figure(kind, title, reason=str(error))
     address = _address(mime, image)
     if len(address) > room:
         return Figure(kind, title, reason=f"Left out to keep the page small: {elsewhere}")
-    numbers = csv_text(frame, digits=_DIGITS).encode()
+    numbers = csv_text(with_codes(frame, written), digits=_DIGITS).encode()
     packed = len(numbers) > _SMALL_TABLE
     table = _packed(numbers) if packed else _address("text/csv", numbers)
     if len(table) > room - len(address):
@@ -140,7 +142,7 @@ def _drawn(wish: Wish, room: int, *, crowded: bool) -> Figure:
     width = round(_PIXELS_PER_INCH * figure.get_figwidth())
     return Figure(
         kind, title, address, table, open=wish.open, width=width, packed=packed,
-        note=f"{'' if table and kind not in _SAMPLED else elsewhere} {key}".strip(),
+        note=f"{'' if table and kind not in _SAMPLED else elsewhere} {key_of(written)}".strip(),
     )  # fmt: skip
 
 
@@ -152,18 +154,20 @@ def _choices(wish: Wish, *, crowded: bool) -> Choices:
     return replace(wish.choices, points=min(_MOST_POINTS, max(_FEWEST_POINTS, each)))
 
 
-def _smallest(figure: Drawn, kind: str, scale: int) -> tuple[str, bytes, str]:
+def _smallest(
+    figure: Drawn, kind: str, scale: int, codes: Mapping[str, str]
+) -> tuple[str, bytes, dict[str, str]]:
     """Return a drawing as SVG or WebP, whichever is smaller; small ones as SVG.
 
     Returns:
-        Its type, the file, and what is to be said of its letters.
+        Its type, the file, which codes stand there for letters, and for which.
     """
-    found: list[tuple[str, bytes, str]] = []
+    found: list[tuple[str, bytes, dict[str, str]]] = []
     if kind not in _PIXELS_ONLY and _points(figure) <= _MOST_IN_SVG:
-        found.append(("image/svg+xml", *as_bytes(figure, "svg")))
+        found.append(("image/svg+xml", *drawn(figure, "svg")))
         if len(found[0][1]) <= _SMALL_DRAWING:
             return found[0]
-    found.append(("image/webp", *as_bytes(figure, "webp", scale * _PIXELS_PER_INCH)))
+    found.append(("image/webp", *drawn(figure, "webp", scale * _PIXELS_PER_INCH, codes)))
     return min(found, key=lambda one: len(one[1]))
 
 

@@ -28,6 +28,8 @@ from ltbench.api import (
 from ltbench_figures import style as look
 
 _MOST_TOGETHER = 6
+# Times that one method's greatest loss may be another's before their axis is logarithmic.
+_FAR_APART = 30
 
 Curves = dict[str, dict[str, pd.DataFrame]]
 """By column (loss or score) and method: mean, min, max and count over seeds at each step."""
@@ -37,9 +39,9 @@ def draw_convergence(data: FigureData, choices: Choices) -> tuple[Figure, pd.Dat
     """Draw the training loss and a validation score at every evaluation.
 
     Lines are means over seeds, shaded from the least seed to the greatest. Up to six methods share
-    two axes; more than those have two panels each, whose losses have axes of their own: what
-    methods minimise differs. The steps of a second stage follow those of the first; a dotted line
-    marks where it starts.
+    two axes, that of losses logarithmic where they lie far apart; more than those have two panels
+    each, whose losses have axes of their own: what methods minimise differs. The steps of a second
+    stage follow those of the first; a dotted line marks where it starts.
 
     Args:
         data: runs of one table, finished or not; ``log.jsonl`` is read.
@@ -156,8 +158,12 @@ def _draw_together(curves: Curves, stages: dict[str, list[float]], measure: str)
         for column, axis in axes.items():
             line = _draw_curve(axis, curves[column][label], look.color(i), look.dash(i))
         handles.append(line)
+    far_apart = _far_apart(curves["loss"].values())
+    if far_apart:
+        axes["loss"].set_yscale("log")
+        look.plain_numbers(axes["loss"].yaxis)
     for column, axis in axes.items():
-        axis.set_ylabel(_axis_name(column, measure))
+        axis.set_ylabel(_axis_name(column, measure, log=column == "loss" and far_apart))
         axis.set_xlabel("training step")
         _mark(axis, sorted({start for found in stages.values() for start in found}))
     names = list(short_names(labels, look.LEGEND).values())
@@ -208,7 +214,18 @@ def _mark(axis: Axes, starts: list[float]) -> None:
         axis.axvline(start, color="#666666", ls=":", lw=1)
 
 
-def _axis_name(column: str, measure: str) -> str:
+def _far_apart(losses: Iterable[pd.DataFrame]) -> bool:
+    """Say whether the losses of some methods are too small to be seen beside those of others."""
+    ends = [(curve["min"].min(), curve["max"].max()) for curve in losses]
+    known = np.array([pair for pair in ends if np.isfinite(pair).all()])
+    if not len(known) or known.min() <= 0:
+        return False
+    return bool(known[:, 1].max() > _FAR_APART * known[:, 1].min())
+
+
+def _axis_name(column: str, measure: str, *, log: bool) -> str:
     if column == "loss":
-        return "training loss (each method's own)"
+        # In two lines, of which neither is longer than the axis.
+        own = "\n(each method's own, log. scale)" if log else " (each method's own)"
+        return f"training loss{own}"
     return f"validation\n{measure}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,7 +10,15 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from ltbench.api import PAGE_WIDTH, PALETTE, Choices, FigureData, ShotRule, short_names
+from ltbench.api import (
+    PAGE_WIDTH,
+    PALETTE,
+    Choices,
+    FigureData,
+    ShotRule,
+    short_names,
+    text_width,
+)
 from ltbench_figures import style as look
 
 _BUCKETS = {
@@ -18,8 +27,8 @@ _BUCKETS = {
     "few": (PALETTE[2], look.MARKERS[2]),
     "zero": ("#000000", "x"),
 }
-# Where the crosses of classes without images stand: below one, and no number of images.
-_NOWHERE = 0.6
+# Where the crosses of classes without images stand, as a share of the axis below one image.
+_NOWHERE = 0.05
 
 
 def draw_distribution(data: FigureData, choices: Choices) -> tuple[Figure, pd.DataFrame]:
@@ -47,12 +56,14 @@ def draw_distribution(data: FigureData, choices: Choices) -> tuple[Figure, pd.Da
     width = max(4.5, min(PAGE_WIDTH, columns * (1.5 + 0.08 * classes)))
     figure = look.new_figure(width, 0.9 + 1.9 * rows)
     axes = look.panels(figure, len(domains), columns, sharey=True)
+    # Below one, at no number of images, and as far from the axis however long that is.
+    nowhere = 10 ** -(_NOWHERE * (1 + math.log10(max(10, frame["train"].max()))))
     # Of 8 points, beside the number of images.
     names = short_names(map(str, domains), int(width / columns / 0.068) - 16)
     for axis, domain in zip(axes, domains, strict=True):
         part = frame[frame["domain"] == domain].reset_index(drop=True)
         for bucket, (shade, marker) in _BUCKETS.items():
-            shown = part["train"][part["shots"] == bucket].clip(lower=_NOWHERE)
+            shown = part["train"][part["shots"] == bucket].clip(lower=nowhere)
             edge = None if marker == "x" else "black"
             axis.scatter(shown.index, shown, s=16, c=shade, marker=marker, lw=0.5, edgecolors=edge)
         axis.set_title(f"{names[str(domain)]}: {part['train'].sum():,} images", fontsize=8)
@@ -62,14 +73,20 @@ def draw_distribution(data: FigureData, choices: Choices) -> tuple[Figure, pd.Da
         look.label_classes(axis.xaxis, [str(n) for n in part["class"]], width / columns - 0.6)
         axis.set_xlabel("class")
         axis.grid(axis="x", visible=False)
-    axes[0].set_ylim(bottom=0.45)  # of all panels, once the largest class of each is there
+    # Of all panels, once the largest class of each is there.
+    axes[0].set_ylim(bottom=nowhere**2)
     figure.supylabel("training images", fontsize=8)
     handles = [
         axes[0].plot([], [], marker, color=shade, ms=4, label=_words(name))[0]
         for name, (shade, marker) in _BUCKETS.items()
         if (frame["shots"] == name).any()
     ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=4)
+    # Of different lengths, so that their columns are, too: in one row, two, or below one another.
+    words = [text_width(str(handle.get_label())) for handle in handles]
+    room = {n: sum(0.55 + 0.075 * max(part) for part in np.array_split(words, n))
+            for n in (4, 2) if n <= len(words)}  # fmt: skip
+    columns = next((n for n, needed in room.items() if needed <= width), 1)
+    figure.legend(handles=handles, loc="outside lower center", ncols=columns)
     look.headline(figure, "classes sorted by training images", dataset)
     return figure, frame
 

@@ -7,6 +7,7 @@ import textwrap
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
@@ -88,12 +89,19 @@ def _shown(axes: Iterable[Axes]) -> list[Axes]:
 
 
 def share_range(axes: Iterable[Axes]) -> None:
-    """Give panels, which need not stand side by side, the same range of values."""
+    """Give panels, which need not stand side by side, the same range of values.
+
+    Its ends are as far from the marks of all panels as those of one alone would be.
+    """
     chosen = list(axes)
-    low = min(axis.get_ylim()[0] for axis in chosen)
-    high = max(axis.get_ylim()[1] for axis in chosen)
+    drawn = np.array([axis.dataLim.intervaly for axis in chosen])
+    drawn = drawn[np.isfinite(drawn).all(axis=1)]
+    if not len(drawn):
+        return
+    low, high = drawn.min(), drawn.max()
+    margin = mpl.rcParams["axes.ymargin"] * (high - low) or 0.5
     for axis in chosen:
-        axis.set_ylim(low, high)
+        axis.set_ylim(low - margin, high + margin)
 
 
 def refuse_too_many(methods: int, most: int, what: str) -> None:

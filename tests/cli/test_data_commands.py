@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
+from matplotlib import font_manager
 from PIL import Image
 
 from ltbench.cli.data import data
@@ -115,6 +117,26 @@ def test_plots(moths: Path, tmp_path: Path) -> None:
     ltbench("plot", "digits-mini-mlt", "-o", "again.svg")
     assert (tmp_path / "again.svg").read_text() == drawn
     assert "does not say a format" in ltbench("plot", name, "-o", "tail.jpg", code=2).output
+
+
+def test_plots_of_names_that_no_font_has_come_with_a_csv_that_says_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for label in ("猫", "狗", "wasp"):
+        for i in range(8):
+            path = tmp_path / "animals" / label / f"{i}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(np.full((20, 20, 3), i * 9, np.uint8)).save(path)
+    known = [f for f in font_manager.fontManager.ttflist if f.name == "DejaVu Sans"]
+    monkeypatch.setattr(font_manager.fontManager, "ttflist", known)
+    monkeypatch.setattr(font_manager, "findSystemFonts", lambda: [])
+    found = ltbench("plot", f"image-folder[root={tmp_path / 'animals'}]", "-o", "tail.png")
+    assert "Glyph" not in found.output
+    rows = csv.DictReader((tmp_path / "tail.csv").read_text(encoding="utf-8").splitlines())
+    classes = sorted(("猫", "狗", "wasp"))
+    assert {row["class"]: row["class_drawn"] for row in rows} == {
+        name: name if name == "wasp" else f"c{classes.index(name)}" for name in classes
+    }
 
 
 @pytest.mark.parametrize("command", ["info", "prepare", "verify", "plot"])

@@ -7,6 +7,8 @@ import warnings
 from pathlib import Path
 
 import matplotlib as mpl
+import numpy as np
+import pandas as pd
 import pytest
 from matplotlib import font_manager
 from matplotlib.figure import Figure
@@ -14,8 +16,8 @@ from matplotlib.text import Text
 from synthetic_runs import write_run
 
 from ltbench.report import letters
-from ltbench.report.figure_data import Choices
-from ltbench.report.figures import as_bytes, write_figure
+from ltbench.report.figure_data import Choices, FigureData
+from ltbench.report.figures import as_bytes, draw, name_codes, save, write_figure, write_numbers
 from ltbench.report.leaderboard import load_content
 from ltbench.report.letters import drawable, key_of
 from ltbench.report.look import style
@@ -30,6 +32,8 @@ def only_dejavu(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine whose fonts have no East-Asian letters."""
     known = [f for f in font_manager.fontManager.ttflist if f.name == "DejaVu Sans"]
     monkeypatch.setattr(font_manager.fontManager, "ttflist", known)
+    monkeypatch.setattr(font_manager, "findSystemFonts", lambda: [])
+    letters._learn_fonts.cache_clear()
 
 
 def named_figure() -> Figure:
@@ -115,6 +119,64 @@ def test_command_and_page_say_which_number_is_which_name(
         write_figure("heatmap", load_runs(tmp_path / "runs"), Choices(), output)
         write_report(load_content(tmp_path / "runs"), tmp_path / "p.html", title="T", command="c")
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith(f"Warning: {output}: No font of this machine has all letters: #1 is ")
-    assert "名前" in (tmp_path / "map.csv").read_text(encoding="utf-8")
-    assert "#1 is 名前" in (tmp_path / "p.html").read_text(encoding="utf-8")
+    assert line.startswith(f"Warning: {output}: No font of this machine has all letters: c0 is ")
+    numbers = pd.read_csv(tmp_path / "map.csv").drop_duplicates("class")
+    assert dict(zip(numbers["class"], numbers["class_drawn"], strict=True)) == {
+        "名前": "c0", "犬": "c1", "Noctua 犬": "Noctua c1", "plain": "plain",
+    }  # fmt: skip
+    assert "domain_drawn" not in numbers
+    assert "c0 is 名前" in (tmp_path / "p.html").read_text(encoding="utf-8")
+
+
+LONG = [f"とても長い名前の生き物の第{n}号" for n in "一二三四五六七八九十"]
+
+
+def plotted(facts: dict[str, object], output: Path) -> pd.DataFrame:
+    """Draw the classes of a data set and return the figure's numbers."""
+    data = FigureData.of_dataset("made-up", facts)
+    with style(), warnings.catch_warnings():
+        warnings.simplefilter("error")
+        figure, frame = draw("distribution", data, Choices())
+        written = save(figure, output, 60, name_codes(data))
+    return pd.read_csv(write_numbers(frame, written, output))
+
+
+@pytest.mark.parametrize("suffix", [".png", ".pdf"])
+def test_names_that_are_cut_keep_the_code_of_their_class(
+    tmp_path: Path, only_dejavu: None, capsys: pytest.CaptureFixture[str], suffix: str
+) -> None:
+    counts = np.array([[10 - i for i in range(10)], [30 + i for i in range(10)]])
+    facts = {
+        "domains": ["実写 真", "sketch"], "classes": LONG, "shots": {"many": 100, "few": 20},
+        "counts": {"train": counts, "val": counts, "test": counts},
+    }  # fmt: skip
+    numbers = plotted(facts, tmp_path / f"a{suffix}")
+    codes = dict(zip(numbers["class"], numbers["class_drawn"], strict=True))
+    assert codes == {name: f"c{i}" for i, name in enumerate(LONG)}
+    assert dict(zip(numbers["domain"], numbers["domain_drawn"], strict=True)) == {
+        "実写 真": "d0", "sketch": "sketch",
+    }  # fmt: skip
+    said = capsys.readouterr().err
+    assert f"c0 is {LONG[0]}" in said
+    assert "and 3 more (see the CSV)" in said
+
+
+def test_numbers_of_figures_in_known_letters_have_no_codes(tmp_path: Path) -> None:
+    counts = np.array([[3, 2]])
+    facts = {
+        "domains": ["all"], "classes": ["Käfer", "dog"], "shots": {"many": 100, "few": 20},
+        "counts": {"train": counts, "val": counts, "test": counts},
+    }  # fmt: skip
+    assert "class_drawn" not in plotted(facts, tmp_path / "a.png")
+
+
+def test_a_font_that_is_newer_than_the_list_of_fonts_is_found(
+    monkeypatch: pytest.MonkeyPatch, only_dejavu: None
+) -> None:
+    letter = "\U0001d504"  # of mathematics, in a font that comes with matplotlib
+    assert letters._fonts_for({letter}) == ([], {letter})
+    newer = str(Path(mpl.get_data_path(), "fonts", "ttf", "STIXGeneral.ttf"))
+    monkeypatch.setattr(font_manager, "findSystemFonts", lambda: [newer, "/no/such/font.ttf"])
+    letters._learn_fonts.cache_clear()
+    assert letters._fonts_for({letter}) == (["STIXGeneral"], set())
+    letters._learn_fonts.cache_clear()

@@ -26,6 +26,8 @@ _DPI = 200
 def plot(name: str, data_dir: Path | None, outputs: tuple[Path, ...]) -> None:
     """Draw the training images of each class in each domain, the largest class first.
 
+    Classes whose letters no font here has stand as c17, say, and a CSV beside the file names them.
+
     \b
     Examples:
       ltbench data plot digits-mini-mlt
@@ -35,7 +37,7 @@ def plot(name: str, data_dir: Path | None, outputs: tuple[Path, ...]) -> None:
         check_figure_suffix(output)
     dataset, split = ready_dataset(name, data_dir)
     from ltbench.report.figure_data import Choices, FigureData
-    from ltbench.report.figures import draw, save
+    from ltbench.report.figures import draw, name_codes, save, write_numbers
     from ltbench.report.look import style
 
     facts = {
@@ -44,8 +46,11 @@ def plot(name: str, data_dir: Path | None, outputs: tuple[Path, ...]) -> None:
         "counts": {part: split.counts(part) for part in ("train", "val", "test")},
         "shots": dataset.facts.shots.as_dict(),
     }
+    data = FigureData.of_dataset(name, facts)
     with style():
-        figure, _ = draw("distribution", FigureData.of_dataset(name, facts), Choices())
+        figure, frame = draw("distribution", data, Choices())
         for output in outputs or (Path(f"{dataset.name}.png"), Path(f"{dataset.name}.svg")):
-            save(figure, output, _DPI)
+            written = save(figure, output, _DPI, name_codes(data))
             click.echo(f"Wrote {output}", err=True)
+            if written:  # the CSV says which class is c17
+                click.echo(f"Wrote {write_numbers(frame, written, output)}", err=True)
