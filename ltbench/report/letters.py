@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache, partial
 
+import matplotlib as mpl
 import pandas as pd
 from matplotlib import font_manager
 from matplotlib.axis import Axis
@@ -66,6 +67,9 @@ def drawable(
         text.set_fontfamily([_MAIN, *fonts])
     written: dict[str, str] = {}
     with contextlib.ExitStack() as stack:
+        if any(_has_postscript_outlines(font_manager.findfont(name)) for name in fonts):
+            # Of these, matplotlib embeds as TrueType (42) what viewers leave blank.
+            stack.enter_context(mpl.rc_context({"pdf.fonttype": 3}))
         stack.enter_context(warnings.catch_warnings())
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         if lacking and not as_text:
@@ -239,6 +243,18 @@ def _known_fonts_for(letters: set[str]) -> tuple[list[str], set[str]]:
         fonts.append(best[1])
         left -= gained
     return fonts, left
+
+
+@cache
+def _has_postscript_outlines(path: str) -> bool:
+    """Say whether a font file, or the first font of a collection, is OpenType with CFF outlines."""
+    with open(path, "rb") as file:
+        sign = file.read(4)
+        if sign == b"ttcf":
+            file.seek(12)
+            file.seek(int.from_bytes(file.read(4), "big"))
+            sign = file.read(4)
+    return sign == b"OTTO"
 
 
 @cache

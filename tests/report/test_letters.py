@@ -10,6 +10,9 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
+from fontTools.fontBuilder import FontBuilder
+from fontTools.pens.t2CharStringPen import T2CharStringPen
+from fontTools.ttLib import TTCollection, TTFont
 from matplotlib import font_manager
 from matplotlib.figure import Figure
 from matplotlib.text import Text
@@ -180,3 +183,46 @@ def test_a_font_that_is_newer_than_the_list_of_fonts_is_found(
     letters._learn_fonts.cache_clear()
     assert letters._fonts_for({letter}) == (["STIXGeneral"], set())
     letters._learn_fonts.cache_clear()
+
+
+def write_postscript_font(path: Path) -> None:
+    """Write an OpenType font with CFF outlines, as Noto Sans CJK is, that has one letter."""
+    builder = FontBuilder(1000, isTTF=False)
+    builder.setupGlyphOrder([".notdef", "cat"])
+    builder.setupCharacterMap({ord("猫"): "cat"})
+    pen = T2CharStringPen(1000, None)
+    pen.moveTo((100, 0))
+    for corner in ((900, 0), (900, 800), (100, 800)):
+        pen.lineTo(corner)
+    pen.closePath()
+    shapes = {".notdef": T2CharStringPen(1000, None).getCharString(), "cat": pen.getCharString()}
+    builder.setupCFF("Cat", {"FullName": "Cat"}, shapes, {})
+    builder.setupHorizontalMetrics(dict.fromkeys(shapes, (1000, 100)))
+    builder.setupHorizontalHeader(ascent=880, descent=-120)
+    builder.setupNameTable({"familyName": "Cat Sans", "styleName": "Regular"})
+    builder.setupOS2()
+    builder.setupPost()
+    builder.save(path)
+
+
+def test_fonts_that_viewers_leave_blank_as_truetype_are_drawn_in_pdf(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, only_dejavu: None
+) -> None:
+    path = tmp_path / "cat.otf"
+    write_postscript_font(path)
+    assert letters._has_postscript_outlines(str(path))
+    collection = TTCollection()
+    collection.fonts = [TTFont(path)]
+    collection.save(tmp_path / "cats.ttc")
+    assert letters._has_postscript_outlines(str(tmp_path / "cats.ttc"))
+    assert not letters._has_postscript_outlines(font_manager.findfont("DejaVu Sans"))
+    monkeypatch.setattr(font_manager, "findSystemFonts", lambda: [str(path)])
+    with style(), warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for text, kind in (("cat", b"/Type0"), ("猫", b"/Type3")):
+            figure = Figure(figsize=(2, 1))
+            figure.text(0.1, 0.5, text)
+            pdf, key = as_bytes(figure, "pdf")
+            assert b"/Subtype " + kind in pdf
+            assert key == ""
+        assert mpl.rcParams["pdf.fonttype"] == 42
