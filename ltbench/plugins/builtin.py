@@ -80,7 +80,7 @@ def ltbench_observers(register: Register) -> None:
 @hookimpl
 def ltbench_tables(register: Register) -> None:
     """Register the table that belongs to the statistics of every report."""
-    summary = "ANOVA: metric × (classical, Welch's and calibrated analysis of variance)"
+    summary = "ANOVA of each metric: classical, Welch's and calibrated"
     register("anova", "ltbench.report.anova:Anova", summary=summary)
 
 

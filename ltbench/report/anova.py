@@ -23,7 +23,7 @@ class AnovaHParams(HParams):
 
 
 class Anova(ExperimentTable):
-    """Analysis of variance over methods, on each metric: do they differ at all?
+    """ANOVA (analysis of variance) over methods, on each metric: do they differ at all?
 
     F and p of the classical analysis (Fisher), which papers print; of Welch's, which does not
     suppose equal variances; the calibrated p, which is right at few seeds; and that after Holm's
