@@ -105,19 +105,23 @@ def with_codes(frame: pd.DataFrame, written: Mapping[str, str]) -> pd.DataFrame:
         frame: the numbers.
         written: what :func:`drawable` yielded.
     """
+    if not written:
+        return frame
     frame = frame.copy()
     for column in frame.select_dtypes(include=["object", "string"]).columns:
-        drawn = [_decoded(value, written) for value in frame[column]]
-        if any(a != b for a, b in zip(drawn, frame[column], strict=True) if isinstance(a, str)):
-            frame.insert(frame.columns.get_loc(column) + 1, f"{column}_drawn", drawn)
+        texts = {value for value in frame[column] if isinstance(value, str)}
+        drawn = {text: _as_drawn(text, written) for text in texts}
+        if any(text != code for text, code in drawn.items()):
+            values = [drawn.get(value, value) for value in frame[column]]
+            frame.insert(frame.columns.get_loc(column) + 1, f"{column}_drawn", values)
     return frame
 
 
-def _decoded(value: object, written: Mapping[str, str]) -> object:
+def _as_drawn(text: str, written: Mapping[str, str]) -> str:
     def code(run: re.Match[str]) -> str:
         return next((c for c, letters in written.items() if _is_cut(letters, run[0])), run[0])
 
-    return _RUN.sub(code, value) if isinstance(value, str) else value
+    return _RUN.sub(code, text)
 
 
 def _write(texts: list[Text], contents: list[str]) -> None:

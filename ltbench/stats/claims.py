@@ -212,8 +212,7 @@ def _too_few(groups: Groups, tested: Sequence[str]) -> list[str]:
         sentences.append(f"With one seed, no interval and no test: {', '.join(single)}.")
     if two := [name for name, count in counts.items() if count >= 2 and name not in tested]:
         sentences.append(
-            "With two seeds where others have more, in no analysis of variance and no rank: "
-            f"{', '.join(two)}."
+            f"With two seeds where others have more, in no ANOVA and no rank: {', '.join(two)}."
         )
     if single or two:
         sentences.append("The ranks of the others leave room for methods that have none.")
@@ -234,6 +233,6 @@ def _constant(by_metric: dict[str, Groups]) -> list[str]:
     every = tuple(by_metric)
     return [
         f"All seeds agree{'' if metrics == every else ' on ' + ', '.join(metrics)}, so Welch's "
-        f"analysis leaves out (and no spread does not mean certainty): {', '.join(names)}."
+        f"ANOVA leaves out (and no spread does not mean certainty): {', '.join(names)}."
         for metrics, names in agreeing.items()
     ]

@@ -14,7 +14,7 @@ from synthetic_runs import write_run
 from tuned_runs import LABEL, write_tuned
 
 from ltbench.cli.leaderboard import leaderboard
-from ltbench.report.analysis import analysis_sections
+from ltbench.report.analysis import analysis_sections, anova_sections
 from ltbench.report.figure_data import FigureData
 from ltbench.report.leaderboard import leaderboard_report, load_content
 from ltbench.report.render import terminal, write
@@ -54,6 +54,8 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Report]:
         found[name] = leaderboard_report(content)
         sections = analysis_sections(content, resamples=20, power=0.02)
         found[f"stats-{name}"] = Report(tuple(sections))
+        found[f"explain-{name}"] = leaderboard_report(content, explain=True)
+        found[f"anova-{name}"] = Report(tuple(anova_sections(content)))
     root = tmp_path_factory.mktemp("ablation")
     for cb, rb in itertools.product((False, True), repeat=2):
         hparams = {"class_balance_of_the_loss": cb, "representation_balance": rb}
@@ -67,7 +69,8 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Report]:
 
 
 KINDS = ("two", "twenty", "tuned", "stats-two", "stats-twenty", "stats-tuned", "ablation",
-         "backbones")  # fmt: skip
+         "backbones", "explain-two", "explain-twenty", "explain-tuned", "anova-two", "anova-twenty",
+         "anova-tuned")  # fmt: skip
 
 
 @pytest.mark.parametrize("width", [40, 60, 80, 118])
