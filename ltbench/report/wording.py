@@ -102,13 +102,13 @@ def _covered(board: Leaderboard) -> str:
     """Return what ± and tests hold for; nothing where there are neither."""
     tested = [m for m in board.declared if not board.analysis.omnibus[m.name].reason]
     alone = [m for m in tested if m.name not in board.analysis.over_images]
-    here = "seeds on these test images alone"
+    here = "other seeds on these test images alone"
     if not tested:
         spread = any(not math.isnan(c.half_width) for row in board.rows for c in row.cells.values())
         return "± covers other seeds, not other test images" if spread else ""
     if len(alone) == len(tested):
-        return f"± and tests cover other {here}, on which methods that are equal may differ"
-    some = f" (of {listed([m.short for m in alone])} {here})" if alone else ""
+        return f"± and tests cover {here}, on which methods that are equal may differ"
+    some = f" (of {listed([m.short for m in alone])}: {here})" if alone else ""
     return f"± covers other seeds; tests cover other seeds and other test images{some}"
 
 

@@ -40,6 +40,9 @@ def test_claims_cover_test_images_where_all_runs_have_predictions(tmp_path: Path
     short = " ".join(render(tmp_path / "with").split())
     assert "± covers other seeds; tests cover other seeds and other test images" in short
     assert "for other seeds and test images" in render(tmp_path / "with", format="html")
+    mixed = render(tmp_path / "with", metrics=["accuracy_few", "accuracy_worst"])
+    some = "test images (of acc few: other seeds on these test images alone)"
+    assert some in " ".join(mixed.split())
     text = " ".join(render(tmp_path / "without").split())
     assert "± and tests cover other seeds on these test images alone" in text
     assert "methods that are equal may differ" in text
