@@ -18,6 +18,7 @@ TUNED = (
     "of the protocol, which the table's heading tells as they were before. In other rows what "
     "stands in brackets was set by hand, and all else is the method's default."
 )
+_F = {"Welch": "Welch's F", "paired": "paired F"}
 _MOST_OF_A_BUDGET = 4  # rows that are named
 
 
@@ -71,7 +72,7 @@ def omnibus_sentence(board: Leaderboard, metric: Metric) -> str:
         else "no difference was found, which does not show that there is none"
     )
     return (
-        f"{name}: Welch's F({test.df1:.0f}, {test.df2:.1f}) = {test.statistic:.2f}, "
+        f"{name}: {_F[test.test]}({test.df1:.0f}, {test.df2:.1f}) = {test.statistic:.2f}, "
         f"{p_value(test.p)}; calibrated {p_value(test.p_calibrated)}, "
         f"after Holm {p_value(adjusted)}; ω² = {test.omega_squared:.2f}: {verdict}."
     )
@@ -111,9 +112,27 @@ def footnotes(board: Leaderboard) -> list[str]:
             "difference. Differences are in points"
             f"{own}, g is Hedges'. No mark means not shown, not equal."
         )
+    notes += paired_notes(board)
     if board.images:
         notes += images_notes(board.images)
     return notes + _gaps(board)
+
+
+def paired_notes(board: Leaderboard) -> list[str]:
+    """Return which comparisons are of differences seed by seed, and why."""
+    paired = [row.label for row in board.rows if row.paired]
+    if not paired:
+        return []
+    alone = any(test.test == "paired" for test in board.analysis.omnibus.values())
+    return [
+        f"paired: {listed(paired)} and {board.reference} have the same stage 1, seed by seed, as "
+        "their logs show; so t is of the differences of equal seeds, not Welch's"
+        + (
+            ", and F is its square: there are no other methods to analyse."
+            if alone
+            else ". The analysis of variance, ranks and letters do not use it."
+        )
+    ]
 
 
 def budget_note(board: Leaderboard) -> str:
