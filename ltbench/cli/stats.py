@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -19,17 +20,28 @@ from ltbench.cli.output import (
 from ltbench.waiting import waiting
 
 
+class _Points(click.FloatRange):
+    """A difference of two scores: a number, which NaN and infinity are not."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the number."""
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value} is not a number of points", param, ctx)
+        return number
+
+
 @click.command()
 @content_options(1000, "Test sets that the bootstrap over images draws; 0 leaves it out.")
 @click.option(
     "--power",
-    type=click.FloatRange(min=0, min_open=True),
+    type=_Points(min=0, min_open=True),
     metavar="POINTS",
     help="How many seeds would a difference of so many points of the first metric need?",
 )
 @click.option(
     "--rope",
-    type=click.FloatRange(min=0, max=1e6),
+    type=_Points(min=0),
     metavar="POINTS",
     help="Across data sets, methods that differ by less are practically equal, in points (or the "
     "unit) of the first metric.  [default: 1 point of a percentage, else none]",
