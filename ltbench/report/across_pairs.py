@@ -91,8 +91,8 @@ def _notes(reference: str, metric: Metric, rope: float | None) -> list[str]:
         f"minus {reference}: the mean over data sets of the differences of means over seeds, with "
         "a 95 % interval from seeds drawn anew within each data set and method (bootstrap): about "
         "other seeds on these data sets. Probability of improvement: how often a run of the method "
-        f"scores better than one of {reference} on the same data set, ties half; it has no "
-        "interval, because with few seeds none that is known holds.",
+        f"scores better than one of {reference} on the same data set, ties half; without an "
+        "interval, because the bootstrap's does not hold with few seeds.",
     ]
     if rope is not None:
         unit = "points" if metric.in_percent else (metric.unit or f"of {metric.measure}")

@@ -140,11 +140,11 @@ def _variance(board: Leaderboard, groups: dict[str, Groups]) -> Section:
         "after Holm over the metrics that carry claims: "
         f"{', '.join(m.name for m in board.declared)}.",
     ]
+    if any(test.test == "paired" for test in board.analysis.omnibus.values()):
+        notes += paired_notes(board)
     frame = pd.DataFrame(rows)
     reasons = dict.fromkeys(r for r in (*frame["classical_reason"], *frame["welch_reason"]) if r)
     notes += [f"—: {reason}." for reason in reasons]
-    if any(test.test == "paired" for test in board.analysis.omnibus.values()):
-        notes += paired_notes(board)
     left_out = {name for names in frame["welch_left_out"] for name in names}
     if left_out:
         notes.append(f"Welch's test leaves out {', '.join(sorted(left_out))} where seeds all agree "

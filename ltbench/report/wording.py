@@ -112,7 +112,6 @@ def footnotes(board: Leaderboard) -> list[str]:
             "difference. Differences are in points"
             f"{own}, g is Hedges'. No mark means not shown, not equal."
         )
-    notes += paired_notes(board)
     if board.images:
         notes += images_notes(board.images)
     return notes + _gaps(board)
@@ -125,12 +124,12 @@ def paired_notes(board: Leaderboard) -> list[str]:
         return []
     alone = any(test.test == "paired" for test in board.analysis.omnibus.values())
     return [
-        f"paired: {listed(paired)} and {board.reference} have the same stage 1, seed by seed, as "
-        "their logs show; so t is of the differences of equal seeds, not Welch's"
+        f"paired: {listed(paired)} went through the same stage 1 as {board.reference} (their logs "
+        "agree), so t is of the differences seed by seed, not Welch's; "
         + (
-            ", and F is its square: there are no other methods to analyse."
+            "F is its square, as there is no other method to analyse."
             if alone
-            else ". The analysis of variance, ranks and letters do not use it."
+            else "ANOVA, ranks and letters do not use it."
         )
     ]
 
@@ -238,7 +237,7 @@ def summary_notes(summary: Summary) -> list[str]:
 
 
 def _gaps(board: Leaderboard) -> list[str]:
-    notes = [*board.analysis.missing, *_meanings(board)]
+    notes = [*paired_notes(board), *board.analysis.missing, *_meanings(board)]
     broken = [row for row in board.rows if row.started > row.done]
     if broken:
         gaps = ", ".join(f"{row.label} ({', '.join(_broken(row))})" for row in broken)
