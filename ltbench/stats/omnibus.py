@@ -6,11 +6,11 @@ import math
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.special import fdtrc, stdtr
+from scipy.special import fdtrc
 
 from ltbench.stats.calibration import DRAWS, exceedance, has_families, null_moments
 from ltbench.stats.groups import FloatArray, Groups
-from ltbench.stats.paired import only_pair, pair_t
+from ltbench.stats.paired import paired_test
 
 
 @dataclass(frozen=True)
@@ -85,8 +85,8 @@ def welch_anova(groups: Groups, draws: int = DRAWS) -> Omnibus:
             reason="it needs at least two methods with two seeds or more that do not all agree",
         )
     counts = usable.counts
-    if only_pair(usable):
-        return replace(_paired(usable), left_out=left_out)
+    if k == 2 and (paired := _paired(usable)):
+        return replace(paired, left_out=left_out)
     statistic, df2 = (float(x) for x in welch_f(usable.means, usable.variances, counts))
     return Omnibus(
         "Welch",
@@ -101,19 +101,20 @@ def welch_anova(groups: Groups, draws: int = DRAWS) -> Omnibus:
     )
 
 
-def _paired(groups: Groups) -> Omnibus:
-    """Return the test of two methods by their differences seed by seed."""
-    first, second = np.array([0]), np.array([1])
-    t, df = pair_t(replace(groups, images=None), first, second)[2:]
-    with_images = pair_t(groups, first, second)
+def _paired(groups: Groups) -> Omnibus | None:
+    """Return the test of two methods by their differences seed by seed, where there is one."""
+    test = paired_test(groups, 0, 1)
+    alone = paired_test(replace(groups, images=None), 0, 1)
+    if test is None or alone is None:
+        return None
     welch = float(welch_f(groups.means, groups.variances, groups.counts)[0])
     return Omnibus(
         "paired",
-        float(t[0] ** 2),
+        alone.t**2,
         1,
-        float(df[0]),
-        float(2 * stdtr(df[0], -abs(t[0]))),
-        float(2 * stdtr(with_images[3][0], -abs(with_images[2][0]))),
+        alone.df,
+        alone.p,
+        test.p,
         _omega_squared(welch, 1, float(groups.counts.sum())),
         2,
     )

@@ -7,17 +7,22 @@ however strongly they agree; it has n − 1 degrees of freedom, where Welch's t 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from scipy.special import ndtri, stdtr, stdtrit
 
-from ltbench.stats.groups import ROUNDING, FloatArray, Groups
-from ltbench.stats.welch import NORMAL, welch_t
+from ltbench.stats.groups import ROUNDING, Groups
 
 FEWEST_PAIRED = 3
 """With two seeds, one degree of freedom costs more than pairing gives."""
+
+_LEVEL = 0.05
+_HALVINGS = 50
+_NORMAL_DRAWS = ndtri((np.arange(1_000) + 0.5) / 1_000)
 
 
 def paired_methods(scores: pd.DataFrame, reference: str, shared: Collection[str]) -> frozenset[str]:
@@ -47,30 +52,48 @@ def paired_methods(scores: pd.DataFrame, reference: str, shared: Collection[str]
     )
 
 
-def pair_t(
-    groups: Groups, first: NDArray[np.intp], second: NDArray[np.intp]
-) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-    """Return difference, standard error, t and degrees of freedom of pairs of methods.
+@dataclass(frozen=True)
+class PairedTest:
+    """The test of two methods by their differences seed by seed.
 
-    As :func:`~ltbench.stats.welch.welch_t`, but from the differences seed by seed for the pairs
-    that are in ``groups.pairs``. Where their differences do not vary Welch's t stays.
+    Attributes:
+        t: the mean difference over its standard error, that of the test images included.
+        df: degrees of freedom of the seeds.
+        p: of t; see :func:`paired_test`.
+        reach: half of the 95 % interval of the difference.
     """
-    difference, error, t, df = welch_t(groups, first, second)
-    images = np.broadcast_to(groups.image_variances(first, second), difference.shape)
-    for place, (i, j) in enumerate(zip(first, second, strict=True)):
-        share = _difference_variance(groups, int(i), int(j))
-        if share > 0:
-            squared = share + images[place]
-            error[place] = np.sqrt(squared)
-            t[place] = difference[place] / error[place]
-            freedom = len(groups.values[i]) - 1
-            df[place] = min(squared**2 / share**2 * freedom, NORMAL)
-    return difference, error, t, df
+
+    t: float
+    df: float
+    p: float
+    reach: float
 
 
-def only_pair(groups: Groups) -> bool:
-    """Return whether these are two methods alone, and their differences seed by seed vary."""
-    return len(groups.names) == 2 and _difference_variance(groups, 0, 1) > 0
+def paired_test(groups: Groups, one: int, other: int) -> PairedTest | None:
+    """Return the test of two methods, or ``None`` where they are not to be compared seed by seed.
+
+    Nor are those whose differences do not vary. Where the error of the test images is known, p is
+    the chance that a difference by seeds, spread as Student's t, and one by images, spread
+    normally, are together as far from 0 (Behrens and Fisher's fiducial answer to two variances,
+    of which one is known here). With Satterthwaite's degrees of freedom it would be too small: at
+    three seeds 8 % of the differences of equal methods would be below .05, with this 2 to 4 %.
+    """
+    share = _difference_variance(groups, one, other)
+    if share == 0:
+        return None
+    by_images = groups.image_variances(np.array([one]), np.array([other]))
+    seeds, images = math.sqrt(share), math.sqrt(float(np.max(by_images)))
+    difference = float(groups.means[one] - groups.means[other])
+    freedom = len(groups.values[one]) - 1.0
+
+    def beyond(distance: float) -> float:
+        return float(2 * stdtr(freedom, (images * _NORMAL_DRAWS - distance) / seeds).mean())
+
+    near, far = 0.0, float(stdtrit(freedom, 0.9999)) * seeds + 9 * images
+    for _ in range(_HALVINGS):
+        middle = (near + far) / 2
+        near, far = (middle, far) if beyond(middle) > _LEVEL else (near, middle)
+    return PairedTest(difference / math.hypot(seeds, images), freedom, beyond(abs(difference)), far)
 
 
 def _difference_variance(groups: Groups, one: int, other: int) -> float:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import astuple
+
 import numpy as np
 import pandas as pd
-from scipy.special import stdtr, stdtrit
 
 from ltbench.stats.calibration import DRAWS, exceedance, null_moments
 from ltbench.stats.effect_size import hedges_g
 from ltbench.stats.groups import FloatArray, Groups
-from ltbench.stats.paired import only_pair, pair_t
+from ltbench.stats.paired import paired_test
 from ltbench.stats.welch import welch_t
 
 MOST_METHODS = 100
@@ -37,11 +38,10 @@ def all_pairs(groups: Groups, draws: int = DRAWS, *, textbook: bool = False) -> 
     """
     usable = groups.replicated()
     first, second = np.triu_indices(len(usable.names), 1)
-    if only_pair(usable):
-        difference, error, t, df = pair_t(usable, first, second)
-        p, reach = 2 * stdtr(df, -np.abs(t)), stdtrit(df, 0.975) * error
+    difference, error, t, df = welch_t(usable, first, second)
+    if len(usable.names) == 2 and (test := paired_test(usable, 0, 1)):
+        t, df, p, reach = (np.array([number]) for number in astuple(test))
     else:
-        difference, error, t, df = welch_t(usable, first, second)
         p, reach = _judged(t, error, _greatest_t(usable, draws))
     table = pd.DataFrame(
         {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import astuple
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,8 @@ from scipy.special import stdtr, stdtrit
 from ltbench.stats.calibration import DRAWS, exceedance, far_fewer_seeds, null_moments
 from ltbench.stats.effect_size import hedges_g
 from ltbench.stats.groups import FloatArray, Groups
-from ltbench.stats.paired import pair_t
+from ltbench.stats.paired import paired_test
+from ltbench.stats.welch import welch_t
 
 _COLUMNS = ("metric", "label", "difference", "low", "high", "g", "t", "df", "p", "paired")
 
@@ -63,9 +65,12 @@ def holm(p: FloatArray) -> FloatArray:
 
 def _compare(groups: Groups, base: int, draws: int) -> pd.DataFrame:
     others = np.array([i for i in range(len(groups.names)) if i != base])
-    difference, error, t, df = pair_t(groups, others, np.full(len(others), base))
+    difference, error, t, df = welch_t(groups, others, np.full(len(others), base))
     p, reach = 2 * stdtr(df, -np.abs(t)), stdtrit(df, 0.975) * error
     for place, other in enumerate(others):
+        if test := paired_test(groups, other, base):
+            t[place], df[place], p[place], reach[place] = astuple(test)
+            continue
         pair = groups.keep([i in (base, other) for i in range(len(groups.names))])
         if far_fewer_seeds(pair).any() and not np.isnan(t[place]):
             drawn = _drawn_t(pair, draws)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from ltbench.stats.groups import FloatArray, Groups
 
 # From so many degrees of freedom on Student's t is the normal distribution for every purpose.
-NORMAL = 1e6
+_NORMAL = 1e6
 
 
 def welch_t(
@@ -36,5 +36,5 @@ def welch_t(
     nothing = np.full(len(difference), np.nan)
     t = np.divide(difference, error, out=nothing.copy(), where=varied)
     df = np.divide(error**4, spread, out=nothing, where=varied & (spread > 0))
-    df = np.where(varied, np.minimum(np.where(np.isnan(df), NORMAL, df), NORMAL), np.nan)
+    df = np.where(varied, np.minimum(np.where(np.isnan(df), _NORMAL, df), _NORMAL), np.nan)
     return difference, error, t, df

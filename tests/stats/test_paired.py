@@ -11,7 +11,7 @@ from simulated_tables import METRICS, bound, claims_something, unequal
 from ltbench.stats.claims import Analysis, analyse
 from ltbench.stats.groups import Groups
 from ltbench.stats.omnibus import welch_anova
-from ltbench.stats.paired import paired_methods
+from ltbench.stats.paired import paired_methods, paired_test
 from ltbench.stats.pairwise import all_pairs
 from ltbench.stats.reference import against_reference
 
@@ -39,12 +39,32 @@ def test_test_images_widen_it() -> None:
     images = np.array([[4e-4, 3e-4], [3e-4, 4e-4]])
     groups = Groups(("erm", "erm+crt"), (ERM, CRT), images, pairs=PAIRS)
     row = against_reference({"x": groups}, "erm").iloc[0]
-    error = np.sqrt((CRT - ERM).var(ddof=1) / 5 + 2e-4)
-    assert row["t"] == pytest.approx((CRT - ERM).mean() / error)
-    assert row["df"] > 1_000  # test images are many, and outweigh the seeds here
+    seeds = np.sqrt((CRT - ERM).var(ddof=1) / 5)
+    assert row["t"] == pytest.approx((CRT - ERM).mean() / np.hypot(seeds, np.sqrt(2e-4)))
+    rng = np.random.default_rng(0)
+    apart = seeds * rng.standard_t(4, 400_000) + np.sqrt(2e-4) * rng.standard_normal(400_000)
+    assert row["p"] == pytest.approx((np.abs(apart) > (CRT - ERM).mean()).mean(), abs=0.003)
+    assert row["high"] - row["difference"] == pytest.approx(np.quantile(np.abs(apart), 0.95),
+                                                            rel=0.01)  # fmt: skip
     omnibus = welch_anova(groups)
     assert omnibus.p_calibrated == pytest.approx(row["p"])
     assert omnibus.p == pytest.approx(stats.ttest_rel(CRT, ERM).pvalue)
+
+
+@pytest.mark.parametrize("ratio", [0.25, 1.0, 5.0])
+@pytest.mark.parametrize("n", [3, 5])
+def test_seeds_and_images_together_claim_no_more(n: int, ratio: float) -> None:
+    """At one metric; the variance by images is ``ratio`` times that by seeds."""
+    rng = np.random.default_rng(n)
+    images = np.diag([ratio / n, 0.0])
+    rejected = 0
+    for _ in range(600):
+        first = rng.normal(size=n)
+        second = first + rng.normal(size=n) + rng.normal() * np.sqrt(ratio / n)
+        test = paired_test(Groups(("erm", "erm+crt"), (first, second), images, pairs=PAIRS), 0, 1)
+        assert test is not None
+        rejected += test.p <= 0.05
+    assert rejected / 600 <= bound(600)
 
 
 def test_two_methods_alone_have_one_test_for_everything() -> None:
