@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +20,31 @@ from ltbench.cli.output import (
 from ltbench.waiting import waiting
 
 
+class _Points(click.FloatRange):
+    """A difference of two scores: a number, which NaN and infinity are not."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the number."""
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value} is not a number of points", param, ctx)
+        return number
+
+
 @click.command()
 @content_options(1000, "Test sets that the bootstrap over images draws; 0 leaves it out.")
 @click.option(
     "--power",
-    type=click.FloatRange(min=0, min_open=True),
+    type=_Points(min=0, min_open=True),
     metavar="POINTS",
     help="How many seeds would a difference of so many points of the first metric need?",
+)
+@click.option(
+    "--rope",
+    type=_Points(min=0),
+    metavar="POINTS",
+    help="Across data sets, methods that differ by less are practically equal, in points (or the "
+    "unit) of the first metric.  [default: 1 point of a percentage, else none]",
 )
 @format_option
 @output_option
@@ -39,6 +58,7 @@ def stats(runs: tuple[Path, ...], **options: Any) -> None:
       ltbench stats
       ltbench stats --dataset pacs-mlt --metrics macro_f1_worst,accuracy_worst
       ltbench stats --power 2 --resamples 0
+      ltbench stats --reference boda --rope 0.5
       ltbench stats --format json -o analysis.json
     """
     format_of(options["output"], options["format"])
@@ -47,10 +67,13 @@ def stats(runs: tuple[Path, ...], **options: Any) -> None:
         from ltbench.report.analysis import analysis_sections
         from ltbench.report.section import Report
 
-        power = options["power"]
-        if power is not None and content.boards[0].primary.in_percent:
-            power /= 100
-        sections = analysis_sections(content, resamples=options["resamples"], power=power)
+        unit = 100 if content.boards[0].primary.in_percent else 1
+        power, rope = (
+            None if options[name] is None else options[name] / unit for name in ("power", "rope")
+        )
+        sections = analysis_sections(
+            content, resamples=options["resamples"], power=power, rope=rope
+        )
     emit(Report(tuple(sections), title="Analysis"), options)
 
 

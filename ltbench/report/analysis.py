@@ -9,6 +9,7 @@ from functools import partial
 
 import pandas as pd
 
+from ltbench.report.across_pairs import pairs_section
 from ltbench.report.content import Content, Leaderboard, Summary
 from ltbench.report.image_intervals import images_section
 from ltbench.report.metrics import Metric
@@ -22,7 +23,7 @@ from ltbench.report.section import (
     remark,
     section,
 )
-from ltbench.report.wording import content_notes, summary_notes
+from ltbench.report.wording import content_notes, paired_notes, summary_notes
 from ltbench.stats.diagnostics import diagnose
 from ltbench.stats.groups import Groups, split_by_label
 from ltbench.stats.omnibus import classical_anova, welch_anova
@@ -31,7 +32,11 @@ from ltbench.stats.power import pooled_sd, power_table
 
 
 def analysis_sections(
-    content: Content, *, resamples: int = 1_000, power: float | None = None
+    content: Content,
+    *,
+    resamples: int = 1_000,
+    power: float | None = None,
+    rope: float | None = None,
 ) -> list[Section]:
     """Return all tables of `ltbench stats`.
 
@@ -39,6 +44,8 @@ def analysis_sections(
         content: the leaderboards to analyse.
         resamples: test sets that the bootstrap draws; 0 leaves it out.
         power: a difference in the primary metric's unit (0…1) to plan seeds for.
+        rope: means over seeds that differ by less are practically equal, in the primary metric's
+            unit; ``None`` for a point of a share, and no such region for other metrics.
     """
     sections = []
     for board in content.boards:
@@ -55,6 +62,7 @@ def analysis_sections(
             sections.append(_power(board, groups[board.primary.name], power))
     if content.summary:
         sections.append(_across(content.summary))
+        sections.append(pairs_section(content, content.summary, rope))
     if notes := content_notes(content):
         sections.append(remark("Passed over", *notes))
     return sections
@@ -151,6 +159,8 @@ def _variance(board: Leaderboard, groups: dict[str, Groups], metrics: Sequence[M
         "after Holm over the metrics that carry claims: "
         f"{', '.join(m.name for m in board.declared)}.",
     ]
+    if any(test.test == "paired" for test in board.analysis.omnibus.values()):
+        notes += paired_notes(board)
     frame = pd.DataFrame(rows)
     reasons = dict.fromkeys(r for r in (*frame["classical_reason"], *frame["welch_reason"]) if r)
     notes += [f"—: {reason}." for reason in reasons]
@@ -243,11 +253,13 @@ def _reference(board: Leaderboard) -> Section:
         "df": Column("df", fixed(1), 3),
         "p": Column("p", probability, 2),
         "p_holm": Column("after\nHolm", probability, 0),
+        "paired": Column("paired", lambda paired: "yes" if paired else "", 2),
         "claimed": Column("claimed", lambda claimed: "yes" if claimed else ""),
     }
     notes = (
         "Welch's t. Intervals are for each difference alone, in points; Holm is over all "
         f"{len(frame)} rows. Claimed: at 5 %, where ANOVA finds a difference.",
+        *paired_notes(board),
     )
     return section(title, frame, columns, notes, shown)
 

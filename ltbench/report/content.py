@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import pandas as pd
@@ -14,6 +14,7 @@ from ltbench.plugins.spelling import spelled
 from ltbench.report.metrics import DECLARED_METRICS, Metric, choose_metrics
 from ltbench.report.predictions import first_stages, table_image_errors
 from ltbench.report.selection import Table, run_label, split_tables
+from ltbench.report.shared_stages import sharing_methods
 from ltbench.results.frame import Runs
 from ltbench.results.labels import budget_words, tuning_cell
 from ltbench.stats.across import AcrossDatasets, across_datasets
@@ -49,7 +50,10 @@ class Score:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A method against the reference on one metric; differences are in the metric's own unit."""
+    """A method against the reference on one metric; differences are in the metric's own unit.
+
+    ``paired`` says that t is of the differences seed by seed.
+    """
 
     difference: float
     low: float
@@ -58,6 +62,7 @@ class Comparison:
     p: float
     p_holm: float
     claimed: bool
+    paired: bool = False
 
 
 @dataclass(frozen=True)
@@ -91,6 +96,11 @@ class Row:
     def label(self) -> str:
         """The name of the row."""
         return run_label(self.method, self.tuned, self.variant)
+
+    @property
+    def paired(self) -> bool:
+        """Whether it is compared with the reference seed by seed."""
+        return any(comparison.paired for comparison in self.comparisons.values())
 
     @property
     def settings(self) -> str:
@@ -165,12 +175,14 @@ class Summary:
 
     Attributes:
         left_out: tables of data sets that another protocol already stands for.
+        tables: the table of each data set.
     """
 
     metric: Metric
     result: AcrossDatasets
     datasets: tuple[str, ...]
     left_out: tuple[str, ...]
+    tables: tuple[Table, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -224,6 +236,7 @@ def _board(table: Table, names: Sequence[str], reference: str) -> Leaderboard:
         smaller_is_better=[m.name for m in metrics if m.smaller_is_better],
         images=table_image_errors(table, scores),
         first_stages=first_stages(table),
+        shared=sharing_methods(table, reference) if has_reference else (),
     )
     values: dict[tuple[str, str], list[tuple[int, float]]] = {}
     for label, seed, name, value in scores.dropna().itertuples(index=False):
@@ -311,11 +324,10 @@ def _row(
 def _comparisons(label: str, table: pd.DataFrame) -> dict[str, Comparison]:
     if table.empty:
         return {}
+    names = [field.name for field in fields(Comparison)]
     return {
-        row.metric: Comparison(
-            row.difference, row.low, row.high, row.g, row.p, row.p_holm, bool(row.claimed)
-        )
-        for row in table[table["label"] == label].itertuples(index=False)
+        line["metric"]: Comparison(**{name: line[name] for name in names})
+        for line in table[table["label"] == label].to_dict("records")
     }
 
 
@@ -341,7 +353,13 @@ def summarise(tables: Sequence[Table], metric: str) -> Summary | None:
     scores = pd.DataFrame({name: _merits(t, metric) for name, t in chosen.items()})
     kept = {table.protocol_hash for table in chosen.values()}
     left_out = tuple(table.heading for table in tables if table.protocol_hash not in kept)
-    return Summary(tables[0].metric(metric), across_datasets(scores), tuple(chosen), left_out)
+    return Summary(
+        tables[0].metric(metric),
+        across_datasets(scores),
+        tuple(chosen),
+        left_out,
+        tuple(chosen.values()),
+    )
 
 
 def _source(table: Table) -> tuple[str, ...]:

@@ -22,7 +22,8 @@ from ltbench.results.tuned import axes_of, found_words
 def rows_frame(content: Content) -> pd.DataFrame:
     """Return one row for each table and method.
 
-    There are columns on what tuning searched, and found of the protocol, where it searched any.
+    There are columns on what tuning searched, and found of the protocol, where it searched any, and
+    on which methods are compared with the reference seed by seed, where any is.
     """
     pairs = [(board, row) for board in content.boards for row in board.rows]
     frame = pd.DataFrame([_flat(board, row) for board, row in pairs])
@@ -31,6 +32,8 @@ def rows_frame(content: Content) -> pd.DataFrame:
         axes = [" ".join(axes_of(row.tuned)) if row.tuned else "" for _, row in pairs]
         frame.insert(place, "tuned_axes", axes)
         frame.insert(place + 1, "tuned_found", [" ".join(found_words(r.tuned)) for _, r in pairs])
+    if any(row.paired for _, row in pairs):
+        frame["paired"] = [row.paired for _, row in pairs]
     return frame
 
 

@@ -78,8 +78,10 @@ def anova_grid(board: Leaderboard) -> Grid | None:
 def _anova_title(board: Leaderboard) -> str:
     number = len(board.declared)
     family = f", Holm over these {number} metrics" if number > 1 else ""
+    tests = {test.test for test in board.analysis.omnibus.values() if not test.reason}
+    name = "of differences seed by seed" if tests == {"paired"} else "Welch"
     return (
-        f"ANOVA: do the methods differ at all? (Welch; p calibrated for few seeds{family}; it "
+        f"ANOVA: do the methods differ at all? ({name}; p calibrated for few seeds{family}; it "
         "does not say which differ)"
     )
 
@@ -103,7 +105,7 @@ def comparison_grid(board: Leaderboard) -> Grid | None:
     rows = [row for row in board.rows if row.comparisons]
     if not rows:
         return None
-    body = tuple((row.label, *(_difference(row, m) for m in board.declared)) for row in rows)
+    body = tuple((_compared(row), *(_difference(row, m) for m in board.declared)) for row in rows)
     columns = (name_column(f"minus {board.reference}"), *_metric_columns(board, board.declared))
     than = board.reference
     caption = (
@@ -117,6 +119,11 @@ def _scopes(board: Leaderboard) -> str:
     """Return for what the marks of a table hold, for no more than all of them do."""
     covered = all(metric.name in board.analysis.over_images for metric in board.declared)
     return "other seeds and test images" if covered else "other seeds on these test images"
+
+
+def _compared(row: Row) -> str:
+    """Return the method, and whether it is compared seed by seed."""
+    return f"{row.label} (paired)" if row.paired else row.label
 
 
 def _difference(row: Row, metric: Metric) -> Cell:

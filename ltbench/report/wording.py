@@ -16,6 +16,7 @@ TUNED = (
     "validation images among so many trials at one seed (`ltbench tune`); hparams are the method's "
     "own, other names settings of the protocol. Other brackets were set by hand."
 )
+_F = {"Welch": "Welch's F", "paired": "paired F"}
 _MOST_OF_A_BUDGET = 4  # rows that are named
 
 
@@ -69,7 +70,7 @@ def omnibus_sentence(board: Leaderboard, metric: Metric) -> str:
         else "no difference was found, which does not show that there is none"
     )
     return (
-        f"{name}: Welch's F({test.df1:.0f}, {test.df2:.1f}) = {test.statistic:.2f}, "
+        f"{name}: {_F[test.test]}({test.df1:.0f}, {test.df2:.1f}) = {test.statistic:.2f}, "
         f"{p_value(test.p)}; calibrated {p_value(test.p_calibrated)}, "
         f"after Holm {p_value(adjusted)}; ω² = {test.omega_squared:.2f}: {verdict}."
     )
@@ -149,6 +150,23 @@ def own_units(board: Leaderboard) -> str:
     """Return which differences are in no points, in brackets; nothing where all are."""
     plain = [m.measure for m in board.declared if not m.in_percent and m.base != "loss"]
     return f" ({listed(list(dict.fromkeys(plain)))}: as it is)" if plain else ""
+
+
+def paired_notes(board: Leaderboard) -> list[str]:
+    """Return which comparisons are of differences seed by seed, and why."""
+    paired = [row.label for row in board.rows if row.paired]
+    if not paired:
+        return []
+    alone = any(test.test == "paired" for test in board.analysis.omnibus.values())
+    return [
+        f"paired: {listed(paired)} went through the same stage 1 as {board.reference} (their logs "
+        "agree), so t is of the differences seed by seed, not Welch's; "
+        + (
+            "F is its square, as there is no other method to analyse."
+            if alone
+            else "ANOVA, ranks and letters do not use it."
+        )
+    ]
 
 
 def budget_note(board: Leaderboard) -> str:
@@ -232,7 +250,7 @@ def summary_notes(summary: Summary) -> list[str]:
 
 
 def _gaps(board: Leaderboard) -> list[str]:
-    notes = [*board.analysis.missing, *_meanings(board)]
+    notes = [*paired_notes(board), *board.analysis.missing, *_meanings(board)]
     broken = [row for row in board.rows if row.started > row.done]
     if broken:
         gaps = ", ".join(f"{row.label} ({', '.join(_broken(row))})" for row in broken)

@@ -12,7 +12,7 @@ test sets of the same make; else about this one test set.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -24,6 +24,7 @@ from ltbench.stats.image_errors import ImageErrors
 from ltbench.stats.intervals import summarise
 from ltbench.stats.letters import compact_letters
 from ltbench.stats.omnibus import Omnibus, welch_anova
+from ltbench.stats.paired import paired_methods
 from ltbench.stats.pairwise import MOST_METHODS, all_pairs
 from ltbench.stats.rank_sets import rank_sets
 from ltbench.stats.reference import against_reference, holm
@@ -72,6 +73,7 @@ def analyse(
     smaller_is_better: Sequence[str] = (),
     images: ImageErrors | None = None,
     first_stages: Mapping[str, str] | None = None,
+    shared: Collection[str] = (),
     draws: int = DRAWS,
 ) -> Analysis:
     """Analyse the scores of one table.
@@ -84,11 +86,22 @@ def analyse(
         smaller_is_better: the metrics, such as a loss, of which less is better.
         images: the error of the test images, where it is known of every method.
         first_stages: what was trained first, by method, where some share it.
+        shared: the methods whose runs are known to share the first stage of the reference's runs;
+            those are compared seed by seed.
         draws: how many times null distributions are drawn.
     """
+    claimed = scores[scores["metric"].isin(list(declared))]
+    paired = paired_methods(claimed, reference, shared) if reference else frozenset()
+    pairs = frozenset(frozenset((str(reference), label)) for label in paired)
     by_metric = {
-        metric: _with_errors(
-            split_by_label(scores[scores["metric"] == metric]), metric, images, first_stages or {}
+        metric: replace(
+            _with_errors(
+                split_by_label(claimed[claimed["metric"] == metric]),
+                metric,
+                images,
+                first_stages or {},
+            ),
+            pairs=pairs,
         )
         for metric in declared
     }

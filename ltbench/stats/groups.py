@@ -30,12 +30,15 @@ class Groups:
             where it is not known, and only the spread over seeds is.
         families: the first stage of each method; those that share one have seeds in common.
             ``None`` where no two do.
+        pairs: methods that are compared seed by seed; their values are of the same seeds, in the
+            same order.
     """
 
     names: tuple[str, ...]
     values: tuple[FloatArray, ...]
     images: FloatArray | None = None
     families: tuple[str, ...] | None = None
+    pairs: frozenset[frozenset[str]] = frozenset()
 
     @cached_property
     def counts(self) -> FloatArray:

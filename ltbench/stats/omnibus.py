@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.special import fdtrc
 
 from ltbench.stats.calibration import DRAWS, exceedance, has_families, null_moments
 from ltbench.stats.groups import FloatArray, Groups
+from ltbench.stats.paired import paired_test
 
 
 @dataclass(frozen=True)
@@ -17,7 +18,8 @@ class Omnibus:
     """The outcome of an analysis of variance; NaN throughout where ``reason`` says why.
 
     Attributes:
-        test: ``classical`` or ``Welch``.
+        test: ``classical``, ``Welch``, or ``paired`` for two methods alone that share their first
+            stage: F is then the square of t of their differences seed by seed.
         statistic: F, with ``df1`` and ``df2`` degrees of freedom.
         p: from the F distribution, as textbooks and papers print it.
         p_calibrated: from the parametric bootstrap, for Welch's test; claims rest on this one. It
@@ -70,7 +72,8 @@ def classical_anova(groups: Groups) -> Omnibus:
 def welch_anova(groups: Groups, draws: int = DRAWS) -> Omnibus:
     """Return Welch's one-way ANOVA, which does not suppose equal variances.
 
-    Methods whose seeds all agree have no variance to weigh them by and are left out.
+    Methods whose seeds all agree have no variance to weigh them by and are left out. Of two methods
+    that share their first stage it is the square of t of their differences seed by seed.
     """
     usable = groups.keep(groups.variances > 0)
     left_out = tuple(name for name in groups.names if name not in usable.names)
@@ -82,6 +85,8 @@ def welch_anova(groups: Groups, draws: int = DRAWS) -> Omnibus:
             reason="it needs at least two methods with two seeds or more that do not all agree",
         )
     counts = usable.counts
+    if k == 2 and (paired := _paired(usable)):
+        return replace(paired, left_out=left_out)
     statistic, df2 = (float(x) for x in welch_f(usable.means, usable.variances, counts))
     return Omnibus(
         "Welch",
@@ -93,6 +98,25 @@ def welch_anova(groups: Groups, draws: int = DRAWS) -> Omnibus:
         _omega_squared(statistic, k - 1, float(counts.sum())),
         k,
         left_out,
+    )
+
+
+def _paired(groups: Groups) -> Omnibus | None:
+    """Return the test of two methods by their differences seed by seed, where there is one."""
+    test = paired_test(groups, 0, 1)
+    alone = paired_test(replace(groups, images=None), 0, 1)
+    if test is None or alone is None:
+        return None
+    welch = float(welch_f(groups.means, groups.variances, groups.counts)[0])
+    return Omnibus(
+        "paired",
+        alone.t**2,
+        1,
+        alone.df,
+        alone.p,
+        test.p,
+        _omega_squared(welch, 1, float(groups.counts.sum())),
+        2,
     )
 
 

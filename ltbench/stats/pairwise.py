@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import astuple
+
 import numpy as np
 import pandas as pd
 
 from ltbench.stats.calibration import DRAWS, exceedance, null_moments
 from ltbench.stats.effect_size import hedges_g
 from ltbench.stats.groups import FloatArray, Groups
+from ltbench.stats.paired import paired_test
 from ltbench.stats.welch import welch_t
 
 MOST_METHODS = 100
@@ -20,7 +23,8 @@ def all_pairs(groups: Groups, draws: int = DRAWS, *, textbook: bool = False) -> 
     Games & Howell, Journal of Educational Statistics 1 (1976) 113–125: Welch's t of the pair with
     an error rate over all pairs. The p-value is that of the greatest \\|t\\| of all pairs when no
     method differs, drawn by parametric bootstrap; the textbook's studentized range is too liberal
-    at few seeds (see :mod:`ltbench.stats.calibration`).
+    at few seeds (see :mod:`ltbench.stats.calibration`). Two methods alone that share their first
+    stage are compared seed by seed (:mod:`ltbench.stats.paired`).
 
     Args:
         groups: the methods' scores; those with fewer than two seeds are left out.
@@ -35,9 +39,10 @@ def all_pairs(groups: Groups, draws: int = DRAWS, *, textbook: bool = False) -> 
     usable = groups.replicated()
     first, second = np.triu_indices(len(usable.names), 1)
     difference, error, t, df = welch_t(usable, first, second)
-    greatest = _greatest_t(usable, draws)
-    reach = np.quantile(greatest, 0.95) * error if len(greatest) else np.full(len(t), np.nan)
-    reach = np.where(error > 0, reach, np.nan)
+    if len(usable.names) == 2 and (test := paired_test(usable, 0, 1)):
+        t, df, p, reach = (np.array([number]) for number in astuple(test))
+    else:
+        p, reach = _judged(t, error, _greatest_t(usable, draws))
     table = pd.DataFrame(
         {
             "a": [usable.names[i] for i in first],
@@ -51,12 +56,22 @@ def all_pairs(groups: Groups, draws: int = DRAWS, *, textbook: bool = False) -> 
             ],
             "t": t,
             "df": df,
-            "p": exceedance(np.abs(t), greatest) if len(greatest) else np.full(len(t), np.nan),
+            "p": p,
         }
     )
     if textbook:
         table["p_games_howell"] = _studentized_range(t, df, len(usable.names))
     return table
+
+
+def _judged(
+    t: FloatArray, error: FloatArray, greatest: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Return the p-values of t, and half the widths of the intervals; NaN without any spread."""
+    if not len(greatest):
+        return np.full(len(t), np.nan), np.full(len(t), np.nan)
+    reach = np.quantile(greatest, 0.95) * error
+    return exceedance(np.abs(t), greatest), np.where(error > 0, reach, np.nan)
 
 
 def _greatest_t(groups: Groups, draws: int) -> FloatArray:

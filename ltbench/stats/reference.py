@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import astuple
 
 import numpy as np
 import pandas as pd
@@ -11,15 +12,19 @@ from scipy.special import stdtr, stdtrit
 from ltbench.stats.calibration import DRAWS, exceedance, far_fewer_seeds, null_moments
 from ltbench.stats.effect_size import hedges_g
 from ltbench.stats.groups import FloatArray, Groups
+from ltbench.stats.paired import paired_test
 from ltbench.stats.welch import welch_t
 
-_COLUMNS = ("metric", "label", "difference", "low", "high", "g", "t", "df", "p")
+_COLUMNS = ("metric", "label", "difference", "low", "high", "g", "t", "df", "p", "paired")
 
 
 def against_reference(
     by_metric: Mapping[str, Groups], reference: str, draws: int = DRAWS
 ) -> pd.DataFrame:
     """Compare every method with the reference on every metric, by Welch's t-test.
+
+    Methods that share the reference's first stage (``pairs`` of the groups) are compared seed by
+    seed, by Student's t of the differences.
 
     Where one of the two has far fewer seeds, Welch's degrees of freedom promise too much: p and
     the interval are then of the same t among draws under no difference
@@ -31,8 +36,9 @@ def against_reference(
     Returns:
         One row for each metric and method that has, like the reference, at least two seeds:
         ``metric``, ``label``, ``difference`` (method − reference), ``low`` and ``high`` (95 %
-        interval of this difference alone), ``g`` (Hedges), ``t``, ``df``, ``p``, ``p_holm``. NaN
-        from ``low`` on where neither method's seeds vary; such a row counts in the family.
+        interval of this difference alone), ``g`` (Hedges), ``t``, ``df``, ``p``, ``paired``,
+        ``p_holm``. NaN from ``low`` to ``p`` and in ``p_holm`` where neither method's seeds vary;
+        such a row counts in the family.
     """
     tables = []
     for metric, groups in by_metric.items():
@@ -62,6 +68,9 @@ def _compare(groups: Groups, base: int, draws: int) -> pd.DataFrame:
     difference, error, t, df = welch_t(groups, others, np.full(len(others), base))
     p, reach = 2 * stdtr(df, -np.abs(t)), stdtrit(df, 0.975) * error
     for place, other in enumerate(others):
+        if test := paired_test(groups, other, base):
+            t[place], df[place], p[place], reach[place] = astuple(test)
+            continue
         pair = groups.keep([i in (base, other) for i in range(len(groups.names))])
         if far_fewer_seeds(pair).any() and not np.isnan(t[place]):
             drawn = _drawn_t(pair, draws)
@@ -77,6 +86,9 @@ def _compare(groups: Groups, base: int, draws: int) -> pd.DataFrame:
             "t": t,
             "df": df,
             "p": p,
+            "paired": [
+                frozenset((groups.names[i], groups.names[base])) in groups.pairs for i in others
+            ],
         }
     )
 

@@ -4,10 +4,11 @@
 checkpoints and features: the folder's index, the records of its sweeps and of tuning among them.
 The expected documents are what that version printed of it:
 ``ltbench leaderboard RUNS --format csv`` and ``json``, ``ltbench stats RUNS --resamples 20``. All
-scores, means, half-widths and differences are as it printed them. Corrected since, with the reasons
-in CHANGELOG.md: p-values and intervals of differences (test images, unequal seeds), analyses of
-variance and ranks without methods of two seeds, intervals over test images, the p of Shapiro and
-Wilk, and two options of one data set, which are not two data sets.
+scores, means, half-widths and differences are as it printed them. Corrected since, with reasons
+in CHANGELOG.md: p-values and intervals of differences (test images, unequal seeds, equal seeds of
+methods that share stage 1, with a column of the CSV that names them), analyses of variance and
+ranks without methods of two seeds, intervals over test images, the p of Shapiro and Wilk, and two
+options of one data set, which are not two data sets.
 Added since: the analysis of variance in the CSV, and ``claimed`` beside it in the JSON.
 """
 
