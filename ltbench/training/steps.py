@@ -1,8 +1,13 @@
-"""How many optimisation steps a run takes."""
+"""How many optimisation steps a run takes, and under which settings each of its stages does."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from ltbench.plugins.algorithm import Algorithm
 from ltbench.plugins.resolve import resolve
+from ltbench.plugins.stage import StageHParams
+from ltbench.results.protocol import Protocol
 from ltbench.results.run import RunSpec
 
 
@@ -13,3 +18,13 @@ def stage_steps(spec: RunSpec) -> list[int]:
         stage, hparams = resolve("stages", component.name, component.hparams)
         steps.append(stage.steps(steps[-1], hparams))
     return steps
+
+
+def stage_protocol(protocol: Protocol, model: Algorithm) -> Protocol:
+    """Return the protocol with what a stage has of its own: rates, and their course."""
+    own = model.hparams
+    if not isinstance(own, StageHParams):
+        return protocol
+    rates = {name: getattr(protocol, name) * factor for name, factor in own.rates().items()}
+    course = {} if own.schedule == "protocol" else {"schedule": own.schedule, "warmup": 0.0}
+    return replace(protocol, **rates, **course)

@@ -169,7 +169,7 @@ def test_mislas_lets_batch_normalisation_alone_adapt(shift: bool) -> None:
 
 def test_weight_balancing_weighs_decays_and_projects() -> None:
     base = trained()
-    stage = build_stage("weight-balancing[decay=0.2,threshold=0.25]", base)
+    stage = build_stage("weight-balancing[decay=0.2,threshold=0.25,projection=1]", base)
     norms = base.classifier.weight.norm(dim=1)
     radius = float(norms.min() + 0.25 * (norms.max() - norms.min()))
     batch = random_batch(base.train_info)
