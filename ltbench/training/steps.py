@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from ltbench.plugins.algorithm import Algorithm
 from ltbench.plugins.resolve import resolve
@@ -26,5 +27,7 @@ def stage_protocol(protocol: Protocol, model: Algorithm) -> Protocol:
     if not isinstance(own, StageHParams):
         return protocol
     rates = {name: getattr(protocol, name) * factor for name, factor in own.rates().items()}
-    course = {} if own.schedule == "protocol" else {"schedule": own.schedule, "warmup": 0.0}
-    return replace(protocol, **rates, **course)
+    changed: dict[str, Any] = rates
+    if own.schedule != "protocol":
+        changed |= {"schedule": own.schedule, "warmup": 0.0}
+    return replace(protocol, **changed)

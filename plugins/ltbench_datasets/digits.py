@@ -69,8 +69,9 @@ class Digits(Dataset):
         """The registry's facts, with the domains that were asked for."""
         base = super().facts
         chosen = tuple(d for d in base.domains if d != "mnist" or self.hparams.mnist)
-        plain = {} if self.hparams.unit_range else {"mean": (0.5,) * 3, "std": (0.5,) * 3}
-        return dataclasses.replace(base, domains=chosen, **plain)
+        if not self.hparams.unit_range:
+            base = dataclasses.replace(base, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
+        return dataclasses.replace(base, domains=chosen)
 
     @property
     def root(self) -> Path:

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from authors_settings import PAGE, page, rows
 from ltbench_mdlt.boda import schedule
-from published import PAGE, page, rows
 
 import ltbench.session.plan as planning
 from ltbench.data.catalogue import open_dataset
@@ -113,4 +113,4 @@ def test_every_source_is_a_place() -> None:
 
 
 def test_the_page_is_the_tables() -> None:
-    assert PAGE.read_text(encoding="utf-8") == page(), "run python tests/docs/published.py"
+    assert PAGE.read_text(encoding="utf-8") == page(), "run python tests/docs/authors_settings.py"

@@ -1,4 +1,4 @@
-"""Writes docs/published.md from docs/published.toml: ``python tests/docs/published.py``."""
+"""Writes docs/published.md from docs/published.toml: ``python tests/docs/authors_settings.py``."""
 
 from __future__ import annotations
 
