@@ -50,6 +50,8 @@ class Bounds:
         steps: where it counts optimisation steps, what becomes of a protocol's value in a training
             of another length than the protocol's: ``proportion`` or ``whole``, as for
             :func:`hparam`.
+        before: what runs had that were written before it was a hyper-parameter, where that is not
+            the default.
     """
 
     low: float | None = None
@@ -62,6 +64,7 @@ class Bounds:
     place: bool = False
     later: bool = False
     steps: str = ""
+    before: Any = None
 
 
 def hparam(
@@ -77,6 +80,7 @@ def hparam(
     place: bool = False,
     later: bool = False,
     steps: Literal["", "proportion", "whole"] = "",
+    before: Any = None,
 ) -> Any:
     """Declare a hyper-parameter of an :class:`HParams` class.
 
@@ -96,11 +100,13 @@ def hparam(
         steps: it counts optimisation steps. A value that a protocol sets is meant for its whole
             length; in another it is scaled in ``proportion``, or, if it is for the ``whole``
             length alone, the default takes its place.
+        before: it came after runs had been made, which had this value where its default is
+            another: such runs go on with it.
     """
     if search is None and low is not None and high is not None:
         search = (low, high)
     allowed = tuple(choices) if choices else None
-    bounds = Bounds(low, high, allowed, search, log, help, names, place, later, steps)
+    bounds = Bounds(low, high, allowed, search, log, help, names, place, later, steps, before)
     return dataclasses.field(default=default, metadata={"bounds": bounds})
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from ltbench.plugins.algorithm import Algorithm
-from ltbench.plugins.resolve import resolve
+from ltbench.plugins.resolve import resolve_written
 from ltbench.plugins.stage import StageHParams
 from ltbench.results.protocol import Protocol
 from ltbench.results.run import RunSpec
@@ -16,7 +16,7 @@ def stage_steps(spec: RunSpec) -> list[int]:
     """Return the optimisation steps of the algorithm and of every stage after it."""
     steps = [spec.protocol.steps]
     for component in spec.stages:
-        stage, hparams = resolve("stages", component.name, component.hparams)
+        stage, hparams = resolve_written("stages", component.name, component.hparams)
         steps.append(stage.steps(steps[-1], hparams))
     return steps
 

@@ -25,7 +25,9 @@ class BalPoEHParams(HParams):
         0.4, low=0.0, search=(0.1, 1.0), log=True, help="of the mixup that calibrates; 0 is none"
     )
     shared: bool = hparam(False, help="one backbone for all experts: cheaper, less diverse")
-    scale: float = hparam(30.0, low=0.0, help="of the cosine classifiers; 0 is linear ones")
+    scale: float = hparam(
+        30.0, low=0.0, before=0.0, help="of the cosine classifiers; 0 is linear ones"
+    )
 
 
 class BalPoE(Algorithm):

@@ -20,7 +20,9 @@ class BCLHParams(HParams):
     )
     temperature: float = hparam(0.1, low=1e-3, search=(0.05, 0.5), log=True)
     width: int = hparam(128, low=2, search=(64, 512), log=True, help="of the contrastive space")
-    scale: float = hparam(30.0, low=0.0, help="of the cosine classifier; 0 is a linear one")
+    scale: float = hparam(
+        30.0, low=0.0, before=0.0, help="of the cosine classifier; 0 is a linear one"
+    )
 
 
 class BCL(Algorithm):

@@ -28,6 +28,7 @@ class LDAMHParams(HParams):
     start: float = hparam(
         1.0,
         low=0.0,
+        before=0.0,
         help="length of the cosine classifier's weight vectors at the start; 0 is a normal draw",
     )
 

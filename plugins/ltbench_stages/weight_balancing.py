@@ -25,7 +25,7 @@ class WeightBalancingHParams(RetrainedHParams):
         0.1, low=0.0, high=1.0, help="radius: 0 the smallest, 1 the largest norm of a class"
     )
     projection: int = hparam(
-        0, low=0, help="steps between projections into the ball; 0 is those of an epoch"
+        0, low=0, before=1, help="steps between projections into the ball; 0 is those of an epoch"
     )
     loss: str = hparam(
         "cross-entropy",

@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from ltbench_domains.composition import canonical
 
+from ltbench.plugins.resolve import resolve, resolve_written
 from ltbench.testing import build_algorithm, random_batch, train_info
 
 COUNTS = [[12, 6, 3, 1], [1, 3, 5, 8], [9, 2, 4, 1]]
@@ -70,3 +72,32 @@ def test_bsoftmaxs_modes_agree_where_no_class_is_absent(balanced: Any) -> None:
     one, out = balanced.build("bsoftmax[absent=one]"), balanced.build("bsoftmax")
     np.testing.assert_allclose(balanced.risks(one), balanced.risks(out), rtol=1e-6)
     assert out.hparams.as_dict() == {}  # the hash of its runs is what it was
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "key", "before"),
+    [
+        ("algorithms", "bcl", "scale", 0.0),
+        ("algorithms", "balpoe", "scale", 0.0),
+        ("algorithms", "ldam", "start", 0.0),
+        ("stages", "weight-balancing", "projection", 1),
+    ],
+)
+def test_runs_that_were_planned_before_go_on_as_they_were(
+    kind: str, name: str, key: str, before: float
+) -> None:
+    _, now = resolve(kind, name, {"normalized": True} if name == "ldam" else {})
+    written = {k: v for k, v in now.as_dict().items() if k != key}
+    _, then = resolve_written(kind, name, written)
+    assert getattr(then, key) == before != getattr(now, key)
+    _, again = resolve_written(kind, name, now.as_dict())
+    assert again == now
+
+
+def test_a_normalized_loss_within_a_method_is_another_run_than_before() -> None:
+    assert canonical("ldam[normalized=true]", "coral") == "ldam[normalized=true,start=1.0]"
+    assert canonical("ldam[normalized=true,start=0]", "coral") == (
+        "ldam[normalized=true,start=0.0]"
+    )
+    assert canonical("ldam", "coral") == "ldam"
+    assert canonical("bsoftmax[absent=one]", "coral") == "bsoftmax[absent=one]"
