@@ -105,7 +105,11 @@ def _text(target: Any) -> str:
     """Return a plugin's docstring, or the settings of a protocol."""
     if isinstance(target, Mapping):
         width = max(map(len, target), default=0) + 2
-        return "\n".join(f"{key:{width}}{format_value(value)}" for key, value in target.items())
+        plain = {key: value for key, value in target.items() if not isinstance(value, Mapping)}
+        lines = [f"{key:{width}}{format_value(value)}" for key, value in plain.items()]
+        for name, own in dict(target.get("methods", {})).items():
+            lines.append(f"{name}: {', '.join(f'{k} {format_value(v)}' for k, v in own.items())}")
+        return "\n".join(lines)
     return inspect.cleandoc(target.__doc__ or "").replace("\b\n", "")
 
 

@@ -13,7 +13,7 @@ import sys
 import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Self, dataclass_transform
+from typing import Any, Literal, Self, dataclass_transform
 
 from ltbench.errors import SHOWN, UsageError, nearest, suggestion
 from ltbench.plugins.names import format_value
@@ -45,6 +45,13 @@ class Bounds:
             run's identity then holds the version of that plugin too.
         place: whether it says where something lies on this machine, which is no part of what makes
             a run the run it is.
+        later: whether it came after runs had been made without it, which were what its default
+            is: there it is no part of their identity.
+        steps: where it counts optimisation steps, what becomes of a protocol's value in a training
+            of another length than the protocol's: ``proportion`` or ``whole``, as for
+            :func:`hparam`.
+        before: what runs had that were written before it was a hyper-parameter, where that is not
+            the default.
     """
 
     low: float | None = None
@@ -55,6 +62,9 @@ class Bounds:
     help: str = ""
     names: str | None = None
     place: bool = False
+    later: bool = False
+    steps: str = ""
+    before: Any = None
 
 
 def hparam(
@@ -68,6 +78,9 @@ def hparam(
     help: str = "",
     names: str | None = None,
     place: bool = False,
+    later: bool = False,
+    steps: Literal["", "proportion", "whole"] = "",
+    before: Any = None,
 ) -> Any:
     """Declare a hyper-parameter of an :class:`HParams` class.
 
@@ -82,11 +95,18 @@ def hparam(
         names: the registry of the plugin that the value names, ``algorithms`` for example.
         place: of a data set, that the value is a path: runs on the same images are the same run
             wherever the images lie (:meth:`ltbench.api.Dataset.image_files`).
+        later: it came after runs had been made, to which its default is true: their hashes stay,
+            for at its default it is not written down, nor searched without an interval.
+        steps: it counts optimisation steps. A value that a protocol sets is meant for its whole
+            length; in another it is scaled in ``proportion``, or, if it is for the ``whole``
+            length alone, the default takes its place.
+        before: it came after runs had been made, which had this value where its default is
+            another: such runs go on with it.
     """
     if search is None and low is not None and high is not None:
         search = (low, high)
     allowed = tuple(choices) if choices else None
-    bounds = Bounds(low, high, allowed, search, log, help, names, place)
+    bounds = Bounds(low, high, allowed, search, log, help, names, place, later, steps, before)
     return dataclasses.field(default=default, metadata={"bounds": bounds})
 
 
@@ -124,19 +144,26 @@ class HParams:
         return cls(**values)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return every hyper-parameter by name, ready for JSON."""
-        return {f.name: getattr(self, f.name) for f in _fields(type(self))}
+        """Return every hyper-parameter by name, ready for JSON; of later ones what is changed."""
+        changed, bounds = self.changed(), self.bounds()
+        return {
+            f.name: getattr(self, f.name)
+            for f in _fields(type(self))
+            if f.name in changed or not bounds[f.name].later
+        }
 
     def places(self) -> dict[str, Any]:
         """Return those that say where something lies."""
         return {name: getattr(self, name) for name, b in self.bounds().items() if b.place}
 
-    def changed(self) -> dict[str, Any]:
-        """Return the hyper-parameters that differ from their defaults."""
-        return {
-            f.name: getattr(self, f.name)
+    def changed(self, since: Self | None = None) -> dict[str, Any]:
+        """Return the hyper-parameters that differ from their defaults, or from others'."""
+        base = {
+            f.name: f.default if since is None else getattr(since, f.name)
             for f in _fields(type(self))
-            if getattr(self, f.name) != f.default
+        }
+        return {
+            key: getattr(self, key) for key, value in base.items() if getattr(self, key) != value
         }
 
 

@@ -32,6 +32,24 @@ def resolve(kinds: str, name: str, options: Mapping[str, Any]) -> tuple[Any, Any
     return plugin, _named_as_registered(plugin.HParams.from_options(options, entry.name))
 
 
+def resolve_written(kinds: str, name: str, hparams: Mapping[str, Any]) -> tuple[Any, Any]:
+    """Do the same for the hyper-parameters that a run's specification holds.
+
+    What it does not hold because it came later is what it was when the run was planned.
+
+    Args:
+        kinds: the registry.
+        name: as registered.
+        hparams: as written.
+
+    Raises:
+        UsageError, PluginError: as :func:`resolve`.
+    """
+    known = get_plugins()[kinds].get(name).load().HParams.bounds()
+    earlier = {key: one.before for key, one in known.items() if one.before is not None}
+    return resolve(kinds, name, earlier | dict(hparams))
+
+
 def registered(name: Name, *kinds: str) -> Name:
     """Return a name as the first of some registries that has it spells it.
 

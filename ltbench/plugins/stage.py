@@ -10,6 +10,30 @@ from torch import Tensor, nn
 from ltbench.plugins.algorithm import Algorithm
 from ltbench.plugins.backbone import Backbone
 from ltbench.plugins.batch import TrainInfo
+from ltbench.plugins.hparams import HParams, hparam
+
+
+class StageHParams(HParams):
+    """What every stage that is trained can have of its own, beside what the protocol says.
+
+    A protocol may set them (``methods``), for the papers give second stages lengths and rates of
+    their own.
+    """
+
+    steps: int = hparam(
+        0, low=0, later=True, steps="proportion", help="optimisation steps; 0 is as many as before"
+    )
+    lr: float = hparam(1.0, low=1e-9, later=True, help="factor on the protocol's learning rate")
+    schedule: str = hparam(
+        "protocol",
+        choices=("protocol", "constant", "cosine"),
+        later=True,
+        help="course of the learning rate; those of its own have no warm-up",
+    )
+
+    def rates(self) -> dict[str, float]:
+        """Return the factors on settings of the protocol that are learning rates, by name."""
+        return {"lr": self.lr}
 
 
 class Stage(Algorithm):
@@ -46,7 +70,7 @@ class Stage(Algorithm):
     @classmethod
     def steps(cls, steps: int, hparams: Any) -> int:
         """Return how many steps this stage trains when the stage before trained ``steps``."""
-        return steps
+        return int(getattr(hparams, "steps", 0)) or steps
 
     def features(self, x: Tensor) -> Tensor:
         """Return the features (N, F) of ``base``."""

@@ -61,11 +61,19 @@ def setting(
 class Protocol(HParams):
     """How a run trains, validates and chooses its model.
 
-    The defaults are those of the MDLT benchmark (Yang et al., "On multi-domain long-tailed
-    recognition, imbalanced domain generalization and beyond", ECCV 2022, arXiv:2203.09513). Where
-    tuning looks for learning rate, weight decay and batch is after Gulrajani and Lopez-Paz, "In
-    search of lost domain generalization", ICLR 2021, arXiv:2007.01434, who draw them
+    The defaults of steps, batch, optimiser, learning rate, weight decay and evaluations are those
+    of the MDLT benchmark (Yang et al., "On multi-domain long-tailed recognition, imbalanced domain
+    generalization and beyond", ECCV 2022, arXiv:2203.09513) for photographs. Its augmentation and
+    its frozen batch normalisation are no defaults: its protocol ``mdlt`` sets them. It chooses the
+    model by accuracy; the default here is macro-F1, as in the BRL paper (Fu et al., Scientific
+    Reports 15:23948, 2025). It draws training images with replacement; here each domain's are
+    passed through in a new order every epoch.
+
+    Where tuning looks for learning rate, weight decay and batch is after Gulrajani and Lopez-Paz,
+    "In search of lost domain generalization", ICLR 2021, arXiv:2007.01434, who draw them
     log-uniformly around the defaults of each of their networks.
+
+    What a protocol sets of methods, beside these, is :mod:`ltbench.results.method_settings`.
     """
 
     name: str = hparam("", help="the protocol's name in the data set's facts")

@@ -22,6 +22,7 @@ from ltbench.plugins.hparams import LARGEST_WHOLE
 from ltbench.plugins.measure import parse_measures
 from ltbench.results.backbone import BackboneSpec, known_preprocessing
 from ltbench.results.labels import method_label, method_of
+from ltbench.results.method_settings import MethodSettings
 from ltbench.results.protocol import Protocol
 from ltbench.results.tuned import before_tuning, read_tuned, with_found
 from ltbench.results.untrusted import (
@@ -78,6 +79,8 @@ class RunSpec:
             that was tuned for is not one that was not.
         apart: what tells it from runs of other protocols of its sweep, ", lr 0.002", or nothing; no
             part of ``spec.json``.
+        methods: what its protocol sets in the place of methods' defaults, for whoever plans others
+            like it; no part of ``spec.json`` either.
     """
 
     algorithm: Component
@@ -96,6 +99,7 @@ class RunSpec:
     data: dict[str, Any] = field(default_factory=dict)
     tuned: dict[str, Any] | None = None
     apart: str = ""
+    methods: MethodSettings = field(default_factory=MethodSettings, compare=False)
 
     @property
     def dataset_options(self) -> dict[str, Any]:

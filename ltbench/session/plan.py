@@ -17,13 +17,14 @@ from ltbench.plugins.facts import Facts
 from ltbench.plugins.hparams import LARGEST_WHOLE
 from ltbench.plugins.manager import get_plugins
 from ltbench.plugins.names import MOST_NAMES, Name, format_value, parse_chains, parse_names
-from ltbench.plugins.resolve import registered, resolve
+from ltbench.plugins.resolve import registered
 from ltbench.plugins.split import Split
 from ltbench.results.backbone import BackboneSpec, preprocessing_text
 from ltbench.results.protocol import Protocol, epochs_to_steps
 from ltbench.results.run import Component, RunSpec, canonical_hash
 from ltbench.session.augmentations import planned_augmentation
 from ltbench.session.backbone import backbone_spec, is_pretrained, silent_weights
+from ltbench.session.methods import implied, methods_of, resolved_method
 from ltbench.session.progress import reading_bar
 from ltbench.session.protocol_checks import check_on_backbone, check_settings, check_wishes
 from ltbench.session.protocols import (
@@ -105,15 +106,18 @@ class PlannedMethod:
         """The hyper-parameters that were typed, as the run has them."""
         components = (self.spec.algorithm, *self.spec.stages)
         return {
-            f"{name.name}.{key}": component.hparams[key]
+            f"{name.name}.{key}": component.hparams.get(key, typed)
             for name, component in zip(self.chain, components, strict=True)
-            for key in name.options
+            for key, typed in name.options.items()
         }
 
     def tuning_task(self) -> dict[str, Any]:
         """Return what the outcome of tuning depends on, besides the search and its budget."""
+        own = {name.name: self.spec.methods.named.get(name.name) for name in self.chain}
+        own = {name: settings for name, settings in own.items() if settings}
         return {
             "algorithm": [name.name for name in self.chain],
+            **({"methods": own} if own else {}),
             "fixed": self.fixed,
             "plugins": self.spec.plugins,
             **self.spec.setting(),
@@ -233,17 +237,24 @@ def with_algorithm(spec: RunSpec, chain: Sequence[Name]) -> RunSpec:
 
     Args:
         spec: the run.
-        chain: the algorithm and its stages, with the options that differ from their defaults.
+        chain: the algorithm and its stages, with the options that differ from their defaults, or
+            from what the protocol sets in their place.
 
     Raises:
         UsageError: a name or an option is not possible.
     """
     kinds = ["algorithms", *("stages" for _ in chain[1:])]
-    resolved = [resolve(k, n.name, n.options) for k, n in zip(kinds, chain, strict=True)]
+    resolved = [
+        resolved_method(spec.methods, k, name) for k, name in zip(kinds, chain, strict=True)
+    ]
     check_wishes(spec.protocol, zip((name.name for name in chain), resolved, strict=True))
     named = [(name.name, hparams) for name, (_, hparams) in zip(chain, resolved, strict=True)]
     first, *stages = (Component(name, hparams.as_dict()) for name, hparams in named)
-    method = "+".join(str(Name(name, hparams.changed())) for name, hparams in named)
+    titles = [
+        Name(name, hparams.changed(implied(spec.methods, kind, name)))
+        for kind, (name, hparams) in zip(kinds, named, strict=True)
+    ]
+    method = "+".join(map(str, titles))
     spec = replace(spec, algorithm=first, stages=tuple(stages), method=method)
     return replace(spec, plugins=versions_here(spec))
 
@@ -265,6 +276,7 @@ def _blank(request: Request, dataset: Dataset, split: Split, asked: Name | None)
         weights_file=str(request.weights or ""),
         seed=request.seeds[0],
         method="",
+        methods=methods_of(facts, split, asked, protocol),
         data={  # what reports need to know
             "title": facts.title,
             "domains": list(facts.domains),

@@ -6,7 +6,8 @@
     mdlt[weight_decay=1e-4,image_size=160]  with other settings
     mdlt[weight_decay=[1e-4,5e-4]]          a list is a sweep: two protocols
     [lr=1e-3]                               the data set's first, with other settings
-    mine.toml                               a file: like = "mdlt", weight_decay = 1e-4, …
+    mine.toml                               a file: like = "mdlt", weight_decay = 1e-4, …, and
+                                            tables of what methods have, [methods.crt] epochs = 10
 
 Augmentations may also be a list of names, the chain ``a>b``; where lists sweep, ``[[a,b]]`` is one.
 
@@ -40,6 +41,7 @@ from ltbench.plugins.spelling import spelled
 from ltbench.plugins.text import visible
 from ltbench.plugins.toml import load_toml
 from ltbench.regular_files import read_file
+from ltbench.results.method_settings import METHODS, joined_methods
 from ltbench.results.protocol import EPOCHS, protocol_settings
 
 SUFFIX = ".toml"
@@ -116,6 +118,8 @@ def table_text(table: Mapping[str, Any], where: str) -> str:
         UsageError: it has an unknown key.
     """
     options = checked_settings({k: v for k, v in table.items() if k != LIKE}, where)
+    if METHODS in options:
+        raise UsageError(f"{where}: what methods have belongs under [hparams] of a sweep file")
     like = table.get(LIKE, "")
     if not isinstance(like, str):
         raise UsageError(f"{where}: '{LIKE}' is the name of a protocol, not {like!r}")
@@ -126,6 +130,8 @@ def table_text(table: Mapping[str, Any], where: str) -> str:
 def protocol_of(facts: Facts, asked: Name | None) -> dict[str, Any]:
     """Return all that a protocol sets on a data set: settings, backbone, and perhaps epochs.
 
+    What it sets of methods is :func:`protocol_methods`'s to tell.
+
     Args:
         facts: of the data set.
         asked: which protocol, and what is set beside it.
@@ -133,34 +139,54 @@ def protocol_of(facts: Facts, asked: Name | None) -> dict[str, Any]:
     Raises:
         UsageError: there is none of that name, or a value is not possible.
     """
-    options = dict(asked.options) if asked else {}
-    name = asked.name if asked else ""
-    if options.pop(LIKE, True) is False:
-        base: dict[str, Any] = {}
-    else:
-        known = [*facts.protocols, *get_plugins()["protocols"].names()]
-        name = spelled(name, known) if name else next(iter(facts.protocols))
-        if name not in known:
-            raise UsageError(f"there is no protocol '{visible(name)}'{suggestion(name, known)}")
-        base = {"name": name} | _base(facts, name)
+    base, options = _named(facts, asked), _options(asked)
     beside = {key: value for key, value in options.items() if key in _Beside.bounds()}
-    _Beside.from_options(beside, options.get("name") or name or "protocol")
+    _Beside.from_options(beside, options.get("name") or base.get("name") or "protocol")
     found = merged(base, options)
     if "backbone" not in found:
         raise UsageError(f'{found["name"]} names no backbone: give it one, backbone = "resnet50"')
-    return found
+    return _without_methods(found)
+
+
+def protocol_methods(
+    facts: Facts, asked: Name | None
+) -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:
+    """Return what a protocol sets of methods, and the settings that say for which length.
+
+    The command under a table names a file of one's own, ``[name=mine.toml,…]``, and has all that
+    the file sets of methods beside their names: there they are none.
+
+    Args:
+        facts: of the data set.
+        asked: which protocol, and what is set beside it.
+    """
+    base, options = _named(facts, asked), _options(asked)
+    if asked is None or "name" not in options:
+        return joined_methods(base.get(METHODS), None), _without_methods(base)
+    of_file = asked.name or LIKE in asked.options
+    whole = merged(base, options)
+    return joined_methods(whole.get(METHODS) if of_file else None, None), _without_methods(whole)
 
 
 def own_protocols(facts: Facts) -> dict[str, dict[str, Any]]:
-    """Return what the protocols of a data set's own set, by name."""
-    return {name: _base(facts, name) for name in facts.protocols}
+    """Return what the protocols of a data set's own set, by name, without what methods have."""
+    return {name: _without_methods(_base(facts, name)) for name in facts.protocols}
+
+
+def own_methods(facts: Facts) -> dict[str, dict[str, dict[str, Any]]]:
+    """Return what the protocols of a data set's own set of methods, by name."""
+    found = {
+        name: joined_methods(_base(facts, name).get(METHODS), None) for name in facts.protocols
+    }
+    return {name: methods for name, methods in found.items() if methods}
 
 
 def merged(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any]:
     """Return settings of which the upper ones win, over others too that say the same thing."""
     said = meanings(upper)
     kept = {key: value for key, value in lower.items() if not meanings({key: value}) & said}
-    return kept | dict(upper)
+    methods = joined_methods(lower.get(METHODS), upper.get(METHODS))
+    return kept | dict(upper) | ({METHODS: methods} if methods else {})
 
 
 def meanings(settings: Mapping[str, Any]) -> set[str]:
@@ -189,6 +215,31 @@ def check_alternatives(settings: Mapping[str, Any], where: str) -> None:
                 pair = " and ".join(f"'{name}'" for name in sorted((said[meaning], key)))
                 raise UsageError(f"{where}: {pair} say one thing: leave one out")
             said[meaning] = key
+
+
+def _options(asked: Name | None) -> dict[str, Any]:
+    """Return what is set beside a protocol's name."""
+    return {k: v for k, v in asked.options.items() if k != LIKE} if asked else {}
+
+
+def _named(facts: Facts, asked: Name | None) -> dict[str, Any]:
+    """Return what the protocol that is named sets, its name among it; nothing if none is.
+
+    Raises:
+        UsageError: there is none of that name.
+    """
+    if asked and asked.options.get(LIKE, True) is False:
+        return {}
+    known = [*facts.protocols, *get_plugins()["protocols"].names()]
+    name = asked.name if asked else ""
+    name = spelled(name, known) if name else next(iter(facts.protocols))
+    if name not in known:
+        raise UsageError(f"there is no protocol '{visible(name)}'{suggestion(name, known)}")
+    return {"name": name} | _base(facts, name)
+
+
+def _without_methods(settings: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in settings.items() if key != METHODS}
 
 
 def _base(facts: Facts, name: str) -> dict[str, Any]:
@@ -231,7 +282,7 @@ def _of_file(path: Path, more: Mapping[str, Any]) -> Name:
         raise UsageError(f"{path}: '{LIKE}' is the name of a protocol, not {like!r}")
     listed = {key for key, one in protocol_settings().items() if one.kind == tuple[float, ...]}
     settings = checked_settings(with_chains(table), str(path))
-    for key, value in settings.items():
+    for key, value in _without_methods(settings).items():
         several = isinstance(value, list) and key not in listed
         if several or (_is_chain(key) and len(parse_augmentations(joined(value))) > 1):
             raise UsageError(f"{path}: '{key}' takes one value; lists sweep where they are typed")
@@ -251,9 +302,12 @@ def checked_settings(options: Mapping[str, Any], where: str) -> dict[str, Any]:
     """
     fields = {s.option.removeprefix("--").replace("-", "_"): s.name for s in _settings()}
     known = {**{name: name for name in (*_Beside.bounds(), *fields.values())}, **fields}
-    found = {}
+    found: dict[str, Any] = {}
     for key, value in options.items():
         plain = key.replace("-", "_")
+        if plain == METHODS:
+            found[METHODS] = _checked_methods(value, where)
+            continue
         if plain not in known:
             raise UsageError(f"{where}: a protocol has no '{key}'{suggestion(plain, known)}")
         if known[plain] in found:
@@ -264,6 +318,27 @@ def checked_settings(options: Mapping[str, Any], where: str) -> dict[str, Any]:
     check_alternatives(found, where)
     if not str(found.get("name", SUFFIX)).endswith(SUFFIX):
         raise UsageError(f"{where}: a protocol's 'name' is that of its file, and ends in {SUFFIX}")
+    return found
+
+
+def _checked_methods(value: object, where: str) -> dict[str, dict[str, Any]]:
+    """Return what a protocol sets of methods, under the names that these are registered by.
+
+    Raises:
+        UsageError: it is no table of tables, or there is no such algorithm or stage.
+    """
+    if not isinstance(value, Mapping) or not all(isinstance(t, Mapping) for t in value.values()):
+        raise UsageError(f"{where}: '{METHODS}' are tables of a file, like [{METHODS}.crt]")
+    plugins, found = get_plugins(), {}
+    for name, table in value.items():
+        kind = next((k for k in ("algorithms", "stages") if name in plugins[k]), None)
+        if kind is None:
+            near = suggestion(name, [*plugins["algorithms"].names(), *plugins["stages"].names()])
+            raise UsageError(f"{where}: there is no method '{visible(name)}'{near}")
+        for key, one in table.items():
+            if not isinstance(one, bool | int | float | str):
+                raise UsageError(f"{where}: {METHODS}.{name}.{visible(key)} takes one value")
+        found[plugins[kind].spelled(name)] = dict(table)
     return found
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from ltbench.errors import UsageError
 from ltbench.plugins.names import Name
 from ltbench.plugins.resolve import resolve
+from ltbench.results.method_settings import MethodSettings
 from ltbench.results.protocol import Protocol
 from ltbench.results.tuned import HPARAMS
 from ltbench.session.space import Axis, find_axes, protocol_axes
@@ -40,6 +41,7 @@ class Space:
         chain: the algorithm and its stages, with the options that were typed.
         protocol: whose settings are varied.
         names: ``hparams``, for the hyper-parameters, and names of settings.
+        methods: what the protocol sets in the place of methods' defaults.
 
     Attributes:
         axes: what is varied, by name; empty where the method has nothing of what was named.
@@ -51,8 +53,10 @@ class Space:
         chain: Sequence[Name],
         protocol: Protocol | None = None,
         names: Sequence[str] = (HPARAMS,),
+        methods: MethodSettings | None = None,
     ) -> None:
         self.chain = tuple(chain)
+        self.methods = methods or MethodSettings()
         self.protocol = protocol or Protocol.from_options({}, "protocol")
         self.axes: dict[str, Axis] = {}
         self.defaults: Point = {}
@@ -64,7 +68,10 @@ class Space:
 
     def _add_hparams(self) -> None:
         for i, name in enumerate(self.chain):
-            plugin, defaults = resolve("stages" if i else "algorithms", name.name, {})
+            kind = "stages" if i else "algorithms"
+            plugin, _ = resolve(kind, name.name, {})
+            own = self.methods.of(name.name, plugin.HParams)
+            _, defaults = resolve(kind, name.name, own)
             for key, axis in find_axes(plugin.HParams, name.name).items():
                 if key not in name.options:
                     self.axes[f"{name.name}.{key}"] = axis

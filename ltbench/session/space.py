@@ -60,7 +60,8 @@ class Axis:
 def find_axes(cls: type[HParams], owner: str) -> dict[str, Axis]:
     """Return the axes of the hyper-parameters that a search varies, by name.
 
-    Those are the ones with an interval or choices, and those that are true or false.
+    Those are the ones with an interval or choices, and those that are true or false; of what came
+    later than the first runs those with an interval.
 
     Args:
         cls: the hyper-parameters of an algorithm or stage.
@@ -90,6 +91,8 @@ def protocol_axes(protocol: Protocol, names: Iterable[str]) -> dict[str, Axis]:
 
 
 def _axis(bounds: Bounds, kind: Any, owner: str, key: str) -> Axis | None:
+    if bounds.later and bounds.search is None:
+        return None
     if bounds.choices is not None:
         return Axis(choices=bounds.choices)
     if kind is bool:

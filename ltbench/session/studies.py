@@ -197,7 +197,8 @@ class Study:
 
     def space(self) -> Space:
         """Return what is varied, and how."""
-        return Space(self.method.chain, self.method.spec.protocol, self.budget.axes)
+        spec = self.method.spec
+        return Space(self.method.chain, spec.protocol, self.budget.axes, spec.methods)
 
     def _trial(self, number: int, point: Point) -> Trial:
         trial = Trial(number, point, "", "")

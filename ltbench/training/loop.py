@@ -20,6 +20,7 @@ from ltbench.training.checkpoint import Best, Checkpoint, clone_state, save_chec
 from ltbench.training.context import RunContext
 from ltbench.training.optimizers import base_lr, optimizer_maker
 from ltbench.training.seeding import derive_seed, seed_torch
+from ltbench.training.steps import stage_protocol
 
 STEP_REPORT_SECONDS = 0.5
 
@@ -45,7 +46,7 @@ class StageLoop(Training):
     ) -> None:
         self.context, self.name, self.model, self.steps = context, name, model, steps
         self.state, self.seed = checkpoint, context.spec.seed
-        self.protocol = context.spec.protocol
+        self.protocol = stage_protocol(context.spec.protocol, model)
         channels, side = context.facts.channels, context.facts.size
         interpolation, _ = context.spec.backbone.resizing(self.protocol)
         self.augment = AugmentationChain(

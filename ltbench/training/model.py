@@ -12,7 +12,7 @@ from ltbench.models.weights import load_weights
 from ltbench.plugins.algorithm import Algorithm
 from ltbench.plugins.batch import TrainInfo
 from ltbench.plugins.facts import Facts
-from ltbench.plugins.resolve import resolve
+from ltbench.plugins.resolve import resolve_written
 from ltbench.plugins.split import Split
 from ltbench.results.run import RunSpec
 from ltbench.training.plugin_versions import check_plugin_versions
@@ -75,14 +75,14 @@ class ModelBuilder:
         if self.weights is not None:
             load_weights(backbone, self.weights)
         component = self.spec.algorithm
-        cls, hparams = resolve("algorithms", component.name, component.hparams)
+        cls, hparams = resolve_written("algorithms", component.name, component.hparams)
         return self._placed(cls(backbone, self.info, hparams))
 
     def stage(self, index: int, base: Algorithm) -> Algorithm:
         """Return stage ``index`` (from 1) on top of ``base``."""
         seed_torch(self.spec.seed, "initial weights", index)
         component = self.spec.stages[index - 1]
-        cls, hparams = resolve("stages", component.name, component.hparams)
+        cls, hparams = resolve_written("stages", component.name, component.hparams)
         info = replace(self.info, steps=self.steps(index))
         return self._placed(cls(base, info, hparams))
 

@@ -1,8 +1,14 @@
-"""How many optimisation steps a run takes."""
+"""How many optimisation steps a run takes, and under which settings each of its stages does."""
 
 from __future__ import annotations
 
-from ltbench.plugins.resolve import resolve
+from dataclasses import replace
+from typing import Any
+
+from ltbench.plugins.algorithm import Algorithm
+from ltbench.plugins.resolve import resolve_written
+from ltbench.plugins.stage import StageHParams
+from ltbench.results.protocol import Protocol
 from ltbench.results.run import RunSpec
 
 
@@ -10,6 +16,18 @@ def stage_steps(spec: RunSpec) -> list[int]:
     """Return the optimisation steps of the algorithm and of every stage after it."""
     steps = [spec.protocol.steps]
     for component in spec.stages:
-        stage, hparams = resolve("stages", component.name, component.hparams)
+        stage, hparams = resolve_written("stages", component.name, component.hparams)
         steps.append(stage.steps(steps[-1], hparams))
     return steps
+
+
+def stage_protocol(protocol: Protocol, model: Algorithm) -> Protocol:
+    """Return the protocol with what a stage has of its own: rates, and their course."""
+    own = model.hparams
+    if not isinstance(own, StageHParams):
+        return protocol
+    rates = {name: getattr(protocol, name) * factor for name, factor in own.rates().items()}
+    changed: dict[str, Any] = rates
+    if own.schedule != "protocol":
+        changed |= {"schedule": own.schedule, "warmup": 0.0}
+    return replace(protocol, **changed)

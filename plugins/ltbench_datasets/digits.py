@@ -50,6 +50,7 @@ class DigitsParameters(HParams):
         "inverses of e and s",
     )
     data_seed: int = hparam(0, low=0, help="chooses the images")
+    unit_range: bool = hparam(True, help="pixels from 0 to 1, as in the benchmark, or from -1 to 1")
 
 
 class Digits(Dataset):
@@ -57,7 +58,8 @@ class Digits(Dataset):
 
     Class c of a domain has int(1000 · ratio^(-c/9)) training images; validation and test are
     balanced. Validation comes from the source's training images, test from its test images. Files
-    are found where torchvision and the MDLT benchmark put them.
+    are found where torchvision and the MDLT benchmark put them. The network sees pixels from 0 to
+    1, as there (``mdlt/dataset/datasets.py``, which converts and does not normalise).
     """
 
     HParams = DigitsParameters
@@ -67,6 +69,8 @@ class Digits(Dataset):
         """The registry's facts, with the domains that were asked for."""
         base = super().facts
         chosen = tuple(d for d in base.domains if d != "mnist" or self.hparams.mnist)
+        if not self.hparams.unit_range:
+            base = dataclasses.replace(base, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
         return dataclasses.replace(base, domains=chosen)
 
     @property

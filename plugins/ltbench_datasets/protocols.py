@@ -1,6 +1,8 @@
 """Protocols of the literature, which any data set can be trained under.
 
-What a protocol leaves out has the default of :class:`ltbench.api.Protocol`.
+What a protocol leaves out has the default of :class:`ltbench.results.protocol.Protocol`. Under
+``methods`` stands what the authors of algorithms and stages give these for such a training; where
+each value is from, ``docs/published.toml`` says.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ MDLT: dict[str, Any] = {
     "eval_every": 100,
     "augmentation": "photo",
     "freeze_bn": True,
+    "methods": {"boda": {"update": 120}},
 }
 """Yang et al., ECCV 2022, arXiv:2203.09513, appendix on training details and ``mdlt/hparams``."""
 
@@ -35,6 +38,13 @@ CIFAR_LT: dict[str, Any] = {
     "eval_epochs": 10,
     "select": "last",
     "augmentation": "crop-flip",
+    "methods": {
+        "crt": {"epochs": 10, "schedule": "cosine", "shift_bn": True},
+        "lws": {"epochs": 10, "schedule": "cosine", "shift_bn": True},
+        "input-mixup": {"alpha": 1.0},
+        "mislas": {"epochs": 10, "schedule": "cosine", "classifier_lr": 0.2},
+        "weight-balancing": {"epochs": 10, "lr": 0.1, "schedule": "cosine", "shift_bn": True},
+    },
 }
 """Cao et al. (LDAM), NeurIPS 2019, arXiv:1906.07413, section 4.1."""
 
@@ -59,6 +69,7 @@ THESIS: dict[str, Any] = {
     "eval_epochs": 5,
     "select": "accuracy",
     "augmentation": "crop-flip",
+    "methods": {"crt": {"shift_bn": True}, "lws": {"shift_bn": True}},
 }
 """Midtgaard, "Long-tailed recognition", 2025: MobileNetV2 fine-tuned, ÷10 at epochs 30 and 60."""
 
@@ -76,6 +87,14 @@ IMAGENET_LT: dict[str, Any] = {
     "augmentation": "imagenet",
     "evaluation": "crop",
     "crop_share": 0.875,
+    "methods": {
+        "balpoe": {"alpha": 0.3},
+        "bcl": {"temperature": 0.07, "width": 1024},
+        "crt": {"epochs": 10, "shift_bn": True},
+        "lws": {"epochs": 10, "shift_bn": True},
+        "mislas": {"epochs": 10, "classifier_lr": 0.05, "head": 0.3, "rare": 0.0},
+        "weight-balancing": {"epochs": 10, "lr": 0.05, "shift_bn": True},
+    },
 }
 """Kang et al. (decoupling), ICLR 2020, arXiv:1910.09217, section 4; evaluated by the centre 224 of
 256 pixels, as Liu et al. (CVPR 2019) and all since do."""

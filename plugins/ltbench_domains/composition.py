@@ -137,7 +137,11 @@ def canonical(loss: str, owner: str) -> str:
     if name == Name(PLAIN):
         return PLAIN
     _, hparams = resolve(name, owner)
-    return str(Name(name.name, hparams.changed()))
+    changed, written = hparams.changed(), hparams.as_dict()
+    # A name that runs of before had, when it meant something else, says what it means today.
+    earlier = {key: one.before for key, one in hparams.bounds().items() if one.before is not None}
+    other = {key for key, value in earlier.items() if written.get(key, value) != value}
+    return str(Name(name.name, {k: v for k, v in written.items() if k in {*changed, *other}}))
 
 
 def resolve(name: Name, owner: str) -> tuple[type[Algorithm], HParams]:

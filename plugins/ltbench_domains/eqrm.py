@@ -36,6 +36,11 @@ class EQRM(Annealed):
     is estimated by Gaussian kernels at the domains' risks with the bandwidth 1.06·s·D^(−1/5).
     Before the end of the burn-in it is their mean; then the optimiser starts anew with a smaller
     learning rate (in DomainBed 1e-6 after 5e-5).
+
+    The quantile is differentiated as the implicit function that it is: each domain's share of the
+    gradient is its kernel's density there. DomainBed's code differentiates through the ends of a
+    bisection, so that its gradient is of the best and the worst risk, in the proportion in which
+    the quantile lies between them, and of the other domains' through the bandwidth alone.
     """
 
     HParams = EQRMHParams

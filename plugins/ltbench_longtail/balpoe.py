@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ltbench.api import Algorithm, Backbone, Batch, HParams, Losses, TrainInfo, hparam
+from ltbench_longtail.classifiers import CosineClassifier, ScaledClassifier
 from ltbench_longtail.logit_adjust import log_prior_shift
 from ltbench_longtail.mixing import mixed_pair
 
@@ -24,6 +25,9 @@ class BalPoEHParams(HParams):
         0.4, low=0.0, search=(0.1, 1.0), log=True, help="of the mixup that calibrates; 0 is none"
     )
     shared: bool = hparam(False, help="one backbone for all experts: cheaper, less diverse")
+    scale: float = hparam(
+        30.0, low=0.0, before=0.0, help="of the cosine classifiers; 0 is linear ones"
+    )
 
 
 class BalPoE(Algorithm):
@@ -33,7 +37,8 @@ class BalPoE(Algorithm):
     calibration; the loss is the mean over experts and the prediction the mean of their logits, a
     product of experts (arXiv:2206.05260). Biases τ_e are equally spaced around 1 (0, 1, 2 for three
     experts), so one expert keeps the bias of the data, one is balanced, one prefers rare classes,
-    and the product is balanced. With one expert and α = 0 it is ``bsoftmax``. Classes absent from a
+    and the product is balanced. The classifiers are cosines times 30, as in the authors' code; with
+    ``scale=0``, one expert and α = 0 it is ``bsoftmax``. Classes absent from a
     domain are left out of the sum by experts with τ_e > 0.
 
     In the paper experts share the first blocks of one network. A backbone is a closed box here, so
@@ -56,7 +61,7 @@ class BalPoE(Algorithm):
             backbone = ExpertBackbones(backbone, number)
         super().__init__(backbone, train_info, hparams)
         self.classifier = ExpertClassifiers(
-            number, width, train_info.num_classes, self.hparams.shared
+            number, width, train_info.num_classes, self.hparams.shared, self.hparams.scale
         )
         low, high = 1 - self.hparams.spread, 1 + self.hparams.spread
         biases = torch.linspace(low, high, number).tolist() if number > 1 else [1.0]
@@ -108,19 +113,27 @@ class ExpertBackbones(Backbone):
 
 
 class ExpertClassifiers(nn.Module):
-    """A linear classifier for each expert; together they return the mean of the experts' logits.
+    """A classifier for each expert; together they return the mean of the experts' logits.
 
     Args:
         number: of experts.
         width: features of one expert.
         num_classes: number of classes C.
         shared: whether all experts read the same features.
+        scale: of cosine classifiers; 0 makes linear ones.
     """
 
-    def __init__(self, number: int, width: int, num_classes: int, shared: bool) -> None:
+    def __init__(
+        self, number: int, width: int, num_classes: int, shared: bool, scale: float = 0.0
+    ) -> None:
         super().__init__()
-        heads = [nn.Linear(width, num_classes) for _ in range(number)]
-        self.heads: Sequence[nn.Linear] = nn.ModuleList(heads)  # type: ignore[assignment]
+        heads: list[nn.Module] = [
+            ScaledClassifier(CosineClassifier(width, num_classes), scale)
+            if scale
+            else nn.Linear(width, num_classes)
+            for _ in range(number)
+        ]
+        self.heads: Sequence[nn.Linear | ScaledClassifier] = nn.ModuleList(heads)  # type: ignore[assignment]
         self.shared = shared
 
     def each(self, features: Tensor) -> Tensor:

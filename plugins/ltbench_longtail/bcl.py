@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ltbench.api import Algorithm, Backbone, Batch, HParams, TrainInfo, hparam
+from ltbench_longtail.classifiers import CosineClassifier, ScaledClassifier
 
 
 class BCLHParams(HParams):
@@ -17,6 +20,9 @@ class BCLHParams(HParams):
     )
     temperature: float = hparam(0.1, low=1e-3, search=(0.05, 0.5), log=True)
     width: int = hparam(128, low=2, search=(64, 512), log=True, help="of the contrastive space")
+    scale: float = hparam(
+        30.0, low=0.0, before=0.0, help="of the cosine classifier; 0 is a linear one"
+    )
 
 
 class BCL(Algorithm):
@@ -32,6 +38,9 @@ class BCL(Algorithm):
     dominating the denominator (class averaging); the prototypes put every class into every batch
     (class complement), so each image has a positive. Contrast runs over all domains of the batch.
 
+    z are 30·cos(f, w_c), as in the authors' code (``scale``). Their τ = .07 and width 1024 for
+    ImageNet-LT are what the protocol ``imagenet-lt`` sets.
+
     The paper contrasts two further, strongly augmented views of each image; here the images of
     the batch are their only view, as the protocol's augmentation is the same for every algorithm.
     """
@@ -39,10 +48,12 @@ class BCL(Algorithm):
     HParams = BCLHParams
     hparams: BCLHParams
     honours = frozenset({"label_smoothing"})
-    classifier: nn.Linear
 
     def __init__(self, backbone: Backbone, train_info: TrainInfo, hparams: BCLHParams) -> None:
         super().__init__(backbone, train_info, hparams)
+        if self.hparams.scale:
+            cosine = CosineClassifier(self.num_features, train_info.num_classes)
+            self.classifier = ScaledClassifier(cosine, self.hparams.scale)
         self.of_features = projection(self.num_features, self.hparams.width)
         self.of_weights = projection(self.num_features, self.hparams.width)
 
@@ -52,11 +63,18 @@ class BCL(Algorithm):
         ce = self.risks(self.classifier(features), batch).mean()
         contrast = balanced_contrast(
             F.normalize(self.of_features(features)),
-            F.normalize(self.of_weights(self.classifier.weight)),
+            F.normalize(self.of_weights(self.class_vectors)),
             batch.y,
             self.hparams.temperature,
         )
         return {"total": ce + self.hparams.weight * contrast, "ce": ce, "contrast": contrast}
+
+    @property
+    def class_vectors(self) -> Tensor:
+        """The classifier's weight vectors (C, F), as they are learnt."""
+        plain = self.classifier
+        plain = plain.classifier if isinstance(plain, ScaledClassifier) else plain
+        return cast(nn.Linear | CosineClassifier, plain).weight
 
     def risks(self, logits: Tensor, batch: Batch) -> Tensor:
         """Return the mean cross-entropy of the shifted logits in each domain."""

@@ -10,14 +10,20 @@ from torch.nn import functional as F
 class CosineClassifier(nn.Module):
     """Returns the cosine between the features and each class's weight vector, in −1…1.
 
+    The length of a weight vector changes no cosine, but how far a step turns it: long ones learn
+    slowly.
+
     Args:
         num_features: length F of a feature vector.
         num_classes: number of classes C.
+        length: of the weight vectors at the start, 1 in the code of LDAM, BCL and BalPoE; with 0
+            their components are drawn from the normal distribution.
     """
 
-    def __init__(self, num_features: int, num_classes: int) -> None:
+    def __init__(self, num_features: int, num_classes: int, length: float = 1.0) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(num_classes, num_features))
+        weight = torch.randn(num_classes, num_features)
+        self.weight = nn.Parameter(length * F.normalize(weight) if length else weight)
 
     def forward(self, features: Tensor) -> Tensor:
         """Return the cosines (N, C) for features (N, F)."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -25,6 +25,17 @@ class LDAMHParams(HParams):
     drw: bool = hparam(False, help="class-balanced weights from drw_start on")
     drw_start: float = hparam(0.8, low=0.0, high=1.0, help="share of the steps without them")
     normalized: bool = hparam(False, help="the paper's cosine classifier")
+    start: float = hparam(
+        1.0,
+        low=0.0,
+        before=0.0,
+        help="length of the cosine classifier's weight vectors at the start; 0 is a normal draw",
+    )
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the hyper-parameters; of a linear classifier without ``start``."""
+        found = super().as_dict()
+        return found if self.normalized else {k: v for k, v in found.items() if k != "start"}
 
 
 class LDAM(Algorithm):
@@ -36,8 +47,9 @@ class LDAM(Algorithm):
 
     With ``drw`` (deferred re-weighting, algorithm 1) the last part of training weighs images by the
     inverse effective number of their pair; the paper switches after 160 of 200 epochs. With
-    ``normalized`` z is the cosine between features and class weights, as in the paper; the MDLT
-    benchmark, whose numbers the defaults follow, has a linear classifier.
+    ``normalized`` z is the cosine between features and class weights, as in the paper, and the
+    weights start with length 1, as in the authors' code; the MDLT benchmark, whose numbers the
+    defaults follow, has a linear classifier.
 
     The scale is a part of the classifier: what the network believes is softmax(s·z), so s·z are its
     logits in evaluation too, and the reported loss and calibration are those of what was trained.
@@ -53,7 +65,7 @@ class LDAM(Algorithm):
         super().__init__(backbone, train_info, hparams)
         plain = cast(nn.Linear | CosineClassifier, self.classifier)
         if self.hparams.normalized:
-            plain = CosineClassifier(self.num_features, train_info.num_classes)
+            plain = CosineClassifier(self.num_features, train_info.num_classes, self.hparams.start)
         self.classifier = ScaledClassifier(plain, self.hparams.s)
         of_pairs = margins(train_info.counts, self.hparams.max_m)
         self.register_buffer("margins", of_pairs, persistent=False)

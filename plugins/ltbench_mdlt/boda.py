@@ -24,9 +24,14 @@ class BoDAHParams(WithLossHParams):
         1.0, low=0.0, search=(1e-2, 1e2), log=True, help="of the alignment of whole domains"
     )
     momentum: float = hparam(0.2, low=0.0, high=1.0, help="share of the old centroids")
-    start: int = hparam(0, low=0, help="first step of the BoDA loss; 0: 500 of 5001, in proportion")
+    start: int = hparam(
+        0, low=0, steps="whole", help="first step of the BoDA loss; 0: 500 of 5001, in proportion"
+    )
     update: int = hparam(
-        0, low=0, help="steps between refreshes; 0: 120 of 5001, at most one an epoch"
+        0,
+        low=0,
+        steps="whole",
+        help="steps between refreshes; 0: 120 of 5001, at most one an epoch",
     )
 
 
@@ -42,10 +47,12 @@ class BoDA(WithLoss):
     domain, of logit − log Σ exp(logits of all centroids but that of the image's own pair). L_macro
     is the distance of mean and covariance between domains, that of CORAL.
 
-    Centroids come from a pass over the training images in evaluation mode, the first at ``start``
-    and then every ``update`` steps, mixed with the old ones by ``momentum``. Where a protocol
-    trains less than the 5001 steps of the paper, both shrink in proportion, but the images are
-    passed over at most once an epoch: between two closer passes the features hardly move.
+    Centroids come from a pass over the training images, not augmented, in evaluation mode, the
+    first at ``start`` and then every ``update`` steps, mixed with the old ones by ``momentum``. The
+    protocol ``mdlt`` at its whole length has the authors' values, every 120 steps from step 500 on,
+    or every 2000 from 3000 on on DomainNet. In other trainings both are in proportion to 5001
+    steps, but the images are passed over at most once an epoch: between two closer passes the
+    features hardly move.
     """
 
     HParams = BoDAHParams

@@ -7,16 +7,21 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ltbench.api import Algorithm, Stage, TrainInfo
+from ltbench.api import Algorithm, TrainInfo
+from ltbench_stages.retrained import Retrained, RetrainedHParams
 
 
-class LWS(Stage):
+class LWS(Retrained):
     """Learnable weight scaling (Kang et al., ICLR 2020, arXiv:1910.09217, section 4).
 
     Logits s_c·z_c, where z are the logits of the model chosen before, which is frozen, and the
     scale s of each class is learned from 1 by cross-entropy on class-balanced batches, for as many
-    steps as the stage before.
+    steps as the stage before. The authors train 10 epochs (5 in their code's configuration), with
+    batch normalisation in training mode; long-tail protocols set both (``steps``, ``shift_bn``).
     """
+
+    HParams = RetrainedHParams
+    hparams: RetrainedHParams
 
     default_base = "erm"
     sampling = "class-balanced"

@@ -15,8 +15,9 @@ PARAMETERS = 8 * 27 + 8 + 2 * 8 + 32 * 5 + 5
     ("name", "macs", "parameters"),
     [
         ("erm", CONVOLUTION + 32 * 5, PARAMETERS),
-        ("balpoe", 3 * (CONVOLUTION + 32 * 5), 3 * PARAMETERS),
-        ("balpoe[shared=true]", CONVOLUTION + 3 * 32 * 5, PARAMETERS + 2 * (32 * 5 + 5)),
+        ("balpoe[scale=0]", 3 * (CONVOLUTION + 32 * 5), 3 * PARAMETERS),
+        ("balpoe", 3 * (CONVOLUTION + 32 * 5), 3 * (PARAMETERS - 5)),  # cosines have no bias
+        ("balpoe[shared=true]", CONVOLUTION + 3 * 32 * 5, PARAMETERS + 2 * 32 * 5 - 5),
     ],
 )
 def test_costs_by_hand(name: str, macs: int, parameters: int) -> None:

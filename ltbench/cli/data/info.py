@@ -76,7 +76,7 @@ def info(name: str, data_dir: Path | None, as_json: bool) -> None:
 
 def _described(name: str, facts: Facts, cause: str | None, found: dict[str, Any]) -> dict[str, Any]:
     from ltbench.results.protocol import EPOCHS, protocol_settings
-    from ltbench.session.protocols import own_protocols
+    from ltbench.session.protocols import own_methods, own_protocols
 
     protocols = own_protocols(facts)
     said = [{EPOCHS.get(key, key) for key in settings} for settings in protocols.values()]
@@ -101,6 +101,7 @@ def _described(name: str, facts: Facts, cause: str | None, found: dict[str, Any]
         "citation": " ".join(facts.citation.split()),
         "sources": [url for source in facts.sources for url in source.get("urls", ())],
         "protocols": protocols,
+        "methods": own_methods(facts),
         "defaults": defaults,
         "missing": cause,
         "counts": {domain: list(n) for domain, n in facts.counts.items()},
@@ -128,6 +129,8 @@ def _print(described: dict[str, Any], *, ready: bool) -> None:
         click.echo(f"source     {url}")
     for protocol, settings in described["protocols"].items():
         click.echo(f"protocol   {protocol}: {_listed(settings)}")
+        for method, own in described["methods"].get(protocol, {}).items():
+            click.echo(f"{'':11}{method}: {_listed(own)}")
     click.echo(f"otherwise  {_listed(described['defaults'])}")
     if not ready:
         click.echo(f"not ready  {described['missing']}")

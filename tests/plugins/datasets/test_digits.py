@@ -11,6 +11,7 @@ from ltbench_datasets.digit_files import LARGEST, read_digits
 from published import write_mnist, write_mnist_m, write_svhn
 
 from ltbench.data.catalogue import create_dataset, open_dataset
+from ltbench.data.normalisation import Normalisation
 from ltbench.errors import DataError, UsageError
 from ltbench.plugins.facts import Facts, registry_facts
 from ltbench.plugins.names import Name, parse_name
@@ -61,6 +62,16 @@ def test_pixels_and_digits_belong_together(all_digits: Path, open_named: Callabl
         assert pixels.shape[:2] == ((32, 32) if split.d[i] == 2 else (28, 28))
         assert (pixels == split.y[i]).all()
     assert len(set(split.images)) == len(split)
+
+
+def test_the_network_sees_pixels_from_0_to_1_as_in_the_benchmark(data_dir: Path) -> None:
+    pixels = torch.tensor([0, 255], dtype=torch.uint8).view(2, 1, 1, 1).expand(2, 3, 1, 1)
+    ends = {"digits-mlt": [0.0, 1.0], "digits-mlt[unit_range=false]": [-1.0, 1.0]}
+    for text, expected in ends.items():
+        facts = create_dataset(parse_name(text), data_dir).facts
+        seen = Normalisation(facts, torch.device("cpu"))(pixels.float() / 255)
+        assert seen[:, 0, 0, 0].tolist() == pytest.approx(expected)
+        assert facts.domains == ("mnist-m", "svhn")
 
 
 def test_a_profile_for_each_domain(all_digits: Path, open_named: Callable) -> None:

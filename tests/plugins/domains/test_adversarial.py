@@ -65,6 +65,38 @@ class TestBothPlayers:
             losses = model.step(tiny.batch(single_class=True))
             assert all(torch.isfinite(value) for value in losses.values())
 
+    @pytest.mark.parametrize("d_steps", [1, 2])
+    def test_alternating_moves_one_player_a_step_as_the_benchmark_does(self, tiny, cls, d_steps):
+        """Of (count % (1 + d_steps)) < d_steps, with the count from 1, is the discriminator."""
+        model = tiny.ready(tiny.algorithm(cls, alternate=True, d_steps=d_steps))
+        moved = []
+        for step in range(6):
+            before = {k: v.clone() for k, v in model.state_dict().items()}
+            model.before_step(step, tiny.training)
+            model.step(tiny.batch(seed=step))
+            after = model.state_dict()
+            changed = {k.partition(".")[0] for k, v in after.items() if not v.equal(before[k])}
+            moved.append("D" if changed == {"discriminator"} else "G")
+            assert changed in ({"discriminator"}, {"backbone", "classifier"})
+        expected = ["D" if count % (1 + d_steps) < d_steps else "G" for count in range(1, 7)]
+        assert moved == expected
+
+    def test_alternating_moves_as_far_as_the_same_player_would_alone(self, tiny, cls):
+        batch = tiny.batch()
+        model = tiny.ready(tiny.algorithm(cls, alternate=True, weight=0.7))
+        start = {k: v.clone() for k, v in model.state_dict().items()}
+        objective = model.risks(model.predict(batch.x), batch).mean()
+        objective = objective - 0.7 * model.domain_loss(model.features(batch.x), batch)
+        model.zero_grad()
+        objective.backward()
+        slopes = {k: p.grad.clone() for k, p in model.named_parameters()}
+        model.before_step(0, tiny.training)
+        model.step(batch)
+        for key, value in model.state_dict().items():
+            moves = key.startswith(("backbone", "classifier"))
+            expected = start[key] - 0.1 * slopes[key] if moves else start[key]
+            torch.testing.assert_close(value, expected, msg=key)
+
     def test_beta1_is_for_adam_alone(self, tiny, cls):
         model = tiny.ready(tiny.algorithm(cls), tiny.adam)
         betas = {o.param_groups[0]["betas"] for o in model.optimizers.values()}

@@ -42,6 +42,21 @@ def test_its_gradient_by_finite_differences():
         assert float(tensor.grad[k]) == pytest.approx(slope / 2e-5, rel=1e-3)
 
 
+def test_the_published_codes_gradient_reaches_inner_domains_through_the_bandwidth_alone():
+    """What the documents say of DomainBed's bisection, beside the implicit function's gradient."""
+    risks = torch.tensor([0.4, 1.9, 1.1], dtype=torch.float64, requires_grad=True)
+    normal = torch.distributions.Normal(0.0, 1.0).icdf(torch.tensor(0.75, dtype=torch.float64))
+    bandwidth = 1.06 * risks.std() * 3**-0.2
+    low, high = risks[0] + bandwidth * normal, risks[1] + bandwidth * normal
+    share = (quantile_in_scipy(risks.detach(), 0.75) - low) / (high - low)
+    (low + share.detach() * (high - low)).backward()
+    through_bandwidth = torch.autograd.grad(1.06 * 3**-0.2 * normal * risks.std(), risks)[0]
+    assert risks.grad[2] == pytest.approx(float(through_bandwidth[2]))
+    ours = risks.detach().clone().requires_grad_()
+    kernel_quantile(ours, 0.75).backward()
+    assert abs(float(ours.grad[2] - risks.grad[2])) > 0.1
+
+
 @settings(max_examples=20, deadline=None)
 @given(order=st.permutations(range(4)))
 def test_the_order_of_domains_does_not_matter(order):

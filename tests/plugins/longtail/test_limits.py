@@ -77,7 +77,8 @@ def test_input_mixup_without_mixing_is_erm(long_tail: Any) -> None:
 
 def test_one_expert_without_mixing_is_bsoftmax(long_tail: Any) -> None:
     batch = long_tail.batch()
-    expert, bsoftmax = long_tail.build("balpoe[experts=1,alpha=0]"), long_tail.build("bsoftmax")
+    expert = long_tail.build("balpoe[experts=1,alpha=0,scale=0]")
+    bsoftmax = long_tail.build("bsoftmax")
     bsoftmax.classifier.load_state_dict(expert.classifier.heads[0].state_dict())
     assert expert.loss(batch).item() == pytest.approx(bsoftmax.loss(batch).item(), abs=1e-6)
 

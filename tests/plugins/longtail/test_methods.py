@@ -45,7 +45,7 @@ def test_balanced_contrast_by_a_double_loop(y: list[int]) -> None:
 def test_bcl_adds_contrast_to_the_compensated_cross_entropy() -> None:
     info = train_info(COUNTS)
     batch = random_batch(info)
-    bcl = build_algorithm("bcl[weight=0.7]", info)
+    bcl = build_algorithm("bcl[weight=0.7,scale=0]", info)
     bsoftmax = build_algorithm("bsoftmax", info)
     bsoftmax.load_state_dict(bcl.state_dict(), strict=False)
     parts = bcl.loss(batch)
@@ -120,7 +120,7 @@ def test_balpoe_is_the_mean_of_differently_adjusted_experts(shared: str) -> None
 
 @pytest.mark.parametrize("shared", ["false", "true"])
 def test_the_experts_product_is_linear_in_their_features(shared: str) -> None:
-    balpoe = build_algorithm(f"balpoe[shared={shared}]", train_info(COUNTS)).eval()
+    balpoe = build_algorithm(f"balpoe[shared={shared},scale=0]", train_info(COUNTS)).eval()
     batch = random_batch(balpoe.train_info)
     with torch.no_grad():
         linear = balpoe.features(batch.x) @ balpoe.class_weights().T
@@ -133,10 +133,12 @@ def test_three_experts_cost_three_times_the_parameters_of_erm_and_shared_ones_ha
         return sum(p.numel() for p in module.parameters())
 
     info = train_info(COUNTS)
-    erm, balpoe = build_algorithm("erm", info), build_algorithm("balpoe", info)
-    shared = build_algorithm("balpoe[shared=true]", info)
+    erm, balpoe = build_algorithm("erm", info), build_algorithm("balpoe[scale=0]", info)
+    shared = build_algorithm("balpoe[shared=true,scale=0]", info)
     assert parameters(balpoe) == 3 * parameters(erm)
     assert parameters(shared) == parameters(erm) + 2 * parameters(erm.classifier)
+    cosine = build_algorithm("balpoe", info)
+    assert parameters(cosine) == parameters(balpoe) - 3 * info.num_classes  # no biases
 
 
 @pytest.mark.parametrize("algorithm", ["balpoe", "balpoe[shared=true]", "ldam[normalized=true]"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -169,7 +170,7 @@ def test_mislas_lets_batch_normalisation_alone_adapt(shift: bool) -> None:
 
 def test_weight_balancing_weighs_decays_and_projects() -> None:
     base = trained()
-    stage = build_stage("weight-balancing[decay=0.2,threshold=0.25]", base)
+    stage = build_stage("weight-balancing[decay=0.2,threshold=0.25,projection=1]", base)
     norms = base.classifier.weight.norm(dim=1)
     radius = float(norms.min() + 0.25 * (norms.max() - norms.min()))
     batch = random_batch(base.train_info)
@@ -189,6 +190,66 @@ def test_weight_balancing_weighs_decays_and_projects() -> None:
     assert stage.loss(batch)["total"].item() == pytest.approx(expected, rel=1e-5)
     take_steps(stage, [batch] * 3)
     assert stage.classifier.weight.norm(dim=1).max().item() <= radius * (1 + 1e-5)
+
+
+def test_weight_balancing_projects_once_an_epoch_and_at_the_end() -> None:
+    base = trained()
+    stage = build_stage("weight-balancing[decay=0,threshold=0]", base)
+    assert stage.train_info.steps_per_epoch == 5
+    projected = []
+    stage.project = lambda: projected.append(stage.done + 1)
+    batch, stage.train_info = random_batch(base.train_info), replace(stage.train_info, steps=12)
+    take_steps(stage, [batch] * 12)
+    assert projected == [5, 10, 12]
+
+
+def test_weight_balancings_binary_loss_is_that_of_its_authors_code() -> None:
+    """The mean over images × classes of w·BCE(softmax), as utils/class_balanced_loss.py has it."""
+    counts = [[500, 100, 20, 5]]
+    base = build_algorithm("erm", train_info(counts))
+    stage = build_stage("weight-balancing[loss=binary]", base)
+    batch = random_batch(base.train_info)
+    z = np.random.default_rng(0).normal(size=(len(batch), 4))
+    p = np.exp(z) / np.exp(z).sum(1, keepdims=True)
+    t = np.eye(4)[batch.y]
+    w = 1e-4 / (1 - 0.9999 ** np.array(counts[0]))
+    w = (w / w.sum() * 4)[batch.y][:, None]
+    expected = -(w * (t * np.log(p) + (1 - t) * np.log(1 - p))).mean()
+    assert float(stage.risks(torch.tensor(z), batch)) == pytest.approx(expected, rel=1e-6)
+
+
+def test_a_decay_of_ten_beside_cross_entropy_is_a_tenth_beside_the_authors_loss() -> None:
+    """On 100 classes and weights of mean 1: the ratio of the losses' gradients is about 100."""
+    classes = 100
+    base = build_algorithm("erm", train_info([[50] * classes]))
+    y = torch.arange(classes)
+    batch = Batch(torch.zeros(classes, 3, 12, 12), y, torch.zeros(classes, dtype=torch.int64))
+    gradients = []
+    for loss in ("binary", "cross-entropy"):
+        logits = torch.zeros(classes, classes, dtype=torch.float64, requires_grad=True)
+        stage = build_stage(f"weight-balancing[loss={loss}]", base)
+        stage.risks(logits, batch).sum().backward()
+        assert logits.grad is not None
+        gradients.append(logits.grad.norm())
+    assert 0.08 * classes < float(0.1 * gradients[1] / gradients[0]) < 0.11 * classes
+    assert 8 <= stage.hparams.decay <= 11
+
+
+@pytest.mark.parametrize("name", ["crt", "lws", "weight-balancing"])
+@pytest.mark.parametrize("shift", [True, False])
+def test_batch_normalisation_follows_the_batches_if_asked(name: str, shift: bool) -> None:
+    base = trained()
+    stage = build_stage(f"{name}[shift_bn={str(shift).lower()}]", base).train()
+    norms = [m for m in base.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+    assert norms
+    assert {m.training for m in norms} == {shift}
+    assert not base.training
+    before = {key: value.clone() for key, value in base.state_dict().items()}
+    take_steps(stage, [random_batch(base.train_info, seed=seed) for seed in range(3)])
+    changed = {key for key, value in base.state_dict().items() if not value.equal(before[key])}
+    assert bool(changed) == shift
+    assert all("running" in key or "num_batches" in key for key in changed)
+    assert not any(m.training for m in stage.eval().modules())
 
 
 def test_a_classifier_that_is_not_linear_is_refused_by_name() -> None:
