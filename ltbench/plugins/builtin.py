@@ -47,6 +47,11 @@ def ltbench_backbones(register: Register) -> None:
         summary="Four 3×3 convolutions with GroupNorm, 128 features",
     )
     register(
+        "digits-cnn-narrow",
+        "ltbench.models.digits_cnn:NarrowDigitsCNN",
+        summary="The same at half the width, 64 features",
+    )
+    register(
         "resnet32",
         "ltbench.models.cifar_resnet:CifarResNet32",
         summary="ResNet-32 of the CIFAR literature, option-A shortcuts, 64 features",

@@ -9,6 +9,7 @@ import torch
 from ltbench.errors import UsageError
 from ltbench.models.catalogue import build_backbone, check_backbone
 from ltbench.models.cifar_resnet import CifarResNet32
+from ltbench.models.digits_cnn import DigitsCNN, NarrowDigitsCNN
 from ltbench.models.named import resnet18, resnet50
 from ltbench.models.timm_names import timm_models
 from ltbench.plugins.manager import get_plugins
@@ -40,7 +41,9 @@ def test_option_a_passes_the_input_on() -> None:
     assert y[:, :8].abs().sum() == y[:, 24:].abs().sum() == 0
 
 
-@pytest.mark.parametrize("name", ["digits-cnn", "resnet32", "resnet18", "mobilenetv2_100"])
+@pytest.mark.parametrize(
+    "name", ["digits-cnn", "digits-cnn-narrow", "resnet32", "resnet18", "mobilenetv2_100"]
+)
 def test_backbones_give_the_features_they_promise(name: str) -> None:
     model = build_backbone(name, (3, 32, 32), pretrained=False)
     x = torch.randn(2, 3, 32, 32)
@@ -50,11 +53,21 @@ def test_backbones_give_the_features_they_promise(name: str) -> None:
     assert all(p.grad is not None for p in model.parameters())
 
 
+def test_the_narrow_network_takes_a_quarter_of_the_arithmetic() -> None:
+    sizes = [
+        [layer.weight.numel() for layer in network((3, 28, 28)).layers if hasattr(layer, "stride")]
+        for network in (DigitsCNN, NarrowDigitsCNN)
+    ]
+    # All but the first convolution, whose input are the image's channels.
+    assert [4 * n for n in sizes[1][1:]] == sizes[0][1:]
+    assert 2 * sizes[1][0] == sizes[0][0]
+
+
 def test_the_fields_backbones_are_registered() -> None:
     names = set(get_plugins()["backbones"].names())
     assert names >= {
-        "digits-cnn", "resnet32", "resnet18", "resnet50", "mobilenetv2_100", "resnetv2_50",
-        "vit_base_patch16_224", "convnext_base",
+        "digits-cnn", "digits-cnn-narrow", "resnet32", "resnet18", "resnet50", "mobilenetv2_100",
+        "resnetv2_50", "vit_base_patch16_224", "convnext_base",
     }  # fmt: skip
     # The weights that published MDLT figures start from.
     assert resnet18.args == ("resnet18.tv_in1k",)

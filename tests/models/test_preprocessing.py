@@ -19,7 +19,7 @@ from ltbench.session.protocols import own_protocols
 from ltbench.testing import find_subjects
 from ltbench.testing.conformance import check_entry
 
-NONE = ("digits-cnn", "resnet32")
+NONE = ("digits-cnn", "digits-cnn-narrow", "resnet32")
 
 
 def named_backbones() -> list[str]:

@@ -9,7 +9,8 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from ltbench_mdlt.brl import BRL, covariate_balance, covariates
+from ltbench_longtail.bsoftmax import BSoftmax
+from ltbench_mdlt.brl import BRL, covariates, mean_gap
 
 from ltbench.api import Batch
 
@@ -61,19 +62,30 @@ def test_refinement_is_bounded(tiny):
     assert float(ratio.max().detach()) <= 2 * 0.5 + 1e-9
 
 
-def test_every_term_and_the_total(tiny, cross_entropies):
-    batch, model = tiny.batch(), scattered(tiny.algorithm(BRL, alpha=0.7, beta=0.3, gamma=5))
+@pytest.mark.parametrize("balance", ["logits", "weights"])
+@pytest.mark.parametrize("distance", ["means", "moments"])
+def test_every_term_and_the_total(tiny, cross_entropies, balance, distance):
+    batch, reading = tiny.batch(), {"balance": balance, "distance": distance}
+    model = scattered(tiny.algorithm(BRL, alpha=0.7, beta=0.3, gamma=5, **reading))
     parts = {k: float(v.detach()) for k, v in model.loss(batch).items()}
     w = weights_in_numpy(model, batch, tiny.counts.numpy())
     features = model.features(batch.x).detach()
-    nll = cross_entropies(model.classifier(features).detach(), batch.y).reshape(3, 6)
-    risks = (w * nll).sum(1)
+    logits, shares = model.classifier(features).detach(), w
+    if balance == "logits":
+        with np.errstate(divide="ignore"):
+            prior = np.log(tiny.counts.numpy().astype(float))
+        logits, shares = logits + torch.from_numpy(prior)[batch.d], np.full((3, 6), 1 / 6)
+    nll = cross_entropies(logits, batch.y).reshape(3, 6)
+    risks = (shares * nll).sum(1)
     phi = phi_in_numpy(batch.x.numpy()).reshape(3, 6, -1)
     f = features.numpy().reshape(3, 6, -1)
     cb, rb = [], []
     for i, j in itertools.combinations(range(3), 2):
         cb.append(((w[i] @ phi[i] - w[j] @ phi[j]) ** 2).sum())
         means = [w[k] @ f[k] for k in (i, j)]
+        if distance == "means":
+            rb.append(((means[0] - means[1]) ** 2).sum())
+            continue
         centred = [f[k] - m for k, m in zip((i, j), means, strict=True)]
         covariances = [(w[k][:, None] * g).T @ g for k, g in zip((i, j), centred, strict=True)]
         rb.append(
@@ -83,7 +95,7 @@ def test_every_term_and_the_total(tiny, cross_entropies):
         "bce": risks.mean(),
         "cb": np.mean(cb),
         "rb": np.mean(rb),
-        "penalty": (w * (1 - np.exp(-nll))).sum(1).var(),
+        "penalty": (shares * (1 - np.exp(-nll))).sum(1).var(),
     }
     expected["total"] = (
         expected["bce"] + 0.7 * expected["cb"] + 0.3 * expected["rb"] + 5 * expected["penalty"]
@@ -95,9 +107,10 @@ REACHES = {"bce": {"backbone", "classifier"}, "rb": {"backbone"}, "cb": {"log_we
 REACHES["penalty"] = REACHES["bce"]
 
 
+@pytest.mark.parametrize("balance", ["logits", "weights"])
 @pytest.mark.parametrize("term", sorted(REACHES))
-def test_a_terms_gradient_reaches_what_it_should_and_nothing_else(tiny, term):
-    batch, model = tiny.batch(), scattered(tiny.algorithm(BRL))
+def test_a_terms_gradient_reaches_what_it_should_and_nothing_else(tiny, term, balance):
+    batch, model = tiny.batch(), scattered(tiny.algorithm(BRL, balance=balance))
     names, parameters = zip(*model.named_parameters(), strict=True)
     gradients = torch.autograd.grad(model.loss(batch)[term], parameters, allow_unused=True)
     reached = {
@@ -108,10 +121,11 @@ def test_a_terms_gradient_reaches_what_it_should_and_nothing_else(tiny, term):
     assert reached == REACHES[term]
 
 
+@pytest.mark.parametrize("balance", ["logits", "weights"])
 @pytest.mark.parametrize("term", sorted(REACHES))
-def test_a_terms_gradient_by_finite_differences(tiny, term):
+def test_a_terms_gradient_by_finite_differences(tiny, term, balance):
     """Where a gradient is stopped on purpose the weights are held still for the difference too."""
-    batch, model = tiny.batch(), scattered(tiny.algorithm(BRL))
+    batch, model = tiny.batch(), scattered(tiny.algorithm(BRL, balance=balance))
     places = {
         "backbone": (model.backbone.layers[0].weight, (1, 2, 0, 0)),
         "classifier": (model.classifier.weight, (2, 1)),
@@ -131,9 +145,17 @@ def test_a_terms_gradient_by_finite_differences(tiny, term):
         assert float(parameter.grad[place]) == pytest.approx(slope, rel=1e-4, abs=1e-8)
 
 
-def test_classification_does_not_learn_to_look_away(tiny):
+def test_without_its_terms_it_is_balanced_softmax(tiny):
+    batch = tiny.batch()
+    ours = tiny.algorithm(BRL, cb=False, rb=False, penalty=False).loss(batch)["total"]
+    theirs = tiny.algorithm(BSoftmax).loss(batch)
+    torch.testing.assert_close(ours, theirs)
+
+
+@pytest.mark.parametrize("balance", ["logits", "weights"])
+def test_classification_does_not_learn_to_look_away(tiny, balance):
     """Weights that followed the cross-entropy would shrink where an image is hard."""
-    model = tiny.ready(tiny.algorithm(BRL, cb=False))
+    model = tiny.ready(tiny.algorithm(BRL, cb=False, balance=balance))
     model.step(tiny.batch())
     assert torch.equal(model.log_weights, torch.zeros(3, 5).double())
 
@@ -165,7 +187,7 @@ def test_adam_makes_alpha_flat(tiny, alphas):
     torch.testing.assert_close(*moved, rtol=1e-2, atol=1e-4)
 
 
-def test_covariate_balance_goes_down(tiny):
+def test_mean_gap_goes_down(tiny):
     model = tiny.ready(tiny.algorithm(BRL, alpha=1))
     batch = tiny.batch()
     before = float(model.step(batch)["cb"])
@@ -200,4 +222,4 @@ def test_absent_pairs_and_single_classes_are_finite(tiny):
 def test_identical_domains_balance():
     phi = torch.randn(1, 6, 7).repeat(3, 1, 1)
     weights = torch.full((3, 6), 1 / 6)
-    assert float(covariate_balance(phi, weights)) == pytest.approx(0, abs=1e-10)
+    assert float(mean_gap(phi, weights)) == pytest.approx(0, abs=1e-10)
