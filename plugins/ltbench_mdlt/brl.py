@@ -25,10 +25,14 @@ class BRLHParams(HParams):
     balance: str = hparam(
         "logits",
         choices=("logits", "weights"),
+        before="weights",
         help="how BCE balances: log n[d, c] on the logits, or images weighted by ω",
     )
     distance: str = hparam(
-        "means", choices=("means", "moments"), help="of RB: of means, or of means and covariances"
+        "means",
+        choices=("means", "moments"),
+        before="moments",
+        help="of RB: of means, or of means and covariances",
     )
     refine: float = hparam(1.0, low=1e-3, help="most that CB may change a log-weight")
 
