@@ -101,7 +101,8 @@ def hparam(
             length; in another it is scaled in ``proportion``, or, if it is for the ``whole``
             length alone, the default takes its place.
         before: it came after runs had been made, which had this value where its default is
-            another: such runs go on with it.
+            another: such runs go on with it, and at this value it is not written down. Nor is it
+            searched without an interval.
     """
     if search is None and low is not None and high is not None:
         search = (low, high)
@@ -144,13 +145,18 @@ class HParams:
         return cls(**values)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return every hyper-parameter by name, ready for JSON; of later ones what is changed."""
-        changed, bounds = self.changed(), self.bounds()
-        return {
-            f.name: getattr(self, f.name)
-            for f in _fields(type(self))
-            if f.name in changed or not bounds[f.name].later
-        }
+        """Return every hyper-parameter by name, ready for JSON.
+
+        What came after runs had been made is left out where it is what these had, so that they are
+        the same runs.
+        """
+        bounds, written = self.bounds(), {}
+        for f in _fields(type(self)):
+            one, value = bounds[f.name], getattr(self, f.name)
+            came_later = one.later or one.before is not None
+            if not came_later or value != (f.default if one.later else one.before):
+                written[f.name] = value
+        return written
 
     def places(self) -> dict[str, Any]:
         """Return those that say where something lies."""

@@ -45,9 +45,13 @@ def resolve_written(kinds: str, name: str, hparams: Mapping[str, Any]) -> tuple[
     Raises:
         UsageError, PluginError: as :func:`resolve`.
     """
+    return resolve(kinds, name, earlier(kinds, name) | dict(hparams))
+
+
+def earlier(kinds: str, name: str) -> dict[str, Any]:
+    """Return what runs had before it was a hyper-parameter, where its default is another."""
     known = get_plugins()[kinds].get(name).load().HParams.bounds()
-    earlier = {key: one.before for key, one in known.items() if one.before is not None}
-    return resolve(kinds, name, earlier | dict(hparams))
+    return {key: one.before for key, one in known.items() if one.before is not None}
 
 
 def registered(name: Name, *kinds: str) -> Name:

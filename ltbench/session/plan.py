@@ -17,7 +17,7 @@ from ltbench.plugins.facts import Facts
 from ltbench.plugins.hparams import LARGEST_WHOLE
 from ltbench.plugins.manager import get_plugins
 from ltbench.plugins.names import MOST_NAMES, Name, format_value, parse_chains, parse_names
-from ltbench.plugins.resolve import registered
+from ltbench.plugins.resolve import earlier, registered
 from ltbench.plugins.split import Split
 from ltbench.results.backbone import BackboneSpec, preprocessing_text
 from ltbench.results.protocol import Protocol, epochs_to_steps
@@ -103,21 +103,38 @@ class PlannedMethod:
 
     @property
     def fixed(self) -> dict[str, Any]:
-        """The hyper-parameters that were typed, as the run has them."""
-        components = (self.spec.algorithm, *self.spec.stages)
+        """The hyper-parameters that were typed, as the run has them.
+
+        Not those typed as they were before they could be, for studies of then say nothing of them.
+        """
         return {
             f"{name.name}.{key}": component.hparams.get(key, typed)
-            for name, component in zip(self.chain, components, strict=True)
+            for name, component, before in self._parts()
             for key, typed in name.options.items()
+            if key in component.hparams or key not in before
         }
+
+    def _parts(self) -> Iterable[tuple[Name, Component, Mapping[str, Any]]]:
+        """Return algorithm and stages as typed, as the run has them, and what earlier runs had."""
+        kinds = ["algorithms", *("stages" for _ in self.chain[1:])]
+        components = (self.spec.algorithm, *self.spec.stages)
+        before = (earlier(k, name.name) for k, name in zip(kinds, self.chain, strict=True))
+        return zip(self.chain, components, before, strict=True)
 
     def tuning_task(self) -> dict[str, Any]:
         """Return what the outcome of tuning depends on, besides the search and its budget."""
         own = {name.name: self.spec.methods.named.get(name.name) for name in self.chain}
         own = {name: settings for name, settings in own.items() if settings}
+        newer = {
+            f"{name.name}.{key}": component.hparams[key]
+            for name, component, before in self._parts()
+            for key in before
+            if key in component.hparams and key not in name.options
+        }
         return {
             "algorithm": [name.name for name in self.chain],
             **({"methods": own} if own else {}),
+            **({"defaults": newer} if newer else {}),
             "fixed": self.fixed,
             "plugins": self.spec.plugins,
             **self.spec.setting(),

@@ -91,7 +91,7 @@ def protocol_axes(protocol: Protocol, names: Iterable[str]) -> dict[str, Axis]:
 
 
 def _axis(bounds: Bounds, kind: Any, owner: str, key: str) -> Axis | None:
-    if bounds.later and bounds.search is None:
+    if (bounds.later or bounds.before is not None) and bounds.search is None:
         return None
     if bounds.choices is not None:
         return Axis(choices=bounds.choices)

@@ -141,7 +141,8 @@ def canonical(loss: str, owner: str) -> str:
     # A name that runs of before had, when it meant something else, says what it means today.
     earlier = {key: one.before for key, one in hparams.bounds().items() if one.before is not None}
     other = {key for key, value in earlier.items() if written.get(key, value) != value}
-    return str(Name(name.name, {k: v for k, v in written.items() if k in {*changed, *other}}))
+    said = {k: getattr(hparams, k) for k in hparams.bounds() if k in {*changed, *other}}
+    return str(Name(name.name, said))
 
 
 def resolve(name: Name, owner: str) -> tuple[type[Algorithm], HParams]:

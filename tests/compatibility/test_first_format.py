@@ -26,12 +26,20 @@ from click.testing import CliRunner
 from ltbench.cli.main import cli
 from ltbench.cli.run import run as run_command
 from ltbench.cli.tune import tune as tune_command
+from ltbench.plugins.facts import registry_facts
 from ltbench.report.trials import Trials
 from ltbench.results.frame import load_runs
+from ltbench.results.protocol import Protocol, protocol_settings
 from ltbench.results.states import read_states
+from ltbench.session.protocols import own_protocols
 
 HERE = Path(__file__).parent
-SETTING = ["--dataset", "digits-mini-mlt", "--steps", "6", "--precision", "fp32"]
+# What the protocol digits-mini was in that version; it is named digits-mini-full today.
+PROTOCOL = ["--protocol", "digits-mini", "--backbone", "digits-cnn", "--batch-size", "32",
+            "--schedule", "constant", "--warmup", "0", "--eval-every", "25"]  # fmt: skip
+DATA = ["--dataset", "digits-mini-mlt", *PROTOCOL, "--steps", "6", "--precision", "fp32"]
+SETTING = [*DATA, "--lr", "1e-3"]
+BRL = "brl[alpha=1,beta=0.1,balance=weights,distance=moments]"  # as brl was in that version
 
 
 @pytest.fixture
@@ -110,9 +118,9 @@ def test_every_run_stands_as_it_stood(runs: Path) -> None:
     ("words", "count"),
     [
         (["--algo", "erm,bsoftmax,coral[weight=[0.5,2]],erm+crt", *SETTING, "--seeds", "3"], 15),
-        (["--algo", "coral,brl[alpha=1,beta=0.1]", "--hparams", "best", *SETTING,
+        (["--algo", f"coral,{BRL}", "--hparams", "best", *SETTING,
           "--seeds", "2"], 4),
-        (["--algo", "erm", *SETTING, "--lr", "1000", "--seeds", "1"], 1),
+        (["--algo", "erm", *DATA, "--lr", "1000", "--seeds", "1"], 1),
     ],
 )  # fmt: skip
 def test_the_same_command_finds_them_done(runs: Path, words: list[str], count: int) -> None:
@@ -122,18 +130,30 @@ def test_the_same_command_finds_them_done(runs: Path, words: list[str], count: i
     assert [run["state"] for run in json.loads(found.stdout)] == ["done"] * count
 
 
+def test_the_protocol_of_that_version_has_another_name_today() -> None:
+    protocols = own_protocols(registry_facts("digits-mini-mlt"))
+    options = dict(zip(PROTOCOL[2::2], PROTOCOL[3::2], strict=True)) | {"--lr": "1e-3"}
+    full = Protocol(**{k: v for k, v in protocols["digits-mini-full"].items() if k != "backbone"})
+    for one in protocol_settings().values():
+        if one.option in options:
+            assert getattr(full, one.name) == one.kind(options[one.option])
+    assert protocols["digits-mini-full"]["backbone"] == options["--backbone"]
+    assert full.steps == 300
+
+
 @pytest.mark.parametrize("search", [[], ["--search", "random"], ["--search", "hparams"]])
 def test_the_same_command_finds_what_it_tuned(runs: Path, search: list[str]) -> None:
     """Studies of that version searched hyper-parameters alone, which was not written down."""
-    words = ["--algo", "coral,brl[alpha=1,beta=0.1]", *SETTING, "--trials", "3", *search]
+    words = ["--algo", f"coral,{BRL}", *SETTING, "--trials", "3", *search]
     found = CliRunner().invoke(tune_command, [*words, "--out", str(runs), "--dry-run"])
     assert found.exit_code == 0, found.output
     assert found.stdout.count("tuned: 3 trials") == 2
     assert found.stdout.count("\n0 runs") == 2
-    goes_on = "goes on with its study of hparams alone; --search hparams,lr,weight_decay begins"
+    goes_on = "goes on with its study of hparams alone; --search hparams,weight_decay begins"
     assert found.stderr.count(goes_on) == (0 if "hparams" in search else 2)
     other = CliRunner().invoke(
-        tune_command, [*words, "--search", "lr", "--out", str(runs), "--dry-run", "--json"]
+        tune_command,
+        [*words, "--search", "weight_decay", "--out", str(runs), "--dry-run", "--json"],
     )
     assert [run["state"] for run in json.loads(other.stdout)] == ["waiting"] * 6
 
