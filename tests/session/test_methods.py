@@ -23,6 +23,7 @@ from ltbench.results.method_settings import MethodSettings
 from ltbench.results.run import RunSpec
 from ltbench.session.plan import Request, plan_runs
 from ltbench.session.protocols import protocol_of
+from ltbench.session.space import find_axes
 from ltbench.session.studies import Budget, Study
 from ltbench.training.steps import stage_steps
 
@@ -215,6 +216,32 @@ def test_what_came_later_is_written_down_where_it_is_not_the_default() -> None:
     assert Grown().as_dict() == {"old": 1.0}
     assert Grown(new=True).as_dict() == {"old": 1.0, "new": True}
     assert Grown(old=2.0).changed(Grown(new=True)) == {"old": 2.0, "new": False}
+
+
+def test_another_default_is_written_down_and_what_runs_had_before_is_not() -> None:
+    class Turned(HParams):
+        old: float = hparam(1.0, low=0.0, high=2.0)
+        way: str = hparam("new", choices=("new", "old"), before="old")
+
+    assert Turned().as_dict() == {"old": 1.0, "way": "new"}
+    assert Turned(way="old").as_dict() == {"old": 1.0}
+    assert set(find_axes(Turned, "turned")) == {"old"}
+
+
+def test_a_study_of_another_default_is_another_study() -> None:
+    """Trials of then are no trials of the method of now, and those of then typed are."""
+
+    def task(method: str) -> dict[str, Any]:
+        request = Request([method], ["digits-mini-mlt"], [0], "fp32", Path(), {})
+        return plan_runs(request).methods[0].tuning_task()
+
+    now, then = task("brl[alpha=1]"), task("brl[alpha=1,balance=weights,distance=moments]")
+    assert now["defaults"] == {"brl.balance": "logits", "brl.distance": "means"}
+    assert "defaults" not in then
+    assert now["fixed"] == then["fixed"] == {"brl.alpha": 1.0}
+    typed = task("brl[alpha=1,balance=logits]")
+    assert typed["fixed"] == {"brl.alpha": 1.0, "brl.balance": "logits"}
+    assert typed["defaults"] == {"brl.distance": "means"}
 
 
 def test_data_info_prints_what_the_protocols_set() -> None:

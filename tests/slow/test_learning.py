@@ -20,6 +20,7 @@ from ltbench.results.frame import load_runs
 pytestmark = pytest.mark.slow
 
 DATASET = "digits-mini-mlt"
+PROTOCOL = "digits-mini-full"
 CHANCE = 0.1
 FAR_ABOVE_CHANCE = 0.4
 FEW_POINTS = 5.0
@@ -56,6 +57,7 @@ def documented_deficits() -> dict[str, tuple[float, str]]:
 def scores(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
     out = os.environ.get("LTBENCH_LEARNING_RUNS") or str(tmp_path_factory.mktemp("runs"))
     command = ["run", "--algo", ",".join(names()), "--dataset", DATASET, "--seeds", "1"]
+    command += ["--protocol", PROTOCOL]
     subprocess.run(
         [sys.executable, "-m", "ltbench", *command, "--out", out, "--no-leaderboard"], check=True
     )
