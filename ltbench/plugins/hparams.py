@@ -13,6 +13,7 @@ import sys
 import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal, Self, dataclass_transform
 
 from ltbench.errors import SHOWN, UsageError, nearest, suggestion
@@ -122,7 +123,7 @@ class HParams:
     @classmethod
     def bounds(cls) -> dict[str, Bounds]:
         """Return the bounds of every hyper-parameter, by name."""
-        return {f.name: f.metadata.get("bounds", Bounds()) for f in _fields(cls)}
+        return dict(_bounds(cls))
 
     @classmethod
     def from_options(cls, options: Mapping[str, Any], owner: str) -> Self:
@@ -150,7 +151,7 @@ class HParams:
         What came after runs had been made is left out where it is what these had, so that they are
         the same runs.
         """
-        bounds, written = self.bounds(), {}
+        bounds, written = _bounds(type(self)), {}
         for f in _fields(type(self)):
             one, value = bounds[f.name], getattr(self, f.name)
             came_later = one.later or one.before is not None
@@ -178,6 +179,11 @@ dataclass(frozen=True, kw_only=True)(HParams)
 
 def _fields(cls: type[HParams]) -> tuple[dataclasses.Field[Any], ...]:
     return dataclasses.fields(cls)  # type: ignore[arg-type]
+
+
+@cache
+def _bounds(cls: type[HParams]) -> Mapping[str, Bounds]:
+    return {f.name: f.metadata.get("bounds", Bounds()) for f in _fields(cls)}
 
 
 def check_value(value: Any, kind: Any, bounds: Bounds, where: str) -> Any:

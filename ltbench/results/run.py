@@ -119,7 +119,7 @@ class RunSpec:
     @property
     def tuning(self) -> dict[str, Any]:
         """``tuned`` with the settings of the protocol that tuning ``found``; empty without it."""
-        return with_found(self.tuned or {}, self.protocol.as_dict())
+        return with_found(self.tuned, self.protocol.as_dict()) if self.tuned else {}
 
     def shared_setting(self) -> dict[str, Any]:
         """Return what all rows of a table share: the setting, with the protocol before tuning.

@@ -248,6 +248,8 @@ def _base(facts: Facts, name: str) -> dict[str, Any]:
     if name not in facts.protocols:
         return with_chains(registry.get(name).load())
     own = with_chains(facts.protocols[name])
+    if METHODS in own:
+        own[METHODS] = _checked_methods(own[METHODS], f"protocol '{visible(name)}'")
     like = own.pop(LIKE, None)
     return merged(with_chains(registry.get(str(like)).load()), own) if like else own
 

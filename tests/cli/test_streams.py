@@ -82,7 +82,8 @@ def test_letters_that_an_encoding_lacks_cost_nothing_else(runs, encoding):
     assert done.returncode == 0, done.stderr
     assert b"boda" in done.stdout
     # Click takes ASCII for a setting that went wrong, and prints UTF-8.
-    assert (b"?" in done.stdout) == (encoding != "ascii")
+    replaced = done.stdout.replace(b"differ at all?", b"")
+    assert (b"?" in replaced) == (encoding != "ascii")
 
 
 @pytest.mark.parametrize("env", [{"TERM": "dumb"}, {"NO_COLOR": "1"}, {}])

@@ -107,7 +107,11 @@ def test_every_format_says_so(runs: Path, name: str) -> None:
 def test_two_methods_alone_are_analysed_by_their_differences(runs: Path) -> None:
     board = load_content(runs, algos=["erm,erm+crt"]).boards[0]
     assert {test.test for test in board.analysis.omnibus.values()} == {"paired"}
-    report = leaderboard_report(load_content(runs, algos=["erm,erm+crt"]))
-    text = " ".join(FORMATS["markdown"](report).split())
-    assert "paired F(1, 3.0)" in text
+    content = load_content(runs, algos=["erm,erm+crt"])
+    text, explained = (
+        " ".join(FORMATS["markdown"](leaderboard_report(content, explain=explain)).split())
+        for explain in (False, True)
+    )
+    assert "ANOVA: do the methods differ at all? (of differences seed by seed;" in text
+    assert "paired F(1, 3.0)" in explained
     assert "there is no other method to analyse" in text
