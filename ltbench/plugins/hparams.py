@@ -123,7 +123,7 @@ class HParams:
     @classmethod
     def bounds(cls) -> dict[str, Bounds]:
         """Return the bounds of every hyper-parameter, by name."""
-        return dict(_bounds(cls))
+        return dict(_bounds(cls))  # type: ignore[arg-type]
 
     @classmethod
     def from_options(cls, options: Mapping[str, Any], owner: str) -> Self:
@@ -151,7 +151,7 @@ class HParams:
         What came after runs had been made is left out where it is what these had, so that they are
         the same runs.
         """
-        bounds, written = _bounds(type(self)), {}
+        bounds, written = self.bounds(), {}
         for f in _fields(type(self)):
             one, value = bounds[f.name], getattr(self, f.name)
             came_later = one.later or one.before is not None
