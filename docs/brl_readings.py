@@ -76,4 +76,4 @@ def spread(weights: Tensor, name: str) -> Tensor:
 @hookimpl
 def ltbench_algorithms(register: Register) -> None:
     """Register the readings."""
-    register("brl-reading", "brl_readings:Reading", summary="BRL with a term read otherwise")
+    register("brl-reading", f"{__name__}:Reading", summary="BRL with a term read otherwise")
