@@ -129,7 +129,7 @@ def test_the_tables_of_autoaugment(policy) -> None:
 @pytest.mark.parametrize(
     "spoiled",
     [
-        lambda drawn: [d for d in drawn if d[0] != "rotate" or hash(str(d)) % 2],
+        lambda drawn: [d for i, d in enumerate(drawn) if d[0] != "rotate" or i % 2],
         lambda drawn: [(name, abs(m)) for name, m in drawn],
         lambda drawn: [*drawn, *[d for d in drawn if d[0] == "color"][: len(drawn) // 40]],
     ],
