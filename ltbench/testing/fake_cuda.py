@@ -22,7 +22,7 @@ from __future__ import annotations
 import contextlib
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Self
 
 import torch
@@ -154,27 +154,15 @@ class _Named(TorchFunctionMode):
             return func(*args, **(kwargs or {}))
         kwargs = {key: _renamed(value) for key, value in (kwargs or {}).items()}
         args = tuple(map(_renamed, args))
-        if func in _ANSWERS and args[0].is_meta:
-            return _ANSWERS[func]
-        if func == torch.Tensor.cuda:
-            func, args, kwargs = torch.Tensor.to, (args[0], META), _only(kwargs, "non_blocking")
-        elif func in (torch.tensor, torch.as_tensor) and kwargs.get("device") == META:
+        target = args[0] if args else None
+        if on_device(target) and func in _INSTEAD:
+            return _INSTEAD[func](self.device, func, *args, **kwargs)
+        if func in (torch.tensor, torch.as_tensor) and kwargs.get("device") == META:
             return func(*args, **{**kwargs, "device": CPU}).to(META)
-        elif func == torch.Tensor.new_tensor and args[0].is_meta:
-            chosen = {"dtype": args[0].dtype, **kwargs, "device": CPU}
-            return torch.tensor(*args[1:], **chosen).to(kwargs.get("device", META))
-        elif func in (torch.Tensor.numpy, torch.Tensor.__array__) and args[0].is_meta:
-            raise WrongDevice(f"a tensor on cuda becomes a NumPy array at {calling_line()}")
-        elif func == torch.Tensor.__deepcopy__ and args[0].is_meta:
-            return _copied(args[0])
-        elif func in (torch.Tensor.__repr__, torch.Tensor.__format__) and args[0].is_meta:
-            args = (args[0].detach().cpu(), *args[1:])
-        elif func == torch.Tensor.__setitem__ and _writes_number(args):
-            if _is_mask(args[1]):  # which CUDA fills without a copy of the number
-                return args[0].masked_fill_(args[1], args[2])
-            self.device.note("a number is copied to places that a tensor names")
-        elif func == torch.Tensor.pin_memory:
-            return args[0]
+        if func == torch.Tensor.cuda:
+            return args[0].to(META, non_blocking=kwargs.get("non_blocking", False))
+        if func == torch.Tensor.pin_memory:
+            return target
         _check_generator(func, args, kwargs)
         return func(*args, **kwargs)
 
@@ -232,13 +220,55 @@ class _Watched(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return tree_map_only(Tensor, to_result, func(*moved[0], **moved[1]))
 
 
-_ANSWERS: dict[Any, Any] = {
-    torch.Tensor.device.__get__: CUDA,
-    torch.Tensor.is_cuda.__get__: True,  # type: ignore[attr-defined]
-    torch.Tensor.is_meta.__get__: False,  # type: ignore[attr-defined]
-    torch.Tensor.get_device: 0,
+def _constant(device: FakeCuda, func: Any, like: Tensor, data: Any, **kwargs: Any) -> Tensor:
+    """Make a tensor of numbers on the host and copy it to the device."""
+    made = torch.tensor(data, **{"dtype": like.dtype, **kwargs, "device": CPU})
+    return made.to(kwargs.get("device", META))
+
+
+def _set(device: FakeCuda, func: Any, target: Tensor, index: Any, value: Any) -> None:
+    """Set part of a tensor; a number is copied to places that tensors name, but not to a mask's."""
+    if isinstance(value, Tensor):
+        func(target, index, value)
+    elif _is_mask(index):
+        target.masked_fill_(index, value)
+    else:
+        if any(isinstance(one, Tensor) for one in (index if isinstance(index, tuple) else [index])):
+            device.note("a number is copied to places that a tensor names")
+        func(target, index, value)
+
+
+def _copied(device: FakeCuda, func: Any, tensor: Tensor, memo: dict[int, Any]) -> Tensor:
+    """Return a deep copy, as ``copy.deepcopy`` makes it."""
+    found = tensor.detach().clone().requires_grad_(tensor.requires_grad)
+    if isinstance(tensor, torch.nn.Parameter):
+        found = torch.nn.Parameter(found.detach(), tensor.requires_grad)
+    memo[id(tensor)] = found
+    return found
+
+
+def _as_text(device: FakeCuda, func: Any, tensor: Tensor, *args: Any, **kwargs: Any) -> Any:
+    return func(tensor.detach().cpu(), *args, **kwargs)
+
+
+def _no_array(device: FakeCuda, func: Any, tensor: Tensor, *args: Any, **kwargs: Any) -> Any:
+    raise WrongDevice(f"a tensor on cuda becomes a NumPy array at {calling_line()}")
+
+
+_INSTEAD: dict[Any, Callable[..., Any]] = {
+    torch.Tensor.device.__get__: lambda *_: CUDA,
+    torch.Tensor.is_cuda.__get__: lambda *_: True,  # type: ignore[attr-defined]
+    torch.Tensor.is_meta.__get__: lambda *_: False,  # type: ignore[attr-defined]
+    torch.Tensor.get_device: lambda *_: 0,
+    torch.Tensor.new_tensor: _constant,
+    torch.Tensor.__setitem__: _set,
+    torch.Tensor.__deepcopy__: _copied,
+    torch.Tensor.__repr__: _as_text,
+    torch.Tensor.__format__: _as_text,
+    torch.Tensor.numpy: _no_array,
+    torch.Tensor.__array__: _no_array,
 }
-"""What is said of a tensor on the device."""
+"""What is said of a tensor on the device, and done in the place of functions that treat ``meta`` tensors in a way of their own."""
 
 
 def _renamed(value: Any) -> Any:
@@ -248,26 +278,6 @@ def _renamed(value: Any) -> Any:
 
 def _is_cuda(device: Any) -> bool:
     return str(device).partition(":")[0] == "cuda"
-
-
-def _only(kwargs: Mapping[str, Any], *names: str) -> dict[str, Any]:
-    return {name: kwargs[name] for name in names if name in kwargs}
-
-
-def _copied(tensor: Tensor) -> Tensor:
-    """Return a deep copy, as ``copy.deepcopy`` makes it."""
-    found = tensor.detach().clone()
-    if isinstance(tensor, torch.nn.Parameter):
-        return torch.nn.Parameter(found, tensor.requires_grad)
-    return found.requires_grad_(tensor.requires_grad)
-
-
-def _writes_number(args: tuple[Any, ...]) -> bool:
-    """Return whether ``tensor[index] = value`` sets places, which a tensor names, to a number."""
-    target, index, value = args
-    if not target.is_meta or isinstance(value, Tensor):
-        return False
-    return any(isinstance(one, Tensor) for one in (index if isinstance(index, tuple) else [index]))
 
 
 def _is_mask(index: Any) -> bool:
