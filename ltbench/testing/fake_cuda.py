@@ -268,7 +268,8 @@ _INSTEAD: dict[Any, Callable[..., Any]] = {
     torch.Tensor.numpy: _no_array,
     torch.Tensor.__array__: _no_array,
 }
-"""What is said of a tensor on the device, and done in the place of functions that treat ``meta`` tensors in a way of their own."""
+"""What is said of a tensor on the device, and done in the place of functions that treat ``meta``
+tensors in a way of their own."""
 
 
 def _renamed(value: Any) -> Any:
