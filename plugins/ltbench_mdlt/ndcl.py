@@ -120,8 +120,9 @@ def hard_image_loss(nll: Tensor, y: Tensor, weights: Tensor) -> Tensor:
     """
     same = y[:, None] == y
     fixed = nll.detach()
-    hardness = (fixed - fixed.masked_fill(~same, -torch.inf).logsumexp(1)).exp()
-    return (hardness * weights * nll).sum() / number_of_groups(same, nll.dtype)
+    hardness = (fixed - fixed.masked_fill(y[:, None] != y, -torch.inf).logsumexp(1)).exp()
+    groups = same.sum(1).to(nll.dtype).reciprocal().sum()  # of n images each is 1/n of its class
+    return (hardness * weights / groups) @ nll
 
 
 def margin_loss(p: Tensor, y: Tensor, negatives: Tensor, of: Tensor, valid: Tensor) -> Tensor:
@@ -137,16 +138,15 @@ def margin_loss(p: Tensor, y: Tensor, negatives: Tensor, of: Tensor, valid: Tens
     Returns:
         A scalar; 0 where no image has a negative.
     """
-    same = y[:, None] == y
-    others = same & ~torch.eye(len(y), dtype=torch.bool, device=y.device)
-    is_negative = (y[:, None] == of) & valid
+    different = y[:, None] != y
+    itself = torch.eye(len(y), dtype=torch.bool, device=y.device)
+    no_negative = (y[:, None] != of) | ~valid
     unit = F.normalize(p, dim=1)
     # Of exp(1 − cos) the factor e is in both sums.
-    scores = -(unit @ torch.cat([unit, F.normalize(negatives, dim=1)]).T)
-    everything = scores.masked_fill(~torch.cat([others, is_negative], 1), OUT)
-    loss = everything.logsumexp(1) - everything[:, len(y) :].logsumexp(1)
-    weights = is_negative.any(1) / same.sum(1).to(p.dtype)
-    return (weights * loss).sum() / weights.sum().clamp(min=torch.finfo(loss.dtype).tiny)
+    cosines = unit @ torch.cat([unit, F.normalize(negatives, dim=1)]).T
+    scores = (-cosines).masked_fill(torch.cat([different | itself, no_negative], 1), OUT)
+    loss = scores.logsumexp(1) - scores[:, len(y) :].logsumexp(1)
+    return _mean(loss, ~no_negative.all(1) / (~different).sum(1).to(p.dtype))
 
 
 def alignment_loss(p: Tensor, y: Tensor, d: Tensor) -> Tensor:
@@ -163,17 +163,17 @@ def alignment_loss(p: Tensor, y: Tensor, d: Tensor) -> Tensor:
     same_class = y[:, None] == y
     same_pair = same_class & (d[:, None] == d)
     # An image stands for its pair, with one over the pair's images as its share.
-    share = 1 / same_pair.sum(1).to(p.dtype)
+    share = same_pair.sum(1).to(p.dtype).reciprocal()
     centres = F.normalize((same_pair * share) @ p, dim=1)
     domains = (same_class * share).sum(1).round()
     counted = domains > 1
     scores = torch.addmm(share.log(), centres, centres.T)
     others = scores.masked_fill(same_pair | ~counted, OUT)
     loss = others.logsumexp(1) - others.masked_fill(~same_class, OUT).logsumexp(1)
-    weights = counted * share / domains
-    return (weights * loss).sum() / weights.sum().clamp(min=torch.finfo(p.dtype).tiny)
+    return _mean(loss, counted * share / domains)
 
 
-def number_of_groups(same: Tensor, dtype: torch.dtype) -> Tensor:
-    """Return how many groups there are, given which images share one, (N, N)."""
-    return (1 / same.sum(1).to(dtype)).sum()
+def _mean(loss: Tensor, weights: Tensor) -> Tensor:
+    """Return the weighted mean of losses (N,), 0 where all weights are."""
+    shares = weights / weights.sum().clamp(min=torch.finfo(loss.dtype).tiny)
+    return shares @ loss
