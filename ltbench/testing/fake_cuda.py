@@ -54,6 +54,7 @@ class FakeCuda:
 
     Attributes:
         waits: what the host would have waited for, each with file and line.
+        doubles: where tensors of float64 were made, which Apple's GPUs have not.
         launches: operations that would have launched kernels, by name. One of a list of tensors
             (``torch._foreach_*``, a fused optimiser) counts once; so does each of the few that are
             several kernels (backward passes of convolutions and norms).
@@ -61,6 +62,7 @@ class FakeCuda:
 
     def __init__(self) -> None:
         self.waits: list[str] = []
+        self.doubles: list[str] = []
         self.launches: Counter[str] = Counter()
         self._values: dict[int, tuple[StorageWeakRef, torch.UntypedStorage]] = {}
         self._kept = 0
@@ -85,6 +87,7 @@ class FakeCuda:
     def clear(self) -> None:
         """Forget what was noted."""
         self.waits.clear()
+        self.doubles.clear()
         self.launches.clear()
 
     def note(self, what: str) -> None:
@@ -109,6 +112,8 @@ class FakeCuda:
 
     def holding(self, values: Tensor) -> Tensor:
         """Return a tensor of the device that holds ``values``, which nobody else may change."""
+        if values.dtype == torch.float64:
+            self.doubles.append(calling_line())
         found = torch.empty_strided(values.size(), values.stride(), dtype=values.dtype, device=META)
         memory = values.untyped_storage()
         if values.storage_offset() or memory.nbytes() < found.untyped_storage().nbytes():
