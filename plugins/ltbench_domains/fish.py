@@ -42,6 +42,6 @@ class Fish(WithLoss):
             self.minimize(risk)
             risks.append(risk.detach())
         with torch.no_grad():
-            torch._foreach_lerp_(start, parameters, self.hparams.meta_lr)
-            torch._foreach_copy_(parameters, start)
+            torch._foreach_lerp_(start, tuple(parameters), self.hparams.meta_lr)
+            torch._foreach_copy_(tuple(parameters), start)
         return {"total": torch.stack(risks).mean()}

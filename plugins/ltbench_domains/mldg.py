@@ -57,7 +57,7 @@ class MLDG(WithLoss):
             gathered.add(parameters, gradients, self.hparams.beta)
             risks.append(torch.stack([risk, test_risk]))
             with torch.no_grad():
-                torch._foreach_copy_(parameters, start)
+                torch._foreach_copy_(tuple(parameters), start)
         for parameter, gradient in zip(parameters, gathered.sums, strict=True):
             parameter.grad = gradient
         self.optimizers["main"].step()
