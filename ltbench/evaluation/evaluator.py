@@ -81,8 +81,8 @@ class Evaluator:
             y=y.cpu().numpy(),
             d=d.cpu().numpy(),
             prediction=prediction.cpu().numpy(),
-            confidence=confidence.double().cpu().numpy(),
-            nll=F.cross_entropy(logits, y, reduction="none").double().cpu().numpy(),
+            confidence=confidence.cpu().double().numpy(),
+            nll=F.cross_entropy(logits, y, reduction="none").cpu().double().numpy(),
             counts=self.counts,
             **self.facts.shots.as_dict(),
         )

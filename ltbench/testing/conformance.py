@@ -105,6 +105,7 @@ def _all_points() -> Iterable[Point]:
         backbone,
         dataset,
         declaration,
+        device,
         figure,
         honours,
         metric,
@@ -114,8 +115,8 @@ def _all_points() -> Iterable[Point]:
     )
 
     kinds = (
-        algorithm, honours, dataset, metric, backbone, protocol, augmentation, observer, figure,
-        table,
+        algorithm, honours, dataset, metric, backbone, protocol, augmentation, device, observer,
+        figure, table,
     )  # fmt: skip
     for module in (declaration, *kinds):
         yield from module.POINTS

@@ -15,6 +15,7 @@ from ltbench.plugins.facts import Facts
 from ltbench.plugins.resolve import resolve_written
 from ltbench.plugins.split import Split
 from ltbench.results.run import RunSpec
+from ltbench.training.memory_format import channels_last
 from ltbench.training.plugin_versions import check_plugin_versions
 from ltbench.training.seeding import seed_torch
 from ltbench.training.steps import stage_steps
@@ -103,5 +104,5 @@ class ModelBuilder:
                 module.precision = self.spec.precision
         # Tensor cores want channels last; the CPU's group normalisation is slow with it.
         if self.device.type == "cuda":
-            model = model.to(memory_format=torch.channels_last)
+            channels_last(model)
         return model.to(self.device)

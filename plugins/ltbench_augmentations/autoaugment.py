@@ -55,7 +55,7 @@ class AutoAugment(Augmentation):
         device = generator.device
         if self.places.device != device:  # once in a run
             for name in ("places", "chances", "steps"):
-                setattr(self, name, getattr(self, name).to(device))
+                setattr(self, name, getattr(self, name).to(device, non_blocking=True))
         drawn = torch.randint(len(self.places), (n,), generator=generator, device=device)
         done = torch.rand(n, 2, generator=generator, device=device) < self.chances[drawn]
         found = self.space.look_up(self.places[drawn], self.steps[drawn], generator)

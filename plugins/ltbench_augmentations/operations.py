@@ -131,27 +131,53 @@ IDENTITY = OPERATIONS.index("identity")
 def apply(x: Tensor, operations: Tensor, magnitudes: Tensor) -> Tensor:
     """Apply to each image its operations, one after the other.
 
-    Every operation looks only at the images that drew it. Which these are must be known on the
-    host, so this waits for the device, once for all operations.
+    Which images drew an operation is known on the device alone. On the CPU every operation looks
+    only at those; elsewhere each looks at all images, and changes the ones that drew it, for to
+    read the draws would wait for the device.
 
     Args:
         x: floats 0…1, (N, C, side, side), which stay as they are.
         operations: their numbers (:data:`OPERATIONS`), (N, operations an image), int64.
         magnitudes: of the operations, in what each is measured in, of the same shape.
     """
+    each = one_by_one if x.device.type == "cpu" else at_once
+    for drawn, strengths in zip(operations.T, magnitudes.T, strict=True):
+        x = each(x, drawn, strengths)
+    return x
+
+
+def at_once(x: Tensor, drawn: Tensor, magnitudes: Tensor) -> Tensor:
+    """Apply one operation an image, every operation to all images, on any device.
+
+    Args:
+        x: floats 0…1, (N, C, side, side).
+        drawn, magnitudes: the operation of each image and its magnitude, (N,).
+    """
+    side = x.shape[-1]
+    matrices = _matrices(magnitudes, (1, 0, 0), (0, 1, 0))
+    for number, warp in enumerate(WARPS):
+        matrices = torch.where(_each(drawn == number)[..., 0], warp(magnitudes, side), matrices)
+    found = torch.where(_each(drawn < len(WARPS)), _moved(x, matrices), x)
+    for number, change in enumerate(CHANGES, len(WARPS)):
+        if number != IDENTITY:
+            found = torch.where(_each(drawn == number), change(x, magnitudes), found)
+    return found
+
+
+def one_by_one(x: Tensor, drawn: Tensor, magnitudes: Tensor) -> Tensor:
+    """Do the same, every operation to the images that drew it; it waits for the device."""
     x = x.clone()
-    for chosen, strengths in zip(operations.T.tolist(), magnitudes.T, strict=True):
-        drew: dict[int, list[int]] = {}
-        for image, number in enumerate(chosen):
-            drew.setdefault(number, []).append(image)
-        drew.pop(IDENTITY, None)
-        warped = {number: drew.pop(number) for number in list(drew) if number < len(WARPS)}
-        if warped:
-            _warp(x, warped, strengths)
-        for number, images in drew.items():
-            places = torch.tensor(images, device=x.device)
-            change = CHANGES[number - len(WARPS)]
-            x[places] = change(x[places], strengths[places])
+    drew: dict[int, list[int]] = {}
+    for image, number in enumerate(drawn.tolist()):
+        drew.setdefault(number, []).append(image)
+    drew.pop(IDENTITY, None)
+    warped = {number: drew.pop(number) for number in list(drew) if number < len(WARPS)}
+    if warped:
+        _warp(x, warped, magnitudes)
+    for number, images in drew.items():
+        places = torch.tensor(images, device=x.device)
+        change = CHANGES[number - len(WARPS)]
+        x[places] = change(x[places], magnitudes[places])
     return x
 
 
@@ -161,9 +187,14 @@ def _warp(x: Tensor, drew: dict[int, list[int]], magnitudes: Tensor) -> None:
     places = torch.tensor([i for images in drew.values() for i in images], device=x.device)
     parts = torch.split(magnitudes[places], [len(images) for images in drew.values()])
     matrices = torch.cat([WARPS[k](part, side) for k, part in zip(drew, parts, strict=True)])
-    matrices[:, :, 2] *= 2 / side  # the grid's image spans -1…1
-    grid = F.affine_grid(matrices, [len(places), *x.shape[1:]], align_corners=False)
-    x[places] = F.grid_sample(x[places], grid, mode="nearest", align_corners=False)
+    x[places] = _moved(x[places], matrices)
+
+
+def _moved(x: Tensor, matrices: Tensor) -> Tensor:
+    """Return images whose pixels come from where their matrices lead, changing the matrices."""
+    matrices[:, :, 2] *= 2 / x.shape[-1]  # the grid's image spans -1…1
+    grid = F.affine_grid(matrices, list(x.shape), align_corners=False)
+    return F.grid_sample(x, grid, mode="nearest", align_corners=False)
 
 
 def _matrices(like: Tensor, *rows: Sequence[Tensor | float]) -> Tensor:

@@ -64,7 +64,7 @@ class Space:
         """
         if self.table.device != drawn.device:  # once in a run
             for name in ("numbers", "signed", "table"):
-                setattr(self, name, getattr(self, name).to(drawn.device))
+                setattr(self, name, getattr(self, name).to(drawn.device, non_blocking=True))
         coins = torch.rand(drawn.shape, generator=generator, device=drawn.device) < 0.5
         magnitudes = self.table[drawn, steps]
         negative = coins & self.signed[drawn]

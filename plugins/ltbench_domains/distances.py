@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -17,8 +19,8 @@ def weighted_moments(features: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]
         Means (D, F) and covariances (D, F, F), normalised by the sum of the weights.
     """
     means = torch.einsum("dm,dmf->df", weights, features)
-    centred = features - means[:, None]
-    return means, torch.einsum("dm,dmf,dmg->dfg", weights, centred, centred)
+    centred = features - means.detach()[:, None]  # as in sample_moments
+    return means, (weights[..., None] * centred).mT @ centred
 
 
 def sample_moments(features: Tensor) -> tuple[Tensor, Tensor]:
@@ -31,9 +33,9 @@ def sample_moments(features: Tensor) -> tuple[Tensor, Tensor]:
         Means (D, F) and covariances (D, F, F); the covariance of a single image is 0.
     """
     means = features.mean(1)
-    centred = features - means[:, None]
-    covariances = torch.einsum("dmf,dmg->dfg", centred, centred)
-    return means, covariances / max(features.shape[1] - 1, 1)
+    # The covariance has no derivative by the means: the differences from them sum to 0.
+    centred = features - means.detach()[:, None]
+    return means, centred.mT @ centred / max(features.shape[1] - 1, 1)
 
 
 def moment_distance(means: Tensor, covariances: Tensor) -> Tensor:
@@ -45,14 +47,25 @@ def moment_distance(means: Tensor, covariances: Tensor) -> Tensor:
         means: (D, F).
         covariances: (D, F, F).
     """
-    first, second = domain_pairs(len(means), means.device)
-    if not len(first):
-        return means.sum() * 0.0
-    of_means = (means[first] - means[second]).square().mean()
-    return of_means + (covariances[first] - covariances[second]).square().mean()
+    return squared_gaps(means).mean() + squared_gaps(covariances).mean()
 
 
-def gaussian_mmd(features: Tensor, gammas: tuple[float, ...]) -> Tensor:
+def squared_gaps(values: Tensor) -> Tensor:
+    """Return the mean over pairs of domains of the squared difference of their values.
+
+    That is twice the variance over the domains, with D − 1 in the denominator. With one domain
+    there is no pair and the difference is 0.
+
+    Args:
+        values: (D, …).
+
+    Returns:
+        The mean of every entry, (…).
+    """
+    return 2 * values.var(0) if len(values) > 1 else 0.0 * values[0]
+
+
+def gaussian_mmd(features: Tensor, gammas: Tensor | Sequence[float]) -> Tensor:
     """Return the mean over domain pairs of the squared maximum mean discrepancy.
 
     The kernel is Σ exp(−γ·‖a − b‖²) over ``gammas``; the means run over all pairs of images, an
@@ -60,21 +73,17 @@ def gaussian_mmd(features: Tensor, gammas: tuple[float, ...]) -> Tensor:
 
     Args:
         features: (D, m, F).
-        gammas: inverse squared bandwidths.
+        gammas: inverse squared bandwidths, (number of them,); numbers are copied to the device.
     """
     domains, images = features.shape[:2]
+    if domains == 1:
+        return features.sum() * 0.0
     flat = features.flatten(0, 1)
     # ‖a‖² + ‖b‖² − 2ab loses the small distances, which the narrow kernels live on.
     squared = torch.cdist(flat, flat, compute_mode="donot_use_mm_for_euclid_dist").square()
-    kernel = torch.stack([torch.exp(-gamma * squared) for gamma in gammas]).sum(0)
-    means = kernel.view(domains, images, domains, images).mean((1, 3))
-    first, second = domain_pairs(domains, features.device)
-    if not len(first):
-        return features.sum() * 0.0
-    return (means[first, first] + means[second, second] - 2 * means[first, second]).mean()
-
-
-def domain_pairs(count: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Return the indices of all pairs of ``count`` domains, each pair once."""
-    first, second = torch.triu_indices(count, count, offset=1, device=device)
-    return first, second
+    scales = gammas if isinstance(gammas, Tensor) else features.new_tensor(gammas)
+    kernel = torch.exp(-scales.view(-1, 1, 1) * squared)
+    means = kernel.view(-1, domains, images, domains, images).sum((0, 2, 4)) / images**2
+    # Σ over pairs of k(d, d) + k(e, e) − 2·k(d, e), without the pairs: each domain is in D − 1.
+    pairs = domains * (domains - 1) / 2
+    return (domains * means.diagonal().sum() - means.sum()) / pairs

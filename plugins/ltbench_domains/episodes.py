@@ -1,10 +1,12 @@
-"""The domains of a batch in random order."""
+"""What methods share that take steps on one domain after the other."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
+from torch import Tensor, nn
 
 from ltbench.api import Batch
 
@@ -18,3 +20,11 @@ def shuffled_domains(batch: Batch, generator: torch.Generator) -> list[Batch]:
     if mixed is not None:
         mixed = replace(mixed, y=batch.per_domain(mixed.y)[order].flatten())
     return list(Batch(x, y, d, num_domains=batch.num_domains, mixed=mixed).by_domain())
+
+
+def copied(parameters: Sequence[nn.Parameter]) -> list[Tensor]:
+    """Return the values of parameters, in one pass over all of them."""
+    values = [torch.empty_like(parameter) for parameter in parameters]
+    with torch.no_grad():
+        torch._foreach_copy_(values, list(parameters))
+    return values

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ltbench.api import Batch, hparam
 from ltbench_domains.composition import WithLoss, WithLossHParams
-from ltbench_domains.episodes import shuffled_domains
+from ltbench_domains.episodes import copied, shuffled_domains
 
 
 class FishHParams(WithLossHParams):
@@ -35,13 +35,13 @@ class Fish(WithLoss):
     def step(self, batch: Batch) -> dict[str, Tensor]:
         """Walk through the domains, then move a part of the way there."""
         parameters = [p for p in self.parameters() if p.requires_grad]
-        start = [p.detach().clone() for p in parameters]
+        start = copied(parameters)
         risks = []
         for domain in shuffled_domains(batch, self.generator):
             risk = self.mixed_risks(self.predict(domain.x), domain).mean()
             self.minimize(risk)
             risks.append(risk.detach())
         with torch.no_grad():
-            for parameter, value in zip(parameters, start, strict=True):
-                parameter.copy_(torch.lerp(value, parameter, self.hparams.meta_lr))
+            torch._foreach_lerp_(start, tuple(parameters), self.hparams.meta_lr)
+            torch._foreach_copy_(tuple(parameters), start)
         return {"total": torch.stack(risks).mean()}

@@ -10,7 +10,10 @@ from torch.optim import Optimizer
 
 from ltbench.api import Batch, MakeOptimizer, hparam
 from ltbench_domains.composition import WithLoss, WithLossHParams
-from ltbench_domains.episodes import shuffled_domains
+from ltbench_domains.episodes import copied, shuffled_domains
+
+START_FROM_ZEROS = (torch.optim.Adam, torch.optim.AdamW, torch.optim.SGD)
+"""Optimisers to which a state of zeros is the same as none."""
 
 
 class MLDGHParams(WithLossHParams):
@@ -32,36 +35,35 @@ class MLDG(WithLoss):
     hparams: MLDGHParams
     honours = frozenset({"label_smoothing", "mixed_labels"})
     min_domains = 2
+    inner: Optimizer | None = None
 
     def configure_optimizers(self, make: MakeOptimizer) -> dict[str, Optimizer]:
         """Return the protocol's optimiser, and keep the recipe for the inner steps."""
-        self.make = make
+        self.make, self.inner = make, None
         return super().configure_optimizers(make)
 
     def step(self, batch: Batch) -> dict[str, Tensor]:
         """Take one step down the gathered gradients."""
         parameters = [p for p in self.parameters() if p.requires_grad]
-        start = [p.detach().clone() for p in parameters]
-        gathered = [torch.zeros_like(p) for p in parameters]
+        start = copied(parameters)
         domains = shuffled_domains(batch, self.generator)
-        share = 1 / len(domains)
-        train_risk = test_risk = batch.x.new_zeros(())
+        gathered = _Gathered(1 / len(domains))
+        risks = []
         for train, test in zip(domains, domains[1:] + domains[:1], strict=True):
             risk, gradients = self._risk_and_gradients(train, parameters)
-            train_risk = train_risk + share * risk
-            _add(gathered, gradients, share)
+            gathered.add(parameters, gradients, 1.0)
             self._inner_step(parameters, gradients)
-            risk, gradients = self._risk_and_gradients(test, parameters)
-            test_risk = test_risk + share * risk
-            _add(gathered, gradients, share * self.hparams.beta)
+            test_risk, gradients = self._risk_and_gradients(test, parameters)
+            gathered.add(parameters, gradients, self.hparams.beta)
+            risks.append(torch.stack([risk, test_risk]))
             with torch.no_grad():
-                for parameter, value in zip(parameters, start, strict=True):
-                    parameter.copy_(value)
-        for parameter, gradient in zip(parameters, gathered, strict=True):
+                torch._foreach_copy_(tuple(parameters), start)
+        for parameter, gradient in zip(parameters, gathered.sums, strict=True):
             parameter.grad = gradient
         self.optimizers["main"].step()
-        total = train_risk + self.hparams.beta * test_risk
-        return {"total": total, "meta_train": train_risk, "meta_test": test_risk}
+        meta_train, meta_test = torch.stack(risks).mean(0).unbind()
+        total = meta_train + self.hparams.beta * meta_test
+        return {"total": total, "meta_train": meta_train, "meta_test": meta_test}
 
     def _risk_and_gradients(
         self, domain: Batch, parameters: Sequence[nn.Parameter]
@@ -72,7 +74,7 @@ class MLDG(WithLoss):
     def _inner_step(
         self, parameters: Sequence[nn.Parameter], gradients: Sequence[Tensor | None]
     ) -> None:
-        inner = self.make(parameters)
+        inner = self._fresh_optimizer(parameters)
         outer = self.optimizers["main"]
         for group, like in zip(inner.param_groups, outer.param_groups, strict=True):
             group["lr"] = like["lr"]
@@ -80,8 +82,37 @@ class MLDG(WithLoss):
             parameter.grad = gradient
         inner.step()
 
+    def _fresh_optimizer(self, parameters: Sequence[nn.Parameter]) -> Optimizer:
+        """Return an optimiser that has taken no step; one that starts from zeros is set to them."""
+        if self.inner is None or type(self.inner) not in START_FROM_ZEROS:
+            self.inner = self.make(parameters)
+        found = (value for state in self.inner.state.values() for value in state.values())
+        if states := [value for value in found if isinstance(value, Tensor)]:
+            torch._foreach_zero_(states)
+        return self.inner
 
-def _add(sums: Sequence[Tensor], terms: Sequence[Tensor | None], factor: float) -> None:
-    for total, term in zip(sums, terms, strict=True):
-        if term is not None:
-            total.add_(term, alpha=factor)
+
+class _Gathered:
+    """The weighted sum of gradients, all parameters at once.
+
+    Args:
+        share: factor on all terms.
+    """
+
+    def __init__(self, share: float) -> None:
+        self.share = share
+        self.sums: list[Tensor] = []
+
+    def add(
+        self,
+        parameters: Sequence[nn.Parameter],
+        gradients: Sequence[Tensor | None],
+        factor: float,
+    ) -> None:
+        """Add gradients times a factor; a parameter that has none counts as one with zeros."""
+        pairs = zip(parameters, gradients, strict=True)
+        terms = [torch.zeros_like(p) if gradient is None else gradient for p, gradient in pairs]
+        if self.sums:
+            torch._foreach_add_(self.sums, terms, alpha=self.share * factor)
+        else:
+            self.sums = list(torch._foreach_mul(terms, self.share * factor))

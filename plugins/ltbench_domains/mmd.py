@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
-from ltbench.api import Batch, hparam
+from ltbench.api import Backbone, Batch, TrainInfo, hparam
 from ltbench_domains.composition import WithLoss, WithLossHParams
 from ltbench_domains.distances import gaussian_mmd
 
-GAMMAS = (1e-3, 1e-2, 1e-1, 1.0, 1e1, 1e2, 1e3)
+DECADES = range(-3, 4)
+GAMMAS = tuple(10.0**decade for decade in DECADES)
 
 
 class MMDHParams(WithLossHParams):
@@ -29,11 +31,17 @@ class MMD(WithLoss):
     hparams: MMDHParams
     honours = frozenset({"label_smoothing", "mixed_labels"})
     min_domains = 2
+    decades: Tensor
+
+    def __init__(self, backbone: Backbone, train_info: TrainInfo, hparams: MMDHParams) -> None:
+        super().__init__(backbone, train_info, hparams)
+        decades = torch.tensor(DECADES, dtype=torch.get_default_dtype())
+        self.register_buffer("decades", decades, persistent=False)
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """Return the mean risk, the distance and their weighted sum."""
         features = self.features(batch.x)
         risk = self.mixed_risks(self.classifier(features), batch).mean()
-        distance = gaussian_mmd(batch.per_domain(features), GAMMAS)
+        distance = gaussian_mmd(batch.per_domain(features), 10.0**self.decades)
         total = risk + self.hparams.weight * distance
         return {"total": total, "risk": risk, "distance": distance}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -49,13 +51,29 @@ class RSC(WithLoss):
         features = features.requires_grad_()
         logits = self.classifier(features)
         (gradient,) = torch.autograd.grad(logits.gather(1, y[:, None]).sum(), features)
-        limit = torch.quantile(gradient, 1 - self.hparams.feature_drop, dim=1, keepdim=True)
+        limit = quantile(gradient, 1 - self.hparams.feature_drop)[:, None]
         kept = gradient < limit
         with torch.no_grad():
             muted = self.classifier(features * kept)
             loss = _probability(logits, y) - _probability(muted, y)
-            steady = loss < torch.quantile(loss, 1 - self.hparams.batch_drop)
+            steady = loss < quantile(loss, 1 - self.hparams.batch_drop)
         return (kept | steady[:, None]).to(features.dtype)
+
+
+def quantile(values: Tensor, level: float) -> Tensor:
+    """Return the quantile of the last axis, (…), linear between two values.
+
+    As ``torch.quantile``, which takes a dozen kernels and numbers in float64 that not every device
+    has.
+
+    Args:
+        values: (…, n).
+        level: in 0…1.
+    """
+    place = level * (values.shape[-1] - 1)
+    below = math.floor(place)
+    ordered = values.sort(-1).values
+    return torch.lerp(ordered[..., below], ordered[..., math.ceil(place)], place - below)
 
 
 def _probability(logits: Tensor, y: Tensor) -> Tensor:

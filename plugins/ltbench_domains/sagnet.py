@@ -56,12 +56,13 @@ class SagNet(WithLoss):
         self.minimize(content, "content")
         self.optimizers["features"].step()
 
-        with torch.no_grad():
-            features = self.features(batch.x)
-        style = F.cross_entropy(self.style(self.randomise_content(features)), batch.y)
+        # The style network's step leaves the features as they are: one pass serves both.
+        features = self.features(batch.x)
+        logits = self.style(self.randomise_content(features.detach()))
+        style = F.cross_entropy(logits, batch.y)
         self.minimize(style, "style")
 
-        adversarial = self.adversarial_loss(self.features(batch.x))
+        adversarial = self.adversarial_loss(features)
         self.minimize(self.hparams.weight * adversarial, "features")
         total = content + self.hparams.weight * adversarial
         parts = {"total": total, "content": content, "style": style, "adversarial": adversarial}
@@ -81,24 +82,25 @@ class SagNet(WithLoss):
         """Return features (N, F) whose style is mixed with that of random others."""
         content, mean, variance = split_style(features)
         other, share = self._draw(features)
-        mean = share * mean + (1 - share) * mean[other]
-        variance = share * variance + (1 - share) * variance[other]
-        return content * (variance + EPSILON).sqrt() + mean
+        # One index and one mixture for both; the derivatives of an index_select are one kernel.
+        styles = torch.cat([mean, variance], 1)
+        mixed = torch.lerp(styles.index_select(0, other), styles, share)
+        return torch.addcmul(mixed[:, :1], content, (mixed[:, 1:] + EPSILON).sqrt())
 
     def randomise_content(self, features: Tensor) -> Tensor:
         """Return features (N, F) of the same style with the content of random others, detached."""
         content, mean, variance = split_style(features)
         other, _ = self._draw(features)
-        return content[other].detach() * (variance + EPSILON).sqrt() + mean
+        return torch.addcmul(mean, content.detach()[other], (variance + EPSILON).sqrt())
 
     def _draw(self, features: Tensor) -> tuple[Tensor, Tensor]:
         device, images = self.generator.device, len(features)
         other = torch.randperm(images, generator=self.generator, device=device)
-        return other, torch.rand(images, 1, generator=self.generator, device=device)
+        share = torch.rand(images, 1, generator=self.generator, device=device)
+        return other, share.to(features.dtype)
 
 
 def split_style(features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Return the normalised features (N, F), and their means and variances, both (N, 1)."""
-    mean = features.mean(1, keepdim=True)
-    variance = features.var(1, keepdim=True)
+    variance, mean = torch.var_mean(features, 1, keepdim=True)
     return (features - mean) / (variance + EPSILON).sqrt(), mean, variance

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from ltbench.api import Algorithm, Backbone, Batch, HParams, Losses, TrainInfo, hparam
 from ltbench_longtail.classifiers import CosineClassifier, ScaledClassifier
@@ -89,8 +91,18 @@ class BalPoE(Algorithm):
             logits: of every expert, (experts, N, C).
             batch: the images' classes and domains.
         """
-        adjusted = logits + self.shifts[:, batch.d]
-        return torch.stack([self.mixed_risks(one, batch) for one in adjusted])
+        experts = len(logits)
+        adjusted = (logits + self.shifts[:, batch.d]).flatten(0, 1)
+        # The images of one expert after another's, as if they were of further domains.
+        images = Batch(
+            batch.x[:0],
+            batch.y.repeat(experts),
+            batch.d.repeat(experts),
+            num_domains=experts * batch.num_domains,
+        )
+        if batch.mixed is not None:
+            images = replace(images, mixed=replace(batch.mixed, y=batch.mixed.y.repeat(experts)))
+        return self.mixed_risks(adjusted, images).view(experts, -1)
 
 
 class ExpertBackbones(Backbone):
@@ -134,14 +146,25 @@ class ExpertClassifiers(nn.Module):
             for _ in range(number)
         ]
         self.heads: Sequence[nn.Linear | ScaledClassifier] = nn.ModuleList(heads)  # type: ignore[assignment]
-        self.shared = shared
+        self.shared, self.scale = shared, scale
 
     def each(self, features: Tensor) -> Tensor:
         """Return the logits of every expert, (experts, N, C)."""
-        number = len(self.heads)
-        parts = [features] * number if self.shared else features.chunk(number, dim=1)
-        return torch.stack([head(part) for head, part in zip(self.heads, parts, strict=True)])
+        number, plain = len(self.heads), [_plain(head) for head in self.heads]
+        if self.shared:
+            parts = features.expand(number, -1, -1)
+        else:
+            parts = features.view(len(features), number, -1).transpose(0, 1)
+        weights = torch.stack([head.weight for head in plain])
+        if not self.scale:
+            biases = torch.stack([head.bias for head in plain if isinstance(head, nn.Linear)])
+            return torch.baddbmm(biases[:, None], parts, weights.mT)
+        return self.scale * (F.normalize(parts, dim=2) @ F.normalize(weights, dim=2).mT)
 
     def forward(self, features: Tensor) -> Tensor:
         """Return the mean of the experts' logits, (N, C)."""
         return self.each(features).mean(0)
+
+
+def _plain(head: nn.Linear | ScaledClassifier) -> nn.Linear | CosineClassifier:
+    return head.classifier if isinstance(head, ScaledClassifier) else head

@@ -105,17 +105,16 @@ class BoDA(WithLoss):
         counts = self.counts.view(-1)
         own = d * classes + y
         pair = torch.arange(len(counts), device=features.device)
-        present = counts > 0
         n = counts[own][:, None]
-        distances = torch.cdist(features, self.centroids)
-        scale = (counts / n) ** self.hparams.nu / (n * self.hparams.temperature)
-        logits = (-distances * scale).masked_fill(~present, -torch.inf)
-        is_own = own[:, None] == pair
-        positive = (pair % classes == y[:, None]) & ~is_own & present
-        others = logits.masked_fill(is_own, -torch.inf)
-        log_probability = others - others.logsumexp(1, keepdim=True)
-        counted = positive & (self.refreshes > 0)
-        return -log_probability.where(counted, 0.0).sum() / counted.sum().clamp(min=1)
+        scale = (counts / n) ** self.hparams.nu / (n * -self.hparams.temperature)
+        logits = torch.cdist(features, self.centroids) * scale
+        hidden = (counts == 0) | (own[:, None] == pair)
+        lowest = torch.finfo(logits.dtype).min  # of which the exponential is 0 too
+        sums = logits.masked_fill(hidden, lowest).logsumexp(1)
+        same_class = pair % classes == y[:, None]
+        counted = same_class & ~hidden & (self.refreshes > 0)
+        share = counted.to(logits.dtype) / counted.sum().clamp(min=1)
+        return sums @ share.sum(1) - (logits * share).sum()
 
 
 def schedule(info: TrainInfo, start: int, update: int) -> tuple[int, int]:

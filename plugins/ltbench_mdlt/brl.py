@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from ltbench_domains.distances import domain_pairs, moment_distance, weighted_moments
+from ltbench_domains.distances import moment_distance, squared_gaps, weighted_moments
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -123,7 +123,4 @@ def mean_gap(values: Tensor, weights: Tensor) -> Tensor:
         weights: (D, m), summing to 1 in each domain.
     """
     means = torch.einsum("dm,dmp->dp", weights, values)
-    first, second = domain_pairs(len(means), means.device)
-    if not len(first):
-        return means.sum() * 0.0
-    return (means[first] - means[second]).square().sum(1).mean()
+    return squared_gaps(means).sum()

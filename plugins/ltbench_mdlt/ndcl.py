@@ -10,6 +10,8 @@ from torch.nn import functional as F
 from ltbench.api import Algorithm, Backbone, Batch, HParams, TrainInfo, hparam
 
 LEAST_DOUBT = 1e-3
+OUT = -1e4
+"""Score of what is not in a sum of exponentials, where it is 0; its logarithm is a number."""
 
 
 class NDCLHParams(HParams):
@@ -92,14 +94,20 @@ class NDCL(Algorithm):
         )
         y = batch.y[hard]
         other = batch.y != y[:, None]
-        valid = other.any(1)
-        taken_for = p.T[y] + torch.finfo(p.dtype).tiny
-        # Where the batch has a single class any image will do; the mixture does not count then.
-        wanted = torch.where(valid[:, None], other * taken_for, torch.ones_like(taken_for))
-        negative = wanted.multinomial(1, generator=self.generator)[:, 0]
-        share = sample_beta(self.hparams.mixup, len(batch), self.generator)
+        # Where the batch has a single class this is any image; the mixture does not count then.
+        negative = _one_each(other * (p.T[y] + torch.finfo(p.dtype).tiny), self.generator)
+        share = sample_beta(self.hparams.mixup, len(batch), self.generator).to(batch.x.dtype)
         share = share.view(-1, *[1] * (batch.x.dim() - 1))
-        return share * batch.x[hard] + (1 - share) * batch.x[negative], y, valid
+        x = torch.lerp(batch.x[negative], batch.x[hard], share)
+        return x, y, other.any(1)
+
+
+def _one_each(weights: Tensor, generator: torch.Generator) -> Tensor:
+    """Draw a column of each row in proportion to its weight, (N,).
+
+    It is what ``weights.multinomial(1)`` draws, which waits for the device to check the weights.
+    """
+    return (weights / torch.empty_like(weights).exponential_(generator=generator)).argmax(1)
 
 
 def hard_image_loss(nll: Tensor, y: Tensor, weights: Tensor) -> Tensor:
@@ -112,8 +120,9 @@ def hard_image_loss(nll: Tensor, y: Tensor, weights: Tensor) -> Tensor:
     """
     same = y[:, None] == y
     fixed = nll.detach()
-    hardness = (fixed - fixed.masked_fill(~same, -torch.inf).logsumexp(1)).exp()
-    return (hardness * weights * nll).sum() / number_of_groups(same, nll.dtype)
+    hardness = (fixed - fixed.masked_fill(y[:, None] != y, -torch.inf).logsumexp(1)).exp()
+    groups = same.sum(1).to(nll.dtype).reciprocal().sum()  # of n images each is 1/n of its class
+    return (hardness * weights / groups) @ nll
 
 
 def margin_loss(p: Tensor, y: Tensor, negatives: Tensor, of: Tensor, valid: Tensor) -> Tensor:
@@ -129,17 +138,15 @@ def margin_loss(p: Tensor, y: Tensor, negatives: Tensor, of: Tensor, valid: Tens
     Returns:
         A scalar; 0 where no image has a negative.
     """
-    same = y[:, None] == y
-    others = same & ~torch.eye(len(y), dtype=torch.bool, device=y.device)
-    to_others = (1 - cosines(p, p)).masked_fill(~others, -torch.inf)
-    is_negative = (y[:, None] == of) & valid
-    counted = is_negative.any(1)
-    to_negatives = (1 - cosines(p, negatives)).masked_fill(~is_negative, -torch.inf)
-    to_negatives = to_negatives.where(counted[:, None], 0.0)
-    everything = torch.cat([to_others, to_negatives], 1).logsumexp(1)
-    loss = everything - to_negatives.logsumexp(1)
-    weights = counted.to(p.dtype) / same.sum(1)
-    return (weights * loss).sum() / weights.sum().clamp(min=torch.finfo(loss.dtype).tiny)
+    different = y[:, None] != y
+    itself = torch.eye(len(y), dtype=torch.bool, device=y.device)
+    no_negative = (y[:, None] != of) | ~valid
+    unit = F.normalize(p, dim=1)
+    # Of exp(1 − cos) the factor e is in both sums.
+    cosines = unit @ torch.cat([unit, F.normalize(negatives, dim=1)]).T
+    scores = (-cosines).masked_fill(torch.cat([different | itself, no_negative], 1), OUT)
+    loss = scores.logsumexp(1) - scores[:, len(y) :].logsumexp(1)
+    return _mean(loss, ~no_negative.all(1) / (~different).sum(1).to(p.dtype))
 
 
 def alignment_loss(p: Tensor, y: Tensor, d: Tensor) -> Tensor:
@@ -156,24 +163,17 @@ def alignment_loss(p: Tensor, y: Tensor, d: Tensor) -> Tensor:
     same_class = y[:, None] == y
     same_pair = same_class & (d[:, None] == d)
     # An image stands for its pair, with one over the pair's images as its share.
-    share = 1 / same_pair.sum(1).to(p.dtype)
-    centres = (same_pair * share) @ p
+    share = same_pair.sum(1).to(p.dtype).reciprocal()
+    centres = F.normalize((same_pair * share) @ p, dim=1)
     domains = (same_class * share).sum(1).round()
     counted = domains > 1
-    cosine = cosines(centres, centres) + share.log()
-    others = cosine.masked_fill(same_pair | ~counted, -torch.inf)
-    positive = others.masked_fill(~same_class, -torch.inf)
-    others, positive = (t.where(counted[:, None], 0.0) for t in (others, positive))
-    loss = others.logsumexp(1) - positive.logsumexp(1)
-    weights = counted * share / domains
-    return (weights * loss).sum() / weights.sum().clamp(min=torch.finfo(p.dtype).tiny)
+    scores = torch.addmm(share.log(), centres, centres.T)
+    others = scores.masked_fill(same_pair | ~counted, OUT)
+    loss = others.logsumexp(1) - others.masked_fill(~same_class, OUT).logsumexp(1)
+    return _mean(loss, counted * share / domains)
 
 
-def cosines(a: Tensor, b: Tensor) -> Tensor:
-    """Return the cosine of every row of ``a`` (N, C) with every row of ``b`` (M, C), (N, M)."""
-    return F.normalize(a, dim=1) @ F.normalize(b, dim=1).T
-
-
-def number_of_groups(same: Tensor, dtype: torch.dtype) -> Tensor:
-    """Return how many groups there are, given which images share one, (N, N)."""
-    return (1 / same.sum(1).to(dtype)).sum()
+def _mean(loss: Tensor, weights: Tensor) -> Tensor:
+    """Return the weighted mean of losses (N,), 0 where all weights are."""
+    shares = weights / weights.sum().clamp(min=torch.finfo(loss.dtype).tiny)
+    return shares @ loss

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 EPSILON = 1e-6
@@ -17,11 +18,11 @@ def split_style(maps: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         Content of the same shape; mean and deviation with 1 in the place of the positions.
     """
     positions = (2, 3) if maps.dim() == 4 else (1,)
-    mean = maps.mean(positions, keepdim=True)
-    deviation = (maps.var(positions, keepdim=True) + EPSILON).sqrt()
+    variance, mean = torch.var_mean(maps, positions, keepdim=True)
+    deviation = (variance + EPSILON).sqrt()
     return (maps - mean) / deviation, mean, deviation
 
 
 def join_style(content: Tensor, mean: Tensor, deviation: Tensor) -> Tensor:
     """Return the maps with a content and a style; the inverse of :func:`split_style`."""
-    return content * deviation + mean
+    return torch.addcmul(mean, content, deviation)

@@ -6,6 +6,7 @@ import torch
 from ltbench_domains.mixing import sample_beta
 from ltbench_domains.schedule import in_proportion
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from ltbench.api import Algorithm, Backbone, Batch, HParams, TrainInfo, Training, hparam
 from ltbench_mdlt.style import join_style, split_style
@@ -76,14 +77,11 @@ class TALLY(Algorithm):
 
     def loss(self, batch: Batch) -> Tensor:
         """Return the risk of the augmented batch, or of the batch itself in the warm-up."""
-        if self.augmenting:
-            content, style = self.draw(batch)
-        else:
-            content = style = torch.arange(len(batch), device=batch.y.device)
+        drawn = self.draw(batch) if self.augmenting else None
 
         def augment(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
             with torch.autocast(output.device.type, enabled=False):
-                mixed = self.mix(_at_least_float32(output), batch, content, style)
+                mixed = self.mix(_at_least_float32(output), batch, drawn)
             return mixed.to(output.dtype)
 
         hook = self.backbone.get_submodule(self.middle).register_forward_hook(augment)
@@ -91,9 +89,9 @@ class TALLY(Algorithm):
             logits = self.predict(batch.x)
         finally:
             hook.remove()
-        nll = self.cross_entropy(logits, batch.y[content])
-        if self.augmenting:
-            return nll.mean()
+        if drawn is not None:
+            return self.cross_entropy(logits, batch.y[drawn[0]]).mean()
+        nll = self.cross_entropy(logits, batch.y)
         weights = batch.per_domain(self.as_domain[batch.d, batch.y])
         return ((batch.per_domain(nll) * weights).sum(1) / weights.sum(1)).mean()
 
@@ -105,21 +103,23 @@ class TALLY(Algorithm):
         ]
         return drawn[0], drawn[1]
 
-    def mix(self, maps: Tensor, batch: Batch, content: Tensor, style: Tensor) -> Tensor:
+    def mix(self, maps: Tensor, batch: Batch, drawn: tuple[Tensor, Tensor] | None) -> Tensor:
         """Return the maps to go on with, and let prototypes and styles follow the batch.
 
         Args:
             maps: of the batch's images, (N, channels, …).
             batch: their classes and domains.
-            content, style: the images that give each of them, (N,).
+            drawn: the images that give content and style, (N,) each; nothing in the warm-up.
         """
         z, mean, deviation = split_style(maps)
         styles = torch.stack([mean, deviation], 1)
         self.follow(z.detach(), styles.detach(), batch)
-        if not self.augmenting:
+        if drawn is None:
             return maps
-        z = self._blend(z[content], self.prototypes[batch.y[content]])
-        blended = self._blend(styles[style], self.styles[batch.d[style]])
+        content, style = drawn
+        # Their derivatives are added up by one kernel, those of an index with brackets by sorting.
+        z = self._blend(z.index_select(0, content), self.prototypes[batch.y[content]])
+        blended = self._blend(styles.index_select(0, style), self.styles[batch.d[style]])
         return join_style(z, blended[:, 0], blended[:, 1])
 
     @torch.no_grad()
@@ -131,27 +131,32 @@ class TALLY(Algorithm):
             styles: means and deviations, (N, 2, channels, …).
             batch: classes and domains.
         """
-        self._follow(self.prototypes, self.seen_classes, z, batch.y, z.new_ones(len(z)))
+        self._follow(self.prototypes, self.seen_classes, z, batch.y)
         weights = self.as_domain[batch.d, batch.y]
         self._follow(self.styles, self.seen_domains, styles, batch.d, weights)
 
     def _follow(
-        self, kept: Tensor, seen: Tensor, values: Tensor, group: Tensor, weights: Tensor
+        self,
+        kept: Tensor,
+        seen: Tensor,
+        values: Tensor,
+        group: Tensor,
+        weights: Tensor | float = 1.0,
     ) -> None:
         """Mix the weighted mean of each group in the batch into what is kept of it."""
-        share = (group[:, None] == group) * weights
-        share = (share / share.sum(1, keepdim=True)).to(values.dtype)
-        means = (share @ values.flatten(1)).view_as(values)
-        momentum = torch.where(seen[group], self.hparams.momentum, 0.0)
-        momentum = momentum.view(-1, *[1] * (values.dim() - 1))
-        # All images of a group write the same value.
-        kept[group] = momentum * kept[group] + (1 - momentum) * means
-        seen[group] = True
+        members = torch.arange(len(kept), device=group.device)[:, None] == group
+        share = F.normalize((members * weights).to(values.dtype), p=1.0, dim=1)
+        means = (share @ values.flatten(1)).view(len(kept), *values.shape[1:])
+        present = members.any(1)
+        # Of a group in the batch a share goes: all at first. Absent ones stay.
+        rate = present * (1 - self.hparams.momentum * seen)
+        kept.lerp_(means, rate.to(kept.dtype).view(-1, *[1] * (kept.dim() - 1)))
+        seen.logical_or_(present)
 
     def _blend(self, own: Tensor, shared: Tensor) -> Tensor:
         draws = sample_beta(self.hparams.alpha, len(own), self.generator)
         share = torch.maximum(draws, 1 - draws).view(-1, *[1] * (own.dim() - 1))
-        return share * own + (1 - share) * shared
+        return torch.lerp(shared, own, share.to(own.dtype))
 
 
 def style_shape(shape: torch.Size) -> torch.Size:

@@ -45,12 +45,13 @@ class TauNorm(UntrainedStage):
         """Choose τ on the validation images and scale the classifier."""
         weight = self.base.class_weights().detach()
         found = training.extract_features("val")
+        y, d = found.y.cpu(), found.d.cpu()
         taus = torch.linspace(self.hparams.lowest, self.hparams.highest, self.hparams.points)
         scores = [
             domain_average(
-                (found.features @ normalised(weight, tau).T).argmax(1),
-                found.y,
-                found.d,
+                (found.features @ normalised(weight, tau).T).argmax(1).cpu(),
+                y,
+                d,
                 weight.shape[0],
                 self.hparams.select,
             )
@@ -71,7 +72,7 @@ def domain_average(prediction: Tensor, y: Tensor, d: Tensor, classes: int, metri
     """Return the mean over domains of accuracy or of macro-F1 over the classes there.
 
     Args:
-        prediction: predicted classes, (N,).
+        prediction: predicted classes, (N,), on the CPU as the others.
         y: true classes, (N,).
         d: domains, (N,).
         classes: number of classes.

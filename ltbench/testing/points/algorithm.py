@@ -10,7 +10,7 @@ import contextlib
 import dataclasses
 import math
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ from ltbench.plugins.manager import get_plugins
 from ltbench.plugins.names import parse_name
 from ltbench.plugins.stage import Stage
 from ltbench.testing.point import NotApplicable, Points, Subject
+from ltbench.testing.small_data import COUNTS
 from ltbench.testing.small_model import (
     SmallTraining,
     build_algorithm,
@@ -232,15 +233,25 @@ def domains_needed(name: str) -> int:
 
 
 def build_small(
-    name: str, counts: Any = None, seed: int = 0, label_smoothing: float = 0.0
+    name: str,
+    counts: Any = None,
+    *,
+    seed: int = 0,
+    label_smoothing: float = 0.0,
+    steps: int = 5,
+    place: Callable[[Algorithm], Algorithm] = lambda model: model,
 ) -> Algorithm:
-    """Return an algorithm, or a stage on top of its default algorithm, on the small backbone."""
-    info = train_info(counts) if counts else train_info()
+    """Return an algorithm, or a stage on top of its default algorithm, on the small backbone.
+
+    Each of them passes through ``place``, the algorithm before the stage is built on it.
+    """
+    info = train_info(counts or COUNTS, steps=steps)
     info = dataclasses.replace(info, label_smoothing=label_smoothing)
     cls = _class(name)
     if not issubclass(cls, Stage):
-        return build_algorithm(name, info, seed=seed)
-    return build_stage(name, build_algorithm(_base(cls), info, seed=seed), seed=seed)
+        return place(build_algorithm(name, info, seed=seed))
+    base = place(build_algorithm(_base(cls), info, seed=seed))
+    return place(build_stage(name, base, seed=seed))
 
 
 def _class(name: str) -> type[Algorithm]:

@@ -40,9 +40,13 @@ def check_channels(subject: Subject) -> None:
 @POINTS.add("shape", "Images keep their shape and type and stay in 0…1", KIND)
 def check_shape(subject: Subject) -> None:
     """Check images of each number of channels that it works on, plain ones among them."""
-    for one, stored in _made(subject):
+    for one, stored in each_made(subject):
         shape = (IMAGES, one.image_shape[0], SIDE, SIDE)
-        for images in (_images(one, stored), _plain(one, stored, 0), _plain(one, stored, 255)):
+        for images in (
+            stored_images(one, stored),
+            _plain(one, stored, 0),
+            _plain(one, stored, 255),
+        ):
             for seed in range(SEEDS):
                 x = _apply(one, images, seed)
                 where = f"{_said(subject)} on {one.image_shape[0]} channels"
@@ -60,7 +64,7 @@ def check_share(subject: Subject) -> None:
     """Check that the share is a scalar in 0…1."""
     if not mixes(subject.entry.load()):
         raise NotApplicable("it does not mix images")
-    for one, stored in _made(subject):
+    for one, stored in each_made(subject):
         x = _floats(one, stored)
         for seed in range(SEEDS):
             _, share = one.mix(x, x.flip(0), _generator(seed))
@@ -77,8 +81,8 @@ def check_share(subject: Subject) -> None:
 def check_seed(subject: Subject) -> None:
     """Check images against those of the same seed, and of others if anything is drawn."""
     draws = differs = False
-    for one, stored in _made(subject):
-        images, generator = _images(one, stored), _generator(0)
+    for one, stored in each_made(subject):
+        images, generator = stored_images(one, stored), _generator(0)
         untouched = generator.get_state()
         first = _apply(one, images, generator=generator)
         assert _apply(one, images, 0).equal(first), (
@@ -93,8 +97,8 @@ def check_seed(subject: Subject) -> None:
 @POINTS.add("neighbours", "What becomes of an image does not depend on those beside it", KIND)
 def check_neighbours(subject: Subject) -> None:
     """Check an image among some and among others; where it mixes, before that."""
-    for one, stored in _made(subject):
-        images = _images(one, stored)
+    for one, stored in each_made(subject):
+        images = stored_images(one, stored)
         changed = images.flip(0)
         changed[0] = images[0]
         for seed in range(SEEDS):
@@ -108,8 +112,8 @@ def check_neighbours(subject: Subject) -> None:
 def check_randomness(subject: Subject) -> None:
     """Check that no global generator is drawn from or seeded."""
     before = _global_states()
-    for one, stored in _made(subject):
-        _apply(one, _images(one, stored), 0)
+    for one, stored in each_made(subject):
+        _apply(one, stored_images(one, stored), 0)
     for name, state in _global_states().items():
         assert state == before[name], (
             f"{_said(subject)} draws from {name}'s global generator, or seeds it: draw from the "
@@ -121,14 +125,14 @@ def check_randomness(subject: Subject) -> None:
 def check_pure(subject: Subject) -> None:
     """Check the stored images, and the floats that augmentations hand on."""
     advice = f"{_said(subject)} changes the images that it is given: work on a copy"
-    for one, stored in _made(subject):
-        images, x = _images(one, stored), _floats(one, stored)
-        stored_images, floats = images.clone(), x.clone()
+    for one, stored in each_made(subject):
+        images, x = stored_images(one, stored), _floats(one, stored)
+        given, floats = images.clone(), x.clone()
         for seed in range(SEEDS):
-            one.crop(images, _sizes(), _generator(seed))
+            one.crop(images, original_sizes(), _generator(seed))
             one.augment(x, _generator(seed))
             one.mix(x, x.flip(0), _generator(seed))
-            assert images.equal(stored_images) and x.equal(floats), advice  # noqa: PT018
+            assert images.equal(given) and x.equal(floats), advice  # noqa: PT018
 
 
 @POINTS.add("run", "A run with it ends, and the same seed gives the same result", KIND)
@@ -157,7 +161,7 @@ def _planned(subject: Subject) -> Any:
     return spec
 
 
-def _made(subject: Subject) -> Iterator[tuple[Augmentation, int]]:
+def each_made(subject: Subject) -> Iterator[tuple[Augmentation, int]]:
     """Yield the augmentation for each number of channels, with each side of the stored images."""
     name = parse_name(subject.text)
     for channels in subject.entry.load().channels or ANY:
@@ -176,24 +180,27 @@ def _apply(
 ) -> Tensor:
     """Return stored images as the network sees them, as a chain of this one gives them."""
     generator = generator or _generator(seed)
-    x = one.augment(one.crop(images, _sizes(), generator), generator)
+    x = one.augment(one.crop(images, original_sizes(), generator), generator)
     return one.mix(x, x.flip(0), generator)[0] if mix and mixes(type(one)) else x
 
 
-def _images(one: Augmentation, stored: int) -> Tensor:
+def stored_images(one: Augmentation, stored: int) -> Tensor:
+    """Return random images as they are stored, (:data:`IMAGES`, C, stored, stored) uint8."""
     shape = (IMAGES, one.image_shape[0], stored, stored)
     return torch.randint(0, 256, shape, dtype=torch.uint8, generator=_generator(7))
 
 
 def _plain(one: Augmentation, stored: int, level: int) -> Tensor:
-    return torch.full_like(_images(one, stored), level)
+    return torch.full_like(stored_images(one, stored), level)
 
 
 def _floats(one: Augmentation, stored: int) -> Tensor:
-    return Augmentation(None, one.image_shape).crop(_images(one, stored), _sizes(), _generator(0))
+    return Augmentation(None, one.image_shape).crop(
+        stored_images(one, stored), original_sizes(), _generator(0)
+    )
 
 
-def _sizes() -> Tensor:
+def original_sizes() -> Tensor:
     """Return the sizes of images before they were stored, some far from squares."""
     return torch.tensor([[30, 30], [40, 90], [300, 20]] * (IMAGES // 3))
 

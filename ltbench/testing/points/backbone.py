@@ -18,7 +18,7 @@ IMAGES = 3
 @POINTS.add("features", "It maps images to as many features as it says", KIND)
 def check_features(subject: Subject) -> None:
     """Check the number and the shape of the features, and that they are finite."""
-    backbone, x = _built(subject)
+    backbone, x = small_backbone(subject)
     name, number = subject.entry.name, getattr(backbone, "num_features", None)
     assert isinstance(number, int), f"backbone '{name}' does not say its num_features"
     with torch.no_grad():
@@ -31,7 +31,7 @@ def check_features(subject: Subject) -> None:
 @POINTS.add("module", "It is a module whose parameters get a gradient", KIND)
 def check_gradient(subject: Subject) -> None:
     """Check that features can be differentiated."""
-    backbone, x = _built(subject)
+    backbone, x = small_backbone(subject)
     name = subject.entry.name
     assert isinstance(backbone, torch.nn.Module), f"backbone '{name}' is no torch module"
     backbone.train()(x).square().sum().backward()
@@ -42,7 +42,7 @@ def check_gradient(subject: Subject) -> None:
 @POINTS.add("neighbours", "The features of an image do not depend on those beside it", KIND)
 def check_neighbours(subject: Subject) -> None:
     """Check images together against each alone, in evaluation mode."""
-    backbone, x = _built(subject)
+    backbone, x = small_backbone(subject)
     backbone.eval()
     with torch.no_grad():
         together, alone = backbone(x), torch.cat([backbone(image[None]) for image in x])
@@ -54,7 +54,7 @@ def check_neighbours(subject: Subject) -> None:
 @POINTS.add("weights", "Its initial weights are those of the seed", KIND)
 def check_weights(subject: Subject) -> None:
     """Check that one seed gives one network and two seeds two."""
-    _, x = _built(subject)
+    _, x = small_backbone(subject)
     states = []
     for seed in (0, 0, 1):
         torch.manual_seed(seed)
@@ -72,7 +72,7 @@ def check_weights(subject: Subject) -> None:
 @POINTS.add("preprocessing", "It says how images reach its pretrained weights, as timm does", KIND)
 def check_preprocessing(subject: Subject) -> None:
     """Check that what is declared is possible, and for a model of timm, timm's own."""
-    name, backbone = subject.entry.name, _built(subject)[0]
+    name, backbone = subject.entry.name, small_backbone(subject)[0]
     declared = declared_by(subject.entry.load())
     config = getattr(getattr(backbone, "model", None), "pretrained_cfg", None)
     if declared is None and not (config and (config.get("url") or config.get("hf_hub_id"))):
@@ -93,7 +93,7 @@ def check_preprocessing(subject: Subject) -> None:
         assert declared == theirs, f"backbone '{name}' declares {declared}, and timm {theirs}"
 
 
-def _built(subject: Subject) -> tuple[Backbone, torch.Tensor]:
+def small_backbone(subject: Subject) -> tuple[Backbone, torch.Tensor]:
     """Return the backbone for the smallest images that it takes, with a few of them."""
 
     def find() -> tuple[Backbone, torch.Tensor]:

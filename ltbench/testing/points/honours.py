@@ -12,7 +12,6 @@ from ltbench.plugins.batch import Batch, MixedLabels
 from ltbench.plugins.honours import obstacle
 from ltbench.plugins.names import parse_name
 from ltbench.plugins.resolve import resolve
-from ltbench.plugins.stage import Stage
 from ltbench.session.protocol_checks import with_named
 from ltbench.testing.point import NotApplicable, Points, Subject
 from ltbench.testing.points.algorithm import KINDS, build_small
@@ -93,11 +92,19 @@ def _trained(subject: Subject, wish: str) -> Algorithm:
     model = build_small(subject.text)
     if not model.optimizers:
         raise NotApplicable("it is not trained")
-    name, kind = parse_name(subject.text), "stages" if isinstance(model, Stage) else "algorithms"
+    if reason := why_not(subject, wish):
+        raise NotApplicable(reason)
+    return model
+
+
+def why_not(subject: Subject, wish: str) -> str:
+    """Return why an algorithm or stage does not honour a wish, or nothing where it does."""
+    name = parse_name(subject.text)
+    kind = "stages" if subject.entry.kind == "stage" else "algorithms"
     for part, cls in with_named(name.name, *resolve(kind, name.name, name.options)):
         if method := obstacle(cls, wish):
-            raise NotApplicable(f"'{part}' has a '{method}' of its own and declares nothing of it")
-    return model
+            return f"'{part}' has a '{method}' of its own and declares nothing of it"
+    return ""
 
 
 def _batch(model: Algorithm, seed: int = 0) -> Batch:
