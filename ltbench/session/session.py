@@ -45,6 +45,7 @@ from ltbench.session.observers import choose_watchers
 from ltbench.session.plan import Plan, Request, plan_runs
 from ltbench.session.prepare import check_backbones, check_writable, decode_images
 from ltbench.session.progress import to_stderr
+from ltbench.training.first_stage import with_first_stages
 from ltbench.training.job import Job
 from ltbench.training.steps import stage_steps
 
@@ -254,7 +255,7 @@ class Session:
             canonical_hash([dataset.name, dataset.hparams.as_dict()]): store_folder(dataset, split)
             for dataset, split in plan.datasets
         }
-        return [
+        jobs = [
             Job(
                 spec,
                 spec.folder(out),
@@ -268,6 +269,7 @@ class Session:
             )
             for spec, cost in zip(plan.specs, self.estimator.costs(plan.specs), strict=True)
         ]
+        return with_first_stages(jobs, out)
 
     def _record(self, plan: Plan, slots: Slots) -> None:
         """Leave word of what this sweep sets out to do; the runs go on without it too."""
