@@ -206,7 +206,7 @@ class FirstStage:
         checkpoint.step, checkpoint.best = int(records[-1]["step"]), found.best
         checkpoint.seconds, checkpoint.evaluating = found.seconds, found.evaluating
         checkpoint.log_lines, checkpoint.stopped = len(lines), list(found.stopped)
-        checkpoint.evaluation_batch = found.evaluation_batch
+        checkpoint.evaluation_batch = context.evaluator.batch = found.evaluation_batch
         checkpoint.taken_over = {"seconds": round(found.seconds, 3), "run": found.run}
         logger.info("%s: the first stage is that of %s", self.job.folder, found.run)
         for record in records:

@@ -209,6 +209,7 @@ class StageLoop(Training):
             self.state.drops, self.state.waited = self.state.drops + 1, 0
 
     def _save(self) -> None:
+        self.state.evaluation_batch = self.context.evaluator.batch
         self.state.model = clone_state(self.model)
         self.state.optimizers = {k: o.state_dict() for k, o in self.model.optimizers.items()}
         self.state.running = {k: v.detach().cpu() for k, v in self.running.items()}

@@ -65,8 +65,9 @@ def execute(job: Job, report: Report, should_stop: Callable[[], bool]) -> dict[s
             with telling_ctrl_c() as is_users:
                 return _train_and_record(job, claim, report, should_stop, is_users)
         except (ClaimLost, FirstStageBusy) as other:
-            busy = isinstance(other, FirstStageBusy)
-            return claimed(other.owner if busy else find_owner(job.folder))
+            if isinstance(other, FirstStageBusy):
+                return claimed(other.owner)
+            return claimed(find_owner(job.folder))
 
 
 def claimed(owner: Owner | None) -> dict[str, Any]:

@@ -113,6 +113,7 @@ def _train(
         context.spec, context.facts, context.split, context.images.device, context.weights
     )
     last = len(builder.names) - 1
+    context.evaluator.batch = checkpoint.evaluation_batch  # sums depend on it
     if checkpoint.step == 0 and last > 0:
         # A stage that cannot stand on this algorithm says so now, not after the training.
         builder.up_to(last)
