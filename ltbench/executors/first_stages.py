@@ -64,6 +64,14 @@ class FirstStages:
             return False
         return True
 
+    def takes_over(self, job: Job) -> bool:
+        """Return whether a job will find its first stage trained by another run."""
+        if job.first_stage is None or _is_past(job):
+            return False
+        if job.first_stage in self._leaders:
+            return not self._leads(job)
+        return is_there(job)
+
     def ended(self, job: Job) -> None:
         """Take in that a run is over, and have another one train the stage if it still must be."""
         folder = job.first_stage

@@ -65,9 +65,8 @@ def execute(job: Job, report: Report, should_stop: Callable[[], bool]) -> dict[s
             with telling_ctrl_c() as is_users:
                 return _train_and_record(job, claim, report, should_stop, is_users)
         except (ClaimLost, FirstStageBusy) as other:
-            if isinstance(other, FirstStageBusy):
-                return claimed(other.owner)
-            return claimed(find_owner(job.folder))
+            busy = other.owner if isinstance(other, FirstStageBusy) else find_owner(job.folder)
+            return claimed(busy)
 
 
 def claimed(owner: Owner | None) -> dict[str, Any]:
