@@ -2,7 +2,10 @@
 
 Without gradients, memory has to hold one layer's input and output, not those of all layers, so that
 an accelerator takes several times the training batch at once. On the CPU larger batches are slower
-as soon as the largest layer's output leaves the caches (see ``docs/performance.md``).
+as soon as the largest layer's output leaves the caches. On a core of an AMD EPYC (Zen 4, 32 MB of
+L3), in milliseconds of CPU an image: the CNN of the digits takes 1.36 by 64 images, 1.41 by 128,
+1.63 by 256 and 2.2 by 512 (in bf16 .76, .78, .83 and 1.16); a ResNet-50 at 224 pixels takes 102 by
+8 images, 136 by 16, 158 by 32 and 173 by 64 (in bf16 61, 63, 77 and 90).
 """
 
 from __future__ import annotations

@@ -27,6 +27,8 @@ from ltbench.results.untrusted import UnreadableRun, clean, numbers, read_json
 SWEEPS = ".sweeps"
 TUNING = ".tuning"
 """Folder, below that of the runs, of the runs that tuning makes."""
+STAGES = ".stages"
+"""Folder, below that of the runs, of the first stages that runs share."""
 TRIAL_SEEDS = 1_000_000
 """Trials are run at seeds from here on, which nobody reports: the luck of a reported seed, by which
 a setting was chosen, would stand in its own score."""

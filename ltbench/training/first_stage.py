@@ -32,6 +32,7 @@ from ltbench.regular_files import read_file
 from ltbench.results.claim import WATCH, Claim, Owner, acquire, find_owner
 from ltbench.results.folder import RunFolder, write_bytes
 from ltbench.results.run import RunSpec, canonical_hash
+from ltbench.results.sweeps import STAGES
 from ltbench.results.untrusted import parse_line, read_json
 from ltbench.training.checkpoint import Best, Checkpoint, load_best, load_state, save_state
 from ltbench.training.context import RunContext
@@ -41,8 +42,6 @@ from ltbench.training.plugin_versions import own_code, versions_here
 
 logger = logging.getLogger(__name__)
 
-STAGES = ".stages"
-"""Folder, below that of the runs, of the first stages that runs share."""
 SUFFIX = ".pt"
 _HERE_ALONE = ("git", "platform")  # of an environment: what changes no bit of a training
 _ATTEMPTS = 100
