@@ -13,7 +13,7 @@ from ltbench.evaluation import batch_size
 from ltbench.evaluation.batch_size import evaluation_batch, largest_output
 from ltbench.evaluation.evaluator import Evaluator
 from ltbench.plugins.shots import ShotRule
-from ltbench.testing import build_algorithm, train_info
+from ltbench.testing import build_algorithm, build_stage, train_info
 
 N = 23
 SHORT = "[enforce fail] DefaultCPUAllocator: can't allocate memory"
@@ -38,17 +38,24 @@ class Images:
 
 
 @pytest.fixture
-def make(monkeypatch):
+def make():
     def make(batch=0, say=lambda sentence: None):
         info = train_info()
         facts = SimpleNamespace(name="images", size=info.image_shape[1], shots=ShotRule(1, 1))
-        evaluator = Evaluator(
+        return Evaluator(
             Images(), lambda x: x, facts, info.counts.numpy(), batch,
             transform=lambda images, sizes: images, say=say,
         )  # fmt: skip
-        return evaluator
 
     return make
+
+
+def build(chain: str):
+    name, *stages = chain.split("+")
+    model = build_algorithm(name, train_info())
+    for stage in stages:
+        model = build_stage(stage, model)
+    return model
 
 
 def counted(model) -> list[int]:
@@ -70,7 +77,7 @@ def plain(model, what):
 
 @pytest.mark.parametrize("name", ["erm", "mtl", "urm", "balpoe", "erm+posthoc-la", "erm+lws"])
 def test_logits_and_features_come_of_one_pass_and_are_those_of_two(make, name):
-    model = build_algorithm(name, train_info())
+    model = build(name)
     seen = counted(model)
     found, features = make(4).predictions_and_features(model, ROWS)
     assert sum(seen) == N, "each image once"
@@ -85,14 +92,14 @@ def test_logits_and_features_come_of_one_pass_and_are_those_of_two(make, name):
 
 @pytest.mark.parametrize("batch", [1, 5, 8, 64])
 def test_the_batch_changes_nothing_but_rounding(make, batch):
-    model = build_algorithm("erm", train_info())
+    model = build("erm")
     one, other = (make(b).predictions(model, ROWS) for b in (batch, N))
     assert np.array_equal(one.prediction, other.prediction)
     assert np.allclose(one.nll, other.nll, atol=1e-6)
 
 
 def test_a_frozen_network_looks_at_validation_images_once(make):
-    model = build_algorithm("erm+crt", train_info())
+    model = build("erm+crt")
     evaluator, seen = make(4), counted(model)
     first = evaluator.predictions(model, ROWS)
     again = evaluator.predictions(model, ROWS)
@@ -107,7 +114,7 @@ def test_a_frozen_network_looks_at_validation_images_once(make):
 
 @pytest.mark.parametrize("change", ["weight", "data", "buffer", "rows"])
 def test_any_change_has_it_look_again(make, change):
-    model = build_algorithm("erm+crt", train_info())
+    model = build("erm+crt")
     model.backbone.register_buffer("shift", torch.zeros(1))
     evaluator, rows = make(4), ROWS
     evaluator.predictions(model, rows)
@@ -129,7 +136,7 @@ def test_any_change_has_it_look_again(make, change):
 
 
 def test_a_network_that_trains_is_not_remembered_unless_it_is_asked_for(make):
-    model = build_algorithm("erm", train_info())
+    model = build("erm")
     evaluator, seen = make(4), counted(model)
     evaluator.predictions(model, ROWS)
     evaluator.predictions(model, ROWS)
@@ -140,7 +147,7 @@ def test_a_network_that_trains_is_not_remembered_unless_it_is_asked_for(make):
 
 
 def test_a_model_that_writes_into_its_features_spoils_nothing(make):
-    model = build_algorithm("erm", train_info())
+    model = build("erm")
     expected = plain(model, model.features)
     predict = model.predict
     model.predict = lambda x: predict(x) + 0 * model.backbone(x).zero_().sum()
@@ -150,7 +157,7 @@ def test_a_model_that_writes_into_its_features_spoils_nothing(make):
 
 def test_large_answers_are_not_kept(make, monkeypatch):
     monkeypatch.setattr("ltbench.evaluation.network_once.KEPT_BYTES", 100)
-    model = build_algorithm("erm+crt", train_info())
+    model = build("erm+crt")
     evaluator, seen = make(4), counted(model)
     for _ in range(2):
         evaluator.predictions(model, ROWS)
@@ -159,7 +166,7 @@ def test_large_answers_are_not_kept(make, monkeypatch):
 
 
 def test_where_memory_does_not_suffice_the_batch_halves_and_the_pass_goes_on(make):
-    model, said = build_algorithm("erm", train_info()), []
+    model, said = build("erm"), []
     expected = make(N).predictions(model, ROWS)
     evaluator, tried = make(16, said.append), []
 
@@ -181,7 +188,7 @@ def test_where_memory_does_not_suffice_the_batch_halves_and_the_pass_goes_on(mak
 
 
 def test_one_image_that_does_not_fit_is_an_error_and_so_is_any_other(make):
-    model = build_algorithm("erm", train_info())
+    model = build("erm")
     sentence = SHORT
 
     def fail(module, args):
@@ -197,7 +204,7 @@ def test_one_image_that_does_not_fit_is_an_error_and_so_is_any_other(make):
 
 
 def test_the_batch_is_what_memory_takes_of_the_largest_layer(monkeypatch):
-    model = build_algorithm("erm", train_info()).eval()
+    model = build("erm").eval()
     outputs = []
     for module in model.modules():
         if isinstance(module, nn.Conv2d | nn.ReLU | nn.Linear):
