@@ -98,9 +98,10 @@ def _find(root: Path, options: dict[str, Any]) -> list[Litter]:
     which = options["algo"], options["dataset"]
     chosen = list(cleaning.find_runs(filter_runs(overview.runs, states, *which)))
     removed = {str(litter.path) for litter in chosen}
-    stay = [run for run in filter_runs(overview.runs, STATUSES, *which) if run.path not in removed]
+    meant = filter_runs(overview.runs, STATUSES, *which)
+    stay = [run for run in meant if run.path not in removed]
     # Whose they are is not written on them, so a list of methods leaves them alone.
-    datasets = {run.dataset for run in stay} if not options["algo"] else set()
+    datasets = {run.dataset for run in meant} if not options["algo"] else set()
     kept = options["checkpoints"]
     first_stages = cleaning.find_first_stages(root, datasets, checkpoints=kept)
     found = [

@@ -82,7 +82,7 @@ def _uncompiled() -> contextlib.AbstractContextManager[object]:
     """Have compiled networks run layer by layer; where nothing was compiled nothing is imported."""
     if "torch._dynamo" not in sys.modules:
         return contextlib.nullcontext()
-    return torch.compiler.set_stance("force_eager")  # type: ignore[no-untyped-call]
+    return torch.compiler.set_stance("force_eager")
 
 
 def _free_memory(device: torch.device) -> int:
