@@ -56,24 +56,14 @@ class NetworkOnce:
             rows: the images that it is asked about.
             keep: remember the answers for the next pass over the same images.
         """
-        backbone = model.backbone
+        backbone: nn.Module = model.backbone
         before = self._kept(rows)
         if before is not None and not _same(before.weights, backbone):
             self._passes.remove(before)
             before = None
         asked = Asked(backbone, before.answers if before else {}, keep=keep)
-        owners = [
-            module
-            for module in model.modules()
-            if isinstance(module, Algorithm) and module._modules.get("backbone") is backbone
-        ]
-        for owner in owners:
-            owner._modules["backbone"] = asked
-        try:
+        with standing_in(model, asked):
             yield asked
-        finally:
-            for owner in owners:
-                owner._modules["backbone"] = backbone
         if asked.keep and before is None:
             self._passes = self._passes[1 - _PASSES :]
             self._passes.append(_Pass(np.array(rows), _weights(backbone), asked.answers))
@@ -109,6 +99,11 @@ class Asked(nn.Module):
             self.answers = {}
         self._given = x, x._version, first
 
+    def know(self, x: Tensor, answer: Tensor, precision: object) -> None:
+        """Say which images the model is given next, and what the network would say of them."""
+        self._given = x, x._version, 0
+        self.answers = {(0, len(x), precision): (answer, answer._version)}
+
     def size(self) -> int:
         """Return the bytes of all answers."""
         return sum(answer.nbytes for answer, _ in self.answers.values())
@@ -134,6 +129,23 @@ class Asked(nn.Module):
             return super().__getattr__(name)
         except AttributeError:
             return getattr(super().__getattr__("network"), name)
+
+
+@contextlib.contextmanager
+def standing_in(model: Algorithm, asked: Asked) -> Iterator[None]:
+    """Put what answers for a model's network in its place, and the network back at the end."""
+    owners = [
+        module
+        for module in model.modules()
+        if isinstance(module, Algorithm) and module._modules.get("backbone") is asked.network
+    ]
+    for owner in owners:
+        owner._modules["backbone"] = asked
+    try:
+        yield
+    finally:
+        for owner in owners:
+            owner._modules["backbone"] = asked.network
 
 
 def _weights(network: nn.Module) -> dict[str, Tensor]:
