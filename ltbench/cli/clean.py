@@ -33,7 +33,9 @@ _MOST_LINES = 10
     help="Which runs are removed.",
 )
 @click.option("--done", is_flag=True, help="Remove runs that are done, too.")
-@click.option("--checkpoints", is_flag=True, help="Remove the checkpoints of runs that are done.")
+@click.option(
+    "--checkpoints", is_flag=True, help="Remove checkpoints of done runs, and shared first stages."
+)
 @click.option("--tuning", is_flag=True, help="Remove what tuning made: its runs and studies.")
 @click.option("--plans", is_flag=True, help="Forget runs that wait with no command at work.")
 @run_methods_option
@@ -96,10 +98,16 @@ def _find(root: Path, options: dict[str, Any]) -> list[Litter]:
     which = options["algo"], options["dataset"]
     chosen = list(cleaning.find_runs(filter_runs(overview.runs, states, *which)))
     removed = {str(litter.path) for litter in chosen}
-    stay = [run for run in filter_runs(overview.runs, STATUSES, *which) if run.path not in removed]
+    meant = filter_runs(overview.runs, STATUSES, *which)
+    stay = [run for run in meant if run.path not in removed]
+    # Whose they are is not written on them, so a list of methods leaves them alone.
+    datasets = {run.dataset for run in meant} if not options["algo"] else set()
+    kept = options["checkpoints"]
+    first_stages = cleaning.find_first_stages(root, datasets, checkpoints=kept)
     found = [
         *chosen,
         *cleaning.find_leftovers(stay, checkpoints=options["checkpoints"]),
+        *first_stages,
         *cleaning.find_records(overview, removed, forget=options["plans"]),
         *cleaning.find_drafts(root),
         *cleaning.find_old_index(root),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +16,9 @@ from ltbench.data.evaluation_transform import EvaluationTransform
 from ltbench.data.normalisation import Normalisation
 from ltbench.data.sampling import Rows
 from ltbench.errors import DataError, PluginError
+from ltbench.evaluation.batch_size import evaluation_batch, is_out_of_memory
 from ltbench.evaluation.metrics import Metrics
+from ltbench.evaluation.network_once import Asked, NetworkOnce
 from ltbench.plugins.algorithm import Algorithm
 from ltbench.plugins.blame import naming
 from ltbench.plugins.facts import Facts
@@ -42,8 +44,12 @@ class Evaluator:
         transform: of the run; by default images are squeezed to the side of ``facts``.
         facts: of the data set.
         counts: training images per domain and class, (D, C).
-        batch: images per forward pass.
+        batch: images per forward pass; 0 leaves it to the first pass.
         after_batch: called after each of them.
+        say: is told in a sentence where memory did not suffice for a batch.
+
+    Attributes:
+        batch: images per forward pass, 0 before the first. Where memory does not suffice it halves.
     """
 
     def __init__(
@@ -52,10 +58,11 @@ class Evaluator:
         normalise: Normalisation,
         facts: Facts,
         counts: NDArray[np.int64],
-        batch: int,
+        batch: int = 0,
         *,
         transform: EvaluationTransform | None = None,
         after_batch: Callable[[], None] = lambda: None,
+        say: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.images = images
         self.normalise = normalise
@@ -64,17 +71,38 @@ class Evaluator:
         self.counts = counts
         self.batch = batch
         self.after_batch = after_batch
+        self.say = say
+        self._once = NetworkOnce()
 
     @torch.no_grad()
     def features(self, model: Algorithm, rows: Rows) -> Features:
         """Return the features of the images at ``rows``."""
-        parts, index = self._apply(model, rows, model.features)
-        return Features(parts, self.images.y[index], self.images.d[index])
+        (features,), index = self._apply(model, rows, lambda x: (model.features(x),), keep=True)
+        return self._features(features, index)
 
     @torch.no_grad()
     def predictions(self, model: Algorithm, rows: Rows) -> Predictions:
         """Return the model's answers on the images at ``rows``."""
-        logits, index = self._apply(model, rows, model.predict)
+        keep = _is_frozen(model) or self._once.knows(rows)
+        (logits,), index = self._apply(model, rows, lambda x: (model.predict(x),), keep=keep)
+        return self._predictions(logits, index)
+
+    @torch.no_grad()
+    def predictions_and_features(
+        self, model: Algorithm, rows: Rows
+    ) -> tuple[Predictions, Features]:
+        """Return both; the network sees every image once."""
+
+        def both(x: Tensor) -> tuple[Tensor, Tensor]:
+            return model.predict(x), model.features(x)
+
+        (logits, features), index = self._apply(model, rows, both)
+        return self._predictions(logits, index), self._features(features, index)
+
+    def _features(self, features: Tensor, index: Tensor) -> Features:
+        return Features(features, self.images.y[index], self.images.d[index])
+
+    def _predictions(self, logits: Tensor, index: Tensor) -> Predictions:
         y, d = self.images.y[index], self.images.d[index]
         confidence, prediction = logits.softmax(1).max(1)
         return Predictions(
@@ -88,8 +116,13 @@ class Evaluator:
         )
 
     def _apply(
-        self, model: Algorithm, rows: Rows, compute: Callable[[Tensor], Tensor]
-    ) -> tuple[Tensor, Tensor]:
+        self,
+        model: Algorithm,
+        rows: Rows,
+        compute: Callable[[Tensor], tuple[Tensor, ...]],
+        *,
+        keep: bool = False,
+    ) -> tuple[list[Tensor], Tensor]:
         """Return what ``compute`` makes of the images at ``rows``, and the rows on the device."""
         if not len(rows):
             raise DataError(
@@ -98,15 +131,45 @@ class Evaluator:
             )
         was_training = model.training
         model.eval()
-        outputs, indices = [], []
-        parts = (rows[start : start + self.batch] for start in range(0, len(rows), self.batch))
-        for images, index in self.images.batches(parts):
-            x = self.transform(images, self.images.sizes[index])
-            outputs.append(compute(self.normalise(x)))
-            indices.append(index)
-            self.after_batch()
+        self.batch = self.batch or evaluation_batch(model)
+        outputs: list[tuple[Tensor, ...]] = []
+        indices: list[Tensor] = []
+        short = False
+        with self._once.asked(model, rows, keep=keep) as asked:
+            while (done := sum(map(len, indices))) < len(rows):
+                if short and self.images.device.type == "cuda":
+                    torch.cuda.empty_cache()  # what is in pieces is of no use to others either
+                try:
+                    for output, index in self._batches(rows, done, compute, asked):
+                        outputs.append(output)
+                        indices.append(index)
+                        self.after_batch()
+                except RuntimeError as error:
+                    if not is_out_of_memory(error) or self.batch == 1:
+                        raise
+                    self.batch, short = self.batch // 2, True
+                    self.say(f"out of memory: evaluation goes on by {self.batch} images at a time")
         model.train(was_training)
-        return torch.cat(outputs), torch.cat(indices)
+        return [torch.cat(parts) for parts in zip(*outputs, strict=True)], torch.cat(indices)
+
+    def _batches(
+        self,
+        rows: Rows,
+        first: int,
+        compute: Callable[[Tensor], tuple[Tensor, ...]],
+        asked: Asked,
+    ) -> Iterator[tuple[tuple[Tensor, ...], Tensor]]:
+        """Yield what is computed of the images from the first on, batch by batch."""
+        parts = (rows[at : at + self.batch] for at in range(first, len(rows), self.batch))
+        for images, index in self.images.batches(parts):
+            x = self.normalise(self.transform(images, self.images.sizes[index]))
+            asked.batch(x, first)
+            yield compute(x), index
+            first += len(index)
+
+
+def _is_frozen(model: Algorithm) -> bool:
+    return not any(parameter.requires_grad for parameter in model.backbone.parameters())
 
 
 def compute_metrics(predictions: Predictions) -> Metrics:

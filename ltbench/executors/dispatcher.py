@@ -12,6 +12,7 @@ from typing import Any
 
 from ltbench.errors import Stopped
 from ltbench.executors.base import ATTEMPTS, Executor, Observe
+from ltbench.executors.first_stages import FirstStages
 from ltbench.executors.overdue import Overdue
 from ltbench.executors.signals import Interrupts, held_back
 from ltbench.executors.waiting import POLL_S, Waiting
@@ -44,12 +45,14 @@ class Dispatcher:
         self.tell = observe
         # Those that are not finished.
         self.jobs = {job.folder: job for job in sorted(jobs, key=lambda job: -job.cost)}
+        self.first_stages = FirstStages(list(self.jobs.values()))
         self.queue: deque[Job] = deque()
         self.in_progress: set[Path] = set()
         self.started: set[Path] = set()
         self.waiting = Waiting()
         self.losses: Counter[tuple[Path, str]] = Counter()
-        self.failed: dict[Path, str] = {}  # why, of those that were lost too often
+        # What to record, of those that were lost too often or whose first stage diverged elsewhere.
+        self.failed: dict[Path, dict[str, Any]] = {}
         self.interrupts = Interrupts()
         self.stopping = self.said_waiting = False
         self.look_at = 0.0
@@ -67,7 +70,8 @@ class Dispatcher:
                     adopted = self.executor.open(list(self.jobs.values()))
                 self.interrupts.catch()
                 self.in_progress.update(job.folder for job in adopted)
-                self.queue += [self.jobs[f] for f in self.jobs if f not in self.in_progress]
+                left = (job for job in self.jobs.values() if job.folder not in self.in_progress)
+                self.queue += self.first_stages.ordered(left)
                 while self.queue or self.in_progress or self.waiting:
                     self._turn()
             except KeyboardInterrupt:
@@ -103,16 +107,21 @@ class Dispatcher:
     def _submit(self) -> None:
         """Submit as many jobs as the executor takes, each after a look at who has it."""
         ready: list[Job] = []
+        held: list[Job] = []
         capacity = self.executor.capacity() if self.queue else 0
         while self.queue and len(ready) < capacity and not self.interrupts.count:
             job = self.queue.popleft()
+            if self.first_stages.hold(job):
+                held.append(job)
+                continue
             found = self.waiting.look(job)
             if isinstance(found, Job) and job.folder in self.failed:
-                self._returned(job, record_lost(found, self.failed[job.folder]))
+                self._returned(job, record_lost(found, **self.failed[job.folder]))
             elif isinstance(found, Job):
                 ready.append(found)
             elif found is not None:
                 self._finish(job, found)
+        self.queue.extendleft(reversed(held))
         if self.interrupts.count:
             self.queue.extendleft(ready)  # to be stopped with the others
         elif ready:
@@ -191,8 +200,8 @@ class Dispatcher:
         else:
             often = {1: "", 2: " twice"}.get(times, f" {times} times")
             advice = f"; {event['advice']}" if event.get("advice") else ""
-            self.failed[job.folder] = f"{what}{often}{cause}{advice}"
-            self._returned(job, record_lost(job, self.failed[job.folder]))
+            self.failed[job.folder] = {"sentence": f"{what}{often}{cause}{advice}"}
+            self._returned(job, record_lost(job, **self.failed[job.folder]))
 
     def observe(self, job: Job, event: Mapping[str, Any]) -> None:
         """Tell whoever watches the sweep."""
@@ -207,6 +216,14 @@ class Dispatcher:
     def _finish(self, job: Job, result: Mapping[str, Any]) -> None:
         self._start(job)
         del self.jobs[job.folder]
+        for other in self.first_stages.sharing(job, result):
+            if other.folder in self.jobs and other.folder not in self.in_progress:
+                self.failed[other.folder] = {
+                    "sentence": f"its first stage is that of {_name(job)}: {result.get('error')}",
+                    "status": "diverged",
+                    "step": result.get("step"),
+                }
+        self.first_stages.ended(job)
         self.observe(job, {"event": "finished", "result": result})
 
 
@@ -215,20 +232,24 @@ def _name(job: Job) -> str:
     return f"{spec.label} on {spec.dataset.name}{spec.apart} seed {spec.seed}"
 
 
-def record_lost(job: Job, sentence: str) -> dict[str, Any]:
-    """Record that a run failed with its process, and return the content of ``error.json``.
+def record_lost(
+    job: Job, sentence: str, status: str = "failed", step: int | None = None
+) -> dict[str, Any]:
+    """Record that a run failed with no process at work on it, and return ``error.json``'s content.
 
     Nothing is recorded if the run is done, or if another command took it over meanwhile; the
     outcome is then that of :func:`ltbench.training.run.execute`.
 
     Args:
-        job: the run; its process is gone.
+        job: the run; its process is gone, or there was none.
         sentence: why.
+        status: ``failed`` or ``diverged``.
+        step: of its first stage, where it is known.
     """
     from ltbench.training.run import claimed
 
     stage = job.spec.algorithm.name
-    error = {"status": "failed", "error": sentence, "traceback": "", "stage": stage, "step": None}
+    error = {"status": status, "error": sentence, "traceback": "", "stage": stage, "step": step}
     with contextlib.suppress(OSError):  # on a full disk the observers still hear of it
         job.folder.mkdir(parents=True, exist_ok=True)
         claim = acquire(job.folder, job.abandoned)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ltbench.executors.first_stages import find_trainer
 from ltbench.results.claim import WATCH, Owner, find_owner
 from ltbench.results.folder import RunFolder
 from ltbench.results.untrusted import read_json
@@ -43,14 +44,18 @@ class Waiting:
     def look(self, job: Job) -> Job | Mapping[str, Any] | None:
         """Return the job if it can be carried out now, its result if another command did.
 
-        Otherwise another command works on it: it is put aside, and ``None`` returned. A job that
-        came back as ``claimed`` is looked at again by the same call.
+        Otherwise another process works on it, or trains the stage that it begins with: it is put
+        aside, and ``None`` returned. A job that came back as ``claimed`` is looked at again by the
+        same call.
         """
         # The claim first: whoever gives it up has written the result before.
-        owner = find_owner(job.folder)
-        if owner is not None and not WATCH.sees_gone(owner):
+        owner, gone = find_owner(job.folder), None
+        holder = None if owner is None or WATCH.sees_gone(owner) else owner
+        if holder is None:
+            holder, gone = find_trainer(job)
+        if holder is not None:
             error = _stamp(RunFolder(job.folder).error)
-            self._jobs.setdefault(job.folder, _Waiting(job, error, owner))
+            self._jobs.setdefault(job.folder, _Waiting(job, error, holder))
             return None
         folder = RunFolder(job.folder)
         before = self._jobs.pop(job.folder, None)
@@ -59,7 +64,7 @@ class Waiting:
             return read_json(folder.result) or {}
         if before is not None and _stamp(folder.error) not in (None, before.error):
             return read_json(folder.error) or {}  # it failed over there; once is enough
-        return replace(job, abandoned=owner.key if owner else None)
+        return replace(job, abandoned=owner.key if owner else None, abandoned_stage=gone)
 
     def poll(self) -> Iterator[tuple[Job, Job | Mapping[str, Any]]]:
         """Yield the jobs that need no more waiting, with what :meth:`look` says of them."""

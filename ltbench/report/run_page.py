@@ -210,6 +210,16 @@ def _split(name: str) -> tuple[str, str]:
     return name, "all"
 
 
+def _taken_over(timings: Mapping[str, Any]) -> list[str]:
+    """Return what part of the time another run spent for this one, if any."""
+    taken = _mapping(timings, "taken_over")
+    seconds = numbers(taken).get("seconds")
+    if seconds is None:
+        return []
+    sentence = f"Of it {seconds:.1f} s, the first stage, were spent by {_text(taken.get('run'))}"
+    return [wrapped(sentence, _width())]
+
+
 def _costs(result: Mapping[str, Any]) -> list[str]:
     """Return what the run took, and where it ran."""
     if not result:
@@ -220,6 +230,7 @@ def _costs(result: Mapping[str, Any]) -> list[str]:
         train, evaluate = times.get("train_s", 0.0), times.get("evaluate_s", 0.0)
         whole = duration(times["total_s"])
         lines.append(f"Time: {whole} (training {train:.1f} s, evaluation {evaluate:.1f} s)")
+        lines.extend(_taken_over(_mapping(result, "timings")))
     words = []
     if "parameters" in sizes:
         words.append(f"{sizes['parameters']:,.0f} parameters")

@@ -19,7 +19,7 @@ from ltbench.results.claim import Owner, acquire, find_owner, is_claim_file
 from ltbench.results.holders import find_holder
 from ltbench.results.run import RunRecord
 from ltbench.results.states import Overview
-from ltbench.results.sweeps import SWEEPS, TUNING
+from ltbench.results.sweeps import STAGES, SWEEPS, TUNING
 
 _DRAFT_AGE = 3600.0
 
@@ -33,8 +33,8 @@ class Litter:
     """One thing that can be removed.
 
     Attributes:
-        kind: ``run``, ``checkpoint``, ``temporary file``, ``stale claim``, ``sweep record``,
-            ``index of an old version`` or ``tuning folder``.
+        kind: ``run``, ``checkpoint``, ``first stage``, ``temporary file``, ``stale claim``,
+            ``sweep record``, ``index of an old version`` or ``tuning folder``.
         path: the run's folder, or the file or folder itself.
         detail: what more there is to say, as the run's state.
         size: bytes.
@@ -77,6 +77,35 @@ def find_leftovers(runs: Iterable[RunRecord], *, checkpoints: bool) -> Iterator[
         claims = [entry for entry in _files(path) if is_claim_file(entry.name)]
         if claims:
             yield Litter("stale claim", path, "", sum(map(_size, claims)), _Inside(path, _nothing))
+
+
+def find_first_stages(
+    root: Path, datasets: Collection[str], *, checkpoints: bool
+) -> Iterator[Litter]:
+    """Yield first stages that runs share, if told, and what processes that are gone left there.
+
+    Args:
+        root: a folder of runs.
+        datasets: whose first stages they are.
+        checkpoints: yield the trained stages; runs that still need one train it again.
+    """
+    for folder in sorted((root / STAGES).glob("*/*/seed-*")):
+        above = [folder, *list(folder.parents)[:3]]
+        if folder.parents[1].name not in datasets or any(path.is_symlink() for path in above):
+            continue
+        if find_holder(folder) is not None:
+            continue
+        stages = [Path(entry.path) for entry in _files(folder) if entry.name.endswith(".pt")]
+        if stages and checkpoints:
+            yield Litter("first stage", folder, "", sum(map(_size, stages)), _Emptied(folder))
+        drafts = list(_drafts(folder))
+        if drafts:
+            size = sum(map(_size, drafts))
+            yield Litter("temporary file", folder, "", size, _Inside(folder, _remove_drafts))
+        claims = [entry for entry in _files(folder) if is_claim_file(entry.name)]
+        if claims and not (stages and checkpoints):
+            size = sum(map(_size, claims))
+            yield Litter("stale claim", folder, "", size, _Inside(folder, _nothing))
 
 
 def find_records(overview: Overview, removed: Collection[str], *, forget: bool) -> Iterator[Litter]:
@@ -169,6 +198,26 @@ class _Inside:
             raise StillHeld(str(claim))
         with claim:
             self.work(self.folder)
+
+
+@dataclass(frozen=True)
+class _Emptied:
+    """Removes the stages from the folder of a first stage, and the folders that are then empty."""
+
+    folder: Path
+
+    def __call__(self) -> None:
+        _Inside(self.folder, self._empty)()
+        for folder in [self.folder, *list(self.folder.parents)[:3]]:
+            try:
+                folder.rmdir()
+            except OSError:
+                break
+
+    def _empty(self, folder: Path) -> None:
+        for entry in _files(folder):
+            if entry.name.endswith(".pt"):
+                os.unlink(entry.path)
 
 
 @dataclass(frozen=True)

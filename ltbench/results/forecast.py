@@ -89,5 +89,8 @@ class _Guess:
         if progress is not None and progress.share and progress.seconds > 0:
             return progress.seconds * (1 - progress.share) / progress.share
         name = os.path.basename(os.path.dirname(run.path))
-        whole = self.by_hash.get(name, run.estimate)
-        return self.any if whole is None else whole
+        alone = self.by_hash.get(name)
+        if alone is None and run.estimate is not None:
+            return run.estimate
+        alone = self.any if alone is None else alone
+        return None if alone is None else alone * run.own_share

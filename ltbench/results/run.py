@@ -236,6 +236,8 @@ class RunRecord:
         test: the chosen model's test metrics; accuracies and F1 in 0…1; without what is missing.
         steps: optimisation steps of all its stages, 0 where they are not known.
         estimate: seconds that its command expected it to take, or ``None``.
+        own_share: of the seconds that it takes alone, those that its command expected it to take;
+            the rest is its first stage, which another run trains.
         holder: who trains it, where it is running.
         progress: how far it is, where it was begun and is not done.
         expected: whether a command that is at work will come to it.
@@ -272,6 +274,7 @@ class RunRecord:
     peak_memory_mb: float = math.nan
     steps: int = 0
     estimate: float | None = None
+    own_share: float = 1.0
     holder: Holder | None = None
     progress: Progress | None = None
     expected: bool = False
@@ -293,7 +296,7 @@ class RunRecord:
         return clean(str(self.protocol.get("select", "")))
 
 
-STANDING = ("steps", "estimate", "holder", "progress", "expected", "sweep")
+STANDING = ("steps", "estimate", "own_share", "holder", "progress", "expected", "sweep")
 """The fields of a record that say how it stands while it is not done."""
 
 

@@ -136,7 +136,12 @@ def _standing(
     standing: dict[str, Any] = {}
     if plan is not None:
         run, sweep = plan
-        standing = {"steps": run.steps, "estimate": run.estimate, "sweep": sweep}
+        standing = {
+            "steps": run.steps,
+            "estimate": run.estimate,
+            "own_share": run.own_share,
+            "sweep": sweep,
+        }
     if record.status not in ("done", "unreadable"):
         standing |= {
             "status": "running" if holder is not None else _idle(record, expected),

@@ -27,6 +27,8 @@ from ltbench.results.untrusted import UnreadableRun, clean, numbers, read_json
 SWEEPS = ".sweeps"
 TUNING = ".tuning"
 """Folder, below that of the runs, of the runs that tuning makes."""
+STAGES = ".stages"
+"""Folder, below that of the runs, of the first stages that runs share."""
 TRIAL_SEEDS = 1_000_000
 """Trials are run at seeds from here on, which nobody reports: the luck of a reported seed, by which
 a setting was chosen, would stand in its own score."""
@@ -43,11 +45,13 @@ class PlannedRun:
         spec: what is asked for.
         steps: optimisation steps of all stages together.
         estimate: seconds it may take, or ``None`` where nothing is known.
+        own_share: of the seconds that it takes alone; the rest another run spends for both.
     """
 
     spec: RunSpec
     steps: int
     estimate: float | None = None
+    own_share: float = 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,6 +128,7 @@ def _line(run: PlannedRun) -> dict[str, Any]:
         "seed": spec.seed,
         "steps": run.steps,
         "estimate_s": run.estimate,
+        **({"own_share": run.own_share} if run.own_share != 1 else {}),
     }
 
 
@@ -164,7 +169,7 @@ def _planned(run: Any, out: str) -> RunRecord | None:
     path = os.path.normpath(os.path.join(out, folder))
     if not path.startswith(f"{out}{os.sep}") or "\0" in folder:
         return None
-    given = numbers({name: run.get(name) for name in ("estimate_s", "steps")})
+    given = numbers({name: run.get(name) for name in ("estimate_s", "steps", "own_share")})
     seed = int(run["seed"])
     if not 0 <= seed <= LARGEST_WHOLE:
         return None
@@ -180,6 +185,7 @@ def _planned(run: Any, out: str) -> RunRecord | None:
         tuned=_tuned(run.get("tuned")),
         steps=int(given.get("steps", 0)),
         estimate=given.get("estimate_s"),
+        own_share=min(1.0, max(0.0, given.get("own_share", 1.0))),
     )
 
 

@@ -7,14 +7,35 @@ import statistics
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from ltbench.executors.first_stages import FirstStages
+from ltbench.results.folder import RunFolder
 from ltbench.results.forecast import medians
 from ltbench.results.index import read_runs
 from ltbench.results.run import RunRecord, RunSpec
 from ltbench.results.sweeps import TUNING
 from ltbench.results.untrusted import numbers
+from ltbench.training.job import Job
 from ltbench.training.steps import stage_steps
 
 Key = tuple[str, ...]
+_LEAST_SHARE = 0.02
+
+
+def own_shares(jobs: Sequence[Job]) -> list[float]:
+    """Return for each run the share of its time that is left where others train its first stage.
+
+    Args:
+        jobs: of a sweep, done or not, which know where first stages are shared.
+    """
+    left = [job for job in jobs if not RunFolder(job.folder).done]
+    first_stages = FirstStages(sorted(left, key=lambda job: -job.cost))
+    return [_own_share(job.spec) if first_stages.takes_over(job) else 1.0 for job in jobs]
+
+
+def _own_share(spec: RunSpec) -> float:
+    first, *others = stage_steps(spec)
+    # Where nothing is trained there is still the test.
+    return max(_LEAST_SHARE, sum(others) / max(1, first + sum(others)))
 
 
 class Estimator:
@@ -22,7 +43,7 @@ class Estimator:
 
     Those of the same algorithm, data set and backbone count first; where there is none, those of
     other algorithms on that data set and backbone. The time is taken to be proportional to the
-    steps and to the images in one.
+    steps and to the images in one. A run is estimated as if it were alone; see :func:`own_shares`.
 
     Args:
         records: what was run, done or not.

@@ -40,11 +40,12 @@ from ltbench.results.states import read_states
 from ltbench.results.sweeps import PlannedRun, write_record
 from ltbench.results.untrusted import UnreadableRun, read_result
 from ltbench.session.changes import changes
-from ltbench.session.estimate import Estimator, read_estimator
+from ltbench.session.estimate import Estimator, own_shares, read_estimator
 from ltbench.session.observers import choose_watchers
 from ltbench.session.plan import Plan, Request, plan_runs
 from ltbench.session.prepare import check_backbones, check_writable, decode_images
 from ltbench.session.progress import to_stderr
+from ltbench.training.first_stage import with_first_stages
 from ltbench.training.job import Job
 from ltbench.training.steps import stage_steps
 
@@ -190,13 +191,24 @@ class Session:
         found = read_states(plan.out).runs if plan.out.is_dir() else []
         states = {run.path: run for run in found}
         runs = []
-        for spec in plan.specs:
+        for spec, (estimate, _) in zip(plan.specs, self._estimates(plan), strict=True):
             folder = spec.folder(plan.out)
             known = states.get(os.path.abspath(folder))
             state, reason = (known.status, known.reason) if known else ("waiting", "")
-            seconds = None if state == "done" else self.estimator.seconds(spec)
+            seconds = None if state == "done" else estimate
             runs.append(SweepRun(spec, folder, state, reason, seconds))
         return runs
+
+    def _estimates(self, plan: Plan) -> list[tuple[float | None, float]]:
+        """Return the seconds that each run may take, and its own share of those it takes alone."""
+        alone = [self.estimator.seconds(spec) for spec in plan.specs]
+        jobs = [
+            Job(spec, spec.folder(plan.out), plan.data_dir, cost=seconds or 0.0)
+            for spec, seconds in zip(plan.specs, alone, strict=True)
+        ]
+        shares = own_shares(with_first_stages(jobs, plan.out))
+        pairs = zip(alone, shares, strict=True)
+        return [(None if s is None else s * share, share) for s, share in pairs]
 
     def prepare(self, plan: Plan) -> None:
         """Check the output folder and get images and weights ready before any run starts.
@@ -254,7 +266,7 @@ class Session:
             canonical_hash([dataset.name, dataset.hparams.as_dict()]): store_folder(dataset, split)
             for dataset, split in plan.datasets
         }
-        return [
+        jobs = [
             Job(
                 spec,
                 spec.folder(out),
@@ -268,12 +280,17 @@ class Session:
             )
             for spec, cost in zip(plan.specs, self.estimator.costs(plan.specs), strict=True)
         ]
+        jobs = with_first_stages(jobs, out)
+        shares = own_shares(jobs)
+        return [
+            replace(job, cost=job.cost * share) for job, share in zip(jobs, shares, strict=True)
+        ]
 
     def _record(self, plan: Plan, slots: Slots) -> None:
         """Leave word of what this sweep sets out to do; the runs go on without it too."""
         runs = [
-            PlannedRun(spec, sum(stage_steps(spec)), self.estimator.seconds(spec))
-            for spec in plan.specs
+            PlannedRun(spec, sum(stage_steps(spec)), *estimate)
+            for spec, estimate in zip(plan.specs, self._estimates(plan), strict=True)
         ]
         try:
             write_record(plan.out, self.command, runs, len(slots.devices))

@@ -8,7 +8,7 @@ import logging
 import os
 import struct
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -60,6 +60,9 @@ class Checkpoint:
         waited: the same, counted anew whenever the schedule ``plateau`` drops the rate.
         drops: how often it did.
         stopped: stages that ended before their last step, with the step.
+        evaluation_batch: images in an evaluation's forward pass; 0 where it is yet to be chosen.
+        taken_over: the run that the first stage was taken from, and the seconds of it; empty where
+            it was trained here.
     """
 
     stage: int = 0
@@ -77,6 +80,8 @@ class Checkpoint:
     waited: int = 0
     drops: int = 0
     stopped: list[dict[str, Any]] = field(default_factory=list)
+    evaluation_batch: int = 0
+    taken_over: dict[str, Any] = field(default_factory=dict)
 
     def begin_stage(self, stage: int) -> None:
         """Go on to the first step of the next stage."""
@@ -98,8 +103,17 @@ def save_checkpoint(
     Raises:
         OSError: the disk is full or the folder is not writable.
     """
+    save_state(path, _plain(checkpoint), sync)
+
+
+def save_state(path: Path, state: Mapping[str, Any], sync: Sequence[Path] | None = ()) -> None:
+    """Write tensors, numbers and texts by name, with a checksum, in one step.
+
+    Raises:
+        OSError: the disk is full or the folder is not writable.
+    """
     buffer = io.BytesIO()
-    torch.save(_plain(checkpoint), buffer)
+    torch.save(dict(state), buffer)
     write_bytes(path, _sealed(buffer), sync)
 
 
@@ -123,7 +137,7 @@ def load_checkpoint(path: Path) -> Checkpoint | None:
     A run without a sound checkpoint starts again, which costs time but never a wrong result.
     """
     try:
-        state = _load(path)
+        state = load_state(path)
         best = state.pop("best")
         found = Checkpoint(**state, best=Best(**best) if best else None)
     except FileNotFoundError:
@@ -172,12 +186,18 @@ def load_best(path: Path) -> Best:
         DamagedCheckpoint: it is torn, or some of its bits are not those that were written.
     """
     try:
-        return Best(**_load(path))
+        return Best(**load_state(path))
     except TypeError as error:
         raise DamagedCheckpoint(f"{path.name} does not hold a chosen model") from error
 
 
-def _load(path: Path) -> dict[str, Any]:
+def load_state(path: Path) -> dict[str, Any]:
+    """Read what :func:`save_state` wrote; what was written without a checksum is read as well.
+
+    Raises:
+        OSError: it is not there.
+        DamagedCheckpoint: it is torn, or some of its bits are not those that were written.
+    """
     with open_file(path) as file:
         try:
             damaged = None if _is_sound(file) else "its checksum is another"

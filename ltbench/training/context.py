@@ -86,7 +86,6 @@ def open_context(
         raise RuntimeError(f"the images of {dataset.name} changed after the run was planned")
     facts = spec.backbone.scaled(spec.protocol.sized(dataset.facts))
     normalise = Normalisation(facts, images.device)
-    batch = max(32, spec.protocol.batch_per_domain * split.shape[0])
     counts = split.counts("train")
     interpolation, crop = spec.backbone.resizing(spec.protocol)
     cropped = spec.protocol.evaluation == "crop"
@@ -95,9 +94,9 @@ def open_context(
         normalise,
         facts,
         counts,
-        batch,
         transform=EvaluationTransform(facts.size, crop if cropped else None, interpolation),
         after_batch=_signs_of_life(report),
+        say=lambda sentence: report({"event": "notice", "sentence": sentence}),
     )
     return RunContext(
         spec=spec,

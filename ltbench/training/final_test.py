@@ -30,7 +30,7 @@ def evaluate_on_test(model: Algorithm, context: RunContext) -> dict[str, Any]:
     """
     split, domains = context.split, context.facts.domains
     rows = split.rows("test")
-    found = context.evaluator.predictions(model, rows)
+    found, passed = context.evaluator.predictions_and_features(model, rows)
     context.folder.guard()
     write_arrays(
         context.folder.predictions,
@@ -43,8 +43,7 @@ def evaluate_on_test(model: Algorithm, context: RunContext) -> dict[str, Any]:
         },
         sync=None,
     )
-    features = context.evaluator.features(model, rows).features
-    write_arrays(context.folder.features, _feature_arrays(features, split), sync=None)
+    write_arrays(context.folder.features, _feature_arrays(passed.features, split), sync=None)
     further = {
         name: compute_metrics(found.where(np.isin(rows, part)))
         for name, part in context.dataset.test_sets(split).items()

@@ -26,6 +26,10 @@ class Job:
             attempt has as many.
         abandoned: key of another process's claim on the run that the executor has watched and found
             abandoned, so that the run is taken over at once.
+        first_stage: folder in which runs that begin with the same stage share it, or ``None`` where
+            no other run does; see :mod:`ltbench.training.first_stage`.
+        first_runs: folders of runs of that stage alone, which have it where they are done.
+        abandoned_stage: as ``abandoned``, of a claim on ``first_stage``.
     """
 
     spec: RunSpec
@@ -38,3 +42,6 @@ class Job:
     cost: float = 0.0
     timeout: float | None = None
     abandoned: str | None = None
+    first_stage: Path | None = None
+    first_runs: tuple[Path, ...] = ()
+    abandoned_stage: str | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
 
@@ -18,6 +19,7 @@ from ltbench.plugins.batch import Batch
 from ltbench.results.protocol import epoch_steps
 from ltbench.training.checkpoint import Best, Checkpoint, clone_state, save_checkpoint
 from ltbench.training.context import RunContext
+from ltbench.training.frozen_network import FrozenNetwork, frozen_network
 from ltbench.training.optimizers import base_lr, optimizer_maker
 from ltbench.training.seeding import derive_seed, seed_torch
 from ltbench.training.steps import stage_protocol
@@ -67,6 +69,7 @@ class StageLoop(Training):
             key: value.to(context.images.device) for key, value in checkpoint.running.items()
         }
         self.started = time.monotonic() - checkpoint.seconds
+        self.frozen: FrozenNetwork | None = None
 
     def run(self) -> Best:
         """Train to the end of the stage and return its best model.
@@ -85,6 +88,9 @@ class StageLoop(Training):
         reported = 0.0
         # A run that was broken off where its stage had stopped early has no steps left.
         last = self.state.step if self._stopped() else self.steps
+        if self.state.step < last:
+            drawn = self.steps * self.micro_batches * self.protocol.batch_per_domain * self.domains
+            self.frozen = frozen_network(self.model, self.augment, self.context, drawn)
         ends = (step * self.micro_batches for step in (self.state.step, last))
         batches = self.context.images.stream(sampler, *ends)
         for number, (images, rows) in enumerate(batches):
@@ -129,7 +135,9 @@ class StageLoop(Training):
         x, mixed = self.augment(images, source.sizes[rows], y, self.domains, generator)
         x = self.context.normalise(x)
         self._set_lr(step)
-        losses = self.model.step(Batch(x, y, source.d[rows], self.domains, mixed))
+        looked_up = self.frozen.answering(x, rows) if self.frozen else contextlib.nullcontext()
+        with looked_up:
+            losses = self.model.step(Batch(x, y, source.d[rows], self.domains, mixed))
         for key, value in losses.items():
             self.running[key] = self.running.get(key, 0) + value.detach().float()
             self.state.running_steps[key] = self.state.running_steps.get(key, 0) + 1
@@ -209,6 +217,7 @@ class StageLoop(Training):
             self.state.drops, self.state.waited = self.state.drops + 1, 0
 
     def _save(self) -> None:
+        self.state.evaluation_batch = self.context.evaluator.batch
         self.state.model = clone_state(self.model)
         self.state.optimizers = {k: o.state_dict() for k, o in self.model.optimizers.items()}
         self.state.running = {k: v.detach().cpu() for k, v in self.running.items()}

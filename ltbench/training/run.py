@@ -19,6 +19,7 @@ from ltbench.results.folder import RunFolder
 from ltbench.training.checkpoint import Checkpoint, resume
 from ltbench.training.context import Report, open_context
 from ltbench.training.device_errors import loses_device
+from ltbench.training.first_stage import FirstStage, FirstStageBusy
 from ltbench.training.job import Job
 from ltbench.training.loop import Interrupted
 from ltbench.training.model import stage_names
@@ -35,8 +36,9 @@ def execute(job: Job, report: Report, should_stop: Callable[[], bool]) -> dict[s
     of it ends here, and the returned ``status`` says why:
 
     - ``interrupted``: ``should_stop`` said so. The run goes on from its checkpoint the next time.
-    - ``claimed``: another process works on it, or took it over while this one was asleep; ``owner``
-      says which. See :class:`ltbench.executors.waiting.Waiting`.
+    - ``claimed``: another process works on it, took it over while this one was asleep, or trains
+      the stage that it begins with; ``owner`` says which. See
+      :class:`ltbench.executors.waiting.Waiting`.
 
     A failure has ``device_lost`` where this process cannot compute on the device any more.
 
@@ -62,8 +64,9 @@ def execute(job: Job, report: Report, should_stop: Callable[[], bool]) -> dict[s
         try:
             with telling_ctrl_c() as is_users:
                 return _train_and_record(job, claim, report, should_stop, is_users)
-        except ClaimLost:
-            return claimed(find_owner(job.folder))
+        except (ClaimLost, FirstStageBusy) as other:
+            busy = other.owner if isinstance(other, FirstStageBusy) else find_owner(job.folder)
+            return claimed(busy)
 
 
 def claimed(owner: Owner | None) -> dict[str, Any]:
@@ -88,6 +91,7 @@ def _train_and_record(
 
     Raises:
         ClaimLost: another process took it over, and nothing more is written.
+        FirstStageBusy: another process trains the stage that it begins with.
     """
     folder = RunFolder(job.folder, claim.check)
     stop = _Stop(should_stop, claim, job.timeout)
@@ -100,11 +104,15 @@ def _train_and_record(
             report({"event": "notice", "sentence": sentence})
 
         checkpoint = resume(folder, job.threads, notice)
-        result = train_and_test(open_context(job, folder, report, stop), checkpoint)
-        claim.confirm()
-        folder.finish(result)
+        with contextlib.ExitStack() as stack:
+            first = None
+            if job.first_stage is not None and checkpoint.stage == 0:
+                first = stack.enter_context(FirstStage(job, checkpoint.threads, notice))
+            result = train_and_test(open_context(job, folder, report, stop), checkpoint, first)
+            claim.confirm()
+            folder.finish(result)
         return result
-    except ClaimLost:
+    except (ClaimLost, FirstStageBusy):
         raise
     except BaseException as error:
         # A plugin that wants to end the program has failed; only the user's Ctrl-C goes on.

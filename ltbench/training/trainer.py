@@ -19,6 +19,7 @@ from ltbench.training.checkpoint import Best, Checkpoint, keep_beginning, save_c
 from ltbench.training.context import RunContext
 from ltbench.training.environment import environment, peak_memory_mb
 from ltbench.training.final_test import evaluate_on_test
+from ltbench.training.first_stage import FirstStage, log_digest
 from ltbench.training.loop import StageLoop
 from ltbench.training.model import ModelBuilder
 from ltbench.training.plugin_versions import own_code
@@ -26,12 +27,15 @@ from ltbench.training.plugin_versions import own_code
 _counted_macs: dict[str, int] = {}
 
 
-def train_and_test(context: RunContext, checkpoint: Checkpoint) -> dict[str, Any]:
+def train_and_test(
+    context: RunContext, checkpoint: Checkpoint, first: FirstStage | None = None
+) -> dict[str, Any]:
     """Train what is left of a run, test it, and return the content of ``result.json``.
 
     Args:
         context: of the run.
         checkpoint: where to go on; it is updated as training proceeds.
+        first: the first stage, where the run shares it with others and has not passed it.
 
     Raises:
         DivergedError: a loss is not finite, or above the protocol's bound.
@@ -40,7 +44,7 @@ def train_and_test(context: RunContext, checkpoint: Checkpoint) -> dict[str, Any
     """
     device = context.images.device
     with _settings(checkpoint.threads, device):
-        return _trained_and_tested(context, checkpoint, device)
+        return _trained_and_tested(context, checkpoint, first, device)
 
 
 @contextlib.contextmanager
@@ -61,10 +65,10 @@ def _settings(threads: int, device: torch.device) -> Iterator[None]:
 
 
 def _trained_and_tested(
-    context: RunContext, checkpoint: Checkpoint, device: torch.device
+    context: RunContext, checkpoint: Checkpoint, first: FirstStage | None, device: torch.device
 ) -> dict[str, Any]:
     code = own_code(context.spec)  # before anybody edits it
-    model, best, stage = _train(context, checkpoint)
+    model, best, stage = _train(context, checkpoint, first)
     context.folder.guard()
     save_checkpoint(context.folder.best, best, sync=None)
     context.folder.beginning.unlink(missing_ok=True)
@@ -90,7 +94,10 @@ def _trained_and_tested(
             "train_s": round(checkpoint.seconds - checkpoint.evaluating, 3),
             "evaluate_s": round(checkpoint.evaluating, 3),
             "total_s": round(checkpoint.seconds, 3),
+            **({"taken_over": checkpoint.taken_over} if checkpoint.taken_over else {}),
         },
+        "evaluation_batch": checkpoint.evaluation_batch,
+        "log_sha256": log_digest(context.folder.log.read_bytes()),
         "environment": environment(device, checkpoint.threads, code, spec.plugins),
         "parameters": parameter_count(model),
         "macs": _multiply_adds(spec.hash, model),
@@ -98,12 +105,15 @@ def _trained_and_tested(
     }
 
 
-def _train(context: RunContext, checkpoint: Checkpoint) -> tuple[Algorithm, Best, str]:
+def _train(
+    context: RunContext, checkpoint: Checkpoint, first: FirstStage | None
+) -> tuple[Algorithm, Best, str]:
     """Train the stages that are left and return the chosen model with the stage's name."""
     builder = ModelBuilder(
         context.spec, context.facts, context.split, context.images.device, context.weights
     )
     last = len(builder.names) - 1
+    context.evaluator.batch = checkpoint.evaluation_batch  # sums depend on it
     if checkpoint.step == 0 and last > 0:
         # A stage that cannot stand on this algorithm says so now, not after the training.
         builder.up_to(last)
@@ -115,7 +125,11 @@ def _train(context: RunContext, checkpoint: Checkpoint) -> tuple[Algorithm, Best
         name = builder.names[stage]
         if stage > 0 and checkpoint.step == 0:
             keep_beginning(context.folder, checkpoint, model)
-        best = StageLoop(context, name, model, builder.steps(stage), checkpoint).run()
+        best = first.take_over(context, checkpoint, model) if first and stage == 0 else None
+        if best is None:
+            best = StageLoop(context, name, model, builder.steps(stage), checkpoint).run()
+            if first and stage == 0:
+                first.publish(checkpoint, best)
         model.load_state_dict(best.model)
         if stage == last:
             return model, best, name

@@ -78,7 +78,7 @@ class RayExecutor(ClusterExecutor):
 
     def submit(self, jobs: Sequence[Job]) -> None:
         """Send off a task for each job, with the run's folder where the nodes do not see it."""
-        from ltbench_clusters.ray_task import carry_out, carry_out_once, pack
+        from ltbench_clusters.ray_task import carry_out, carry_out_once, pack, pack_first_stage
 
         options = {
             "num_cpus": self.hparams.cpus,
@@ -87,7 +87,7 @@ class RayExecutor(ClusterExecutor):
             "max_retries": 0,
         }
         for job in jobs:
-            files = None
+            files, first = None, {}
             if not self.shared:
                 job.folder.mkdir(parents=True, exist_ok=True)
                 claim = acquire(job.folder, job.abandoned)
@@ -95,11 +95,12 @@ class RayExecutor(ClusterExecutor):
                     self.elsewhere.append((job, claim))
                     continue
                 self.claims[job.folder], files = claim, pack(job.folder)
+                first = pack_first_stage(job)
             there = replace(job, threads=max(1, int(self.hparams.cpus)))
             # The suite's own algorithms leave a process as they found it; nobody else promised to.
             alone = bool(job.spec.plugins) or job.device.startswith("cuda")
             function = carry_out_once if alone else carry_out
-            task = function.options(**options).remote(there, self.mailbox, files)
+            task = function.options(**options).remote(there, self.mailbox, files, first)
             self.running[task] = job
 
     def poll(self, seconds: float) -> Iterator[tuple[Job, Mapping[str, Any]]]:
@@ -182,7 +183,7 @@ class RayExecutor(ClusterExecutor):
         self.mailbox.forget.remote(job.folder)
         with claim or contextlib.nullcontext():
             try:
-                result, files = ray.get(task)
+                result, files, first = ray.get(task)
             except RayError as error:
                 if task in self.hung:
                     what = f"hung: it had not stopped long after its --timeout of {job.timeout:g} s"
@@ -194,13 +195,15 @@ class RayExecutor(ClusterExecutor):
                     lost = {"what": "its Ray task was lost"}
                 return {"event": "lost", "cause": cause, **lost}
             if claim is not None:
-                _bring_home(job, claim, files)
+                _bring_home(job, claim, files, first)
         return {"event": "finished", "result": result}
 
 
-def _bring_home(job: Job, claim: Claim, files: Files) -> None:
-    from ltbench_clusters.ray_task import unpack
+def _bring_home(job: Job, claim: Claim, files: Files, first: Files) -> None:
+    from ltbench_clusters.ray_task import unpack, unpack_first_stage
 
+    with contextlib.suppress(OSError):  # others can train it again
+        unpack_first_stage(job, first)
     with contextlib.suppress(ClaimLost):
         claim.confirm()
         unpack(job.folder, files)

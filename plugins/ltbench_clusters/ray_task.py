@@ -56,21 +56,32 @@ def _look_around(marker: str) -> tuple[str, bool]:
     return version("ltbench"), Path(marker).exists()
 
 
-def _carry_out(job: Job, mailbox: Any, files: Files | None) -> tuple[dict[str, Any], Files | None]:
-    """Carry out a run and return its result, and its files unless its folder is shared.
+def _carry_out(
+    job: Job, mailbox: Any, files: Files | None, first: Files
+) -> tuple[dict[str, Any], Files | None, Files]:
+    """Carry out a run and return its result, its files unless its folder is shared, and its stage.
 
     Args:
         job: the run.
         mailbox: takes what happens to it.
         files: what is in the run's folder, by name, where the nodes do not see it.
+        first: what :func:`pack_first_stage` returned, where they do not.
+
+    Returns:
+        The result, the files of the run's folder, and those of its first stage.
     """
     reporter = _Reporter(job.folder, mailbox)
     if files is None:
-        return reporter.carry_out(job), None
+        return reporter.carry_out(job), None, {}
     with tempfile.TemporaryDirectory(prefix="ltbench-ray-") as scratch:
-        there = replace(job, folder=Path(scratch) / "run", abandoned=None)
+        there = replace(job, folder=Path(scratch) / "run", abandoned=None, abandoned_stage=None)
         unpack(there.folder, files)
-        return reporter.carry_out(there), pack(there.folder)
+        if job.first_stage is None:
+            return reporter.carry_out(there), pack(there.folder), {}
+        there = _with_first_stage(there, job, Path(scratch) / "runs", first)
+        result = reporter.carry_out(there)
+        assert there.first_stage is not None
+        return result, pack(there.folder), pack(there.first_stage)
 
 
 def pack(folder: Path) -> Files:
@@ -98,6 +109,43 @@ def unpack(folder: Path, files: Files) -> None:
     for path in (known.latest, known.beginning, known.error):
         if str(path.relative_to(folder)) not in files:
             path.unlink(missing_ok=True)
+
+
+def pack_first_stage(job: Job) -> Files:
+    """Return what lies there of a run's first stage, by name relative to the folder of all runs."""
+    if job.first_stage is None:
+        return {}
+    paths = list(job.first_stage.glob("*.pt"))
+    for folder in map(RunFolder, job.first_runs):
+        if folder.done:
+            paths += [path for path in (folder.result, folder.log, folder.best) if path.is_file()]
+    return {str(path.relative_to(_above(job))): path.read_bytes() for path in paths}
+
+
+def unpack_first_stage(job: Job, files: Files) -> None:
+    """Keep the first stages that a node sent, unless they are there."""
+    for name, content in files.items():
+        path = job.first_stage / Path(name).name if job.first_stage else None
+        if path is not None and path.suffix == ".pt" and not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_bytes(path, content)
+
+
+def _with_first_stage(there: Job, job: Job, root: Path, files: Files) -> Job:
+    """Write files that :func:`pack_first_stage` returned, and return the job that finds them."""
+    for name, content in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(content)
+    assert job.first_stage is not None
+    above = _above(job)
+    stage = root / job.first_stage.relative_to(above)
+    runs = tuple(root / run.relative_to(above) for run in job.first_runs)
+    return replace(there, first_stage=stage, first_runs=runs)
+
+
+def _above(job: Job) -> Path:
+    """Return the folder of all runs."""
+    return job.folder.parents[3]
 
 
 class _Reporter:

@@ -16,6 +16,7 @@ from synthetic_runs import write_run
 from ltbench.cli.clean import clean
 from ltbench.errors import LtbenchError, UsageError
 from ltbench.results import cleaning
+from ltbench.results.claim import acquire
 from ltbench.results.states import read_states
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "results"))
@@ -279,3 +280,40 @@ def test_two_at_once_leave_nothing_behind(runs):
     assert problems == []
     call(runs, "--yes")
     assert left(runs) == {"erm 0": "done"}
+
+
+@pytest.fixture
+def stage(runs: Path) -> Path:
+    """A first stage that runs of the same data set share, with what a dead process left there."""
+    folder = runs / ".stages" / "digits-mini-mlt" / "0123456789ab" / "seed-0"
+    folder.mkdir(parents=True)
+    (folder / "abc.pt").write_bytes(bytes(1_500_000))
+    (folder / ".abc.pt.123.tmp").write_bytes(bytes(700_000))
+    return folder
+
+
+def test_first_stages_go_with_checkpoints_only_and_what_was_left_there_always(runs, stage):
+    assert "1 temporary file, 0.7 MB" in call(runs, "--yes").stdout
+    assert [path.name for path in stage.iterdir()] == ["abc.pt"]
+    assert "first stage" not in call(runs, "--checkpoints", "--algo", "erm", "--dry-run").stdout
+    result = call(runs, "--checkpoints", "--yes")
+    assert "1 first stage, 1.5 MB" in result.stdout
+    assert not (runs / ".stages").exists()
+
+
+def test_a_first_stage_that_is_trained_now_stays(runs, stage):
+    with acquire(stage):
+        assert "first stage" not in call(runs, "--checkpoints", "--dry-run").stdout
+    assert (stage / "abc.pt").exists()
+    abandon(stage)
+    result = call(runs, "--yes")
+    assert "1 stale claim" in result.stdout
+    assert [path.name for path in stage.iterdir()] == ["abc.pt"]
+
+
+def test_no_link_is_followed_to_first_stages(runs, stage, tmp_path):
+    elsewhere = tmp_path / "elsewhere"
+    (runs / ".stages").rename(elsewhere)
+    (runs / ".stages").symlink_to(elsewhere)
+    call(runs, "--checkpoints", "--yes")
+    assert list(elsewhere.rglob("abc.pt"))

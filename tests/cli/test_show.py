@@ -60,6 +60,18 @@ def test_without_a_folder_of_runs_it_says_so(tmp_path, monkeypatch):
         call("erm")
 
 
+def test_the_time_that_another_run_spent_is_told_apart(runs):
+    path = next(runs.rglob("erm/*/seed-0/result.json"))
+    result = json.loads(path.read_text())
+    result["timings"]["taken_over"] = {"seconds": 20.0, "run": "digits-mini-mlt/erm/a/seed-1"}
+    path.write_text(json.dumps(result))
+    page = call("erm", "--seed", 0, "--out", runs)
+    assert "Of it 20.0 s, the first stage, were spent by digits-mini-mlt/erm/a/seed-1" in page
+    result["timings"]["taken_over"] = [1]
+    path.write_text(json.dumps(result))
+    assert "were spent by" not in call("erm", "--seed", 0, "--out", runs)
+
+
 def test_the_page_has_specification_curves_result_and_costs(runs):
     page = call("erm", "--seed", 0, "--out", runs)
     result = json.loads(next(runs.rglob("erm/*/seed-0/result.json")).read_text())
