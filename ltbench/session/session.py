@@ -265,6 +265,7 @@ class Session:
                 stores.get(canonical_hash([spec.dataset.name, spec.dataset_options])),
                 cost=cost,
                 timeout=self.timeout,
+                sharing=slots.devices.count(slots.devices[0]),
             )
             for spec, cost in zip(plan.specs, self.estimator.costs(plan.specs), strict=True)
         ]

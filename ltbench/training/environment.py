@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import platform
-import resource
 import subprocess
-import sys
 from collections.abc import Mapping
 from functools import lru_cache
 from importlib.metadata import version
@@ -47,14 +45,6 @@ def environment(
             **plugins,
         },
     }
-
-
-def peak_memory_mb(device: torch.device) -> float:
-    """Return the largest memory of this process (or on its accelerator) so far, in MB."""
-    if device.type == "cuda":
-        return round(torch.cuda.max_memory_allocated(device) / 1e6, 1)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return round(peak / (1e6 if sys.platform == "darwin" else 1e3), 1)
 
 
 @lru_cache(maxsize=1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -16,7 +17,8 @@ from ltbench.evaluation.evaluator import Features, compute_metrics
 from ltbench.plugins.algorithm import Algorithm, Training
 from ltbench.plugins.batch import Batch
 from ltbench.results.protocol import epoch_steps
-from ltbench.training.checkpoint import Best, Checkpoint, clone_state, save_checkpoint
+from ltbench.training.checkpoint import Best, Checkpoint, clone_state, copied
+from ltbench.training.checkpoint_writer import CheckpointWriter
 from ltbench.training.context import RunContext
 from ltbench.training.optimizers import base_lr, optimizer_maker
 from ltbench.training.seeding import derive_seed, seed_torch
@@ -66,6 +68,9 @@ class StageLoop(Training):
         self.running: dict[str, Tensor] = {
             key: value.to(context.images.device) for key, value in checkpoint.running.items()
         }
+        # The model and its optimisers have them; as long as they train nobody else needs them.
+        checkpoint.model, checkpoint.optimizers = {}, {}
+        self.writer = CheckpointWriter(context.folder)
         self.started = time.monotonic() - checkpoint.seconds
 
     def run(self) -> Best:
@@ -74,7 +79,14 @@ class StageLoop(Training):
         Raises:
             DivergedError: the loss is not finite, or above the protocol's bound.
             Interrupted: the run was asked to stop.
+            OSError: a checkpoint could not be written.
         """
+        with self.writer:
+            self._train()
+        assert self.state.best is not None
+        return self.state.best
+
+    def _train(self) -> None:
         self._train_mode()
         sampler = make_sampler(
             self.model.sampling,
@@ -92,13 +104,15 @@ class StageLoop(Training):
             if (number + 1) % self.micro_batches:
                 continue
             self.state.step += 1
-            if self.protocol.evaluates_at(self.state.step, self.steps):
+            if evaluated := self.protocol.evaluates_at(self.state.step, self.steps):
                 self._evaluate()
-                self._save()
+            if self._ended() or self.writer.due(evaluated):
+                self.writer.begin(self._snapshot)
             if self._stopped():
                 break
             if self.context.should_stop():
-                self._save()
+                self.writer.begin(self._snapshot)
+                self.writer.finish()
                 raise Interrupted
             if time.monotonic() - reported > STEP_REPORT_SECONDS:
                 reported = time.monotonic()
@@ -106,9 +120,7 @@ class StageLoop(Training):
         if self.state.best is None:  # a stage without optimisation steps
             self.model.before_step(0, self)
             self._evaluate()
-            self._save()
-        assert self.state.best is not None
-        return self.state.best
+            self.writer.begin(self._snapshot)
 
     def extract_features(self, part: str) -> Features:
         """Return the features of ``train`` or ``val`` images; see ``ltbench.api.Training``."""
@@ -149,6 +161,10 @@ class StageLoop(Training):
         for optimizer in self.model.optimizers.values():
             for group in optimizer.param_groups:
                 group["lr"] = group.setdefault("initial_lr", group["lr"]) * factor
+
+    def _ended(self) -> bool:
+        """Return whether the stage has no steps left."""
+        return self.state.step >= self.steps or self._stopped()
 
     def _stopped(self) -> bool:
         """Return whether the stage ended before its last step."""
@@ -208,13 +224,24 @@ class StageLoop(Training):
         if self.state.waited >= self.protocol.decay_patience:
             self.state.drops, self.state.waited = self.state.drops + 1, 0
 
-    def _save(self) -> None:
-        self.state.model = clone_state(self.model)
-        self.state.optimizers = {k: o.state_dict() for k, o in self.model.optimizers.items()}
-        self.state.running = {k: v.detach().cpu() for k, v in self.running.items()}
-        self.state.seconds = time.monotonic() - self.started
-        # The lines of the log that it counts reach the disk before it.
-        save_checkpoint(self.context.folder.latest, self.state, [self.context.folder.log])
+    def _snapshot(self) -> Checkpoint:
+        """Return the state as it is now, of which training will change nothing.
+
+        The chosen model is never changed, so where it is the present one, or all that is needed
+        from now on, there is no second copy.
+        """
+        state, best = self.state, self.state.best
+        state.seconds = time.monotonic() - self.started
+        present = best is not None and (best.step == state.step or self._ended())
+        states = {key: optimizer.state_dict() for key, optimizer in self.model.optimizers.items()}
+        return replace(
+            state,
+            model=best.model if best and present else clone_state(self.model),
+            optimizers={} if self._ended() else copied(states),
+            running=copied(self.running),
+            running_steps=dict(state.running_steps),
+            stopped=list(state.stopped),
+        )
 
     def _train_mode(self) -> None:
         self.model.train()
