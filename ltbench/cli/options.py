@@ -162,7 +162,7 @@ protocol_options = group(
     preprocessing_option,
     _shown(
         "--precision",
-        type=click.Choice(["auto", "fp32", "bf16"]),
+        type=click.Choice(["auto", "fp32", "bf16", "fp16"]),
         default="auto",
         help="Number format of the network's arithmetic; auto is bf16 where it is native.",
     ),

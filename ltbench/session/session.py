@@ -155,7 +155,7 @@ class Session:
             algos: comma lists of ``algorithm[+stage…]`` names.
             datasets: comma lists of data set names.
             seeds: the seeds.
-            precision: ``auto``, ``fp32`` or ``bf16``.
+            precision: ``auto``, ``fp32``, ``bf16`` or ``fp16``.
             options: ``protocol``, ``protocol_in_file``, ``starts``, ``backbone``, ``pretrained``,
                 ``weights`` and ``preprocessing``, as in :class:`~ltbench.session.plan.Request`,
                 and the settings of :class:`~ltbench.results.protocol.Protocol`; those that are

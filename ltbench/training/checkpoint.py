@@ -60,6 +60,7 @@ class Checkpoint:
         waited: the same, counted anew whenever the schedule ``plateau`` drops the rate.
         drops: how often it did.
         stopped: stages that ended before their last step, with the step.
+        loss_scale: the state of the stage's loss scale, with ``--precision fp16``.
     """
 
     stage: int = 0
@@ -77,11 +78,13 @@ class Checkpoint:
     waited: int = 0
     drops: int = 0
     stopped: list[dict[str, Any]] = field(default_factory=list)
+    loss_scale: dict[str, Any] = field(default_factory=dict)
 
     def begin_stage(self, stage: int) -> None:
         """Go on to the first step of the next stage."""
         self.stage, self.step, self.best = stage, 0, None
         self.optimizers, self.running, self.running_steps = {}, {}, {}
+        self.loss_scale = {}
         self.stale = self.waited = self.drops = 0
 
 

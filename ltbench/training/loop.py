@@ -16,6 +16,7 @@ from ltbench.errors import DivergedError
 from ltbench.evaluation.evaluator import Features, compute_metrics
 from ltbench.plugins.algorithm import Algorithm, Training
 from ltbench.plugins.batch import Batch
+from ltbench.plugins.loss_scale import LossScale
 from ltbench.results.protocol import epoch_steps
 from ltbench.training.checkpoint import Best, Checkpoint, clone_state, copied
 from ltbench.training.checkpoint_writer import CheckpointWriter
@@ -68,8 +69,16 @@ class StageLoop(Training):
         self.running: dict[str, Tensor] = {
             key: value.to(context.images.device) for key, value in checkpoint.running.items()
         }
+        model.loss_scale = LossScale(context.images.device) if model.precision == "fp16" else None
+        if model.loss_scale and checkpoint.loss_scale:
+            model.loss_scale.load_state_dict(checkpoint.loss_scale)
         # The model and its optimisers have them; as long as they train nobody else needs them.
         checkpoint.model, checkpoint.optimizers = {}, {}
+        # Seeded anew for every batch, and made once: a graph of a step could hold them.
+        self.generators = {
+            purpose: torch.Generator(context.images.device)
+            for purpose in ("algorithm", "augmentation")
+        }
         self.writer = CheckpointWriter(context.folder)
         self.started = time.monotonic() - checkpoint.seconds
 
@@ -151,9 +160,9 @@ class StageLoop(Training):
         return self.state.step * self.micro_batches + part
 
     def _generator(self, purpose: str, number: int) -> torch.Generator:
-        """Return a generator on the device for one purpose of a batch."""
+        """Return the generator on the device of one purpose, seeded for a batch."""
         seed = derive_seed(self.seed, self.purpose, purpose, number)
-        return torch.Generator(self.context.images.device).manual_seed(seed)
+        return self.generators[purpose].manual_seed(seed)
 
     def _set_lr(self, step: int) -> None:
         each = self.steps_per_rate
@@ -172,7 +181,7 @@ class StageLoop(Training):
 
     def _evaluate(self) -> None:
         began = time.monotonic()
-        losses = self._mean_losses()
+        losses, overflowed = self._mean_losses(), self._overflowed()
         rows = self.context.split.rows("val")
         val: dict[str, float | None] = {}
         if len(rows):  # a protocol that takes the last model needs none
@@ -193,6 +202,8 @@ class StageLoop(Training):
             "lr": base_lr(self.model.optimizers),
             "seconds": round(self.state.seconds, 3),
         }
+        if overflowed:
+            record["overflowed"] = overflowed
         if self._stopped():
             record["stopped"] = True
             self.state.stopped.append({"stage": self.name, "step": self.state.step})
@@ -213,6 +224,25 @@ class StageLoop(Training):
             )
         return losses
 
+    def _overflowed(self) -> int:
+        """Return how many steps since the last evaluation float16 could not hold, and count anew.
+
+        The first steps find the scale of the loss. Where none was taken and a scale below 1, or the
+        stage's end, is reached, it is not the scale.
+        """
+        scale = self.model.loss_scale
+        if scale is None:
+            return 0
+        overflowed, steps = scale.overflowed, scale.steps
+        scale.restart()
+        if steps and overflowed == steps and (scale.value < 1 or self.state.step >= self.steps):
+            raise DivergedError(
+                f"the gradients of {self.name} overflowed float16 in all {steps} optimiser steps "
+                f"up to step {self.state.step}, though the loss was scaled by {scale.value:g} at "
+                "last; use --precision bf16 or fp32"
+            )
+        return overflowed
+
     def _compare(self, value: float, val: dict[str, float | None]) -> None:
         """Keep the model where its score is the best, else count the evaluations without one."""
         if self.state.best is None or value > self.state.best.value:
@@ -232,6 +262,7 @@ class StageLoop(Training):
         """
         state, best = self.state, self.state.best
         state.seconds = time.monotonic() - self.started
+        scale = self.model.loss_scale
         present = best is not None and (best.step == state.step or self._ended())
         states = {key: optimizer.state_dict() for key, optimizer in self.model.optimizers.items()}
         return replace(
@@ -239,6 +270,7 @@ class StageLoop(Training):
             model=best.model if best and present else clone_state(self.model),
             optimizers={} if self._ended() else copied(states),
             running=copied(self.running),
+            loss_scale=scale.state_dict() if scale else {},
             running_steps=dict(state.running_steps),
             stopped=list(state.stopped),
         )
