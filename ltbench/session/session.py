@@ -28,6 +28,7 @@ from ltbench.errors import Stopped, UsageError
 from ltbench.executors.base import Executor
 from ltbench.executors.machine import choose_precision, cores, make_slots
 from ltbench.executors.observation import Observation
+from ltbench.executors.sharing import Network, runs_per_gpu
 from ltbench.executors.slots import Slots
 from ltbench.plugins.manager import get_plugins
 from ltbench.plugins.names import Name, parse_name
@@ -92,7 +93,7 @@ class Session:
         ray_address: of a Ray cluster; short for ``ray[address=…]``.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
         jobs: runs at a time; by default one a core or GPU.
-        jobs_per_device: runs that share a GPU.
+        jobs_per_device: runs that share a GPU; by default several where their networks are small.
         timeout: seconds after which a run stops and counts as failed.
         observers: comma lists of ``name[key=value,…]``.
         quiet: show no progress unless an observer does.
@@ -132,6 +133,7 @@ class Session:
         name = _executor_name(executor, ray_address)
         self._kind: type[Executor]
         self._kind, self._settings = resolve("executors", name.name, name.options)
+        self._here = name.name == "local"
         self.device = self._kind.choose_device(device, self._settings)
 
     @cached_property
@@ -182,8 +184,17 @@ class Session:
 
     def slots(self, plan: Plan) -> Slots:
         """Return how the runs of a plan share the machine."""
-        runs = plan.sweep_size or len(plan.specs)
-        return make_slots(self.device, self.jobs, runs, self.jobs_per_device)
+        runs, per_device = plan.sweep_size or len(plan.specs), self.jobs_per_device
+        if per_device is None and self.jobs is None and self._here and self.device != "cpu":
+            per_device = runs_per_gpu(self.device, _networks(plan))
+        return make_slots(self.device, self.jobs, runs, per_device)
+
+    def _sharing(self, slots: Slots) -> int:
+        """Return how many runs share a device."""
+        if self._here:
+            return slots.devices.count(slots.devices[0])
+        gpus = getattr(self._settings, "gpus", 1)
+        return round(1 / gpus) if 0 < gpus < 1 else 1
 
     def describe(self, plan: Plan) -> list[SweepRun]:
         """Return the runs of a plan as they stand, with the time that those left will take."""
@@ -265,7 +276,7 @@ class Session:
                 stores.get(canonical_hash([spec.dataset.name, spec.dataset_options])),
                 cost=cost,
                 timeout=self.timeout,
-                sharing=slots.devices.count(slots.devices[0]),
+                sharing=self._sharing(slots),
             )
             for spec, cost in zip(plan.specs, self.estimator.costs(plan.specs), strict=True)
         ]
@@ -289,6 +300,13 @@ def _executor_name(executor: str, ray_address: str | None) -> Name:
     if name.name not in ("local", "ray"):
         raise UsageError(f"--ray-address has no meaning for --executor {name.name}: leave it out")
     return Name("ray", {**name.options, "address": ray_address})
+
+
+def _networks(plan: Plan) -> set[Network]:
+    """Return the networks that a plan trains."""
+    facts = {dataset.name: dataset.facts for dataset, _ in plan.datasets}
+    sizes = ((spec, spec.protocol.sized(facts[spec.dataset.name])) for spec in plan.specs)
+    return {(spec.backbone.name, sized.channels, sized.size) for spec, sized in sizes}
 
 
 def _is_done(job: Job) -> bool:

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import torch
 
-from ltbench.training.arithmetic import refused_operation
 from ltbench.training.job import Job
 from ltbench.training.memory import is_out_of_memory, out_of_memory
+from ltbench.training.repeatability import refused_operation
 
 _LOST = re.compile(
     r"\b(CUDA|HIP|cuDNN|MIOpen|cuBLAS|CUBLAS|cuFFT|cuSOLVER|NVRTC|NCCL|MPS|XPU)"

@@ -13,7 +13,6 @@ import torch
 from ltbench.evaluation.cost import multiply_adds, parameter_count
 from ltbench.evaluation.measures import declared_measures
 from ltbench.plugins.algorithm import Algorithm
-from ltbench.training.arithmetic import arithmetic, described
 from ltbench.training.checkpoint import Best, Checkpoint, keep_beginning, save_checkpoint
 from ltbench.training.context import RunContext
 from ltbench.training.environment import environment
@@ -22,6 +21,7 @@ from ltbench.training.loop import StageLoop
 from ltbench.training.memory import peak_memory_mb, reset_peak_memory
 from ltbench.training.model import ModelBuilder
 from ltbench.training.plugin_versions import own_code
+from ltbench.training.repeatability import described, repeatable
 
 _counted_macs: dict[str, int] = {}
 
@@ -40,7 +40,7 @@ def train_and_test(context: RunContext, checkpoint: Checkpoint) -> dict[str, Any
     """
     device = context.images.device
     reset_peak_memory(device)
-    with arithmetic(device, checkpoint.threads, context.spec.protocol.deterministic):
+    with repeatable(device, checkpoint.threads, context.spec.protocol.deterministic):
         return _trained_and_tested(context, checkpoint, device)
 
 
@@ -77,7 +77,7 @@ def _trained_and_tested(
         },
         "environment": {
             **environment(device, checkpoint.threads, code, spec.plugins),
-            "arithmetic": described(device, spec.protocol.deterministic),
+            "repeatability": described(device, spec.protocol.deterministic),
         },
         "parameters": parameter_count(model),
         "macs": _multiply_adds(spec.hash, model),

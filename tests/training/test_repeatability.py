@@ -13,7 +13,7 @@ import torch
 from ltbench.executors.process_settings import differences, read_settings
 from ltbench.results.folder import RunFolder
 from ltbench.results.protocol import Protocol
-from ltbench.training.arithmetic import WORKSPACE, arithmetic
+from ltbench.training.repeatability import WORKSPACE, repeatable
 from ltbench.training.run import execute
 
 QUIET = (lambda event: None, lambda: False)
@@ -28,13 +28,13 @@ STATES = {
 LOOK = """
 import torch
 from ltbench.executors.process_settings import differences, read_settings
-from ltbench.training.arithmetic import arithmetic
+from ltbench.training.repeatability import repeatable
 {state}
 b = torch.backends
 for device in ("cpu", "cuda"):
     for deterministic in (False, True):
         before = read_settings()
-        with arithmetic(torch.device(device), 1, deterministic):
+        with repeatable(torch.device(device), 1, deterministic):
             of = (b.cuda.matmul, b.cudnn.conv, b.cudnn.rnn) if device == "cuda" else (
                 b.mkldnn.matmul, b.mkldnn.conv, b.mkldnn.rnn)
             print(*[part.fp32_precision in ("ieee", "none") for part in of])
@@ -57,7 +57,7 @@ def test_float32_is_float32_whatever_the_process_was_set_to(state):
 def test_what_a_plugin_set_meanwhile_stays_for_the_process_to_be_noticed_by():
     before = read_settings()
     threads = torch.get_num_threads()
-    with arithmetic(torch.device("cpu"), threads + 1):
+    with repeatable(torch.device("cpu"), threads + 1):
         torch.set_num_threads(threads + 2)
     try:
         assert differences(before, read_settings()) == ["the number of threads"]
@@ -71,9 +71,9 @@ def test_the_workspace_of_cublas_is_fixed_where_it_is_asked_for(monkeypatch, kno
         monkeypatch.delenv(WORKSPACE, raising=False)
     else:
         monkeypatch.setenv(WORKSPACE, known)
-    with arithmetic(torch.device("cuda"), 1, deterministic=True):
+    with repeatable(torch.device("cuda"), 1, deterministic=True):
         assert os.environ[WORKSPACE] == (":16:8" if known == ":16:8" else ":4096:8")
-    with arithmetic(torch.device("cuda"), 1):
+    with repeatable(torch.device("cuda"), 1):
         assert os.environ.get(WORKSPACE) == known
     assert os.environ.get(WORKSPACE) == known
 
@@ -81,7 +81,7 @@ def test_the_workspace_of_cublas_is_fixed_where_it_is_asked_for(monkeypatch, kno
 def test_results_record_it(make_job):
     plain = execute(make_job(folder="plain"), *QUIET)
     strict = execute(make_job(folder="strict", deterministic=True), *QUIET)
-    found = [result["environment"]["arithmetic"] for result in (plain, strict)]
+    found = [result["environment"]["repeatability"] for result in (plain, strict)]
     assert [one["deterministic_algorithms"] for one in found] == [False, True]
     assert [one["tf32"] for one in found] == [False, False]
 

@@ -19,7 +19,7 @@ _REFUSED = re.compile(r"^\W*(\S+) does not have a deterministic implementation")
 
 
 @contextlib.contextmanager
-def arithmetic(device: torch.device, threads: int, deterministic: bool = False) -> Iterator[None]:
+def repeatable(device: torch.device, threads: int, deterministic: bool = False) -> Iterator[None]:
     """Have torch compute as a run wants it, and leave the process as it was.
 
     Products and convolutions of float32 are never rounded to TF32, on no device: a run that is to
@@ -54,7 +54,7 @@ def arithmetic(device: torch.device, threads: int, deterministic: bool = False) 
 
 
 def described(device: torch.device, deterministic: bool = False) -> dict[str, Any]:
-    """Return what :func:`arithmetic` sets, as a result's ``environment`` has it.
+    """Return what :func:`repeatable` sets, as a result's ``environment`` has it.
 
     Args:
         device: as there.
