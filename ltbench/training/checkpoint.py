@@ -108,7 +108,7 @@ def save_checkpoint(
 
     def write(file: BinaryIO) -> None:
         sealing = _Sealing(file)
-        torch.save(_plain(checkpoint), sealing)
+        torch.save(_plain(checkpoint), sealing)  # type: ignore[arg-type]
         sealing.finish()
 
     write_file(path, write, sync, guard)

@@ -85,7 +85,8 @@ def _float32(kind: str) -> Iterator[contextlib.AbstractContextManager[None]]:
 
     Torch has two ways to say so, of which the older cannot be read where the newer was used.
     """
-    backends, older = torch.backends, False
+    backends: Any = torch.backends
+    older = False
     with contextlib.suppress(RuntimeError):
         torch.get_float32_matmul_precision()
         _ = backends.cudnn.allow_tf32
