@@ -59,7 +59,9 @@ class DeviceImages:
         if self.resident and device.type != "cpu":
             self._check(np.arange(len(store.images)))
             self.images = self.images.to(device)
-        self.copies = torch.cuda.Stream(device) if device.type == "cuda" else None
+        self.copies: torch.cuda.Stream | None = None
+        if device.type == "cuda":
+            self.copies = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
         self.sizes = torch.from_numpy(self.store.sizes).to(device)
         self.y = torch.from_numpy(self.store.split.y).to(device)
         self.d = torch.from_numpy(self.store.split.d).to(device)
@@ -105,7 +107,7 @@ class DeviceImages:
         several: list[Rows] = []
         for rows in parts:
             several.append(rows)
-            if sum(map(len, several)) >= most:
+            if len(several) * len(rows) >= most:
                 yield from self._told(several)
                 several = []
         if several:
@@ -113,7 +115,8 @@ class DeviceImages:
 
     def _told(self, several: list[Rows]) -> Iterator[tuple[Rows, Tensor]]:
         index = self._sent(torch.from_numpy(np.concatenate(several)))
-        yield from zip(several, index.split([len(rows) for rows in several]), strict=True)
+        apart = index.split([len(rows) for rows in several])  # type: ignore[no-untyped-call]
+        yield from zip(several, apart, strict=True)
 
     def _pixels(self, rows: Rows, index: Tensor) -> Tensor:
         """Return the images at ``rows``, of which ``index`` tells the device."""
