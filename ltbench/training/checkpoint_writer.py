@@ -5,20 +5,22 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
+
+from torch import Tensor
 
 from ltbench.results.folder import RunFolder
 from ltbench.training.checkpoint import Checkpoint, save_checkpoint
 
 logger = logging.getLogger(__name__)
 
-QUICK_S = 0.5
-"""A checkpoint that was written within this time is written at every evaluation."""
+SMALL_BYTES = 64 << 20
+"""Checkpoints of small networks, up to this size, are written at every evaluation."""
 
 SHARE = 0.05
-"""The part of a run's time for which longer ones are being written, at most."""
+"""The part of a run's time for which larger ones are being written, at most."""
 
 LONGEST_S = 300.0
 """Between evaluations a checkpoint is written once the last one is so old."""
@@ -41,6 +43,7 @@ class CheckpointWriter:
         self._error: BaseException | None = None
         self._began = time.monotonic()
         self._took: float | None = 0.0  # None while one is being written
+        self._bytes = 0  # of the last one
 
     def __enter__(self) -> Self:
         return self
@@ -72,8 +75,8 @@ class CheckpointWriter:
         passed = time.monotonic() - self._began
         if not evaluated:
             return passed >= LONGEST_S and self._took is not None
-        took = passed if self._took is None else self._took
-        return took <= QUICK_S or (self._took is not None and took <= SHARE * passed)
+        small = self._bytes <= SMALL_BYTES
+        return small or (self._took is not None and self._took <= SHARE * passed)
 
     def begin(self, copy: Callable[[], Checkpoint]) -> None:
         """Copy the state, and have it written in the background.
@@ -89,7 +92,9 @@ class CheckpointWriter:
         self.check()
         self._began, self._took = time.monotonic(), None
         # In a list, from which the thread takes it: nobody else holds it then.
-        self._thread = threading.Thread(target=self._write, args=([copy()],), name="checkpoint")
+        states = [copy()]
+        self._bytes = _size(vars(states[0]))
+        self._thread = threading.Thread(target=self._write, args=(states,), name="checkpoint")
         self._thread.start()
 
     def finish(self) -> None:
@@ -121,3 +126,10 @@ class CheckpointWriter:
         if self._thread is not None:
             self._thread.join()
             self._thread = None
+
+
+def _size(value: Any) -> int:
+    """Return the bytes of all tensors, the chosen model's left out."""
+    if isinstance(value, Tensor):
+        return value.nbytes
+    return sum(map(_size, value.values())) if isinstance(value, Mapping) else 0

@@ -88,24 +88,40 @@ def test_there_are_never_two_of_them(folder):
 
 
 @pytest.mark.parametrize(
-    ("took", "passed", "evaluated", "expected"),
+    ("megabytes", "took", "passed", "expected"),
     [
-        (0.0, 0.0, True, True),  # the first
-        (0.4, 0.5, True, True),  # quick ones at every evaluation
-        (0.6, 11.0, True, False),  # others for a twentieth of the time
-        (0.6, 12.1, True, True),
-        (None, 0.2, True, True),  # one that is being written is waited for where it may be quick
-        (None, 100.0, True, False),
-        (0.4, 299.0, False, False),  # between evaluations
-        (0.4, 301.0, False, True),
-        (20.0, 301.0, True, False),
-        (None, 301.0, False, False),
+        (0, 0.0, 0.0, True),  # the first
+        (60, 9.0, 10.0, True),  # small ones at every evaluation
+        (60, None, 1.0, True),  # one that is being written is waited for where it is small
+        (400, None, 100.0, False),
+        (400, 0.6, 11.0, False),  # large ones for a twentieth of the time
+        (400, 0.6, 12.1, True),
+        (400, 20.0, 301.0, False),
     ],
 )
-def test_when_one_is_due(folder, took, passed, evaluated, expected):
+def test_when_one_is_due_at_an_evaluation(folder, megabytes, took, passed, expected):
+    writer = CheckpointWriter(folder)
+    writer._bytes = megabytes << 20
+    writer._began, writer._took = time.monotonic() - passed, took
+    assert writer.due(evaluated=True) is expected
+
+
+@pytest.mark.parametrize(
+    ("took", "passed", "expected"), [(0.4, 290.0, False), (0.4, 301.0, True), (None, 301.0, False)]
+)
+def test_when_one_is_due_between_evaluations(folder, took, passed, expected):
     writer = CheckpointWriter(folder)
     writer._began, writer._took = time.monotonic() - passed, took
-    assert writer.due(evaluated) is expected
+    assert writer.due(evaluated=False) is expected
+
+
+def test_the_size_of_one_counts_model_and_optimisers(folder):
+    writer = CheckpointWriter(folder)
+    state = {"main": {"state": {0: {"mean": torch.zeros(100)}}, "param_groups": [{"lr": 1.0}]}}
+    made = Checkpoint(step=3, model={"w": torch.zeros(1000)}, optimizers=state)
+    with writer:
+        writer.begin(lambda: made)
+    assert writer._bytes == 4400
 
 
 def test_a_full_disk_is_heard_of_at_the_next_look(folder, monkeypatch):
