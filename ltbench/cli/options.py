@@ -118,7 +118,8 @@ where_options = group(
     click.option(
         "--jobs-per-device",
         type=_FROM_ONE,
-        help="Runs that share a GPU, for small models; all CPU cores are one device.",
+        help="Runs that share a GPU; all CPU cores are one device.  [default: up to 4 on a GPU "
+        "where networks are small, else 1]",
     ),
     click.option(
         "--timeout",
@@ -162,7 +163,7 @@ protocol_options = group(
     preprocessing_option,
     _shown(
         "--precision",
-        type=click.Choice(["auto", "fp32", "bf16"]),
+        type=click.Choice(["auto", "fp32", "bf16", "fp16"]),
         default="auto",
         help="Number format of the network's arithmetic; auto is bf16 where it is native.",
     ),

@@ -15,6 +15,10 @@ from ltbench.errors import UsageError
 from ltbench.plugins.backbone import Backbone
 from ltbench.plugins.batch import Batch, TrainInfo
 from ltbench.plugins.hparams import HParams
+from ltbench.plugins.loss_scale import LossScale
+
+HALF = {"bf16": torch.bfloat16, "fp16": torch.float16}
+"""What the network computes with at each ``--precision`` that is not ``fp32``."""
 
 Losses = Tensor | Mapping[str, Tensor]
 MakeOptimizer = Callable[[Iterable[nn.Parameter]], Optimizer]
@@ -72,6 +76,8 @@ class Algorithm(nn.Module):
         generator: draws what is random in a step, on the model's device.
         micro_batches: batches that make one step; :meth:`step` is called for each of them.
         micro_batch: which of them the present batch is, from 0.
+        loss_scale: with ``--precision fp16``, what losses are multiplied by before their gradients
+            are computed; :meth:`minimize` does that. ``None`` otherwise.
     """
 
     HParams: ClassVar[type[HParams]] = HParams
@@ -92,14 +98,15 @@ class Algorithm(nn.Module):
         self.optimizers: dict[str, Optimizer] = {}
         self.generator = torch.Generator()
         self.micro_batches, self.micro_batch = 1, 0
+        self.loss_scale: LossScale | None = None
 
     def features(self, x: Tensor) -> Tensor:
         """Return the features (N, F) of images, in float32 whatever the precision of the run.
 
         In training the share of them that the protocol says is dropped.
         """
-        bf16 = self.precision == "bf16"
-        with torch.autocast(x.device.type, dtype=torch.bfloat16, enabled=bf16):
+        half = HALF.get(self.precision)
+        with torch.autocast(x.device.type, dtype=half, enabled=half is not None):
             features: Tensor = self.backbone(x)
         share = self.train_info.dropout
         return F.dropout(features.float(), share, self.training) if share else features.float()
@@ -175,14 +182,20 @@ class Algorithm(nn.Module):
         """Take one step of the named optimiser down the gradient of ``loss``.
 
         Of a step that several batches make, the gradients' mean is gathered, and the step is taken
-        at the last of them.
+        at the last of them. With ``--precision fp16`` the gradients are those of a scaled loss
+        until then, and a step in which one of them overflows is not taken.
         """
         if self.micro_batch == 0:
             self.optimizers[optimizer].zero_grad(set_to_none=True)
         mean = loss / self.micro_batches if self.micro_batches > 1 else loss
-        mean.backward()  # type: ignore[no-untyped-call]
-        if not self.accumulating:
+        scale = self.loss_scale
+        (mean if scale is None else scale.scaled(mean)).backward()  # type: ignore[no-untyped-call]
+        if self.accumulating:
+            return
+        if scale is None:
             self.optimizers[optimizer].step()
+        else:
+            scale.step(self.optimizers[optimizer])
 
     def configure_optimizers(self, make: MakeOptimizer) -> dict[str, Optimizer]:
         """Return the optimisers by name; ``make`` builds one as the protocol says."""

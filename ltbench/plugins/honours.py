@@ -16,6 +16,7 @@ DONE_IN: Mapping[str, tuple[str, ...]] = {
     "label_smoothing": ("risks", "loss", "step"),
     "mixed_labels": ("loss", "step"),
     "accumulate": ("step", "minimize"),
+    "fp16": ("step", "minimize"),
 }
 """What a protocol may ask, and the methods of :class:`~ltbench.plugins.algorithm.Algorithm` that do
 it; one that overrides them says in ``honours`` that it does it too."""
@@ -41,7 +42,7 @@ def check_honoured(wish: str, asked: str, parts: Iterable[tuple[str, Any]]) -> N
 
     Args:
         wish: of :data:`DONE_IN`.
-        asked: what the user typed, ``label_smoothing=0.1``.
+        asked: what the user typed, ``label_smoothing=0.1`` or ``--precision fp16``.
         parts: name and class of the algorithm, its stages and the algorithms that these name.
 
     Raises:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ltbench.results.claim import is_claim_file
 
@@ -145,8 +145,28 @@ def write_bytes(path: Path, content: bytes, sync: Sequence[Path] | None = ()) ->
     Args:
         path: its place.
         content: what it holds.
+        sync: as of :func:`write_file`.
+
+    Raises:
+        OSError: the disk is full or the folder is not writable; no partial file is left.
+    """
+    write_file(path, lambda file: file.write(content), sync)
+
+
+def write_file(
+    path: Path,
+    write: Callable[[BinaryIO], object],
+    sync: Sequence[Path] | None = (),
+    guard: Callable[[], None] = lambda: None,
+) -> None:
+    """Have a file written beside its place, then move it there in one step.
+
+    Args:
+        path: its place.
+        write: writes what it holds.
         sync: other files that must have reached the disk when it is there; ``None`` if not even
             this one must, as somebody calls :func:`sync_files` later.
+        guard: called just before it is moved; raises where it shall not be.
 
     Raises:
         OSError: the disk is full or the folder is not writable; no partial file is left.
@@ -155,9 +175,10 @@ def write_bytes(path: Path, content: bytes, sync: Sequence[Path] | None = ()) ->
     draft = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
         with draft.open("xb") as file:
-            file.write(content)
+            write(file)
         if sync is not None:
             sync_files([draft, *sync])
+        guard()
         draft.replace(path)
     except BaseException:
         with contextlib.suppress(OSError):

@@ -179,6 +179,9 @@ class Protocol(HParams):
         choices=("weights", *INTERPOLATIONS),
         help="how images are resized; by default as the weights want it, else bilinear",
     )
+    deterministic: bool = setting(
+        False, later=True, help="only operations that give the same bits each time, on GPUs too"
+    )
 
     @property
     def selection_metric(self) -> str:

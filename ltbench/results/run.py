@@ -65,7 +65,7 @@ class RunSpec:
         images: SHA-256 of the files of its images, empty where they come with its code.
         protocol: the training settings.
         backbone: the network.
-        precision: ``fp32`` or ``bf16``.
+        precision: ``fp32``, ``bf16`` or ``fp16``.
         plugins: versions of the distributions, other than ltbench, whose plugins the run uses;
             for a plugin that is a file its name and the hash of its content.
         seed: the run's seed.

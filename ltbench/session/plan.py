@@ -48,7 +48,7 @@ class Request:
         algos: comma lists of ``algorithm[+stage…]`` names.
         datasets: comma lists of data set names.
         seeds: the seeds.
-        precision: ``fp32`` or ``bf16``.
+        precision: ``fp32``, ``bf16`` or ``fp16``.
         data_dir: the folder of the data sets' files.
         overrides: settings of the protocols that were given beside them.
         starts: settings from which a search starts, in place of the protocols' own.
@@ -264,7 +264,8 @@ def with_algorithm(spec: RunSpec, chain: Sequence[Name]) -> RunSpec:
     resolved = [
         resolved_method(spec.methods, k, name) for k, name in zip(kinds, chain, strict=True)
     ]
-    check_wishes(spec.protocol, zip((name.name for name in chain), resolved, strict=True))
+    parts = zip((name.name for name in chain), resolved, strict=True)
+    check_wishes(spec.protocol, parts, spec.precision)
     named = [(name.name, hparams) for name, (_, hparams) in zip(chain, resolved, strict=True)]
     first, *stages = (Component(name, hparams.as_dict()) for name, hparams in named)
     titles = [

@@ -37,12 +37,17 @@ def check_settings(protocol: Protocol) -> None:
     _check_optimizer(protocol.optimizer)
 
 
-def check_wishes(protocol: Protocol, parts: Iterable[tuple[str, tuple[Any, HParams]]]) -> None:
+def check_wishes(
+    protocol: Protocol,
+    parts: Iterable[tuple[str, tuple[Any, HParams]]],
+    precision: str = "fp32",
+) -> None:
     """Check that an algorithm, its stages and what they name honour what a protocol asks of them.
 
     Args:
         protocol: what may ask for smooth or mixed labels, or for gradients gathered over batches.
         parts: names, plugins and their hyper-parameters.
+        precision: of the run; with ``fp16`` losses are scaled.
 
     Raises:
         UsageError: one does not.
@@ -51,6 +56,8 @@ def check_wishes(protocol: Protocol, parts: Iterable[tuple[str, tuple[Any, HPara
     for wish, none in (("label_smoothing", 0), ("accumulate", 1)):
         if (value := getattr(protocol, wish)) != none:
             check_honoured(wish, f"{wish}={format_value(value)}", every)
+    if precision == "fp16":
+        check_honoured("fp16", "--precision fp16", every)
     if name := mixing_augmentation(protocol.augmentation):
         check_honoured("mixed_labels", f"augmentation={name}", every)
 

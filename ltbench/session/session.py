@@ -28,6 +28,7 @@ from ltbench.errors import Stopped, UsageError
 from ltbench.executors.base import Executor
 from ltbench.executors.machine import choose_precision, cores, make_slots
 from ltbench.executors.observation import Observation
+from ltbench.executors.sharing import Network, runs_per_gpu
 from ltbench.executors.slots import Slots
 from ltbench.plugins.manager import get_plugins
 from ltbench.plugins.names import Name, parse_name
@@ -93,7 +94,7 @@ class Session:
         ray_address: of a Ray cluster; short for ``ray[address=…]``.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
         jobs: runs at a time; by default one a core or GPU.
-        jobs_per_device: runs that share a GPU.
+        jobs_per_device: runs that share a GPU; by default several where their networks are small.
         timeout: seconds after which a run stops and counts as failed.
         observers: comma lists of ``name[key=value,…]``.
         quiet: show no progress unless an observer does.
@@ -133,6 +134,7 @@ class Session:
         name = _executor_name(executor, ray_address)
         self._kind: type[Executor]
         self._kind, self._settings = resolve("executors", name.name, name.options)
+        self._here = name.name == "local"
         self.device = self._kind.choose_device(device, self._settings)
 
     @cached_property
@@ -156,7 +158,7 @@ class Session:
             algos: comma lists of ``algorithm[+stage…]`` names.
             datasets: comma lists of data set names.
             seeds: the seeds.
-            precision: ``auto``, ``fp32`` or ``bf16``.
+            precision: ``auto``, ``fp32``, ``bf16`` or ``fp16``.
             options: ``protocol``, ``protocol_in_file``, ``starts``, ``backbone``, ``pretrained``,
                 ``weights`` and ``preprocessing``, as in :class:`~ltbench.session.plan.Request`,
                 and the settings of :class:`~ltbench.results.protocol.Protocol`; those that are
@@ -183,8 +185,17 @@ class Session:
 
     def slots(self, plan: Plan) -> Slots:
         """Return how the runs of a plan share the machine."""
-        runs = plan.sweep_size or len(plan.specs)
-        return make_slots(self.device, self.jobs, runs, self.jobs_per_device)
+        runs, per_device = plan.sweep_size or len(plan.specs), self.jobs_per_device
+        if per_device is None and self.jobs is None and self._here and self.device != "cpu":
+            per_device = runs_per_gpu(self.device, _networks(plan))
+        return make_slots(self.device, self.jobs, runs, per_device)
+
+    def _sharing(self, slots: Slots) -> int:
+        """Return how many runs share a device."""
+        if self._here:
+            return slots.devices.count(slots.devices[0])
+        gpus = getattr(self._settings, "gpus", 1)
+        return round(1 / gpus) if 0 < gpus < 1 else 1
 
     def describe(self, plan: Plan) -> list[SweepRun]:
         """Return the runs of a plan as they stand, with the time that those left will take."""
@@ -277,6 +288,7 @@ class Session:
                 stores.get(canonical_hash([spec.dataset.name, spec.dataset_options])),
                 cost=cost,
                 timeout=self.timeout,
+                sharing=self._sharing(slots),
             )
             for spec, cost in zip(plan.specs, self.estimator.costs(plan.specs), strict=True)
         ]
@@ -305,6 +317,13 @@ def _executor_name(executor: str, ray_address: str | None) -> Name:
     if name.name not in ("local", "ray"):
         raise UsageError(f"--ray-address has no meaning for --executor {name.name}: leave it out")
     return Name("ray", {**name.options, "address": ray_address})
+
+
+def _networks(plan: Plan) -> set[Network]:
+    """Return the networks that a plan trains."""
+    facts = {dataset.name: dataset.facts for dataset, _ in plan.datasets}
+    sizes = ((spec, spec.protocol.sized(facts[spec.dataset.name])) for spec in plan.specs)
+    return {(spec.backbone.name, sized.channels, sized.size) for spec, sized in sizes}
 
 
 def _is_done(job: Job) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import logging
 import os
 import struct
@@ -18,7 +17,7 @@ from torch import Tensor
 
 from ltbench.errors import LtbenchError, described
 from ltbench.regular_files import open_file
-from ltbench.results.folder import RunFolder, write_bytes
+from ltbench.results.folder import RunFolder, write_file
 
 logger = logging.getLogger(__name__)
 
@@ -26,6 +25,7 @@ State = dict[str, Tensor]
 
 _SEAL = b"sha256:"
 _SEAL_BYTES = len(_SEAL) + 64
+_END_BYTES = 22  # of a ZIP archive's last record, where it has no comment
 
 
 class DamagedCheckpoint(LtbenchError):
@@ -63,6 +63,7 @@ class Checkpoint:
         evaluation_batch: images in an evaluation's forward pass; 0 where it is yet to be chosen.
         taken_over: the run that the first stage was taken from, and the seconds of it; empty where
             it was trained here.
+        loss_scale: the state of the stage's loss scale, with ``--precision fp16``.
     """
 
     stage: int = 0
@@ -82,39 +83,54 @@ class Checkpoint:
     stopped: list[dict[str, Any]] = field(default_factory=list)
     evaluation_batch: int = 0
     taken_over: dict[str, Any] = field(default_factory=dict)
+    loss_scale: dict[str, Any] = field(default_factory=dict)
 
     def begin_stage(self, stage: int) -> None:
         """Go on to the first step of the next stage."""
         self.stage, self.step, self.best = stage, 0, None
         self.optimizers, self.running, self.running_steps = {}, {}, {}
+        self.loss_scale = {}
         self.stale = self.waited = self.drops = 0
 
 
 def save_checkpoint(
-    path: Path, checkpoint: Checkpoint | Best, sync: Sequence[Path] | None = ()
+    path: Path,
+    checkpoint: Checkpoint | Best,
+    sync: Sequence[Path] | None = (),
+    guard: Callable[[], None] = lambda: None,
 ) -> None:
-    """Write a checkpoint in one step.
+    """Write a checkpoint in one step, without a copy of it in memory.
 
     Args:
         path: its file.
         checkpoint: the state.
-        sync: as of :func:`ltbench.results.folder.write_bytes`.
+        sync: as of :func:`ltbench.results.folder.write_file`.
+        guard: as there.
 
     Raises:
         OSError: the disk is full or the folder is not writable.
     """
-    save_state(path, _plain(checkpoint), sync)
+    save_state(path, _plain(checkpoint), sync, guard)
 
 
-def save_state(path: Path, state: Mapping[str, Any], sync: Sequence[Path] | None = ()) -> None:
+def save_state(
+    path: Path,
+    state: Mapping[str, Any],
+    sync: Sequence[Path] | None = (),
+    guard: Callable[[], None] = lambda: None,
+) -> None:
     """Write tensors, numbers and texts by name, with a checksum, in one step.
 
     Raises:
         OSError: the disk is full or the folder is not writable.
     """
-    buffer = io.BytesIO()
-    torch.save(dict(state), buffer)
-    write_bytes(path, _sealed(buffer), sync)
+
+    def write(file: BinaryIO) -> None:
+        sealing = _Sealing(file)
+        torch.save(dict(state), sealing)  # type: ignore[arg-type]
+        sealing.finish()
+
+    write_file(path, write, sync, guard)
 
 
 def keep_beginning(folder: RunFolder, checkpoint: Checkpoint, model: torch.nn.Module) -> None:
@@ -211,17 +227,40 @@ def load_state(path: Path) -> dict[str, Any]:
     raise DamagedCheckpoint(f"{path.name} is damaged: {damaged or 'it holds something else'}")
 
 
-def _sealed(buffer: io.BytesIO) -> bytes:
-    """Return a file of torch, which is a ZIP archive, with its checksum for a comment at its end.
+class _Sealing:
+    """Takes a file of torch, a ZIP archive, and adds its checksum for a comment at its end.
 
-    Whoever knows nothing of that reads it as before.
+    Whoever knows nothing of that reads the file as before.
+
+    Args:
+        file: where it goes.
     """
-    with buffer.getbuffer() as content:
-        if bytes(content[-22:-18]) != b"PK\5\6":  # the archive's end, without a comment
-            return bytes(content)
-        content[-2:] = struct.pack("<H", _SEAL_BYTES)
-        digest = hashlib.sha256(content).hexdigest()
-        return b"".join([content, _SEAL, digest.encode()])
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.file, self.digest, self.end = file, hashlib.sha256(), b""
+
+    def write(self, part: bytes | memoryview) -> int:
+        """Pass on all but the last bytes, which are to change."""
+        view = memoryview(part).cast("B")
+        self._pass_on(self.end[: max(0, len(self.end) + len(view) - _END_BYTES)])
+        self._pass_on(view[: max(0, len(view) - _END_BYTES)])
+        self.end = (self.end + bytes(view[-_END_BYTES:]))[-_END_BYTES:]
+        return len(view)
+
+    def flush(self) -> None:
+        """Do nothing, as the end is yet to come."""
+
+    def finish(self) -> None:
+        """Write the end."""
+        if self.end[:4] != b"PK\5\6":  # the archive's end, without a comment
+            self._pass_on(self.end)
+            return
+        self._pass_on(self.end[:-2] + struct.pack("<H", _SEAL_BYTES))
+        self.file.write(_SEAL + self.digest.hexdigest().encode())
+
+    def _pass_on(self, part: bytes | memoryview) -> None:
+        self.digest.update(part)
+        self.file.write(part)
 
 
 def _is_sound(file: BinaryIO) -> bool:
@@ -246,7 +285,16 @@ def _is_sound(file: BinaryIO) -> bool:
 
 def clone_state(module: torch.nn.Module) -> State:
     """Return a copy of a module's state on the CPU."""
-    return {key: value.detach().cpu().clone() for key, value in module.state_dict().items()}
+    return {key: copied(value) for key, value in module.state_dict().items()}
+
+
+def copied(value: Any) -> Any:
+    """Return a copy on the CPU of a tensor, and of those in lists and mappings."""
+    if isinstance(value, Tensor):
+        return value.detach().to("cpu", copy=True)
+    if isinstance(value, Mapping):
+        return {key: copied(item) for key, item in value.items()}
+    return [copied(item) for item in value] if isinstance(value, list) else value
 
 
 def _plain(value: Checkpoint | Best) -> dict[str, Any]:

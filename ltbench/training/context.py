@@ -17,6 +17,7 @@ from ltbench.data.device_images import DeviceImages
 from ltbench.data.evaluation_transform import EvaluationTransform
 from ltbench.data.normalisation import Normalisation
 from ltbench.data.store import open_planned, repaired
+from ltbench.data.store_files import ImageStore
 from ltbench.evaluation.evaluator import Evaluator
 from ltbench.plugins.dataset import Dataset
 from ltbench.plugins.facts import Facts
@@ -25,6 +26,7 @@ from ltbench.plugins.split import Split
 from ltbench.results.folder import RunFolder
 from ltbench.results.run import RunSpec
 from ltbench.training.job import Job
+from ltbench.training.memory import free_memory
 
 SIGN_SECONDS = 5.0
 Report = Callable[[Mapping[str, Any]], None]
@@ -79,11 +81,11 @@ def open_context(
         RuntimeError: the images are others than the run was planned with.
     """
     spec, options = job.spec, tuple(sorted(job.spec.dataset_options.items()))
-    dataset, split, images, content = _open_images(
-        spec.dataset.name, options, job.data_dir, job.store, job.device
-    )
+    dataset, store, content = _open_store(spec.dataset.name, options, job.data_dir, job.store)
+    split = store.split
     if split.sha256 != spec.split or (content and spec.images not in ("", content)):
         raise RuntimeError(f"the images of {dataset.name} changed after the run was planned")
+    images = _on_device(dataset, store, torch.device(job.device), job.sharing)
     facts = spec.backbone.scaled(spec.protocol.sized(dataset.facts))
     normalise = Normalisation(facts, images.device)
     counts = split.counts("train")
@@ -127,13 +129,9 @@ def _signs_of_life(report: Report) -> Callable[[], None]:
 
 
 @lru_cache(maxsize=2)
-def _open_images(
-    name: str,
-    options: tuple[tuple[str, Any], ...],
-    data_dir: Path,
-    folder: Path | None,
-    device: str,
-) -> tuple[Dataset, Split, DeviceImages, str]:
+def _open_store(
+    name: str, options: tuple[tuple[str, Any], ...], data_dir: Path, folder: Path | None
+) -> tuple[Dataset, ImageStore, str]:
     """Open a data set once per process, however many runs use it.
 
     The last is the SHA-256 of its images' files where they had to be read here; where the store
@@ -141,6 +139,23 @@ def _open_images(
     """
     dataset = create_dataset(Name(name, dict(options)), data_dir)
     store = open_planned(folder, dataset)
-    content = "" if store.folder == folder else content_sha256(dataset, store.split)
-    images = DeviceImages(store, torch.device(device), partial(repaired, store, dataset))
-    return dataset, store.split, images, content
+    return dataset, store, "" if store.folder == folder else content_sha256(dataset, store.split)
+
+
+_last: dict[tuple[int, torch.device, int], tuple[ImageStore, DeviceImages]] = {}
+
+
+def _on_device(
+    dataset: Dataset, store: ImageStore, device: torch.device, sharing: int
+) -> DeviceImages:
+    """Return the images on the device, those of the last run where they are the same.
+
+    Those of another data set are given up first: a card has room for one.
+    """
+    key = id(store), device, sharing
+    if key not in _last:
+        _last.clear()
+        free_memory(device)
+        images = DeviceImages(store, device, partial(repaired, store, dataset), sharing)
+        _last[key] = store, images  # with the store, whose id is then nobody else's
+    return _last[key][1]

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import platform
-import resource
 import subprocess
-import sys
 from collections.abc import Mapping
 from functools import lru_cache
 from importlib.metadata import version
@@ -16,12 +14,18 @@ import torch
 
 import ltbench
 from ltbench.plugins.manager import get_plugins
+from ltbench.training.repeatability import described
 
 LIBRARIES = ("torch", "torchvision", "timm", "numpy", "scipy", "scikit-learn", "pillow", "mlxtend")
 
 
 def environment(
-    device: torch.device, threads: int, code: str, plugins: Mapping[str, str]
+    device: torch.device,
+    threads: int,
+    code: str,
+    plugins: Mapping[str, str],
+    *,
+    deterministic: bool = False,
 ) -> dict[str, Any]:
     """Return versions, device and source revision.
 
@@ -30,6 +34,7 @@ def environment(
         threads: CPU threads that it computed with.
         code: digits that change with ltbench's source.
         plugins: versions of the distributions whose plugins shape its result.
+        deterministic: whether every operation had to give the same bits each time.
     """
     return {
         "ltbench": ltbench.__version__,
@@ -40,6 +45,7 @@ def environment(
         "device": device_name(device),
         "threads": threads,
         "git": git_revision(),
+        "repeatability": described(device, deterministic),
         "distributions": {
             "ltbench": ltbench.__version__,
             **_libraries(),
@@ -47,14 +53,6 @@ def environment(
             **plugins,
         },
     }
-
-
-def peak_memory_mb(device: torch.device) -> float:
-    """Return the largest memory of this process (or on its accelerator) so far, in MB."""
-    if device.type == "cuda":
-        return round(torch.cuda.max_memory_allocated(device) / 1e6, 1)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return round(peak / (1e6 if sys.platform == "darwin" else 1e3), 1)
 
 
 @lru_cache(maxsize=1)

@@ -162,7 +162,13 @@ class FirstStage:
         self.job, self.folder, self.say = job, job.first_stage, say
         spec = alone(job.spec)
         self.environment = _relevant(
-            environment(torch.device(job.device), threads, own_code(spec), spec.plugins)
+            environment(
+                torch.device(job.device),
+                threads,
+                own_code(spec),
+                spec.plugins,
+                deterministic=spec.protocol.deterministic,
+            )
         )
         self.path = self.folder / f"{canonical_hash(self.environment)}{SUFFIX}"
         self.trained: Trained | None = None

@@ -18,6 +18,7 @@ class Job:
         data_dir: the folder of the data sets' files.
         device: for example ``cpu`` or ``cuda:0``.
         threads: CPU threads to compute with.
+        sharing: runs that share the device at a time, of which this is one.
         weights: local checkpoint for the backbone, if any.
         store: folder of the decoded images; where it is not there they are decoded anew.
         cost: how long the run will take, in seconds or in any unit that all jobs share; executors
@@ -45,3 +46,4 @@ class Job:
     first_stage: Path | None = None
     first_runs: tuple[Path, ...] = ()
     abandoned_stage: str | None = None
+    sharing: int = 1

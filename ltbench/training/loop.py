@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import time
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -16,8 +17,10 @@ from ltbench.errors import DivergedError
 from ltbench.evaluation.evaluator import Features, compute_metrics
 from ltbench.plugins.algorithm import Algorithm, Training
 from ltbench.plugins.batch import Batch
+from ltbench.plugins.loss_scale import LossScale
 from ltbench.results.protocol import epoch_steps
-from ltbench.training.checkpoint import Best, Checkpoint, clone_state, save_checkpoint
+from ltbench.training.checkpoint import Best, Checkpoint, clone_state, copied
+from ltbench.training.checkpoint_writer import CheckpointWriter
 from ltbench.training.context import RunContext
 from ltbench.training.frozen_network import FrozenNetwork, frozen_network
 from ltbench.training.optimizers import base_lr, optimizer_maker
@@ -68,6 +71,17 @@ class StageLoop(Training):
         self.running: dict[str, Tensor] = {
             key: value.to(context.images.device) for key, value in checkpoint.running.items()
         }
+        model.loss_scale = LossScale(context.images.device) if model.precision == "fp16" else None
+        if model.loss_scale and checkpoint.loss_scale:
+            model.loss_scale.load_state_dict(checkpoint.loss_scale)
+        # The model and its optimisers have them; as long as they train nobody else needs them.
+        checkpoint.model, checkpoint.optimizers = {}, {}
+        # Seeded anew for every batch, and made once: a graph of a step could hold them.
+        self.generators = {
+            purpose: torch.Generator(context.images.device)
+            for purpose in ("algorithm", "augmentation")
+        }
+        self.writer = CheckpointWriter(context.folder)
         self.started = time.monotonic() - checkpoint.seconds
         self.frozen: FrozenNetwork | None = None
 
@@ -77,7 +91,14 @@ class StageLoop(Training):
         Raises:
             DivergedError: the loss is not finite, or above the protocol's bound.
             Interrupted: the run was asked to stop.
+            OSError: a checkpoint could not be written.
         """
+        with self.writer:
+            self._train()
+        assert self.state.best is not None
+        return self.state.best
+
+    def _train(self) -> None:
         self._train_mode()
         sampler = make_sampler(
             self.model.sampling,
@@ -98,13 +119,15 @@ class StageLoop(Training):
             if (number + 1) % self.micro_batches:
                 continue
             self.state.step += 1
-            if self.protocol.evaluates_at(self.state.step, self.steps):
+            if evaluated := self.protocol.evaluates_at(self.state.step, self.steps):
                 self._evaluate()
-                self._save()
+            if self._ended() or self.writer.due(evaluated):
+                self.writer.begin(self._snapshot)
             if self._stopped():
                 break
             if self.context.should_stop():
-                self._save()
+                self.writer.begin(self._snapshot)
+                self.writer.finish()
                 raise Interrupted
             if time.monotonic() - reported > STEP_REPORT_SECONDS:
                 reported = time.monotonic()
@@ -112,9 +135,7 @@ class StageLoop(Training):
         if self.state.best is None:  # a stage without optimisation steps
             self.model.before_step(0, self)
             self._evaluate()
-            self._save()
-        assert self.state.best is not None
-        return self.state.best
+            self.writer.begin(self._snapshot)
 
     def extract_features(self, part: str) -> Features:
         """Return the features of ``train`` or ``val`` images; see ``ltbench.api.Training``."""
@@ -147,9 +168,9 @@ class StageLoop(Training):
         return self.state.step * self.micro_batches + part
 
     def _generator(self, purpose: str, number: int) -> torch.Generator:
-        """Return a generator on the device for one purpose of a batch."""
+        """Return the generator on the device of one purpose, seeded for a batch."""
         seed = derive_seed(self.seed, self.purpose, purpose, number)
-        return torch.Generator(self.context.images.device).manual_seed(seed)
+        return self.generators[purpose].manual_seed(seed)
 
     def _set_lr(self, step: int) -> None:
         each = self.steps_per_rate
@@ -158,13 +179,17 @@ class StageLoop(Training):
             for group in optimizer.param_groups:
                 group["lr"] = group.setdefault("initial_lr", group["lr"]) * factor
 
+    def _ended(self) -> bool:
+        """Return whether the stage has no steps left."""
+        return self.state.step >= self.steps or self._stopped()
+
     def _stopped(self) -> bool:
         """Return whether the stage ended before its last step."""
         return 0 < self.protocol.patience <= self.state.stale and self.state.step < self.steps
 
     def _evaluate(self) -> None:
         began = time.monotonic()
-        losses = self._mean_losses()
+        losses, overflowed = self._mean_losses(), self._overflowed()
         rows = self.context.split.rows("val")
         val: dict[str, float | None] = {}
         if len(rows):  # a protocol that takes the last model needs none
@@ -185,6 +210,8 @@ class StageLoop(Training):
             "lr": base_lr(self.model.optimizers),
             "seconds": round(self.state.seconds, 3),
         }
+        if overflowed:
+            record["overflowed"] = overflowed
         if self._stopped():
             record["stopped"] = True
             self.state.stopped.append({"stage": self.name, "step": self.state.step})
@@ -205,6 +232,25 @@ class StageLoop(Training):
             )
         return losses
 
+    def _overflowed(self) -> int:
+        """Return how many steps since the last evaluation float16 could not hold, and count anew.
+
+        The first steps find the scale of the loss. Where none was taken and a scale below 1, or the
+        stage's end, is reached, it is not the scale.
+        """
+        scale = self.model.loss_scale
+        if scale is None:
+            return 0
+        overflowed, steps = scale.overflowed, scale.steps
+        scale.restart()
+        if steps and overflowed == steps and (scale.value < 1 or self.state.step >= self.steps):
+            raise DivergedError(
+                f"the gradients of {self.name} overflowed float16 in all {steps} optimiser steps "
+                f"up to step {self.state.step}, though the loss was scaled by {scale.value:g} at "
+                "last; use --precision bf16 or fp32"
+            )
+        return overflowed
+
     def _compare(self, value: float, val: dict[str, float | None]) -> None:
         """Keep the model where its score is the best, else count the evaluations without one."""
         if self.state.best is None or value > self.state.best.value:
@@ -216,14 +262,27 @@ class StageLoop(Training):
         if self.state.waited >= self.protocol.decay_patience:
             self.state.drops, self.state.waited = self.state.drops + 1, 0
 
-    def _save(self) -> None:
-        self.state.evaluation_batch = self.context.evaluator.batch
-        self.state.model = clone_state(self.model)
-        self.state.optimizers = {k: o.state_dict() for k, o in self.model.optimizers.items()}
-        self.state.running = {k: v.detach().cpu() for k, v in self.running.items()}
-        self.state.seconds = time.monotonic() - self.started
-        # The lines of the log that it counts reach the disk before it.
-        save_checkpoint(self.context.folder.latest, self.state, [self.context.folder.log])
+    def _snapshot(self) -> Checkpoint:
+        """Return the state as it is now, of which training will change nothing.
+
+        The chosen model is never changed, so where it is the present one, or all that is needed
+        from now on, there is no second copy.
+        """
+        state, best = self.state, self.state.best
+        state.seconds = time.monotonic() - self.started
+        state.evaluation_batch = self.context.evaluator.batch
+        scale = self.model.loss_scale
+        present = best is not None and (best.step == state.step or self._ended())
+        states = {key: optimizer.state_dict() for key, optimizer in self.model.optimizers.items()}
+        return replace(
+            state,
+            model=best.model if best and present else clone_state(self.model),
+            optimizers={} if self._ended() else copied(states),
+            running=copied(self.running),
+            loss_scale=scale.state_dict() if scale else {},
+            running_steps=dict(state.running_steps),
+            stopped=list(state.stopped),
+        )
 
     def _train_mode(self) -> None:
         self.model.train()

@@ -51,7 +51,8 @@ def base_lr(optimizers: Mapping[str, Optimizer]) -> float:
 
 def _build(protocol: Protocol, parameters: Sequence[Any]) -> Optimizer:
     name, lr, decay = protocol.optimizer, protocol.lr, protocol.weight_decay
-    # Fused: one kernel instead of ten. A checkpoint of before says that it is not, and goes on so.
+    # Fused: one kernel instead of ten, which leaves a step of a scaled loss out without the host's
+    # knowledge. A checkpoint of before says that it is not fused, and goes on so.
     if name == "sgd":
         momentum = protocol.momentum
         return torch.optim.SGD(parameters, lr, momentum, weight_decay=decay, fused=True)

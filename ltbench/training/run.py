@@ -18,10 +18,11 @@ from ltbench.results.claim import Claim, ClaimLost, Owner, acquire, find_owner
 from ltbench.results.folder import RunFolder
 from ltbench.training.checkpoint import Checkpoint, resume
 from ltbench.training.context import Report, open_context
-from ltbench.training.device_errors import loses_device
+from ltbench.training.device_errors import advised, loses_device
 from ltbench.training.first_stage import FirstStage, FirstStageBusy
 from ltbench.training.job import Job
 from ltbench.training.loop import Interrupted
+from ltbench.training.memory import memory_given_back
 from ltbench.training.model import stage_names
 from ltbench.training.seeding import seed_everything
 from ltbench.training.trainer import train_and_test
@@ -57,7 +58,7 @@ def execute(job: Job, report: Report, should_stop: Callable[[], bool]) -> dict[s
         return _failure(job, Checkpoint(), error)  # nothing can be written, a claim least of all
     if isinstance(claim, Owner):
         return claimed(claim)
-    with claim:
+    with claim, memory_given_back(job.device):
         if folder.done:  # by whoever had the claim before
             return _finished_before(folder)
         report({"event": "started"})
@@ -159,7 +160,7 @@ def _failure(job: Job, checkpoint: Checkpoint, error: BaseException) -> dict[str
             )
         case _:
             status = "failed"
-            sentence = f"{described(error)}{blamed(error, get_plugins())}"
+            sentence = f"{advised(error, job) or described(error)}{blamed(error, get_plugins())}"
     return {
         "status": status,
         "error": sentence,

@@ -6,8 +6,6 @@ business of :mod:`ltbench.training.run`, which calls this.
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -17,12 +15,14 @@ from ltbench.evaluation.measures import declared_measures
 from ltbench.plugins.algorithm import Algorithm
 from ltbench.training.checkpoint import Best, Checkpoint, keep_beginning, save_checkpoint
 from ltbench.training.context import RunContext
-from ltbench.training.environment import environment, peak_memory_mb
+from ltbench.training.environment import environment
 from ltbench.training.final_test import evaluate_on_test
 from ltbench.training.first_stage import FirstStage, log_digest
 from ltbench.training.loop import StageLoop
+from ltbench.training.memory import peak_memory_mb, reset_peak_memory
 from ltbench.training.model import ModelBuilder
 from ltbench.training.plugin_versions import own_code
+from ltbench.training.repeatability import repeatable
 
 _counted_macs: dict[str, int] = {}
 
@@ -43,25 +43,9 @@ def train_and_test(
         Exception: whatever a plugin raises.
     """
     device = context.images.device
-    with _settings(checkpoint.threads, device):
+    reset_peak_memory(device)
+    with repeatable(device, checkpoint.threads, context.spec.protocol.deterministic):
         return _trained_and_tested(context, checkpoint, first, device)
-
-
-@contextlib.contextmanager
-def _settings(threads: int, device: torch.device) -> Iterator[None]:
-    """Have torch compute with so many threads, and reproducibly, and leave it as it was."""
-    before = torch.get_num_threads(), torch.backends.cudnn.deterministic
-    torch.set_num_threads(threads)
-    if device.type == "cuda":
-        torch.backends.cudnn.deterministic = True
-    try:
-        yield
-    finally:
-        # What a plugin set meanwhile is not undone: it is for the process to be noticed by.
-        if torch.get_num_threads() == threads:
-            torch.set_num_threads(before[0])
-        if device.type == "cuda" and torch.backends.cudnn.deterministic:
-            torch.backends.cudnn.deterministic = before[1]
 
 
 def _trained_and_tested(
@@ -98,7 +82,13 @@ def _trained_and_tested(
         },
         "evaluation_batch": checkpoint.evaluation_batch,
         "log_sha256": log_digest(context.folder.log.read_bytes()),
-        "environment": environment(device, checkpoint.threads, code, spec.plugins),
+        "environment": environment(
+            device,
+            checkpoint.threads,
+            code,
+            spec.plugins,
+            deterministic=spec.protocol.deterministic,
+        ),
         "parameters": parameter_count(model),
         "macs": _multiply_adds(spec.hash, model),
         "peak_memory_mb": peak_memory_mb(device),

@@ -36,12 +36,17 @@ class ClusterExecutor(Executor):
         """Return the device of runs elsewhere: a GPU if they are to get one, else the CPU.
 
         Raises:
-            UsageError: a GPU is wanted that the executor does not ask for.
+            UsageError: a GPU is wanted that the executor does not ask for, or one by its number.
         """
         gpus = getattr(hparams, "gpus", 0)
         device = ("cuda" if gpus else "cpu") if asked == "auto" else asked
         if device.startswith("cuda") and not gpus:
             raise UsageError(
                 f"--device {asked}: write --executor '{cls.name}[gpus=1]' to get a GPU"
+            )
+        if device.startswith("cuda:"):
+            raise UsageError(
+                f"--device {asked}: GPUs are numbered on this machine; --executor {cls.name} gives "
+                "each run one where it goes: type --device cuda, or leave it out"
             )
         return device

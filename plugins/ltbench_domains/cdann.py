@@ -18,7 +18,7 @@ class CDANN(DANN):
     are aligned given the class, each class counting the same.
     """
 
-    honours = frozenset({"label_smoothing"})  # images of two classes have no one condition
+    honours = frozenset({"label_smoothing", "fp16"})  # images of two classes have no one condition
 
     def __init__(self, backbone: Backbone, train_info: TrainInfo, hparams: DANNHParams) -> None:
         super().__init__(backbone, train_info, hparams)

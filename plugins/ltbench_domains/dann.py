@@ -38,7 +38,7 @@ class DANN(WithLoss):
 
     HParams = DANNHParams
     hparams: DANNHParams
-    honours = frozenset({"label_smoothing", "mixed_labels"})
+    honours = frozenset({"label_smoothing", "mixed_labels", "fp16"})
     min_domains = 2
     turn_of_discriminator = False
 

@@ -29,7 +29,7 @@ class Fish(WithLoss):
 
     HParams = FishHParams
     hparams: FishHParams
-    honours = frozenset({"label_smoothing", "mixed_labels"})
+    honours = frozenset({"label_smoothing", "mixed_labels", "fp16"})
     min_domains = 2
 
     def step(self, batch: Batch) -> dict[str, Tensor]:

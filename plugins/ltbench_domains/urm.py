@@ -29,7 +29,7 @@ class URM(WithLoss):
 
     HParams = URMHParams
     hparams: URMHParams
-    honours = frozenset({"label_smoothing", "mixed_labels"})
+    honours = frozenset({"label_smoothing", "mixed_labels", "fp16"})
 
     def __init__(self, backbone: Backbone, train_info: TrainInfo, hparams: URMHParams) -> None:
         super().__init__(backbone, train_info, hparams)

@@ -54,7 +54,7 @@ class WeightBalancing(Retrained):
 
     HParams = WeightBalancingHParams
     hparams: WeightBalancingHParams
-    honours = frozenset({"label_smoothing", "mixed_labels", "accumulate"})
+    honours = frozenset({"label_smoothing", "mixed_labels", "accumulate", "fp16"})
     default_base = "erm"
     classifier: nn.Linear
     done = 0

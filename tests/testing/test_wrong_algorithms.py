@@ -217,6 +217,19 @@ class ClaimsToSmooth(Algorithm):
         return batch.per_domain(F.cross_entropy(logits, batch.y, reduction="none")).mean(1)
 
 
+class ClaimsToScale(Algorithm):
+    """Says that it scales its loss, and takes steps without its scale (2026)."""
+
+    honours = frozenset({"fp16"})
+
+    def step(self, batch: Batch) -> dict[str, Tensor]:
+        loss = self.loss(batch)
+        self.optimizers["main"].zero_grad()
+        (loss if self.loss_scale is None else self.loss_scale.scaled(loss)).backward()
+        self.optimizers["main"].step()
+        return {"total": loss.detach()}
+
+
 class ClaimsToMix(Algorithm):
     """Says that it honours mixed labels and forgets the second ones (2026)."""
 
@@ -284,6 +297,7 @@ class SumsInsteadOfMeans(Algorithm):
         (OtherFeatures, "shapes", "features returns (12, 3) instead of (12, 32)"),
         (StandsStill, "moves", "no parameter moves"),
         (ClaimsToSmooth, "smoothing", "honours label_smoothing, which leaves its loss at"),
+        (ClaimsToScale, "fp16", "where the loss is scaled it learns something else"),
         (ClaimsToMix, "mixed-labels", "honours mixed_labels, which leave its loss at"),
         (MixesTheWrongWay, "mixed-labels", "mixed with none of another"),
         (StepsAtEveryBatch, "accumulate", "the first of two batches of a step moves it already"),

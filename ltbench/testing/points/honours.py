@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 import torch
@@ -10,12 +11,15 @@ from torch import Tensor
 from ltbench.plugins.algorithm import Algorithm, named
 from ltbench.plugins.batch import Batch, MixedLabels
 from ltbench.plugins.honours import obstacle
+from ltbench.plugins.loss_scale import LossScale
 from ltbench.plugins.names import parse_name
 from ltbench.plugins.resolve import resolve
+from ltbench.results.protocol import Protocol
 from ltbench.session.protocol_checks import with_named
 from ltbench.testing.point import NotApplicable, Points, Subject
 from ltbench.testing.points.algorithm import KINDS, build_small
 from ltbench.testing.small_model import SmallTraining, random_batch
+from ltbench.training.optimizers import optimizer_maker
 
 POINTS = Points()
 SMOOTHING = 0.3
@@ -84,6 +88,26 @@ def check_accumulate(subject: Subject) -> None:
     for expected, found in zip(_mean_step(reference, batches), _parameters(model), strict=True):
         assert torch.allclose(expected, found, rtol=1e-3, atol=1e-5), (
             f"{subject.text}: a step of two batches does not go down their mean gradient"
+        )
+
+
+@POINTS.add("fp16", "A step on a scaled loss is the same step, where it honours fp16", *KINDS)
+def check_fp16(subject: Subject) -> None:
+    """Compare two steps of SGD on scaled losses with two that are not; Adam knows no scale."""
+    models = _trained(subject, "fp16"), build_small(subject.text)
+    models[0].loss_scale = LossScale(torch.device("cpu"))
+    sgd = Protocol.from_options({"optimizer": "sgd", "lr": 1e-2}, "protocol")
+    for model in models:
+        model.optimizers = model.configure_optimizers(optimizer_maker(sgd))
+    for number, model in itertools.product(range(2), models):
+        _seed(model, number)
+        batch = _batch(model, number)
+        model.before_step(number, SmallTraining(model, batch))
+        model.step(batch)
+    for scaled, plain in zip(*map(_parameters, models), strict=True):
+        assert torch.allclose(scaled, plain, rtol=1e-3, atol=1e-5), (
+            f"{subject.text} says that it honours fp16, and where the loss is scaled it learns "
+            "something else: take every step by 'minimize'"
         )
 
 
