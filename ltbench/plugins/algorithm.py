@@ -16,6 +16,7 @@ from ltbench.plugins.backbone import Backbone
 from ltbench.plugins.batch import Batch, TrainInfo
 from ltbench.plugins.hparams import HParams
 from ltbench.plugins.loss_scale import LossScale
+from ltbench.plugins.stopwatch import Stopwatch
 
 HALF = {"bf16": torch.bfloat16, "fp16": torch.float16}
 """What the network computes with at each ``--precision`` that is not ``fp32``."""
@@ -76,6 +77,7 @@ class Algorithm(nn.Module):
         generator: draws what is random in a step, on the model's device.
         micro_batches: batches that make one step; :meth:`step` is called for each of them.
         micro_batch: which of them the present batch is, from 0.
+        stopwatch: tells the time of forward and backward passes and of the optimiser from the rest.
         loss_scale: with ``--precision fp16``, what losses are multiplied by before their gradients
             are computed; :meth:`minimize` does that. ``None`` otherwise.
     """
@@ -99,6 +101,7 @@ class Algorithm(nn.Module):
         self.generator = torch.Generator()
         self.micro_batches, self.micro_batch = 1, 0
         self.loss_scale: LossScale | None = None
+        self.stopwatch = Stopwatch()
 
     def features(self, x: Tensor) -> Tensor:
         """Return the features (N, F) of images, in float32 whatever the precision of the run.
@@ -106,7 +109,10 @@ class Algorithm(nn.Module):
         In training the share of them that the protocol says is dropped.
         """
         half = HALF.get(self.precision)
-        with torch.autocast(x.device.type, dtype=half, enabled=half is not None):
+        with (
+            self.stopwatch.part("forward"),
+            torch.autocast(x.device.type, dtype=half, enabled=half is not None),
+        ):
             features: Tensor = self.backbone(x)
         share = self.train_info.dropout
         return F.dropout(features.float(), share, self.training) if share else features.float()
@@ -189,13 +195,15 @@ class Algorithm(nn.Module):
             self.optimizers[optimizer].zero_grad(set_to_none=True)
         mean = loss / self.micro_batches if self.micro_batches > 1 else loss
         scale = self.loss_scale
-        (mean if scale is None else scale.scaled(mean)).backward()  # type: ignore[no-untyped-call]
+        with self.stopwatch.part("backward"):
+            (mean if scale is None else scale.scaled(mean)).backward()  # type: ignore[no-untyped-call]
         if self.accumulating:
             return
-        if scale is None:
-            self.optimizers[optimizer].step()
-        else:
-            scale.step(self.optimizers[optimizer])
+        with self.stopwatch.part("optimizer"):
+            if scale is None:
+                self.optimizers[optimizer].step()
+            else:
+                scale.step(self.optimizers[optimizer])
 
     def configure_optimizers(self, make: MakeOptimizer) -> dict[str, Optimizer]:
         """Return the optimisers by name; ``make`` builds one as the protocol says."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ltbench.plugins.shots import SHOTS
+from ltbench.plugins.stopwatch import PARTS
 from ltbench.report.chart import SYMBOLS, Curve, draw
 from ltbench.report.plain import duration
 from ltbench.report.terminal import table, terminal_width, wrapped
@@ -220,6 +221,16 @@ def _taken_over(timings: Mapping[str, Any]) -> list[str]:
     return [wrapped(sentence, _width())]
 
 
+def _spent(timings: Mapping[str, Any]) -> list[str]:
+    """Return the shares of a run's parts, those that took anything."""
+    spent = numbers(_mapping(timings, "spent"))
+    known = sum(spent.values())
+    if known <= 0:
+        return []
+    shares = [f"{name} {spent[part] / known:.0%}" for part, name in PARTS.items() if part in spent]
+    return [wrapped(f"Spent on: {', '.join(shares)}", _width())]
+
+
 def _costs(result: Mapping[str, Any]) -> list[str]:
     """Return what the run took, and where it ran."""
     if not result:
@@ -230,6 +241,7 @@ def _costs(result: Mapping[str, Any]) -> list[str]:
         train, evaluate = times.get("train_s", 0.0), times.get("evaluate_s", 0.0)
         whole = duration(times["total_s"])
         lines.append(f"Time: {whole} (training {train:.1f} s, evaluation {evaluate:.1f} s)")
+    lines += _spent(_mapping(result, "timings"))
         lines.extend(_taken_over(_mapping(result, "timings")))
     words = []
     if "parameters" in sizes:

@@ -64,6 +64,7 @@ class Checkpoint:
         taken_over: the run that the first stage was taken from, and the seconds of it; empty where
             it was trained here.
         loss_scale: the state of the stage's loss scale, with ``--precision fp16``.
+        spent: seconds of the run's parts (:data:`ltbench.plugins.stopwatch.PARTS`).
     """
 
     stage: int = 0
@@ -84,6 +85,7 @@ class Checkpoint:
     evaluation_batch: int = 0
     taken_over: dict[str, Any] = field(default_factory=dict)
     loss_scale: dict[str, Any] = field(default_factory=dict)
+    spent: dict[str, float] = field(default_factory=dict)
 
     def begin_stage(self, stage: int) -> None:
         """Go on to the first step of the next stage."""

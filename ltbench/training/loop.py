@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import time
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -18,6 +19,7 @@ from ltbench.evaluation.evaluator import Features, compute_metrics
 from ltbench.plugins.algorithm import Algorithm, Training
 from ltbench.plugins.batch import Batch
 from ltbench.plugins.loss_scale import LossScale
+from ltbench.plugins.stopwatch import Stopwatch
 from ltbench.results.protocol import epoch_steps
 from ltbench.training.checkpoint import Best, Checkpoint, clone_state, copied
 from ltbench.training.checkpoint_writer import CheckpointWriter
@@ -84,6 +86,11 @@ class StageLoop(Training):
         self.writer = CheckpointWriter(context.folder)
         self.started = time.monotonic() - checkpoint.seconds
         self.frozen: FrozenNetwork | None = None
+        self.stopwatch = Stopwatch(checkpoint.spent)
+        checkpoint.spent = self.stopwatch.seconds
+        for module in model.modules():
+            if isinstance(module, Algorithm):
+                module.stopwatch = self.stopwatch
 
     def run(self) -> Best:
         """Train to the end of the stage and return its best model.
@@ -95,6 +102,8 @@ class StageLoop(Training):
         """
         with self.writer:
             self._train()
+            with self.stopwatch.part("waiting"):
+                self.writer.finish()
         assert self.state.best is not None
         return self.state.best
 
@@ -114,7 +123,7 @@ class StageLoop(Training):
             self.frozen = frozen_network(self.model, self.augment, self.context, drawn)
         ends = (step * self.micro_batches for step in (self.state.step, last))
         batches = self.context.images.stream(sampler, *ends)
-        for number, (images, rows) in enumerate(batches):
+        for number, (images, rows) in enumerate(self._awaited(batches)):
             self._part(images, rows, number % self.micro_batches)
             if (number + 1) % self.micro_batches:
                 continue
@@ -122,11 +131,11 @@ class StageLoop(Training):
             if evaluated := self.protocol.evaluates_at(self.state.step, self.steps):
                 self._evaluate()
             if self._ended() or self.writer.due(evaluated):
-                self.writer.begin(self._snapshot)
+                self._write()
             if self._stopped():
                 break
             if self.context.should_stop():
-                self.writer.begin(self._snapshot)
+                self._write()
                 self.writer.finish()
                 raise Interrupted
             if time.monotonic() - reported > STEP_REPORT_SECONDS:
@@ -135,6 +144,23 @@ class StageLoop(Training):
         if self.state.best is None:  # a stage without optimisation steps
             self.model.before_step(0, self)
             self._evaluate()
+            self._write()
+
+    def _awaited(self, batches: Iterable[tuple[Tensor, Tensor]]) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield batches, and count the time until each is there as that of the input."""
+        following = iter(batches)
+        while True:
+            with self.stopwatch.part("input"):
+                batch = next(following, None)
+            if batch is None:
+                return
+            yield batch
+
+    def _write(self) -> None:
+        """Have a checkpoint written, once the one before is on the disk."""
+        with self.stopwatch.part("waiting"):
+            self.writer.finish()
+        with self.stopwatch.part("checkpoint"):
             self.writer.begin(self._snapshot)
 
     def extract_features(self, part: str) -> Features:
@@ -150,14 +176,16 @@ class StageLoop(Training):
         seed_torch(self.seed, self.purpose, "step", number)
         self.model.generator, self.model.micro_batch = self._generator("algorithm", number), part
         if part == 0:
-            self.model.before_step(step, self)
+            with self.stopwatch.part("own", whole=True):
+                self.model.before_step(step, self)
         source = self.context.images
         y, generator = source.y[rows], self._generator("augmentation", number)
-        x, mixed = self.augment(images, source.sizes[rows], y, self.domains, generator)
-        x = self.context.normalise(x)
+        with self.stopwatch.part("input"):
+            x, mixed = self.augment(images, source.sizes[rows], y, self.domains, generator)
+            x = self.context.normalise(x)
         self._set_lr(step)
         looked_up = self.frozen.answering(x, rows) if self.frozen else contextlib.nullcontext()
-        with looked_up:
+        with self.stopwatch.part("own"), looked_up:
             losses = self.model.step(Batch(x, y, source.d[rows], self.domains, mixed))
         for key, value in losses.items():
             self.running[key] = self.running.get(key, 0) + value.detach().float()
@@ -189,11 +217,13 @@ class StageLoop(Training):
 
     def _evaluate(self) -> None:
         began = time.monotonic()
-        losses, overflowed = self._mean_losses(), self._overflowed()
+        with self.stopwatch.part("waiting"):  # for what an accelerator has yet to compute
+            losses, overflowed = self._mean_losses(), self._overflowed()
         rows = self.context.split.rows("val")
         val: dict[str, float | None] = {}
         if len(rows):  # a protocol that takes the last model needs none
-            val = dict(compute_metrics(self.context.evaluator.predictions(self.model, rows)))
+            with self.stopwatch.part("evaluation", whole=True):
+                val = dict(compute_metrics(self.context.evaluator.predictions(self.model, rows)))
         self._train_mode()
         metric = self.protocol.selection_metric
         value = float(self.state.step) if metric == "step" else val[metric]
@@ -281,6 +311,7 @@ class StageLoop(Training):
             running=copied(self.running),
             loss_scale=scale.state_dict() if scale else {},
             running_steps=dict(state.running_steps),
+            spent=dict(state.spent),
             stopped=list(state.stopped),
         )
 

@@ -78,6 +78,7 @@ def _trained_and_tested(
             "train_s": round(checkpoint.seconds - checkpoint.evaluating, 3),
             "evaluate_s": round(checkpoint.evaluating, 3),
             "total_s": round(checkpoint.seconds, 3),
+            "spent": {part: round(seconds, 3) for part, seconds in checkpoint.spent.items()},
             **({"taken_over": checkpoint.taken_over} if checkpoint.taken_over else {}),
         },
         "evaluation_batch": checkpoint.evaluation_batch,
