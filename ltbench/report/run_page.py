@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ltbench.plugins.shots import SHOTS
-from ltbench.plugins.stopwatch import PARTS
+from ltbench.plugins.stopwatch import PARTS as SPENT_ON
 from ltbench.report.chart import SYMBOLS, Curve, draw
 from ltbench.report.plain import duration
 from ltbench.report.terminal import table, terminal_width, wrapped
@@ -227,7 +227,9 @@ def _spent(timings: Mapping[str, Any]) -> list[str]:
     known = sum(spent.values())
     if known <= 0:
         return []
-    shares = [f"{name} {spent[part] / known:.0%}" for part, name in PARTS.items() if part in spent]
+    shares = [
+        f"{name} {spent[part] / known:.0%}" for part, name in SPENT_ON.items() if part in spent
+    ]
     return [wrapped(f"Spent on: {', '.join(shares)}", _width())]
 
 
@@ -241,8 +243,7 @@ def _costs(result: Mapping[str, Any]) -> list[str]:
         train, evaluate = times.get("train_s", 0.0), times.get("evaluate_s", 0.0)
         whole = duration(times["total_s"])
         lines.append(f"Time: {whole} (training {train:.1f} s, evaluation {evaluate:.1f} s)")
-    lines += _spent(_mapping(result, "timings"))
-        lines.extend(_taken_over(_mapping(result, "timings")))
+        lines += _taken_over(_mapping(result, "timings")) + _spent(_mapping(result, "timings"))
     words = []
     if "parameters" in sizes:
         words.append(f"{sizes['parameters']:,.0f} parameters")
