@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ltbench.plugins.shots import SHOTS
-from ltbench.plugins.stopwatch import PARTS as SPENT_ON
+from ltbench.plugins.stopwatch import PARTS as SPENT
 from ltbench.report.chart import SYMBOLS, Curve, draw
 from ltbench.report.plain import duration
 from ltbench.report.terminal import table, terminal_width, wrapped
@@ -228,7 +228,7 @@ def _spent(timings: Mapping[str, Any]) -> list[str]:
     if known <= 0:
         return []
     shares = [
-        f"{name} {spent[part] / known:.0%}" for part, name in SPENT_ON.items() if part in spent
+        f"{name} {spent[part] / known:.0%}" for part, name in SPENT.items() if part in spent
     ]
     return [wrapped(f"Spent on: {', '.join(shares)}", _width())]
 
