@@ -84,7 +84,7 @@ def _specification(spec: Mapping[str, Any], tuned: str) -> list[str]:
         "protocol": f"{_text(protocol.pop('name', ''))}: {_settings(protocol)}",
         "backbone": f"{_text(backbone.get('name'))}, {start}",
         "images": _images(backbone, data),
-        "precision": _text(identity.get("precision")),
+        "precision": " ".join(filter(None, map(_text, _arithmetic(identity)))),
         "tuned": tuned.removeprefix("tuned: "),
     }
     return [
@@ -95,6 +95,10 @@ def _specification(spec: Mapping[str, Any], tuned: str) -> list[str]:
             f"{key:11}{value}", _width(), subsequent_indent=" " * 11, break_on_hyphens=False
         )
     ]
+
+
+def _arithmetic(identity: Mapping[str, Any]) -> tuple[Any, Any]:
+    return identity.get("precision"), identity.get("memory_format", "")
 
 
 def _images(backbone: Mapping[str, Any], data: Mapping[str, Any]) -> str:
