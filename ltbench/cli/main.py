@@ -43,6 +43,7 @@ COMMANDS = (
     "retry",
     "show",
     "clean",
+    "doctor",
 )
 
 

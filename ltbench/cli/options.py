@@ -26,6 +26,7 @@ from ltbench.errors import SHOWN, UsageError
 from ltbench.plugins.hparams import LARGEST_WHOLE
 from ltbench.plugins.names import check_count
 from ltbench.plugins.text import visible
+from ltbench.results.arithmetic import AUTO, MEMORY_FORMATS, PRECISIONS
 from ltbench.results.protocol import ProtocolSetting, protocol_settings
 from ltbench.results.tuned import axes_text
 from ltbench.session.axes import Search
@@ -163,9 +164,15 @@ protocol_options = group(
     preprocessing_option,
     _shown(
         "--precision",
-        type=click.Choice(["auto", "fp32", "bf16", "fp16"]),
-        default="auto",
-        help="Number format of the network's arithmetic; auto is bf16 where it is native.",
+        type=click.Choice([AUTO, *PRECISIONS]),
+        default=AUTO,
+        help="Number format of the network's arithmetic; auto measures which is the fastest here.",
+    ),
+    click.option(
+        "--memory-format",
+        type=click.Choice([AUTO, *MEMORY_FORMATS]),
+        help="Order of weights and features in memory; auto measures it too.  [default: auto "
+        "beside --precision auto, else as the device had it]",
     ),
     *map(_setting_option, protocol_settings().values()),
 )

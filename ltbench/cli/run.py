@@ -97,6 +97,10 @@ def run(ctx: click.Context, /, **options: Any) -> None:
             "tune` is what searches"
         )
     check_names(ctx)
+    if options["executor"] == "local" and not (options["dry_run"] or options["out"].exists()):
+        from ltbench.executors.nursery import start_early
+
+        start_early()  # in a new folder there is a run to do, and other cores import meanwhile
     session = open_session(ctx)
     from ltbench.cli.printing import print_outcome, print_plan
     from ltbench.session.expand import expand_algos

@@ -94,7 +94,12 @@ def tune(ctx: click.Context, /, **options: Any) -> None:
     with waiting("Planning the trials", show=not session.quiet):
         seeds, asked = [budget.run_seed], values(ctx, PROTOCOL)
         plan = session.plan(
-            options["algos"], options["datasets"], seeds, starts=search.starts, **asked
+            options["algos"],
+            options["datasets"],
+            seeds,
+            starts=search.starts,
+            sweep_size=budget.trials,
+            **asked,
         )
     tuning = Tuning(session, plan, budget, search.axes)
     if options["dry_run"]:

@@ -86,6 +86,17 @@ class Executor:
 
         return choose_device(asked)
 
+    @classmethod
+    def computes_here(cls, hparams: parameters.HParams) -> bool:
+        """Return whether runs compute on this machine, so that its speed can be measured for them.
+
+        Executors that choose the device themselves compute elsewhere, unless they say otherwise.
+
+        Args:
+            hparams: the executor's settings.
+        """
+        return next(k for k in cls.__mro__ if "choose_device" in vars(k)) is Executor
+
     def open(self, jobs: Sequence[Job]) -> Iterable[Job]:
         """Get ready for a sweep, and return those of its jobs that are in progress already.
 

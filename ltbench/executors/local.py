@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
+import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from multiprocessing import resource_tracker
 from multiprocessing.connection import wait
+from socket import socket
 from typing import Any
 
 from ltbench.executors.base import Executor
 from ltbench.executors.components import whose
+from ltbench.executors.leftovers import marked
+from ltbench.executors.nursery import Nursery, Process, is_possible, ready_nursery
+from ltbench.executors.work import work
 from ltbench.executors.worker import END_S, Worker
 from ltbench.training.job import Job
 
@@ -18,10 +24,12 @@ from ltbench.training.job import Job
 class LocalExecutor(Executor):
     """A worker process for each slot; it interprets and imports once, however many runs it does.
 
-    A run that changed the process for the runs after it, or lost the device, is its last.
+    Workers share their start (:mod:`ltbench.executors.nursery`). A run that changed its process for
+    the runs after it, or lost the device, is the last there.
     """
 
     workers: Sequence[Worker] = ()
+    nursery: Nursery | None = None
 
     def open(self, jobs: Sequence[Job]) -> Sequence[Job]:
         """Take as many slots as there are jobs; a worker is started with its first job."""
@@ -40,8 +48,7 @@ class LocalExecutor(Executor):
         idle = [worker for worker in self.workers if worker.job is None]
         self._end([w for w in idle if w.spent or not w.process.is_alive()])
         idle = [worker for worker in self.workers if worker in idle]
-        context = multiprocessing.get_context("spawn")
-        new = [Worker(context, self.free.pop(0)) for _ in jobs[len(idle) :]]
+        new = [self._worker(self.free.pop(0)) for _ in jobs[len(idle) :]]
         self.workers = [*self.workers, *new]
         for worker, job in zip([*idle, *new], jobs, strict=False):
             worker.give(job)
@@ -72,6 +79,28 @@ class LocalExecutor(Executor):
         for worker in self.workers:
             worker.dismiss()
         self._end(self.workers)
+        if self.nursery is not None:
+            self.nursery.close()
+
+    def _worker(self, device: str) -> Worker:
+        return Worker(self._forked if is_possible(device) else self._spawned, device)
+
+    def _forked(self, end: socket) -> tuple[Process, str]:
+        """Fork a process that works for the other end of a connection."""
+        if self.nursery is not None:
+            with contextlib.suppress(OSError):
+                return self.nursery.fork(end)
+            self.nursery.close()  # it was killed
+        self.nursery = ready_nursery()
+        return self.nursery.fork(end)
+
+    def _spawned(self, end: socket) -> tuple[Process, str]:
+        """Start such a process from scratch."""
+        context = multiprocessing.get_context("spawn")
+        with marked() as mark:
+            process = context.Process(target=work, args=(end, os.getpid()), daemon=True)
+            process.start()
+        return process, mark
 
     def _busy(self) -> list[Worker]:
         return [worker for worker in self.workers if worker.job is not None]

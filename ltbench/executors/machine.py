@@ -1,21 +1,18 @@
-"""What this machine offers: devices, slots, threads and number formats."""
+"""What this machine offers: devices, slots, threads, and ways to compute."""
 
 from __future__ import annotations
 
-import os
+import platform
 
 import psutil
 import torch
 
 from ltbench.errors import UsageError
+from ltbench.executors.processor import cores, processor
 from ltbench.executors.slots import Slots
+from ltbench.results.arithmetic import MEMORY_FORMATS
 
 WORKER_BYTES = 2 << 30  # a worker with a small model needs about a third of this
-
-
-def cores() -> int:
-    """Return the number of CPU cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def choose_device(asked: str) -> str:
@@ -66,20 +63,26 @@ def make_slots(device: str, jobs: int | None, runs: int, per_device: int | None 
     return Slots(tuple(devices[i % len(devices)] for i in range(min(count, max(1, runs)))))
 
 
-def choose_precision(asked: str, device: str) -> str:
-    """Return ``bf16`` or ``fp32``; ``auto`` is bf16 where the device computes with it natively."""
-    if asked != "auto":
-        return asked
+def precisions(device: str) -> tuple[str, ...]:
+    """Return the number formats that are worth a trial on a device of this machine.
+
+    What it does not compute with natively is left out: to compute as if takes ten times as long.
+    """
     if device.startswith("cuda"):
-        if not torch.cuda.is_available():  # the GPUs are those of a cluster
-            raise UsageError(
-                "--precision auto cannot ask GPUs that are elsewhere: type --precision bf16 "
-                "(NVIDIA Ampere or newer) or --precision fp32"
-            )
-        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
-    return "bf16" if device == "cpu" and _cpu_has_bf16() else "fp32"
+        native = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        native = device == "cpu" and _cpu_has_bf16()
+    return ("fp32", "bf16") if native else ("fp32",)
+
+
+def memory_formats(device: str) -> tuple[str, ...]:
+    """Return the memory formats that are worth a trial on a device of this machine."""
+    return MEMORY_FORMATS[:1] if device == "mps" else MEMORY_FORMATS
 
 
 def _cpu_has_bf16() -> bool:
     checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
-    return any(getattr(torch.cpu, name, lambda: False)() for name in checks)
+    if any(getattr(torch.cpu, name, lambda: False)() for name in checks):
+        return True
+    arm = platform.machine() in ("aarch64", "arm64") and platform.system() == "Linux"
+    return arm and "bf16" in processor().flags

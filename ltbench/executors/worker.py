@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import math
-import os
 import signal
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from multiprocessing.context import SpawnContext
+from functools import cached_property
+from socket import socket
 from typing import Any
 
 from ltbench.executors.base import GRACE_S
 from ltbench.executors.channel import pair
-from ltbench.executors.leftovers import kill_marked, marked
+from ltbench.executors.leftovers import kill_marked
+from ltbench.executors.nursery import Process
 from ltbench.executors.silence import Silence
-from ltbench.executors.work import DEAF, work
+from ltbench.executors.work import DEAF
 from ltbench.training.job import Job
 
 END_S = 5.0
@@ -27,7 +28,8 @@ class Worker:
     """The process, as the command sees it.
 
     Args:
-        context: starts it.
+        start: starts it with its end of the connection, and returns it with the mark that its
+            descendants are known by.
         device: what it computes on.
 
     Attributes:
@@ -37,18 +39,20 @@ class Worker:
         spent: whether it takes no further job.
     """
 
-    def __init__(self, context: SpawnContext, device: str) -> None:
+    def __init__(self, start: Callable[[socket], tuple[Process, str]], device: str) -> None:
         self.device = device
         self.job: Job | None = None
         self.kill_at = self.gone_by = math.inf
         self.spent = False
         self.channel, theirs = pair()
-        with marked() as self.mark:
-            self.process = context.Process(target=work, args=(theirs, os.getpid()), daemon=True)
-            self.process.start()
+        self.process, self.mark = start(theirs)
         theirs.close()
-        self.silence = Silence(self.process.pid or 0)
         self._verdict: Mapping[str, Any] | None = None  # why it was killed
+
+    @cached_property
+    def silence(self) -> Silence:
+        """How long it has said nothing, once it is there."""
+        return Silence(self.process.pid or 0)
 
     def give(self, job: Job) -> None:
         """Send it a job."""
@@ -82,7 +86,7 @@ class Worker:
 
         Only what is stopped, or long over its time, is killed: a silent process may be computing.
         """
-        if self.job is None or self._verdict is not None:
+        if self.job is None or self._verdict is not None or self.process.pid is None:
             return None
         if time.monotonic() > self.kill_at:
             # What hangs would hang again.

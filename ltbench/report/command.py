@@ -62,6 +62,7 @@ def setting_words(run: Mapping[str, Any], seeds: Sequence[str] = ()) -> list[str
     started = bool(run["pretrained"] or run["weights"])
     words += preprocessing_words(run["preprocessing"], started=started)
     words += ["--precision", run["precision"]] if run["precision"] else []
+    words += ["--memory-format", run["memory_format"]] if run["memory_format"] else []
     return words + [clean(word, LONGEST_WORD) for word in protocol_words(before, searched)]
 
 

@@ -85,7 +85,7 @@ def _specification(spec: Mapping[str, Any], tuned: str) -> list[str]:
         "protocol": f"{_text(protocol.pop('name', ''))}: {_settings(protocol)}",
         "backbone": f"{_text(backbone.get('name'))}, {start}",
         "images": _images(backbone, data),
-        "precision": _text(identity.get("precision")),
+        "precision": " ".join(filter(None, map(_text, _arithmetic(identity)))),
         "tuned": tuned.removeprefix("tuned: "),
     }
     return [
@@ -96,6 +96,10 @@ def _specification(spec: Mapping[str, Any], tuned: str) -> list[str]:
             f"{key:11}{value}", _width(), subsequent_indent=" " * 11, break_on_hyphens=False
         )
     ]
+
+
+def _arithmetic(identity: Mapping[str, Any]) -> tuple[Any, Any]:
+    return identity.get("precision"), identity.get("memory_format", "")
 
 
 def _images(backbone: Mapping[str, Any], data: Mapping[str, Any]) -> str:
@@ -227,9 +231,7 @@ def _spent(timings: Mapping[str, Any]) -> list[str]:
     known = sum(spent.values())
     if known <= 0:
         return []
-    shares = [
-        f"{name} {spent[part] / known:.0%}" for part, name in SPENT.items() if part in spent
-    ]
+    shares = [f"{name} {spent[part] / known:.0%}" for part, name in SPENT.items() if part in spent]
     return [wrapped(f"Spent on: {', '.join(shares)}", _width())]
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 from ltbench.report.selection import Table
 from ltbench.results.untrusted import read_log
 
-_SETTING = ("algorithm", "hparams", "protocol", "precision")
+_SETTING = ("algorithm", "hparams", "protocol", "precision", "memory_format")
 
 
 def sharing_methods(table: Table, reference: str) -> frozenset[str]:

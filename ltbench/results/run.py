@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from ltbench.plugins.hparams import LARGEST_WHOLE
 from ltbench.plugins.measure import parse_measures
+from ltbench.results.arithmetic import known_format
 from ltbench.results.backbone import BackboneSpec, known_preprocessing
 from ltbench.results.labels import method_label, method_of
 from ltbench.results.method_settings import MethodSettings
@@ -81,6 +82,8 @@ class RunSpec:
             part of ``spec.json``.
         methods: what its protocol sets in the place of methods' defaults, for whoever plans others
             like it; no part of ``spec.json`` either.
+        memory_format: one of :mod:`ltbench.results.arithmetic`; empty for the usual one of its
+            device. Runs that differ in it alone differ by rounding, and share a table.
     """
 
     algorithm: Component
@@ -100,6 +103,7 @@ class RunSpec:
     tuned: dict[str, Any] | None = None
     apart: str = ""
     methods: MethodSettings = field(default_factory=MethodSettings, compare=False)
+    memory_format: str = ""
 
     @property
     def dataset_options(self) -> dict[str, Any]:
@@ -152,8 +156,8 @@ class RunSpec:
             "stages": [vars(stage) for stage in self.stages],
             **self.setting(),
         }
-        further = {"plugins": self.plugins, "tuned": self.tuned}
-        return identity | {key: value for key, value in further.items() if value}
+        further = ("plugins", "tuned", "memory_format")
+        return identity | {name: value for name in further if (value := getattr(self, name))}
 
     @cached_property
     def hash(self) -> str:
@@ -205,6 +209,7 @@ class RunSpec:
             places=spec.get("places", {}),
             weights_file=spec.get("weights_file", ""),
             data=spec["data"],
+            memory_format=known_format(identity.get("memory_format", "")),
         )
 
 
@@ -279,6 +284,7 @@ class RunRecord:
     progress: Progress | None = None
     expected: bool = False
     sweep: SweepRecord | None = None
+    memory_format: str = ""
 
     @property
     def algo(self) -> str:
@@ -355,6 +361,7 @@ def parse_record(
         weights_file=clean(str(spec.get("weights_file") or ""), LONGEST_WORD),
         preprocessing=known_preprocessing(backbone),
         precision=clean(str(identity.get("precision", ""))),
+        memory_format=clean(str(identity.get("memory_format", ""))),
         title=clean(str(data.get("title", ""))) if isinstance(data, dict) else "",
         split=clean(str(data.get("split", ""))) if isinstance(data, dict) else "",
     )

@@ -137,6 +137,7 @@ class PlannedMethod:
             **({"defaults": newer} if newer else {}),
             "fixed": self.fixed,
             "plugins": self.spec.plugins,
+            **({"memory_format": self.spec.memory_format} if self.spec.memory_format else {}),
             **self.spec.setting(),
         }
 

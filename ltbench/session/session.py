@@ -26,20 +26,23 @@ from ltbench.data.locations import data_folder
 from ltbench.data.store import store_folder
 from ltbench.errors import Stopped, UsageError
 from ltbench.executors.base import Executor
-from ltbench.executors.machine import choose_precision, cores, make_slots
+from ltbench.executors.machine import make_slots
 from ltbench.executors.observation import Observation
+from ltbench.executors.processor import cores
 from ltbench.executors.sharing import Network, runs_per_gpu
 from ltbench.executors.slots import Slots
 from ltbench.plugins.manager import get_plugins
 from ltbench.plugins.names import Name, parse_name
 from ltbench.plugins.resolve import registered, resolve
 from ltbench.plugins.text import check_printable, visible
+from ltbench.results.arithmetic import PLAIN
 from ltbench.results.folder import RunFolder
 from ltbench.results.protocol import protocol_settings
 from ltbench.results.run import RunSpec, canonical_hash
 from ltbench.results.states import read_states
 from ltbench.results.sweeps import PlannedRun, write_record
 from ltbench.results.untrusted import UnreadableRun, read_result
+from ltbench.session.arithmetic import Chooser, Place
 from ltbench.session.changes import changes
 from ltbench.session.estimate import Estimator, own_shares, read_estimator
 from ltbench.session.observers import choose_watchers
@@ -133,6 +136,7 @@ class Session:
         self.watchers = choose_watchers(get_plugins(), observers, quiet=quiet)
         name = _executor_name(executor, ray_address)
         self._kind: type[Executor]
+        self._executor = name.name
         self._kind, self._settings = resolve("executors", name.name, name.options)
         self._here = name.name == "local"
         self.device = self._kind.choose_device(device, self._settings)
@@ -148,6 +152,9 @@ class Session:
         datasets: Sequence[str],
         seeds: Sequence[int],
         precision: str = "auto",
+        *,
+        memory_format: str | None = None,
+        sweep_size: int | None = None,
         **options: Any,
     ) -> Plan:
         """Return the runs of algorithms on data sets with several seeds.
@@ -159,6 +166,9 @@ class Session:
             datasets: comma lists of data set names.
             seeds: the seeds.
             precision: ``auto``, ``fp32``, ``bf16`` or ``fp16``.
+            memory_format: ``auto``, ``contiguous`` or ``channels-last``; ``None`` for ``auto``
+                beside the precision ``auto``, and else the usual one of the device.
+            sweep_size: runs of the whole sweep, where these are only a part of it.
             options: ``protocol``, ``protocol_in_file``, ``starts``, ``backbone``, ``pretrained``,
                 ``weights`` and ``preprocessing``, as in :class:`~ltbench.session.plan.Request`,
                 and the settings of :class:`~ltbench.results.protocol.Protocol`; those that are
@@ -171,9 +181,10 @@ class Session:
         """
         given = {name: value for name, value in options.items() if value is not None}
         settings = {name: given.pop(name) for name in protocol_settings() if name in given}
-        precision = choose_precision(precision, self.device)
-        request = Request(algos, datasets, seeds, precision, self.data_dir, settings, **given)
-        plan = replace(plan_runs(request, show=not self.quiet), out=self.out)
+        request = Request(algos, datasets, seeds, PLAIN.precision, self.data_dir, settings, **given)
+        plan = replace(plan_runs(request, show=not self.quiet), out=self.out, sweep_size=sweep_size)
+        place = self._place(plan)
+        plan = Chooser(precision, memory_format, place, self.say).settle(plan)
         for dataset, split in plan.datasets:
             if origin := dataset.split_origin(split):
                 self.say(f"{dataset.name}: {origin}")
@@ -182,6 +193,13 @@ class Session:
         for sentence in (*plan.remarks, *changes(plan)):
             self.say(sentence)
         return plan
+
+    def _place(self, plan: Plan) -> Place:
+        """Return where the runs of a plan compute."""
+        slots = self.slots(plan)
+        here = self._kind.computes_here(self._settings)
+        elsewhere = "" if here else self._executor
+        return Place(slots.devices[0], _threads(slots), elsewhere)
 
     def slots(self, plan: Plan) -> Slots:
         """Return how the runs of a plan share the machine."""
@@ -283,7 +301,7 @@ class Session:
                 spec.folder(out),
                 plan.data_dir,
                 slots.devices[0],
-                max(1, cores() // len(slots.devices)),
+                _threads(slots),
                 plan.weights,
                 stores.get(canonical_hash([spec.dataset.name, spec.dataset_options])),
                 cost=cost,
@@ -308,6 +326,10 @@ class Session:
             write_record(plan.out, self.command, runs, len(slots.devices))
         except OSError as error:
             self.say(f"Warning: no record of this sweep: {error}")
+
+
+def _threads(slots: Slots) -> int:
+    return max(1, cores() // len(slots.devices))
 
 
 def _executor_name(executor: str, ray_address: str | None) -> Name:

@@ -14,6 +14,7 @@ from ltbench.plugins.batch import TrainInfo
 from ltbench.plugins.facts import Facts
 from ltbench.plugins.resolve import resolve_written
 from ltbench.plugins.split import Split
+from ltbench.results.arithmetic import used_format
 from ltbench.results.run import RunSpec
 from ltbench.training.memory_format import channels_last
 from ltbench.training.plugin_versions import check_plugin_versions
@@ -24,6 +25,20 @@ from ltbench.training.steps import stage_steps
 def stage_names(spec: RunSpec) -> list[str]:
     """Return the names of a run's stages; the first is the algorithm."""
     return [spec.algorithm.name, *(stage.name for stage in spec.stages)]
+
+
+def placed(model: Algorithm, device: torch.device, memory_format: str) -> Algorithm:
+    """Return a model on a device, its kernels of convolutions in a memory format.
+
+    Args:
+        model: on any device.
+        device: where it is to live.
+        memory_format: ``contiguous`` or ``channels-last``.
+    """
+    model = model.to(device)
+    if memory_format == "channels-last":
+        channels_last(model)
+    return model
 
 
 class ModelBuilder:
@@ -102,7 +117,4 @@ class ModelBuilder:
         for module in model.modules():
             if isinstance(module, Algorithm):
                 module.precision = self.spec.precision
-        # Tensor cores want channels last; the CPU's group normalisation is slow with it.
-        if self.device.type == "cuda":
-            channels_last(model)
-        return model.to(self.device)
+        return placed(model, self.device, used_format(self.spec.memory_format, self.device.type))

@@ -30,12 +30,15 @@ def test_small_models_share_a_device(monkeypatch):
     assert machine.make_slots("cuda", None, 1, per_device=3).devices == ("cuda:0",)
 
 
-def test_precision_is_bf16_only_where_it_is_native(monkeypatch):
+def test_bf16_is_tried_only_where_it_is_native(monkeypatch):
     monkeypatch.setattr(machine, "_cpu_has_bf16", lambda: False)
-    assert machine.choose_precision("auto", "cpu") == "fp32"
+    assert machine.precisions("cpu") == ("fp32",)
     monkeypatch.setattr(machine, "_cpu_has_bf16", lambda: True)
-    assert machine.choose_precision("auto", "cpu") == "bf16"
-    assert machine.choose_precision("fp32", "cpu") == "fp32"
+    assert machine.precisions("cpu") == ("fp32", "bf16")
+    monkeypatch.setattr(machine.torch.cuda, "is_bf16_supported", lambda **_: False)
+    assert machine.precisions("cuda:0") == ("fp32",)
+    assert machine.precisions("mps") == ("fp32",)
+    assert machine.memory_formats("mps") == ("contiguous",)
 
 
 def test_a_device_that_is_not_there_is_refused():

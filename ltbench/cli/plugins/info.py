@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -16,6 +16,7 @@ from ltbench.results.backbone import in_words
 from ltbench.waiting import waiting
 
 if TYPE_CHECKING:
+    from ltbench.executors.measured import Answer
     from ltbench.plugins.description import Description, Parameter
 
 
@@ -32,6 +33,8 @@ def info(name: str, as_json: bool) -> None:
       ltbench plugins info resnet50
       ltbench plugins info digits-mini-mlt --json
     """
+    from ltbench.cli.speeds import as_dict as speed_as_dict
+    from ltbench.cli.speeds import as_text as speeds_as_text
     from ltbench.models.catalogue import backbone_entry
     from ltbench.models.hub import is_hub_name
     from ltbench.models.timm_names import is_timm_model
@@ -44,11 +47,30 @@ def info(name: str, as_json: bool) -> None:
     with waiting("Loading the plugin"):
         entries = entries or [entry for entry in (backbone_entry(name),) if entry]
         found = [describe_entry(entry) for entry in entries]
+        backbones = {entry.name for entry in entries if entry.kind == "backbone"}
+        speeds = _speeds(backbones) if backbones else []
     if as_json:
-        listing = [description.as_dict() for description in found]
+        measured = [speed_as_dict(answer) for answer in speeds]
+        listing = [
+            {**d.as_dict(), **({"measured": measured} if d.name in backbones else {})}
+            for d in found
+        ]
         click.echo(json_text(listing, indent=1))
         return
-    click.echo("\n\n".join(_as_text(description) for description in found))
+    parts = [_as_text(description) for description in found]
+    if speeds:
+        title = styled("How fast it trains here", bold=True)
+        parts.append(f"{title} (see `ltbench doctor`)\n{speeds_as_text(speeds)}")
+    click.echo("\n\n".join(parts))
+
+
+def _speeds(backbones: Collection[str]) -> list[Answer]:
+    """Return what was measured of backbones on this machine."""
+    from ltbench.executors.measured import known
+    from ltbench.executors.processor import processor
+
+    answers = known(processor().key)
+    return [a for a in answers if a.question.backbone.partition(" (")[0] in backbones]
 
 
 def _as_text(description: Description) -> str:
