@@ -105,10 +105,30 @@ def save_checkpoint(
     Raises:
         OSError: the disk is full or the folder is not writable.
     """
+    save_state(path, _plain(checkpoint), sync, guard)
+
+
+def save_state(
+    path: Path,
+    state: Mapping[str, Any],
+    sync: Sequence[Path] | None = (),
+    guard: Callable[[], None] = lambda: None,
+) -> None:
+    """Write tensors, numbers and texts by name, with a checksum, in one step.
+
+    Args:
+        path: its file.
+        state: what it holds.
+        sync: as of :func:`ltbench.results.folder.write_file`.
+        guard: as there.
+
+    Raises:
+        OSError: the disk is full or the folder is not writable.
+    """
 
     def write(file: BinaryIO) -> None:
         sealing = _Sealing(file)
-        torch.save(_plain(checkpoint), sealing)  # type: ignore[arg-type]
+        torch.save(dict(state), sealing)  # type: ignore[arg-type]
         sealing.finish()
 
     write_file(path, write, sync, guard)
