@@ -123,6 +123,12 @@ def save_state(
 ) -> None:
     """Write tensors, numbers and texts by name, with a checksum, in one step.
 
+    Args:
+        path: its file.
+        state: what it holds.
+        sync: as of :func:`ltbench.results.folder.write_file`.
+        guard: as there.
+
     Raises:
         OSError: the disk is full or the folder is not writable.
     """
