@@ -12,7 +12,7 @@ from functools import lru_cache
 
 import torch
 
-from ltbench.executors.machine import cores
+from ltbench.executors.processor import cores
 from ltbench.models.catalogue import build_backbone
 
 PARAMETERS = 1_000_000

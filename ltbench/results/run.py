@@ -80,10 +80,8 @@ class RunSpec:
             that was tuned for is not one that was not.
         apart: what tells it from runs of other protocols of its sweep, ", lr 0.002", or nothing; no
             part of ``spec.json``.
-        methods: what its protocol sets in the place of methods' defaults, for whoever plans others
-            like it; no part of ``spec.json`` either.
-        memory_format: one of :mod:`ltbench.results.arithmetic`; empty for the usual one of its
-            device. Runs that differ in it alone differ by rounding, and share a table.
+        methods: what its protocol sets in the place of methods' defaults; no part of it either.
+        memory_format: of :mod:`ltbench.results.arithmetic`; empty for the usual one of its device.
     """
 
     algorithm: Component
@@ -241,8 +239,7 @@ class RunRecord:
         test: the chosen model's test metrics; accuracies and F1 in 0…1; without what is missing.
         steps: optimisation steps of all its stages, 0 where they are not known.
         estimate: seconds that its command expected it to take, or ``None``.
-        own_share: of the seconds that it takes alone, those that its command expected it to take;
-            the rest is its first stage, which another run trains.
+        own_share: the part of its seconds without a first stage that another run trains.
         holder: who trains it, where it is running.
         progress: how far it is, where it was begun and is not done.
         expected: whether a command that is at work will come to it.
