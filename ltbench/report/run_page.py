@@ -227,11 +227,12 @@ def _taken_over(timings: Mapping[str, Any]) -> list[str]:
 
 def _spent(timings: Mapping[str, Any]) -> list[str]:
     """Return the shares of a run's parts, those that took anything."""
-    spent = numbers(_mapping(timings, "spent"))
+    found = numbers(_mapping(timings, "spent"))
+    spent = {name: found[part] for part, name in SPENT.items() if found.get(part, -1.0) >= 0}
     known = sum(spent.values())
     if known <= 0:
         return []
-    shares = [f"{name} {spent[part] / known:.0%}" for part, name in SPENT.items() if part in spent]
+    shares = [f"{name} {seconds / known:.0%}" for name, seconds in spent.items()]
     return [wrapped(f"Spent on: {', '.join(shares)}", _width())]
 
 

@@ -104,6 +104,7 @@ class StageLoop(Training):
             self._train()
             with self.stopwatch.part("waiting"):
                 self.writer.finish()
+        self.state.seconds = time.monotonic() - self.started
         assert self.state.best is not None
         return self.state.best
 
