@@ -18,7 +18,10 @@ from ltbench.results.process import Process
 from ltbench.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 
 LINE = re.compile(r"\d\d:\d\d:\d\d (\d+) (INFO|DEBUG) (ltbench[\w.]*): (.+)")
-RUN = "run --algo erm --dataset tiny-mlt --seeds 1 --steps 4 --device cpu --no-leaderboard -q"
+RUN = (
+    "run --algo erm --dataset tiny-mlt --seeds 1 --steps 4 --device cpu --precision fp32 "
+    "--no-leaderboard -q"
+)
 
 
 def ltbench(*args: str, **more: str) -> str:

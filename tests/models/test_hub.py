@@ -222,6 +222,7 @@ def test_without_a_connection_the_sentence_comes_at_once(tmp_path) -> None:
 
 def test_pretrained_weights_that_cannot_be_had_end_the_command_before_it_starts(tmp_path) -> None:
     words = [*RUN[:-1], str(tmp_path / "out"), "--backbone", MODEL, "--pretrained", "--quiet"]
+    words += ["--precision", "fp32"]
     done, _ = ltbench(*words, HF_ENDPOINT="http://127.0.0.1:9", HF_HUB_CACHE=str(tmp_path / "hub"))
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()

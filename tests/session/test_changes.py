@@ -45,7 +45,7 @@ class Asked:
     def plan(self, *roots: str, algo: str = "erm", **settings: object) -> Plan:
         self.said.clear()
         names = [f"image-folder[root={root},size=28]" for root in roots]
-        return self.session.plan([algo], names, [0], **{**SETTINGS, **settings})
+        return self.session.plan([algo], names, [0], "fp32", **{**SETTINGS, **settings})
 
 
 @pytest.fixture
