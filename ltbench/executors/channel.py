@@ -61,6 +61,14 @@ class Channel:
                 raise EOFError
             self._read()
 
+    def has_arrived(self, seconds: float) -> bool:
+        """Wait so long, and return whether there is something to receive, or the end.
+
+        Raises:
+            OSError: this end is closed.
+        """
+        return bool(self._arrived) or bool(select.select([self.end], [], [], seconds)[0])
+
     def arrived(self) -> list[Any]:
         """Return the messages that are here whole."""
         while not self.closed and select.select([self.end], [], [], 0)[0]:

@@ -14,6 +14,8 @@ from typing import Any
 from ltbench.executors.channel import Channel
 from ltbench.executors.signals import stop_on_signals
 
+LISTEN_S = 0.5
+"""Seconds for which a worker waits for a job before it looks whether it was told to stop."""
 DEAF = 76
 """The exit code of a process whose connection to the command was closed by something in it."""
 
@@ -49,6 +51,9 @@ def work(end: socket.socket, parent: int) -> None:
     state: ProcessState | None = None
     try:
         while not asked():
+            # Python goes on to wait after a signal, so one that came just before is looked for.
+            if not channel.has_arrived(LISTEN_S):
+                continue
             job = channel.receive()
             state = state or ProcessState()
             result = execute(job, report, should_stop)

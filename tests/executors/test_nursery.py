@@ -108,6 +108,17 @@ def test_signals_are_for_workers_and_reach_one_that_is_just_starting(fork, share
     assert shared.alive
 
 
+def test_a_worker_that_waits_for_a_job_hears_a_signal(fork):
+    _, child, _ = fork()
+    until(lambda: child.pid)
+    process = psutil.Process(child.pid)
+    until(lambda: process.status() == "sleeping")
+    time.sleep(0.3)  # in the middle of waiting, its handler in place
+    child.terminate()
+    until(lambda: not child.is_alive(), seconds=20)
+    assert child.exitcode == 0
+
+
 def test_without_the_nursery_its_workers_end(fork, shared):
     _, child, _ = fork()
     until(lambda: child.pid)

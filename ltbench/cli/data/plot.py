@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from ltbench.cli.data.options import data_dir_option, name_argument, ready_dataset
 from ltbench.report import check_figure_suffix
+from ltbench.waiting import end_waiting, waiting
+
+if TYPE_CHECKING:
+    from ltbench.plugins.dataset import Dataset
+    from ltbench.plugins.split import Split
 
 _DPI = 200
 
@@ -36,6 +43,12 @@ def plot(name: str, data_dir: Path | None, outputs: tuple[Path, ...]) -> None:
     for output in outputs:
         check_figure_suffix(output)
     dataset, split = ready_dataset(name, data_dir)
+    with waiting("Drawing the figure"):
+        _draw(name, dataset, split, outputs)
+
+
+def _draw(name: str, dataset: Dataset, split: Split, outputs: Sequence[Path]) -> None:
+    """Draw the figure and write it."""
     from ltbench.report.figure_data import Choices, FigureData
     from ltbench.report.figures import draw, name_codes, save, write_numbers
     from ltbench.report.look import style
@@ -51,6 +64,7 @@ def plot(name: str, data_dir: Path | None, outputs: tuple[Path, ...]) -> None:
         figure, frame = draw("distribution", data, Choices())
         for output in outputs or (Path(f"{dataset.name}.png"), Path(f"{dataset.name}.svg")):
             written = save(figure, output, _DPI, name_codes(data))
+            end_waiting()
             click.echo(f"Wrote {output}", err=True)
             if written:  # the CSV says which class is c17
                 click.echo(f"Wrote {write_numbers(frame, written, output)}", err=True)
