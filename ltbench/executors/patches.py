@@ -69,13 +69,20 @@ class _Namespace:
                     self.kept[key], self.inside[key] = value, _content(value)
 
     def _is_own(self, key: str, value: Any) -> bool:
-        """Return whether the package itself put a value there: torch wraps what is first used."""
+        """Return whether the package itself put a value there: torch wraps what is first used.
+
+        It does so in classes that inherit it, of other packages too: optimisers' ``step``.
+        """
         function = getattr(value, "__func__", None) or getattr(value, "fget", None) or value
         if type(function) is not _Function:
             return isinstance(value, type) and _root(value.__module__) == _root(self.name)
         module = str(function.__globals__.get("__name__"))
-        name = key if self.size is None else f"{self.holder.__qualname__}.{key}"
-        return _root(module) == _root(self.name) and function.__qualname__ == name
+        if not isinstance(self.holder, type):
+            return _root(module) == _root(self.name) and function.__qualname__ == key
+        classes = self.holder.__mro__
+        packages = {_root(cls.__module__) for cls in classes}
+        names = {f"{cls.__qualname__}.{key}" for cls in classes}
+        return _root(module) in packages and function.__qualname__ in names
 
     def changes(self) -> Iterator[str]:
         """Yield the names of what is no longer what it was."""

@@ -178,3 +178,17 @@ def test_the_first_image_that_is_opened_changes_nothing(tmp_path):
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert done.stdout == "[]\n"
+
+
+def test_what_torch_wraps_in_classes_that_inherit_it_is_no_change():
+    code = (
+        "import timm.optim, torch\n"
+        "from ltbench.executors.patches import Patches\n"
+        "patches, weights = Patches(frozenset()), [torch.nn.Parameter(torch.zeros(1))]\n"
+        "torch.optim.AdamW(weights), timm.optim.Lamb(weights)\n"
+        "assert torch.optim.AdamW.step is not torch.optim.Adam.__mro__[1].step\n"
+        "assert not patches.changes(), patches.changes()\n"
+        "torch.optim.AdamW.step = lambda self: None\n"
+        "assert patches.changes() == ['torch.optim.adamw.AdamW.step'], patches.changes()\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
