@@ -34,7 +34,7 @@ def images() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
 def test_the_page_shows_the_figures() -> None:
     figures, page = json.loads(FIGURES.read_text()), PAGE.read_text()
     assert page == filled(page, figures)
-    assert {place[1] for place in PLACE.findall(page)} == figures.keys()
+    assert figures.keys() <= {place[1] for place in PLACE.findall(page)}
 
 
 @pytest.mark.parametrize("name", ["erm", "focal", "reweight", "bsoftmax", "ldam", "coral", "mmd"])
