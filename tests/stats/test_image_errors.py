@@ -179,9 +179,9 @@ def test_intervals_over_images_hold_the_truth(
     per_class: int, kinds: tuple[str, str], domains: int, classes: int, seeds: int
 ) -> None:
     sizes = np.full((domains, classes), per_class)
-    held = coverage(sizes, [shape(kind, domains, classes) for kind in kinds], seeds, 300)
+    held = coverage(sizes, [shape(kind, domains, classes) for kind in kinds], seeds, 1_000)
     least = held.min(axis=None)
     print(f"{domains}×{classes}, {per_class} each, {seeds} seeds, {kinds}: least {least:.3f}")
     print(held.round(3).to_string())
     # Coverage of 93 %, less two standard errors of a share of so many tables.
-    assert not (held < 0.93 - 2 * np.sqrt(0.07 * 0.93 / 300)).any(axis=None)
+    assert not (held < 0.93 - 2 * np.sqrt(0.07 * 0.93 / 1_000)).any(axis=None)
