@@ -94,6 +94,8 @@ class Dispatcher:
         self.stopping = True
         self.queue.clear()
         self.waiting.clear()
+        for job, event in self._news():  # some may have begun just now
+            self._take(job, event)
         if self.in_progress:
             running = len(self.in_progress & self.started)
             checkpoints = "1 run writes its" if running == 1 else f"{running} runs write their"
