@@ -114,7 +114,7 @@ def run() -> Rows:
     """Time whole runs under the default protocol, evaluations and test included."""
     torch.set_num_threads(THREADS)
     problem, rows = Problem(DATASET, THREADS), []
-    for name in ("erm", "coral"):
+    for name in ("erm",):
         ours, theirs = problem.runs(name, 3)
         found = {"run": name, "s": statistics.median(ours), "plain s": statistics.median(theirs)}
         rows.append(found | {"times": ratio(ours, theirs)})
@@ -175,13 +175,11 @@ def sweep() -> Rows:
     rows = []
     for jobs in (1, 2):
         with tempfile.TemporaryDirectory() as out:
-            wall, cpu, peak = _command(
+            wall, cpu = _command(
                 "run", "--algo", "erm", "--dataset", DATASET, "--seeds", "4", "--jobs", str(jobs),
                 "--no-leaderboard", "--out", out,
             )  # fmt: skip
-            rows.append(
-                {"runs at a time": jobs, "s": wall, "CPU s": cpu, "largest process MB": peak}
-            )
+            rows.append({"runs at a time": jobs, "s": wall, "CPU s": cpu})
     return rows
 
 
@@ -190,7 +188,7 @@ def stages() -> Rows:
     rows = []
     for algos in ("erm", "erm,erm+crt,erm+lws,erm+tau-norm,erm+posthoc-la,erm+mislas"):
         with tempfile.TemporaryDirectory() as out:
-            wall, cpu, _ = _command(
+            wall, cpu = _command(
                 "run", "--algo", algos, "--dataset", DATASET, "--seeds", "5", "--no-leaderboard",
                 "--out", out,
             )  # fmt: skip
@@ -207,7 +205,7 @@ def start() -> Rows:
         rows.append({"command": name.strip(), "CPU s": float(median.removesuffix(" s"))})
         rows[-1]["least"] = float(least)
     with tempfile.TemporaryDirectory() as out:
-        _, cpu, _ = _command(
+        _, cpu = _command(
             "run", "--algo", "erm", "--dataset", DATASET, "--seeds", "1", "--steps", "1",
             "--no-leaderboard", "--out", out,
         )  # fmt: skip
@@ -226,9 +224,10 @@ def leaderboard() -> Rows:
             shape = ("--methods", str(methods), "--datasets", str(datasets), "--seeds", str(seeds))
             _script("synthetic_runs.py", out, *shape)
             for state in ("first time", "again"):
-                wall, cpu, peak = _command("leaderboard", out)
-                rows.append({"runs": methods * datasets * seeds, "": state, "s": wall, "CPU s": cpu,
-                             "MB": peak})  # fmt: skip
+                wall, cpu = _command("leaderboard", out)
+                rows.append(
+                    {"runs": methods * datasets * seeds, "": state, "s": wall, "CPU s": cpu}
+                )
             del os.environ["LTBENCH_CACHE"]
     return rows
 
@@ -259,18 +258,18 @@ def _script(name: str, *args: str) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
-def _command(*args: str) -> tuple[float, float, float]:
-    """Run ltbench; return wall and CPU seconds, and the MB of its largest process."""
+def _command(*args: str) -> tuple[float, float]:
+    """Run ltbench; return wall and CPU seconds."""
     return _cpu([sys.executable, "-m", "ltbench", *args])
 
 
-def _cpu(command: list[str]) -> tuple[float, float, float]:
-    """Run a command; the MB are those of the largest process that any part has started so far."""
+def _cpu(command: list[str]) -> tuple[float, float]:
+    """Run a command; return wall and CPU seconds, its children's included."""
     before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     subprocess.run(command, check=True, capture_output=True)
     wall, after = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return wall, cpu, after.ru_maxrss / 1024
+    return wall, cpu
 
 
 def main() -> None:
