@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,6 +8,8 @@ import pytest
 
 from ltbench.session.plan import Request, plan_runs
 from ltbench.training.job import Job
+
+sys.path.insert(0, str(Path(__file__).parent))
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import pickle
 import subprocess
@@ -12,9 +11,9 @@ import time
 import tracemalloc
 import weakref
 
-import numpy as np
 import pytest
 import torch
+from run_answers import answers
 
 from ltbench.results.claim import ClaimLost
 from ltbench.results.folder import RunFolder
@@ -31,15 +30,6 @@ def folder(tmp_path):
     found = RunFolder(tmp_path / "run")
     found.start({})
     return found
-
-
-def answers(job):
-    folder = RunFolder(job.folder)
-    result = json.loads(folder.result.read_text())
-    kept = {k: result[k] for k in ("test", "domains", "val", "selection", "confusion")}
-    log = [json.loads(line) for line in folder.log.read_text().splitlines()]
-    log = [{k: v for k, v in line.items() if k != "seconds"} for line in log]
-    return kept, log, {k: v.tobytes() for k, v in np.load(folder.predictions).items()}
 
 
 def names(folder):

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import random
 
-import numpy as np
 import pytest
 import torch
+from run_answers import answers
 
 from ltbench.errors import DataError
 from ltbench.results.documents import read_predictions
@@ -27,15 +26,6 @@ QUIET = (lambda event: None, lambda: False)
 def stop_after(steps):
     polls = iter(range(10**9))
     return lambda: next(polls) + 1 >= steps
-
-
-def answers(job):
-    folder = RunFolder(job.folder)
-    result = json.loads(folder.result.read_text())
-    kept = {k: result[k] for k in ("test", "domains", "val", "selection", "confusion")}
-    log = [json.loads(line) for line in folder.log.read_text().splitlines()]
-    log = [{k: v for k, v in line.items() if k != "seconds"} for line in log]
-    return kept, log, {k: v.tobytes() for k, v in np.load(folder.predictions).items()}
 
 
 def flip(path, place, bit):
