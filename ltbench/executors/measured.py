@@ -18,7 +18,7 @@ from typing import Any
 
 from ltbench.data.locations import cache_folder
 from ltbench.regular_files import read_file
-from ltbench.results.arithmetic import EVERY, PLAIN, Arithmetic
+from ltbench.results.arithmetic import EVERY, MEMORY_FORMATS, PLAIN, PRECISIONS, Arithmetic
 from ltbench.results.untrusted import clean, numbers
 
 CLEARLY = 0.95
@@ -26,7 +26,7 @@ CLEARLY = 0.95
 FORMAT = 1
 _LARGEST = 2**16  # bytes of a file
 _MOST_FILES = 10_000
-_WAYS = {str(way): way for way in EVERY}
+_WAYS = {str(way): way for way in (Arithmetic(p, f) for p in PRECISIONS for f in MEMORY_FORMATS)}
 
 
 @dataclass(frozen=True)
