@@ -101,9 +101,11 @@ class RunFolder:
         self.beginning.unlink(missing_ok=True)
 
     def fail(self, error: Mapping[str, Any]) -> None:
-        """Write ``error.json``."""
+        """Write ``error.json``, and remove what a process that was killed was writing."""
         self.guard()
         self.path.mkdir(parents=True, exist_ok=True)
+        _remove_drafts(self.path)
+        _remove_drafts(self.latest.parent)
         write_json(self.error, error)
 
     def tidy(self) -> None:

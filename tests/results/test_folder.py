@@ -69,6 +69,15 @@ def test_drafts_of_killed_writers_go_when_the_run_starts(tmp_path):
     assert sorted(path.name for path in folder.path.rglob("*")) == ["checkpoint", "spec.json"]
 
 
+def test_drafts_of_a_killed_writer_go_when_the_run_is_said_to_have_failed(tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    folder.start({"a": 1})
+    (folder.latest.parent / ".latest.pt.x.tmp").touch()
+    folder.fail({"status": "failed"})
+    names = sorted(path.name for path in folder.path.rglob("*"))
+    assert names == ["checkpoint", "error.json", "spec.json"]
+
+
 def test_a_specification_that_stands_is_not_written_again(tmp_path):
     folder = RunFolder(tmp_path / "run")
     folder.start({"a": 1})
