@@ -105,6 +105,8 @@ class StageLoop(Training):
             with self.stopwatch.part("waiting"):
                 self.writer.finish()
         self.state.seconds = time.monotonic() - self.started
+        # A copy: the test's forward passes are no part of these seconds.
+        self.state.spent = dict(self.stopwatch.seconds)
         assert self.state.best is not None
         return self.state.best
 

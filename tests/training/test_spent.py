@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
+from torch import Tensor
 
 from ltbench.plugins.stopwatch import PARTS
 from ltbench.report.run_page import Documents, as_text
@@ -20,6 +22,21 @@ def test_parts_make_up_the_run(make_job, algo: str) -> None:
     assert {"input", "forward", "own", "evaluation", "checkpoint", "waiting"} <= spent.keys()
     assert algo == "fish" or {"backward", "optimizer"} <= spent.keys()
     assert 0.5 * timings["total_s"] < sum(spent.values()) < timings["total_s"] + 0.01
+
+
+def test_the_test_is_no_part_of_the_seconds(make_job, monkeypatch) -> None:
+    from ltbench.plugins.algorithm import Algorithm
+
+    features = Algorithm.features
+
+    def slow(self: Algorithm, x: Tensor) -> Tensor:
+        with self.stopwatch.part("forward"):
+            time.sleep(0 if self.training else 0.05)
+        return features(self, x)
+
+    monkeypatch.setattr(Algorithm, "features", slow)
+    timings = execute(make_job(), lambda _: None, lambda: False)["timings"]
+    assert sum(timings["spent"].values()) < timings["total_s"] + 0.01
 
 
 def test_a_run_that_goes_on_counts_on(make_job) -> None:
