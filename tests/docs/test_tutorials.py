@@ -47,6 +47,9 @@ def test_output_that_differs_is_seen():
     assert first_missing(["a … c", "d"], "a b c\nd\n") is None
     assert first_missing(["d", "a"], "a\nd\n") == "a"
     assert first_missing(["erm …/5"], "erm 3/4") == "erm …/5"
+    assert first_missing(["a … c …", "e"], "a b\n  c d\ne\n") is None
+    assert first_missing(["a … e"], "a b\n  c d\ne\n") == "a … e"
+    assert first_missing(["a …", "b"], "a c\nb\n") is None
 
 
 def test_a_page_is_read_in_its_order(tmp_path):

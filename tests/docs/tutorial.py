@@ -138,13 +138,18 @@ class Reader:
 
 
 def first_missing(wanted: list[str], printed: str) -> str | None:
-    """Return the first line wanted that does not follow in what is printed, or nothing."""
-    lines = iter([" ".join(line.split()) for line in printed.splitlines()])
+    """Return the first line wanted that does not follow in what is printed, or nothing.
+
+    An ``…`` within a line also stands for the place where the terminal's width broke it.
+    """
+    rest = "\n".join(" ".join(line.split()) for line in printed.splitlines())
     for line in wanted:
         pieces = [re.escape(" ".join(piece.split())) for piece in line.split("…")]
-        pattern = re.compile(r"\s*.*\s*".join(pieces).strip())
-        if pattern.pattern == r"\s*.*\s*":
+        if not any(pieces):
             continue
-        if not any(pattern.fullmatch(other) for other in lines):
+        pattern = r"[^\n]*?(?:\n[^\n]*?)??".join(pieces)
+        found = re.search(f"^{pattern}$", rest, re.M)
+        if found is None:
             return line
+        rest = rest[found.end() :]
     return None
