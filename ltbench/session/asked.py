@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from ltbench.data.catalogue import create_dataset
+from ltbench.data.catalogue import create_dataset, dataset_names
 from ltbench.data.locations import data_folder
 from ltbench.errors import DataError, PluginError, UsageError
 from ltbench.models.catalogue import check_backbone
@@ -60,8 +60,9 @@ def check_asked(
     """
     for chain in _chains(algos):
         _check_chain(chain)
-    for name in (name for text in datasets for name in parse_names(text)):
-        dataset = create_dataset(name, data_folder(data_dir))
+    folder = data_folder(data_dir)
+    for name in (name for text in datasets for name in dataset_names(text, folder)):
+        dataset = create_dataset(name, folder)
         if cause := dataset.missing():
             raise DataError(cause)
         if protocol is not None:

@@ -60,5 +60,5 @@ def read_split(dataset: Dataset) -> Split:
 
 def shot_buckets(dataset: Dataset, split: Split) -> dict[str, int]:
     """Return how many domain-class pairs are many-, medium-, few- and zero-shot."""
-    buckets = dataset.facts.shots.buckets(split.counts("train"))
+    buckets = dataset.facts.shots.buckets(split.shot_counts())
     return {name: int(pairs.sum()) for name, pairs in buckets.items()}
