@@ -10,7 +10,7 @@ from functools import partial
 import pandas as pd
 
 from ltbench.report.across_pairs import pairs_section
-from ltbench.report.content import Content, Leaderboard, Summary
+from ltbench.report.content import Content, Leaderboard
 from ltbench.report.image_intervals import images_section
 from ltbench.report.metrics import Metric
 from ltbench.report.section import (
@@ -23,6 +23,7 @@ from ltbench.report.section import (
     remark,
     section,
 )
+from ltbench.report.summary import Summary
 from ltbench.report.wording import content_notes, paired_notes, summary_notes
 from ltbench.stats.diagnostics import diagnose
 from ltbench.stats.groups import Groups, split_by_label

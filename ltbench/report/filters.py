@@ -10,8 +10,9 @@ import pandas as pd
 
 from ltbench.errors import UsageError, suggestion
 from ltbench.plugins.spelling import spelled
+from ltbench.plugins.unseen_options import EACH, UNSEEN
 from ltbench.report.dataset_labels import dataset_label, dataset_labels, full_name
-from ltbench.results.scheme import EACH, each_hash, each_options, one_unseen
+from ltbench.results.scheme import each_hash, each_options, one_unseen
 from ltbench.results.tuned import protocol_before
 
 
@@ -48,7 +49,7 @@ def each_names(table: pd.DataFrame) -> list[pd.Series]:
 
 
 def _as_typed(options: Mapping[str, Any]) -> dict[str, Any]:
-    return {**options, "unseen": EACH}
+    return {**options, UNSEEN: EACH}
 
 
 def each_hashes(table: pd.DataFrame) -> pd.Series:
@@ -58,6 +59,18 @@ def each_hashes(table: pd.DataFrame) -> pd.Series:
         for _, run in table.iterrows()
     ]
     return pd.Series(hashes, index=table.index, dtype=object)
+
+
+def names_a_domain(datasets: Sequence[str]) -> bool:
+    """Return whether a filter of data sets names an unseen domain, and not each of them."""
+    return any(
+        f"{UNSEEN}=" in name and f"{UNSEEN}={EACH}" not in name for name in _parted(datasets)
+    )
+
+
+def _parted(wanted: Sequence[str]) -> list[str]:
+    """Return the names of comma lists; commas within brackets part options."""
+    return [part.strip() for text in wanted for part in re.split(r",(?![^\[]*\])", text)]
 
 
 def shared_protocol(run: pd.Series) -> dict[str, Any]:
@@ -83,8 +96,7 @@ def matching(
         return within
     matched = pd.Series(False, index=within.index)
     known: set[str] = set().union(*(column[within] for column in columns))
-    # Commas part names, as in `ltbench run`, but not the options within brackets.
-    for typed in (part.strip() for text in wanted for part in re.split(r",(?![^\[]*\])", text)):
+    for typed in _parted(wanted):
         name = spelled(typed, known)
         hits = pd.Series(False, index=within.index)
         for column in columns:

@@ -32,6 +32,10 @@ def table_predictions(
         Predictions by method, the first run's arrays as the truth (``None`` where no run has any),
         and what did not fit, in sentences without a full stop.
     """
+    if table.joined:
+        from ltbench.report.unseen_predictions import joined_predictions
+
+        return joined_predictions(table, labels)
     rows = table.runs.table
     finished = rows[rows["status"] == "done"]
     truth: Arrays | None = None
@@ -67,7 +71,7 @@ def table_image_errors(table: Table, scores: pd.DataFrame) -> ImageErrors | None
     labels = list(seeds[seeds >= 2].index)
     if len(labels) < 2:
         return None
-    first = table.runs.table[table.runs.table["status"] == "done"]["path"].iloc[0]
+    first = table.every_run[table.every_run["status"] == "done"]["path"].iloc[0]
     if not (Path(first) / "predictions.npz").is_file():
         return None
     predictions, truth, problems = table_predictions(table, labels)

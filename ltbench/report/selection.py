@@ -28,7 +28,7 @@ from ltbench.results.backbone import preprocessing_text, short_name
 from ltbench.results.documents import read_data_facts
 from ltbench.results.frame import Runs
 from ltbench.results.labels import method_label
-from ltbench.results.scheme import Scheme, scheme_of
+from ltbench.results.scheme import EvaluationScheme, scheme_of
 from ltbench.results.untrusted import clean
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class Table:
     setting: str
     differs: str = ""
     split: str = ""
-    scheme: Scheme = field(default_factory=Scheme)
+    scheme: EvaluationScheme = field(default_factory=EvaluationScheme)
     joined: Joined | None = None
 
     @property
@@ -256,12 +256,12 @@ def in_order(tables: Sequence[Table]) -> list[Table]:
     return sorted(tables, key=lambda table: (table.dataset, table.setting, table.protocol_hash))
 
 
-def _domains(folder: Path) -> int:
-    """Return how many domains the data set of a run has; 0 where its file does not say."""
+def _domains(folder: Path) -> list[str]:
+    """Return the domains of the data set of a run; none where its file does not say."""
     try:
-        return len(read_data_facts(folder)["domains"])
+        return list(read_data_facts(folder)["domains"])
     except DataError:
-        return 0
+        return []
 
 
 def headed_apart(tables: Sequence[Table]) -> list[Table]:
@@ -361,7 +361,7 @@ def done(runs: Runs, purpose: str) -> Runs:
     return finished
 
 
-def setting_words(run: pd.Series, scheme: Scheme) -> str:
+def setting_words(run: pd.Series, scheme: EvaluationScheme) -> str:
     """Return what the runs of a table share beside their data, as running text."""
     protocol = shared_protocol(run)
     parts = [

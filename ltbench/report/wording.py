@@ -6,9 +6,10 @@ import math
 from collections.abc import Sequence
 
 from ltbench.plugins.measure import find_base
-from ltbench.report.content import Content, ImageIntervals, Leaderboard, Row, Summary
+from ltbench.report.content import Content, ImageIntervals, Leaderboard, Row
 from ltbench.report.metrics import Metric
 from ltbench.report.section import probability
+from ltbench.report.summary import Summary
 from ltbench.stats.strata import FEWEST_OF_CLASS
 
 TUNED = (
@@ -37,7 +38,7 @@ def seeds(board: Leaderboard) -> str:
     """Return how many seeds a mean is over, "n = 5 seeds" or "n = 3 to 5 seeds"."""
     counts = sorted({row.done for row in board.rows if row.done})
     if not counts:
-        return "no run is done"
+        return "no seed has every domain" if board.table.joined else "no run is done"
     if len(counts) == 1:
         return f"n = {counts[0]} seed{'s' if counts[0] > 1 else ''}"
     return f"n = {counts[0]} to {counts[-1]} seeds, in column k/N"
@@ -250,7 +251,7 @@ def summary_notes(summary: Summary) -> list[str]:
 
 
 def _gaps(board: Leaderboard) -> list[str]:
-    notes = [*paired_notes(board), *board.analysis.missing, *_meanings(board)]
+    notes = [*_unseen(board), *paired_notes(board), *board.analysis.missing, *_meanings(board)]
     broken = [row for row in board.rows if row.started > row.done]
     if broken:
         gaps = ", ".join(f"{row.label} ({', '.join(_broken(row))})" for row in broken)
@@ -259,12 +260,13 @@ def _gaps(board: Leaderboard) -> list[str]:
             "other seeds and may flatter."
         )
     unfinished = [f"{r.label} ({r.unfinished})" for r in board.rows if r.unfinished]
-    if unfinished:
+    if unfinished and not board.table.joined:
         notes.append(f"Not finished, and not counted: {', '.join(unfinished)}.")
     if twice := [row.label for row in board.rows if row.variant]:
         notes.append(
             f"Of one name but not the same method: {listed(twice)}. A plugin has another version "
-            "or content, or a default changed; the digits begin the name of the runs' folder."
+            "or content, or a default changed"
+            + ("." if board.table.joined else "; the digits begin the name of the runs' folder.")
         )
     notes += _code(board)
     if any(math.isnan(cell.mean) for row in board.rows for cell in row.cells.values()):
@@ -274,9 +276,26 @@ def _gaps(board: Leaderboard) -> list[str]:
     return notes
 
 
+def _unseen(board: Leaderboard) -> list[str]:
+    """Return what a table of every unseen domain in turn is made of, and what is missing."""
+    if board.table.joined is None:
+        return []
+    across = [m for m in board.metrics if not m.domain]
+    worst = [m.short for m in across if m.name.endswith("_worst")]
+    means = [m.short for m in across if m.short not in worst]
+    made = [f"{listed(means)}: the mean over the unseen domains"] if means else []
+    made += [f"{listed(worst)}: the worst of them"] if worst else []
+    return [
+        f"{'; '.join(made)}, of each seed. Tests are of these, so that domains are blocks and none "
+        "of them counts as luck; they are about other seeds, not about other domains. Columns of "
+        "one domain carry no claims.",
+        *board.table.joined.missing,
+    ]
+
+
 def _code(board: Leaderboard) -> list[str]:
     """Say so where runs that are compared were made by different code of ltbench itself."""
-    table = board.table.runs.table
+    table = board.table.every_run
     done = table[table["status"] == "done"]
     # Runs of before it was noted say nothing, and are no reason to say anything.
     found = done["environment"].map(lambda environment: str(environment.get("code") or ""))
