@@ -57,7 +57,8 @@ def runs_csv(content: Content) -> str:
         scores.insert(0, "protocol_hash", board.table.protocol_hash)
         scores.insert(0, "dataset", board.table.dataset)
         frames.append(scores.dropna(subset=["value"]))
-    return csv_text(pd.concat(frames))
+    boards = [b for b, f in zip(content.boards, frames, strict=True) for _ in range(len(f))]
+    return csv_text(_with_schemes(pd.concat(frames, ignore_index=True), boards))
 
 
 def document(content: Content, *, explain: bool = False) -> dict[str, Any]:

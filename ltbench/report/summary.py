@@ -23,6 +23,7 @@ class Summary:
     Attributes:
         left_out: tables of data sets that another protocol already stands for.
         tables: the table of each data set.
+        block: what a column is of: a data set, or an unseen domain.
     """
 
     metric: Metric
@@ -30,6 +31,7 @@ class Summary:
     datasets: tuple[str, ...]
     left_out: tuple[str, ...]
     tables: tuple[Table, ...] = ()
+    block: str = "data set"
 
 
 def sort_key(value: float, label: str) -> tuple[bool, float, str]:
@@ -71,6 +73,21 @@ def summarise(tables: Sequence[Table], metric: str) -> Summary | None:
         left_out,
         tuple(chosen.values()),
     )
+
+
+def across_domains(table: Table, metric: str) -> Summary | None:
+    """Rank methods over the unseen domains of a table of each of them; ``None`` for others."""
+    if table.joined is None:
+        return None
+    names = table.joined.columns(metric)
+    scores = table.long_scores(names).dropna(subset=["value"])
+    means = scores.groupby(["label", "metric"])["value"].mean().unstack("metric")
+    wide = means.reindex(index=list(_merits(table, metric)), columns=list(names))
+    wide.columns = pd.Index(table.joined.domains)
+    shown = table.metric(metric)
+    larger = not shown.smaller_is_better
+    result = across_datasets(wide, larger_is_better=larger, block="unseen domain")
+    return Summary(shown, result, table.joined.domains, (), block="unseen domain")
 
 
 def _source(table: Table) -> tuple[str, ...]:

@@ -220,28 +220,30 @@ def content_notes(content: Content) -> list[str]:
 
 def summary_notes(summary: Summary) -> list[str]:
     """Return the test across data sets in words, with what its power allows."""
-    result, notes = summary.result, []
+    result, blocks, notes = summary.result, f"{summary.block}s", []
     if result.reason:
-        notes.append(f"No test across data sets: {result.reason}.")
+        notes.append(f"No test across {blocks}: {result.reason}.")
     else:
         methods, datasets = result.ranks.shape
         notes.append(
             f"Friedman's χ²({result.df}) = {result.statistic:.2f}, {p_value(result.p)}; by "
-            f"permuting ranks within data sets {p_value(result.p_permutation)}. Blocks are the "
-            f"{datasets} data sets, not seeds."
+            f"permuting ranks within {blocks} {p_value(result.p_permutation)}. Blocks are the "
+            f"{datasets} {blocks}, not seeds."
         )
         notes.append(
             f"Nemenyi: mean ranks differ at 5 % when more than {result.critical_difference:.2f} "
             f"apart, of the {methods - 1} possible"
             + (
-                ": no two methods can, with so few data sets."
+                f": no two methods can, with so few {blocks}."
                 if result.critical_difference >= methods - 1
-                else "; with few data sets only large differences pass."
+                else f"; with few {blocks} only large differences pass."
             )
         )
     if result.incomplete:
         notes.append(
-            "Left out, for want of a score on every data set: " + ", ".join(result.incomplete) + "."
+            f"Left out, for want of a score on every {summary.block}: "
+            + ", ".join(result.incomplete)
+            + "."
         )
     notes += [
         f"A data set counts once, whatever its options; not counted: {name}."
@@ -286,9 +288,9 @@ def _unseen(board: Leaderboard) -> list[str]:
     made = [f"{listed(means)}: the mean over the unseen domains"] if means else []
     made += [f"{listed(worst)}: the worst of them"] if worst else []
     return [
-        f"{'; '.join(made)}, of each seed. Tests are of these, so that domains are blocks and none "
-        "of them counts as luck; they are about other seeds, not about other domains. Columns of "
-        "one domain carry no claims.",
+        f"{'; '.join(made)}, of each seed. Tests are of these: domains are blocks, so that what "
+        "makes one of them hard is in every method alike. They are about these domains, not about "
+        "others. Columns of one domain carry no claims.",
         *board.table.joined.missing,
     ]
 
