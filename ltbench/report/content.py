@@ -185,6 +185,7 @@ def build(
     reference: str = "erm",
     unreadable: Sequence[tuple[str, str]] = (),
     join: bool = True,
+    fewest: int = 2,
 ) -> Content:
     """Return the leaderboards of these runs.
 
@@ -195,13 +196,14 @@ def build(
             algorithm of the one tuned row that is.
         unreadable: folders passed over, to be mentioned.
         join: whether runs that differ in their one unseen domain alone are one table.
+        fewest: unseen domains that there must be runs of for that.
 
     Raises:
         UsageError: a metric is in no run.
     """
     known = runs.scores.columns[runs.scores.notna().any()]
     columns = choose_metrics(metrics, known)
-    tables = join_tables(split_tables(runs)) if join else split_tables(runs)
+    tables = join_tables(split_tables(runs), fewest) if join else split_tables(runs)
     boards = tuple(
         _board(table, _columns(table, columns, typed=bool(metrics)), reference) for table in tables
     )

@@ -31,7 +31,7 @@ from ltbench.report.selection import (
 from ltbench.report.unseen_gaps import gaps
 from ltbench.results.frame import Runs
 from ltbench.results.run import canonical_hash
-from ltbench.results.scheme import each_hash, each_options, one_unseen
+from ltbench.results.scheme import each_hash, each_options
 from ltbench.results.untrusted import UnreadableRun, clean, read_json
 
 Settings = Mapping[str, tuple[str, ...]]
@@ -85,12 +85,12 @@ def join_tables(tables: Sequence[Table], fewest: int = 2) -> list[Table]:
     groups: dict[str, list[Table]] = {}
     for table in tables:
         first = table.runs.table.iloc[0]
-        mergeable = one_unseen(first["options"]) and bool(table.scheme.unseen)
-        key = each_hash(first, shared_protocol(first)) if mergeable else table.protocol_hash
+        one = len(table.scheme.unseen) == 1
+        key = each_hash(first, shared_protocol(first)) if one else table.protocol_hash
         groups.setdefault(key, []).append(table)
     found: list[Table] = []
     for key, group in groups.items():
-        domains = _common_domains(group) if group[0].scheme.unseen else ()
+        domains = _common_domains(group) if len(group[0].scheme.unseen) == 1 else ()
         if domains and _fit(group, fewest):
             found.append(_joined(key, group, domains))
         else:
@@ -175,7 +175,7 @@ def _joined(key: str, group: Sequence[Table], domains: tuple[str, ...]) -> Table
     splits = {member.split for member in members if member.split}
     return replace(
         first,
-        runs=_means(rows, scores, domains, settings),
+        runs=means_over_domains(rows, scores, domains, settings),
         protocol_hash=key,
         dataset=name,
         setting=setting_words(run, scheme),
@@ -237,7 +237,7 @@ def _codes(runs: pd.DataFrame) -> dict[str, str]:
     return found
 
 
-def _means(
+def means_over_domains(
     rows: pd.DataFrame, scores: pd.DataFrame, domains: Sequence[str], settings: Settings
 ) -> Runs:
     """Return a row for each method and seed: its scores on each unseen domain and their means."""

@@ -94,7 +94,7 @@ def footnotes(board: Leaderboard, *, explain: bool = False) -> list[str]:
         notes += [TUNED, budget_note(board)]
     notes += _without_anova(board)
     if len(board.analysis.comparisons):
-        notes.append(_marks(board))
+        notes.append(marks_note(board))
     if board.images:
         notes += images_notes(board.images)
     return notes + _gaps(board)
@@ -137,7 +137,8 @@ def _without_anova(board: Leaderboard) -> list[str]:
     ]
 
 
-def _marks(board: Leaderboard) -> str:
+def marks_note(board: Leaderboard) -> str:
+    """Return what the marks of a table mean."""
     count = len(board.analysis.comparisons)
     family = f", p after Holm over all {count} comparisons" if count > 1 else ""
     return (
@@ -253,7 +254,7 @@ def summary_notes(summary: Summary) -> list[str]:
 
 
 def _gaps(board: Leaderboard) -> list[str]:
-    notes = [*_unseen(board), *paired_notes(board), *board.analysis.missing, *_meanings(board)]
+    notes = [*unseen_notes(board), *paired_notes(board), *board.analysis.missing, *_meanings(board)]
     broken = [row for row in board.rows if row.started > row.done]
     if broken:
         gaps = ", ".join(f"{row.label} ({', '.join(_broken(row))})" for row in broken)
@@ -278,7 +279,7 @@ def _gaps(board: Leaderboard) -> list[str]:
     return notes
 
 
-def _unseen(board: Leaderboard) -> list[str]:
+def unseen_notes(board: Leaderboard) -> list[str]:
     """Return what a table of every unseen domain in turn is made of, and what is missing."""
     if board.table.joined is None:
         return []

@@ -126,7 +126,8 @@ def each_hash(run: Mapping[str, Any], protocol: Options) -> str:
         run: the fields of a :class:`~ltbench.results.run.RunRecord`, by name.
         protocol: its settings, as they were before tuning.
     """
-    names = ("dataset", "backbone", "pretrained", "weights", "preprocessing", "precision")
-    shared = {name: run[name] for name in names}
-    shared |= {"options": each_options(run["options"]), "protocol": dict(protocol)}
+    names = ("dataset", "backbone", "pretrained", "weights", "precision")
+    shared: dict[str, Any] = {name: str(run[name]) for name in names}
+    shared |= {"preprocessing": dict(run["preprocessing"]), "options": each_options(run["options"])}
+    shared["protocol"] = dict(protocol)
     return canonical_hash(json.dumps(shared, sort_keys=True, default=str))

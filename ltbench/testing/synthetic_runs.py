@@ -60,7 +60,7 @@ def write_run(
     rng = np.random.default_rng([seed, _number(algo, dataset, hparams, stages)])
     if train is None:
         train = _long_tail(len(domains), classes)
-    unseen = unseen_domains(options or {})
+    unseen = [name for name in unseen_domains(options or {}) if name in domains]
     if unseen:
         rng = np.random.default_rng([seed, _number(algo, dataset, hparams, stages, *unseen)])
         domains = (*(name for name in domains if name not in unseen), *unseen)
