@@ -99,7 +99,7 @@ class PlannedMethod:
     @property
     def title(self) -> str:
         """What it is called in a sentence."""
-        return f"{self.typed} on {self.spec.dataset.name}"
+        return f"{self.typed} on {self.spec.dataset_name}"
 
     @property
     def fixed(self) -> dict[str, Any]:
@@ -353,7 +353,7 @@ def _check_domains(algorithm: Name, blank: RunSpec) -> None:
     if trained < needed:
         raise UsageError(
             f"'{algorithm.name}' needs at least {needed} domains with training images and "
-            f"'{blank.dataset.name}' has {trained}: choose another algorithm or data set"
+            f"'{blank.dataset_name}' has {trained}: choose another algorithm or data set"
         )
 
 

@@ -13,7 +13,7 @@ from ltbench.cli.data.options import (
     data_dir_option,
     json_option,
     name_argument,
-    named_dataset,
+    named_datasets,
     read_split,
     shot_buckets,
 )
@@ -21,6 +21,7 @@ from ltbench.plugins.names import format_value
 from ltbench.printable import json_text, styled
 
 if TYPE_CHECKING:
+    from ltbench.plugins.dataset import Dataset
     from ltbench.plugins.facts import Facts
 
 PARTS = ("train", "val", "test")
@@ -38,10 +39,21 @@ def info(name: str, data_dir: Path | None, as_json: bool) -> None:
       ltbench data info digits-mini-mlt
       ltbench data info 'cifar100-lt[ratio=50]'
       ltbench data info 'image-folder[root=/data/moths]' --json
+      ltbench data info 'digits-mini-mlt[unseen=each]'
     """
+    described = [_of(*named) for named in named_datasets(name, data_dir)]
+    if as_json:
+        click.echo(json_text(described if len(described) > 1 else described[0], indent=1))
+        return
+    for number, one in enumerate(described):
+        click.echo("\n" * (number > 0), nl=False)
+        _print(one, ready=one["missing"] is None)
+
+
+def _of(name: str, dataset: Dataset) -> dict[str, Any]:
+    """Return what is known of one data set."""
     from ltbench.errors import DataError
 
-    dataset = named_dataset(name, data_dir)
     cause = dataset.missing()
     try:
         facts = dataset.facts
@@ -67,11 +79,7 @@ def info(name: str, data_dir: Path | None, as_json: bool) -> None:
     # Whose files lie in one folder has it as ``root``; what is embedded has none.
     if place := getattr(dataset, "root", None):
         found["folder"] = str(place)
-    described = _described(name, facts, cause, found)
-    if as_json:
-        click.echo(json_text(described, indent=1))
-        return
-    _print(described, ready=cause is None)
+    return _described(name, facts, cause, found)
 
 
 def _described(name: str, facts: Facts, cause: str | None, found: dict[str, Any]) -> dict[str, Any]:
