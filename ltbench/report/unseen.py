@@ -19,6 +19,7 @@ from ltbench.plugins.measure import find_base
 from ltbench.plugins.unseen_options import LEAVE_ONE_OUT, ORACLE, SEEN
 from ltbench.report.command import typed_algorithm
 from ltbench.report.dataset_labels import dataset_label
+from ltbench.report.filters import shared_protocol
 from ltbench.report.metrics import measures_of, unseen_name
 from ltbench.report.selection import (
     Table,
@@ -26,7 +27,6 @@ from ltbench.report.selection import (
     in_order,
     run_label,
     setting_words,
-    shared_protocol,
 )
 from ltbench.report.unseen_gaps import gaps
 from ltbench.results.frame import Runs

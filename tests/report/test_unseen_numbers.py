@@ -191,46 +191,78 @@ def test_the_error_of_test_images_is_that_of_all_domains(tmp_path: Path) -> None
     assert METRIC in board.analysis.over_images
 
 
-def simulated(rng: np.random.Generator, methods: int, seeds: int) -> pd.DataFrame:
-    """Draw runs of methods that are equal in the mean over four domains, and return the means.
+def drawn(rng: np.random.Generator, methods: int, seeds: int) -> np.ndarray:
+    """Draw scores (methods, seeds, domains) of methods that are equal in the mean over domains.
 
     Domains differ in how hard and how noisy they are, a method is better on one and worse on
     another, and half of the variance is common to a seed's runs on all domains.
     """
-    domains = [f"d{i}" for i in range(4)]
-    names = ["erm", *(f"m{i}" for i in range(1, methods))]
     hard = rng.normal(0.6, 0.1, 4)
     taste = rng.normal(0, 0.03, (methods, 4))
     taste -= taste.mean(axis=1, keepdims=True)
-    common = rng.normal(0, 0.01, (methods, seeds, 1))
+    common = rng.normal(0, 0.0125, (methods, seeds, 1))
     own = rng.normal(0, 1, (methods, seeds, 4)) * np.array([0.005, 0.01, 0.01, 0.02])
+    return np.asarray(hard + taste[:, None] + common + own)
+
+
+def as_the_table_has_them(values: np.ndarray) -> pd.DataFrame:
+    """Return the means over domains that a table makes of scores (methods, seeds, domains)."""
+    methods, seeds, number = values.shape
+    domains = [f"d{i}" for i in range(number)]
+    names = ["erm", *(f"m{i}" for i in range(1, methods))]
     index = pd.MultiIndex.from_product(
         [names, range(seeds), domains], names=["label", "seed", "domain"]
     )
-    values = (hard + taste[:, None] + common + own).ravel()
-    rows = index.to_frame(index=False).assign(
-        chosen="seen",
-        status="done",
-        seconds=1.0,
-        options=[{}] * len(index),
-        metrics=[{}] * len(index),
-    )
-    scores = pd.DataFrame({METRIC: values})
+    rows = index.to_frame(index=False).assign(chosen="seen", status="done", seconds=1.0)
+    rows = rows.assign(options=[{}] * len(rows), metrics=[{}] * len(rows))
+    scores = pd.DataFrame({METRIC: values.ravel()})
     found = means_over_domains(rows, scores, domains, dict.fromkeys(domains, ("seen",)))
     wide = found.scores[[METRIC]].assign(label=found.table["label"], seed=found.table["seed"])
     return wide.melt(["label", "seed"], var_name="metric", value_name="value")
 
 
-@pytest.mark.parametrize(("methods", "seeds", "tables"), [(4, 3, 120), (4, 5, 120)])
-def test_methods_that_are_equal_in_the_mean_are_rarely_told_apart(
-    methods: int, seeds: int, tables: int
-) -> None:
+def two_way(values: np.ndarray) -> bool:
+    """Whether methods differ by the textbook's two-way analysis, seeds being its replicates."""
+    methods, seeds, domains = values.shape
+    between = seeds * domains * values.mean(axis=(1, 2)).var(ddof=1)
+    within = ((values - values.mean(axis=1, keepdims=True)) ** 2).sum()
+    freedom = methods * domains * (seeds - 1)
+    return bool(stats.f.sf(between / (within / freedom), methods - 1, freedom) <= 0.05)
+
+
+def error_rates(methods: int, seeds: int, tables: int) -> tuple[float, float]:
+    """Return how often a table claims a difference, and how often the two-way analysis would."""
     rng = np.random.default_rng([methods, seeds])
-    wrong = 0
+    claimed = textbook = 0
     for _ in range(tables):
+        values = drawn(rng, methods, seeds)
         analysis = analyse(
-            simulated(rng, methods, seeds), primary=METRIC, declared=[METRIC], reference="erm",
+            as_the_table_has_them(values), primary=METRIC, declared=[METRIC], reference="erm",
             draws=399,
         )  # fmt: skip
-        wrong += analysis.claims(METRIC) or len(set(analysis.letters.values())) > 1
-    assert wrong / tables <= 0.05 + 2 * np.sqrt(0.05 * 0.95 / tables)
+        claimed += (
+            analysis.claims(METRIC)
+            or len(set(analysis.letters.values())) > 1
+            or bool(analysis.comparisons["claimed"].any())
+        )
+        textbook += two_way(values)
+    return claimed / tables, textbook / tables
+
+
+def bound(tables: int) -> float:
+    return 0.05 + 2 * float(np.sqrt(0.05 * 0.95 / tables))
+
+
+@pytest.mark.parametrize(("methods", "seeds"), [(4, 3), (4, 5)])
+def test_methods_that_are_equal_in_the_mean_are_rarely_told_apart(methods: int, seeds: int) -> None:
+    rate, _ = error_rates(methods, seeds, 120)
+    assert rate <= bound(120)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("methods", "seeds"), [(2, 5), (4, 3), (4, 5), (12, 3), (12, 5)])
+def test_the_error_is_held_where_seeds_go_together_over_domains(methods: int, seeds: int) -> None:
+    rate, textbook = error_rates(methods, seeds, 1_000)
+    print(f"error, {methods} methods, {seeds} seeds: {rate:.3f}; two-way: {textbook:.3f}")
+    assert rate <= bound(1_000)
+    assert textbook > bound(1_000)
