@@ -154,18 +154,14 @@ def unseen_name(name: str, domain: str) -> str:
     return f"{name.removesuffix('_average').removesuffix('_worst')}_unseen_{domain}"
 
 
-def metric(name: str, measures: Mapping[str, Measure] = BUILT_IN, domain: str = "") -> Metric:
-    """Return how the metric of this name is shown, given what is declared by base names.
+def unseen_metric(name: str, measures: Mapping[str, Measure], domain: str) -> Metric:
+    """Return how what :func:`unseen_name` makes of a metric and a domain is shown."""
+    whole = metric(name.removesuffix(unseen_name("", domain)), measures)
+    return Metric(name, name[len(whole.base) + 1 :], whole.declared, domain)
 
-    Args:
-        name: its key in ``result.json``, or what :func:`unseen_name` makes of it.
-        measures: what is declared.
-        domain: the unseen domain that it is of, where every domain is unseen in turn.
-    """
-    if domain:
-        whole = metric(name.removesuffix(unseen_name("", domain)), measures)
-        part = name[len(whole.base) + 1 :]
-        return Metric(name, part, whole.declared, domain)
+
+def metric(name: str, measures: Mapping[str, Measure] = BUILT_IN) -> Metric:
+    """Return how the metric of this name is shown, given what is declared by base names."""
     base = find_base(name, measures)
     if base is not None:
         return Metric(name, name[len(base) + 1 :], measures[base])

@@ -23,7 +23,7 @@ from ltbench.report.filters import (
     other_names,
     shared_protocol,
 )
-from ltbench.report.metrics import Metric, measures_of, metric
+from ltbench.report.metrics import Metric, measures_of, metric, unseen_metric
 from ltbench.results.backbone import preprocessing_text, short_name
 from ltbench.results.documents import read_data_facts
 from ltbench.results.frame import Runs
@@ -169,8 +169,9 @@ class Table:
 
     def metric(self, name: str) -> Metric:
         """Return how these runs' metric of this name is shown."""
-        domain = self.joined.domain_of(name) if self.joined else ""
-        return metric(name, self.measures[0], domain)
+        if self.joined and (domain := self.joined.domain_of(name)):
+            return unseen_metric(name, self.measures[0], domain)
+        return metric(name, self.measures[0])
 
     def only_algorithm(self, purpose: str) -> str:
         """Return the one algorithm, with its stages, of these runs.
