@@ -10,6 +10,7 @@ from typing import Any
 from ltbench.data.unseen_domains import UnseenDomains, check_several, read_scheme
 from ltbench.errors import DataError, UsageError
 from ltbench.plugins.dataset import Dataset
+from ltbench.plugins.hparams import HParams
 from ltbench.plugins.names import Name, check_count, expand, parse_name, split_list
 from ltbench.plugins.resolve import registered, resolve
 from ltbench.plugins.split import Split
@@ -24,9 +25,17 @@ from ltbench.plugins.unseen_options import (
     own_parameters,
 )
 
+Known = dict[str, Dataset]
+"""Data sets that were built, by name: settings of one share what was read of it."""
 
-def create_dataset(name: Name, data_dir: Path) -> Dataset:
+
+def create_dataset(name: Name, data_dir: Path, known: Known | None = None) -> Dataset:
     """Build a data set by name, whether its files are there or not.
+
+    Args:
+        name: with its options.
+        data_dir: the folder of the data sets' files.
+        known: those of the same folder that were built before; what is built joins them.
 
     Raises:
         UsageError: it does not exist, its parameters are not possible, or the name stands for
@@ -34,19 +43,28 @@ def create_dataset(name: Name, data_dir: Path) -> Dataset:
         DataError: domains are to be unseen, and files that tell which there are are missing.
     """
     name = registered(name, "datasets")
-    cls, hparams = resolve("datasets", name.name, name.options)
-    dataset: Dataset = cls(name.name, own_parameters(cls.HParams, hparams), data_dir)
+    dataset, hparams = _whole(name, data_dir, known)
     return UnseenDomains(dataset, hparams) if has_unseen(hparams) else dataset
 
 
-def open_dataset(name: Name, data_dir: Path) -> tuple[Dataset, Split]:
-    """Build a data set and read its split.
+def _whole(name: Name, data_dir: Path, known: Known | None) -> tuple[Dataset, HParams]:
+    """Return a data set with all its domains, and its parameters with those of unseen ones."""
+    cls, hparams = resolve("datasets", name.name, name.options)
+    own = own_parameters(cls.HParams, hparams)
+    known, key = {} if known is None else known, str(Name(name.name, vars(own)))
+    if key not in known:
+        known[key] = cls(name.name, own, data_dir)
+    return known[key], hparams
+
+
+def open_dataset(name: Name, data_dir: Path, known: Known | None = None) -> tuple[Dataset, Split]:
+    """Build a data set and read its split; see :func:`create_dataset`.
 
     Raises:
         UsageError: it does not exist, or its parameters are not possible.
         DataError: its files are missing or broken, or nothing trains or tests.
     """
-    dataset = create_dataset(name, data_dir)
+    dataset = create_dataset(name, data_dir, known)
     if cause := dataset.missing():
         raise DataError(cause)
     split = dataset.split()
@@ -56,7 +74,7 @@ def open_dataset(name: Name, data_dir: Path) -> tuple[Dataset, Split]:
     return dataset, split
 
 
-def dataset_names(text: str, data_dir: Path) -> list[Name]:
+def dataset_names(text: str, data_dir: Path, known: Known | None = None) -> list[Name]:
     """Return the data sets that a comma list stands for, each in one setting.
 
     Lists among the options are written out, as are ``unseen=each``, a setting for each domain, and
@@ -66,6 +84,7 @@ def dataset_names(text: str, data_dir: Path) -> list[Name]:
     Args:
         text: as typed.
         data_dir: the folder of the data sets' files.
+        known: as for :func:`create_dataset`.
 
     Raises:
         UsageError: the text does not follow the grammar, or a data set, parameter or domain does
@@ -75,7 +94,9 @@ def dataset_names(text: str, data_dir: Path) -> list[Name]:
     names = [_kept_together(parse_name(part)) for part in split_list(text)]
     written = [one for name in names for one in expand(name)]
     check_count(len(written), text)
-    return [one for name in written for one in _settings(name, data_dir)]
+    found = [one for name in written for one in _settings(name, data_dir, known)]
+    check_count(len(found), text)
+    return found
 
 
 def _kept_together(name: Name) -> Name:
@@ -89,17 +110,16 @@ def _kept_together(name: Name) -> Name:
     return replace(name, options=name.options | {UNSEEN: [unseen]})
 
 
-def _settings(name: Name, data_dir: Path) -> Iterable[Name]:
+def _settings(name: Name, data_dir: Path, known: Known | None) -> Iterable[Name]:
     """Yield a name for each setting that ``each`` and ``leave-one-domain-out`` stand for."""
     name = registered(name, "datasets")
     if name.options.get(UNSEEN) != EACH and name.options.get(VALIDATION) != LEAVE_ONE_OUT:
         yield name
         return
-    cls, hparams = resolve("datasets", name.name, name.options)
+    dataset, hparams = _whole(name, data_dir, known)
     if not isinstance(hparams, UnseenOptions):
         yield name
         return
-    dataset: Dataset = cls(name.name, own_parameters(cls.HParams, hparams), data_dir)
     try:
         domains = dataset.facts.domains
     except DataError as error:

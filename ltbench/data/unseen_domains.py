@@ -19,7 +19,7 @@ from ltbench.errors import DataError, UsageError, suggestion
 from ltbench.plugins.dataset import Dataset, Decode
 from ltbench.plugins.facts import Facts
 from ltbench.plugins.hparams import HParams
-from ltbench.plugins.names import format_value
+from ltbench.plugins.names import format_value, parse_value
 from ltbench.plugins.spelling import spelled
 from ltbench.plugins.split import PARTS, UNUSED, Split, SplitOrigin
 from ltbench.plugins.text import visible
@@ -35,6 +35,7 @@ from ltbench.plugins.unseen_options import (
 )
 
 TRAIN, VAL, TEST = range(len(PARTS))
+_WHOLE = "_whole_split"
 _HELD_OUT = 5  # one image in five is held out, as DomainBed's holdout_fraction is 0.2
 
 
@@ -123,8 +124,14 @@ def check_several(where: str, domains: Sequence[str]) -> None:
         )
 
 
+def _spelled(name: str, domains: Sequence[str]) -> str:
+    """Return the domain that is meant; 038 was read as a number."""
+    alike = [domain for domain in domains if format_value(parse_value(domain)) == name]
+    return alike[0] if len(alike) == 1 else spelled(name, domains)
+
+
 def _domain(name: str, domains: Sequence[str], where: str) -> str:
-    known = spelled(name, domains)
+    known = _spelled(name, domains)
     if known not in domains:
         near = suggestion(name, domains)
         raise UsageError(f"{where}: there is no domain '{visible(name)}'{near}")
@@ -133,7 +140,7 @@ def _domain(name: str, domains: Sequence[str], where: str) -> str:
 
 def _validating(name: str, training: Sequence[str], unseen: Sequence[str], owner: str) -> str:
     where = f"{owner}[validation={visible(format_value(name))}]"
-    known = spelled(name, (*training, *unseen))
+    known = _spelled(name, (*training, *unseen))
     if known in unseen:
         raise UsageError(
             f"{where}: '{known}' is unseen; name a training domain, of {', '.join(training)}, or "
@@ -174,7 +181,6 @@ class UnseenDomains(Dataset):
         super().__init__(
             whole.name, type(hparams)(**options | self.scheme.options()), whole.data_dir
         )
-        self._split: Split | None = None
 
     def __getattr__(self, name: str) -> Any:
         """Return what else the plugin has, ``root`` say."""
@@ -197,9 +203,11 @@ class UnseenDomains(Dataset):
 
     def whole_split(self) -> Split:
         """Return the split of the whole data set, the same images in the same order."""
-        if self._split is None:
-            self._split = self.whole.split()
-        return self._split
+        known: dict[str, Any] = vars(self.whole)  # other settings of it need it too
+        if _WHOLE not in known:
+            known[_WHOLE] = self.whole.split()
+        split: Split = known[_WHOLE]
+        return split
 
     def split(self) -> Split:
         """Return the split of this setting.
@@ -211,7 +219,7 @@ class UnseenDomains(Dataset):
 
     def arranged(self, whole: Split) -> Split:
         """Return the whole data set's split with the parts and domain numbers of this setting."""
-        self._split = whole
+        vars(self.whole)[_WHOLE] = whole
         scheme = self.scheme
         number = {name: d for d, name in enumerate(scheme.domains)}
         d = np.array([number[name] for name in self._domains], dtype=np.int64)[whole.d]

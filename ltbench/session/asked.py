@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from ltbench.data.catalogue import create_dataset, dataset_names
+from ltbench.data.catalogue import Known, create_dataset, dataset_names
 from ltbench.data.locations import data_folder
 from ltbench.errors import DataError, PluginError, UsageError
 from ltbench.models.catalogue import check_backbone
@@ -60,9 +60,9 @@ def check_asked(
     """
     for chain in _chains(algos):
         _check_chain(chain)
-    folder = data_folder(data_dir)
-    for name in (name for text in datasets for name in dataset_names(text, folder)):
-        dataset = create_dataset(name, folder)
+    folder, known = data_folder(data_dir), Known()
+    for name in (name for text in datasets for name in dataset_names(text, folder, known)):
+        dataset = create_dataset(name, folder, known)
         if cause := dataset.missing():
             raise DataError(cause)
         if protocol is not None:

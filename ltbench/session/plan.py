@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ltbench.data.catalogue import dataset_names, open_dataset
+from ltbench.data.catalogue import Known, dataset_names, open_dataset
 from ltbench.data.content import content_sha256
 from ltbench.errors import DataError, PluginError, UsageError
 from ltbench.models.catalogue import check_backbone
@@ -187,12 +187,13 @@ def plan_runs(request: Request, *, show: bool = False) -> Plan:
         PluginError: no algorithm that was asked for can be imported.
     """
     chains = [chain for text in request.algos for chain in parse_chains(text)]
-    names = [n for text in request.datasets for n in dataset_names(text, request.data_dir)]
+    known: Known = {}
+    names = [n for text in request.datasets for n in dataset_names(text, request.data_dir, known)]
     typed = typed_protocols(request.protocol)
     asked = [name for name, _ in typed]
     _check_size(len(chains) * len(names) * len(asked), request.seeds)
     _check_overrides(request, asked)
-    datasets = [open_dataset(name, request.data_dir) for name in names]
+    datasets = [open_dataset(name, request.data_dir, known) for name in names]
     fixed = [settings.union(request.overrides) for _ in names for _, settings in typed]
     blanks = [
         replace(_blank(request, dataset, split, one), images=_content(dataset, split, show=show))

@@ -36,13 +36,13 @@ def named_datasets(text: str, data_dir: Path | None) -> list[tuple[str, Dataset]
         UsageError: one does not exist, or its parameters are not possible.
         DataError: which settings there are is told by files that are missing.
     """
-    from ltbench.data.catalogue import create_dataset, dataset_names
+    from ltbench.data.catalogue import Known, create_dataset, dataset_names
     from ltbench.data.locations import data_folder
 
-    folder = data_folder(data_dir)
+    folder, known = data_folder(data_dir), Known()
     with waiting("Reading the data set"):
-        names = dataset_names(text, folder)
-        found = [(str(name), create_dataset(name, folder)) for name in names]
+        names = dataset_names(text, folder, known)
+        found = [(str(name), create_dataset(name, folder, known)) for name in names]
     return found if len(found) > 1 else [(text, found[0][1])]
 
 
