@@ -44,8 +44,8 @@ CORRECTIONS = ("known", "mlls", "bbse")
 @click.option(
     "--model-prior",
     type=click.Choice(["train", "uniform", "validation"]),
-    help="With --correct, what distribution models have learnt: that of the training images "
-    "(default), the uniform one, or of these whichever fits a run's validation images.",
+    help="With --correct, what models learnt: the distribution of the training images (default), "
+    "the uniform one, or fitted on a run's validation images.",
 )
 @click.option(
     "-o",

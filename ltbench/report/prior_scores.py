@@ -16,13 +16,14 @@ from ltbench.results.documents import read_confusion
 from ltbench.results.logits import Logits, read_logits
 from ltbench.stats.label_shift import (
     FloatArray,
+    Source,
     bbse,
     corrected_answers,
+    fitted_source,
     image_weights,
     mlls,
     pair_hits,
     prior_accuracy,
-    source_loss,
     total_variation,
 )
 from ltbench.stats.priors import Prior, parse_priors
@@ -30,7 +31,7 @@ from ltbench.stats.priors import Prior, parse_priors
 CORRECTIONS = {"known": "prior known", "mlls": "prior by MLLS", "bbse": "prior by BBSE"}
 """How an answer may be corrected, and how a row says so."""
 MODEL_PRIORS = ("train", "uniform", "validation")
-"""What a model's probabilities may be taken to be for."""
+"""The distributions that a model's logits may be taken to stand for."""
 
 _Pair = tuple[np.ndarray, np.ndarray]
 
@@ -42,9 +43,8 @@ class PriorScores:
     Attributes:
         frame: a row for each run, correction and distribution: ``label``, ``seed``, ``correction``
             (empty, or of :data:`CORRECTIONS`), ``prior``, ``accuracy`` (0…1), ``image_error`` (its
-            standard error over test images), ``distance`` (total variation between the estimated
-            distribution and the true one) and ``source`` (what the model's probabilities were
-            taken to be for).
+            standard error over test images) and ``distance`` (total variation between the estimated
+            distribution and the true one).
         priors: probabilities of the classes (C,), by name.
         problems: what is missing, in sentences without a full stop.
     """
@@ -87,8 +87,8 @@ def prior_scores(
         table: the runs; those that are done count.
         priors: the distributions.
         corrections: of :data:`CORRECTIONS`.
-        model_prior: what a model's probabilities are for, one of :data:`MODEL_PRIORS`; with
-            ``validation`` whichever of the others gives a run's validation images the smaller loss.
+        model_prior: the distribution that a model's logits stand for, one of
+            :data:`MODEL_PRIORS`; ``validation`` fits a temperature and biases on its images.
 
     Raises:
         UsageError: a file's classes are not those of the data set.
@@ -109,8 +109,7 @@ def prior_scores(
                 lines.append({"label": run.label, "seed": run.seed, **line})
         except DataError as error:
             problems.append(str(error))
-    columns = ["label", "seed", "correction", "prior", "accuracy", "image_error", "distance",
-               "source"]  # fmt: skip
+    columns = ["label", "seed", "correction", "prior", "accuracy", "image_error", "distance"]
     return PriorScores(pd.DataFrame(lines, columns=columns), asked, tuple(dict.fromkeys(problems)))
 
 
@@ -167,7 +166,7 @@ class _Work:
         if not np.array_equal(pair_hits(test.classes, test.domains, test.classes, self.shape)[1],
                               counts):  # fmt: skip
             raise DataError(f"{folder}: logits.npz does not hold the test images of result.json")
-        name, source = self._source(folder)
+        source = self._source(folder)
         known = np.stack(list(self.priors.values()), axis=1)
         # Without test images of a class its accuracy is missing, whatever the weights.
         pairs = [image_weights(test.classes, test.domains, q, self.shape) for q in known.T]
@@ -188,7 +187,7 @@ class _Work:
                 answers = corrected_answers(test, used, source)
                 pair = pair_hits(test.classes, test.domains, answers, self.shape)
                 away = float("nan") if correction == "known" else total_variation(used, true)
-                yield _line(correction, prior, prior_accuracy(*pair, true), away, name)
+                yield _line(correction, prior, prior_accuracy(*pair, true), away)
 
     def _logits(self, folder: Path, part: str) -> Logits:
         """Return logits of the classes and domains of the data set."""
@@ -198,20 +197,20 @@ class _Work:
             raise DataError(f"{folder}: logits.npz is of other classes or domains than spec.json")
         return found
 
-    def _source(self, folder: Path) -> tuple[str, FloatArray]:
-        """Return what a model's probabilities are for, and its name."""
-        sources = {
-            "train": self.training / self.training.sum(),
-            "uniform": np.full(self.shape[1], 1 / self.shape[1]),
-        }
-        name = self.model_prior
-        if name == "validation":
-            images = self._logits(folder, "val")
-            if not len(images):
-                raise DataError(f"{folder} has no validation images to tell its own prior by")
-            losses = {key: source_loss(images, s, self.shape) for key, s in sources.items()}
-            name = min(losses, key=lambda key: losses[key])
-        return name, sources[name]
+    def _source(self, folder: Path) -> Source:
+        """Return what a model's logits stand for.
+
+        Raises:
+            DataError: the validation images do not tell.
+        """
+        if self.model_prior == "train":
+            return Source(self.training / self.training.sum())
+        if self.model_prior == "uniform":
+            return Source(np.full(self.shape[1], 1 / self.shape[1]))
+        try:
+            return fitted_source(self._logits(folder, "val"), self.shape)
+        except ValueError as problem:
+            raise DataError(f"{folder}: {problem}, which --model-prior validation takes") from None
 
 
 def _line(
@@ -219,7 +218,6 @@ def _line(
     prior: str,
     score: tuple[float, float],
     distance: float = float("nan"),
-    source: str = "",
 ) -> dict[str, Any]:
     return {
         "correction": correction,
@@ -227,5 +225,4 @@ def _line(
         "accuracy": score[0],
         "image_error": score[1],
         "distance": distance,
-        "source": source,
     }

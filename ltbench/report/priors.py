@@ -29,13 +29,14 @@ _MEANINGS = {
     "of the validation images (Lipton et al. 2018), then as with a known one.",
 }
 _MODEL = {
-    "train": "π is the distribution of the training images, which plain cross-entropy learns; "
-    "methods that balance classes while they train are for the uniform one (--model-prior uniform, "
-    "or validation, which looks).",
-    "uniform": "π is uniform, as methods learn it that balance classes while they train; plain "
-    "cross-entropy learns that of the training images (--model-prior train).",
-    "validation": "π is that of the training images or uniform, whichever gives a run's validation "
-    "images the smaller loss",
+    "train": "In corrections π is the distribution of the training images, for which plain "
+    "cross-entropy learns; methods that balance classes while they train do for the uniform one "
+    "(--model-prior uniform, or validation, which fits).",
+    "uniform": "In corrections π is uniform, for which methods learn that balance classes while "
+    "they train; plain cross-entropy does for that of the training images (--model-prior train).",
+    "validation": "In corrections z is the logits over a temperature, plus a bias of each class, "
+    "fitted on a run's validation images for the uniform distribution, which π is (bias-corrected "
+    "temperature scaling, Alexandari et al. 2020).",
 }
 
 
@@ -49,7 +50,6 @@ class PriorRow:
         cells: scores by distribution.
         image_errors: the standard error over test images of one run.
         distances: total variation between estimate and truth, mean over seeds.
-        sources: what the runs' probabilities were taken to be for.
     """
 
     method: str
@@ -57,7 +57,6 @@ class PriorRow:
     cells: dict[str, Score]
     image_errors: dict[str, float]
     distances: dict[str, float]
-    sources: tuple[str, ...] = ()
 
     @property
     def label(self) -> str:
@@ -128,7 +127,6 @@ def _row(label: str, correction: str, lines: pd.DataFrame) -> PriorRow:
         {name: _score(group) for name, group in by_prior.items()},
         {name: _root_mean_square(group["image_error"]) for name, group in by_prior.items()},
         {name: float(group["distance"].mean()) for name, group in by_prior.items()},
-        tuple(sorted(set(lines["source"]) - {""})),
     )
 
 
@@ -187,7 +185,7 @@ def priors_notes(board: Leaderboard) -> list[str]:
         notes.append(_what(found))
         notes += [_MEANINGS[name] for name in found.corrections]
         if found.corrections:
-            notes.append(_model(found))
+            notes.append(_MODEL[found.model_prior])
             notes += _distances(found)
     if lacking := _lacking(found):
         notes.append(lacking)
@@ -211,19 +209,6 @@ def _what(found: PriorTable) -> str:
            "R to 1, backward-R rises" if slopes else "")
         + f". ± as above, over seeds{range_}."
     )  # fmt: skip
-
-
-def _model(found: PriorTable) -> str:
-    sentence = f"In corrections {_MODEL[found.model_prior]}"
-    if found.model_prior != "validation":
-        return sentence
-    by_source: dict[str, list[str]] = {}
-    for row in found.rows:
-        if row.sources:
-            methods = by_source.setdefault(" or ".join(row.sources), [])
-            methods += [row.method] if row.method not in methods else []
-    told = [f"{name}: {', '.join(methods)}" for name, methods in by_source.items()]
-    return f"{sentence} ({'; '.join(told)})."
 
 
 def _distances(found: PriorTable) -> list[str]:
@@ -260,7 +245,6 @@ def priors_document(found: PriorTable) -> dict[str, Any]:
                 "label": row.label,
                 "method": row.method,
                 "correction": row.correction,
-                "model_priors": list(row.sources),
                 "cells": {name: _cell(row, name) for name in found.priors},
             }
             for row in found.rows

@@ -16,15 +16,15 @@ from numpy.typing import NDArray
 
 from ltbench.errors import DataError
 from ltbench.results.documents import MOST_IMAGES, MOST_PAIRS, Arrays, read_arrays
-from ltbench.results.folder import write_arrays
+from ltbench.results.folder import LOGITS, write_arrays
 
-LOGITS = "logits.npz"
 PARTS = ("test", "val")
 MOST_WHOLE = 1000
 """Classes up to which the logits of all of them are kept."""
 TOP = 50
 """Logits that are kept of an image where there are more classes."""
 _LOWEST = float(np.finfo(np.float16).min)
+_OTHER_BYTES = 8  # of an image, compressed: its class, domain and name
 _SLAB = 4096  # rows made into other types at a time
 _ROUNDING = 0.01  # of float16, in what the kept logits say of the logarithm of the sum
 _LARGEST_CODE = 0x10FFFF
@@ -149,6 +149,12 @@ def kept_logits(
         total,
         None if few else width,
     )
+
+
+def expected_bytes(images: int, classes: int) -> int:
+    """Return about how many bytes :func:`write_logits` takes for so many images in all."""
+    of_logits = 2 * classes if classes <= MOST_WHOLE else 6 * TOP + 4
+    return images * (of_logits + _OTHER_BYTES)
 
 
 def write_logits(path: Path, parts: Mapping[str, Logits]) -> None:

@@ -12,24 +12,53 @@ images (BBSE).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
+from scipy.optimize import minimize
 
 from ltbench.results.logits import Logits
 
 FloatArray = NDArray[np.float64]
 Counts = NDArray[np.integer]
 
-TOLERANCE = 1e-7
-"""EM has converged when no probability changes by more."""
-MOST_STEPS = 2000
+TOLERANCE = 0.01
+"""EM has converged when the likelihood of all images is so many nats from its largest."""
+MOST_STEPS = 20_000
 SINGULAR = 1e10
 """Condition number (1-norm) from which a confusion matrix counts as singular."""
 _SLAB = 2048  # rows made into other types at a time
+_LEAST_LOG = -700.0  # of a probability, so that sums stay finite
+_MOST_LOG_T, _MOST_BIAS = 3.0, 30.0
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a model's logits stand for: p(y | x) under which distribution of the classes.
+
+    Attributes:
+        prior: π, (C,), all positive.
+        temperature: T, by which logits are divided.
+        bias: b, (C,), which is added then.
+    """
+
+    prior: FloatArray
+    temperature: float = 1.0
+    bias: FloatArray | None = None
+
+    @property
+    def offset(self) -> FloatArray:
+        """Return log π − b, (C,)."""
+        found: FloatArray = np.log(self.prior) - (0.0 if self.bias is None else self.bias)
+        return found
+
+    def likelihoods(self, logits: Logits) -> FloatArray:
+        """Return log p(x | y) up to a number of each image, z/T + b − log π, (N, C)."""
+        return logits.log_probabilities() / self.temperature - self.offset
 
 
 @dataclass(frozen=True)
@@ -106,7 +135,7 @@ def image_weights(y: Counts, d: Counts, prior: FloatArray, shape: tuple[int, int
     return found
 
 
-def corrected_answers(logits: Logits, prior: FloatArray, source: FloatArray) -> NDArray[np.int64]:
+def corrected_answers(logits: Logits, prior: FloatArray, source: Source) -> NDArray[np.int64]:
     """Return the answers under another distribution: argmax of z + log q − log π, (N,).
 
     Saerens, Latinne & Decaestecker, Neural Computation 14 (2002), equation 2.4; as a post-hoc
@@ -115,18 +144,17 @@ def corrected_answers(logits: Logits, prior: FloatArray, source: FloatArray) -> 
     Args:
         logits: of N images.
         prior: q, (C,); a class of probability 0 is never the answer.
-        source: π, (C,), all positive.
+        source: what the logits stand for.
     """
     with np.errstate(divide="ignore"):
-        shift = np.log(prior) - np.log(source)
+        shift = np.log(prior)
     answers = np.empty(len(logits), np.int64)
-    for start in range(0, len(logits), _SLAB):
-        rows = slice(start, start + _SLAB)
-        answers[rows] = (logits.rows(rows).log_probabilities() + shift).argmax(axis=1)
+    for rows, part in _slabs(logits):
+        answers[rows] = (source.likelihoods(part) + shift).argmax(axis=1)
     return answers
 
 
-def mlls(logits: Logits, source: FloatArray, weights: FloatArray) -> Estimate:
+def mlls(logits: Logits, source: Source, weights: FloatArray) -> Estimate:
     """Estimate the distribution of classes by maximum likelihood, by EM.
 
     Saerens, Latinne & Decaestecker, Neural Computation 14 (2002), equation 2.9; the likelihood is
@@ -135,25 +163,28 @@ def mlls(logits: Logits, source: FloatArray, weights: FloatArray) -> Estimate:
 
     E: r_ic = p_ic q_c/π_c / Σ_k p_ik q_k/π_k;  M: q_c = Σ_i w_i r_ic; q begins as π.
 
+    The likelihood is at most max_c Σ_i w_i p_ic/π_c / Σ_k p_ik q_k/π_k − 1 below its largest, which
+    ends the steps where that is :data:`TOLERANCE` over all images.
+
     Args:
         logits: of N images, whose classes are not looked at.
-        source: π, the distribution that the probabilities p are for, (C,), all positive.
+        source: what they stand for: p and π.
         weights: (N,) or (N, P) for P estimates at once; each column sums to 1.
     """
     ratios = _ratios(logits, source)
     w = weights.reshape(len(logits), -1)
-    q = np.repeat(source[:, None], w.shape[1], axis=1)
-    steps = 0
-    for steps in range(1, MOST_STEPS + 1):  # noqa: B007
+    q = np.repeat(source.prior[:, None], w.shape[1], axis=1)
+    short = np.inf
+    for step in range(MOST_STEPS):
         mixed = np.maximum(ratios @ q, np.finfo(float).tiny)
-        following = q * (ratios.T @ (w / mixed))
-        following /= following.sum(axis=0)
-        change = np.abs(following - q).max()
-        q = following
-        if change < TOLERANCE:
-            break
-    problem = "" if steps < MOST_STEPS else f"EM had not converged after {MOST_STEPS:,} steps"
-    return Estimate(q.reshape(len(source), *weights.shape[1:]), steps, problem)
+        slope = ratios.T @ (w / mixed)
+        short = float(slope.max() - 1) * len(logits)
+        if short < TOLERANCE:
+            return Estimate(q.reshape(len(q), *weights.shape[1:]), step)
+        q = q * slope
+        q /= q.sum(axis=0)
+    problem = f"EM is {short:.2g} nats below the largest likelihood after {MOST_STEPS:,} steps"
+    return Estimate(q.reshape(len(q), *weights.shape[1:]), MOST_STEPS, problem)
 
 
 def bbse(validation: Logits, test: Logits, weights: FloatArray, shape: tuple[int, int]) -> Estimate:
@@ -172,11 +203,10 @@ def bbse(validation: Logits, test: Logits, weights: FloatArray, shape: tuple[int
     """
     classes = shape[1]
     none = np.full((classes, *weights.shape[1:]), np.nan)
-    seen = np.bincount(validation.classes, minlength=classes)
-    if not seen.all():
-        lacking = int((seen == 0).sum())
-        words = "a class has" if lacking == 1 else f"{lacking:,} classes have"
-        return Estimate(none, problem=f"{words} no validation image")
+    try:
+        _check_all_classes(validation, classes)
+    except ValueError as problem:
+        return Estimate(none, problem=str(problem))
     columns = image_weights(validation.classes, validation.domains, np.ones(classes), shape)
     confusion = np.zeros((classes, classes))
     np.add.at(confusion, (plain_answers(validation), validation.classes), columns)
@@ -194,28 +224,47 @@ def bbse(validation: Logits, test: Logits, weights: FloatArray, shape: tuple[int
     return Estimate((solved / solved.sum(axis=0)).reshape(none.shape))
 
 
-def source_loss(logits: Logits, source: FloatArray, shape: tuple[int, int]) -> float:
-    """Return the loss in nats on images if probabilities are for a distribution ``source``.
+def fitted_source(validation: Logits, shape: tuple[int, int]) -> Source:
+    """Return what logits stand for by the validation images: a temperature, a bias of each class.
 
-    The images are weighted to have all classes, and in each all domains, equally, and the
-    probabilities corrected for that. The lower it is, the better the distribution describes what
-    the model's probabilities are for.
+    Bias-corrected temperature scaling, Alexandari, Kundaje & Shrikumar, ICML 2020, arXiv
+    1901.06852, section 3: the softmax of z/T + b has the smallest loss on the images, which are
+    weighted to have all classes, and in each all domains, equally; so it is for the uniform
+    distribution.
 
     Args:
-        logits: of N images, with their classes.
-        source: (C,), all positive.
+        validation: logits and classes of validation images.
         shape: number of domains and classes.
+
+    Raises:
+        ValueError: a class has no validation image; the message says so without a full stop.
     """
-    even = np.full(len(source), 1 / len(source))
-    weights = image_weights(logits.classes, logits.domains, even, shape)
-    total = 0.0
-    for start in range(0, len(logits), _SLAB):
-        part = logits.rows(slice(start, start + _SLAB))
-        z = np.maximum(part.log_probabilities(), -700.0) - np.log(source)
-        z -= z.max(axis=1, keepdims=True)
-        own = z[np.arange(len(part)), part.classes] - np.log(np.exp(z).sum(axis=1))
-        total -= float((weights[start : start + _SLAB] * own).sum())
-    return total / float(weights.sum())
+    classes = shape[1]
+    _check_all_classes(validation, classes)
+    even = np.full(classes, 1 / classes)
+    weights = image_weights(validation.classes, validation.domains, even, shape)
+
+    def loss(values: FloatArray) -> tuple[float, FloatArray]:
+        scale, bias = np.exp(-values[0]), values[1:]
+        total, slope = 0.0, np.zeros(len(values))
+        for rows, part in _slabs(validation):
+            log_p = np.maximum(part.log_probabilities(), _LEAST_LOG)
+            z = log_p * scale + bias
+            z -= z.max(axis=1, keepdims=True)
+            p = np.exp(z)
+            sums = p.sum(axis=1, keepdims=True)
+            at, own, w = np.arange(len(part)), part.classes, weights[rows]
+            total -= float(w @ (z[at, own] - np.log(sums[:, 0])))
+            p /= sums
+            p[at, own] -= 1
+            p *= w[:, None]
+            slope[1:] += p.sum(axis=0)
+            slope[0] -= scale * float((p * log_p).sum())
+        return total, slope
+
+    bounds = [(-_MOST_LOG_T, _MOST_LOG_T), *([(-_MOST_BIAS, _MOST_BIAS)] * classes)]
+    found = minimize(loss, np.zeros(classes + 1), jac=True, method="L-BFGS-B", bounds=bounds)
+    return Source(even, float(np.exp(found.x[0])), found.x[1:])
 
 
 def total_variation(first: FloatArray, second: FloatArray) -> float:
@@ -231,16 +280,31 @@ def plain_answers(logits: Logits) -> NDArray[np.int64]:
     return np.take_along_axis(logits.top, best[:, None], axis=1)[:, 0].astype(np.int64)
 
 
-def _ratios(logits: Logits, source: FloatArray) -> Any:
-    """Return p/π as a matrix (N, C), or what multiplies as one where few logits are kept."""
+def _check_all_classes(validation: Logits, classes: int) -> None:
+    lacking = int((np.bincount(validation.classes, minlength=classes) == 0).sum())
+    if lacking:
+        words = "a class has" if lacking == 1 else f"{lacking:,} classes have"
+        raise ValueError(f"{words} no validation image")
+
+
+def _slabs(logits: Logits) -> Iterator[tuple[slice, Logits]]:
+    for start in range(0, len(logits), _SLAB):
+        rows = slice(start, start + _SLAB)
+        yield rows, logits.rows(rows)
+
+
+def _ratios(logits: Logits, source: Source) -> Any:
+    """Return p/π up to a factor of each row, (N, C), or what multiplies as it."""
     if logits.top is None:
-        return logits.probabilities() / source
-    kept, rest = logits.kept_probabilities()
+        z = source.likelihoods(logits)
+        return np.exp(z - z.max(axis=1, keepdims=True))
+    kept, rest = (values ** (1 / source.temperature) for values in logits.kept_probabilities())
+    factors = np.exp(-source.offset)
     rows = np.arange(len(logits)).repeat(kept.shape[1])
-    above = ((kept - rest[:, None]) / source[logits.top]).ravel()
-    shape = (len(logits), len(source))
+    above = ((kept - rest[:, None]) * factors[logits.top]).ravel()
+    shape = (len(logits), len(factors))
     matrix = sparse.csr_array((above, (rows, logits.top.ravel())), shape=shape)
-    return _Spread(matrix, rest, 1 / source)
+    return _Spread(matrix, rest, factors)
 
 
 @dataclass(frozen=True)
