@@ -44,6 +44,7 @@ from ltbench.results.sweeps import PlannedRun, write_record
 from ltbench.results.untrusted import UnreadableRun, read_result
 from ltbench.session.arithmetic import Chooser, Place
 from ltbench.session.changes import changes
+from ltbench.session.disk_use import disk_use
 from ltbench.session.estimate import Estimator, own_shares, read_estimator
 from ltbench.session.observers import choose_watchers
 from ltbench.session.plan import Plan, Request, plan_runs
@@ -185,7 +186,12 @@ class Session:
         plan = replace(plan_runs(request, show=not self.quiet), out=self.out, sweep_size=sweep_size)
         place = self._place(plan)
         plan = Chooser(precision, memory_format, place, self.say).settle(plan)
-        for sentence in (*_said_of_data(plan), *plan.remarks, *changes(plan)):
+        for sentence in (
+            *_said_of_data(plan),
+            *plan.remarks,
+            *changes(plan),
+            *disk_use(plan),
+        ):
             self.say(sentence)
         return plan
 

@@ -15,11 +15,13 @@ from unseen_runs import DOMAINS, set_score
 from ltbench.report.content import Leaderboard
 from ltbench.report.leaderboard import load_content
 from ltbench.report.predictions import table_image_errors
+from ltbench.report.prior_scores import prior_scores
 from ltbench.report.summary import across_domains
 from ltbench.report.unseen import means_over_domains
 from ltbench.results.documents import read_predictions
 from ltbench.stats.claims import analyse
 from ltbench.stats.image_errors import image_errors
+from ltbench.stats.priors import parse_priors
 from ltbench.testing import write_run
 
 METRIC = "accuracy_average"
@@ -189,6 +191,26 @@ def test_the_error_of_test_images_is_that_of_all_domains(tmp_path: Path) -> None
         expected += one.covariances[METRIC] / len(DOMAINS) ** 2
     assert found.covariances[METRIC] == pytest.approx(expected, rel=1e-3)
     assert METRIC in board.analysis.over_images
+
+
+def test_accuracy_under_another_distribution_is_the_mean_over_domains(tmp_path: Path) -> None:
+    recalls: dict[int, list[np.ndarray]] = defaultdict(list)
+    for domain in DOMAINS:
+        for seed in range(2):
+            folder = write_run(tmp_path, seed=seed, options={"unseen": domain}, arrays=False)
+            confusion = json.loads((folder / "result.json").read_text())["confusion"]
+            assert list(confusion) == [domain]
+            matrix = np.array(confusion[domain])
+            recalls[seed].append(np.diagonal(matrix) / matrix.sum(axis=1))
+    write_run(tmp_path, seed=2, options={"unseen": "mnist"}, arrays=False)
+    (board,) = load_content(tmp_path, test_priors=parse_priors(["uniform"])).boards
+    found = prior_scores(board.table, parse_priors(["uniform"])).frame.set_index("seed")
+    assert sorted(found.index) == [0, 1]
+    for seed, own in recalls.items():
+        assert found["accuracy"][seed] == pytest.approx(np.mean(own))
+        # Binomial: ten images of each of ten classes, three domains of equal weight.
+        variance = sum((r * (1 - r) / 10).sum() / 100 for r in own) / 9
+        assert found["image_error"][seed] == pytest.approx(np.sqrt(variance), rel=0.1)
 
 
 def drawn(rng: np.random.Generator, methods: int, seeds: int) -> np.ndarray:
