@@ -14,6 +14,7 @@ from click.testing import CliRunner
 from tuned_runs import BUDGET
 from unseen_runs import DOMAINS, SKILLS, set_score, write_unseen
 
+from ltbench.cli.show import show
 from ltbench.cli.tables import tables
 from ltbench.errors import UsageError
 from ltbench.report.figure_data import FigureData
@@ -364,3 +365,36 @@ def test_without_unseen_domains_there_is_no_such_table(tmp_path: Path) -> None:
     write_run(tmp_path, arrays=False)
     found = CliRunner().invoke(tables, ["unseen", str(tmp_path)])
     assert "No runs here leave one domain out" in str(found.exception or found.output)
+
+
+def test_show_names_scheme_and_rule(tmp_path: Path) -> None:
+    for options, words in (
+        ({}, ("evaluation seen domains", "selection  chosen on validation by f1")),
+        (
+            {"unseen": "mnist", "validation": "mnist-m"},
+            (
+                "evaluation unseen domain mnist",
+                "selection  chosen on mnist-m (left out of training)",
+            ),
+        ),
+    ):
+        folder = write_run(tmp_path, options=options, arrays=False)
+        text = CliRunner().invoke(show, [str(folder)]).stdout
+        assert all(word in text for word in words)
+        document = json.loads(CliRunner().invoke(show, [str(folder), "--json"]).stdout)
+        scheme = scheme_of(options, DOMAINS)
+        assert document["evaluation"] == scheme.evaluation
+        assert document["selection"] == scheme.selection("f1")
+
+
+def test_claims_cover_other_images_of_every_setting(tmp_path: Path) -> None:
+    for algo in ("erm", "coral"):
+        for unseen in DOMAINS:
+            for chosen in (domain for domain in DOMAINS if domain != unseen):
+                for seed in range(2):
+                    options = {"unseen": unseen, "validation": chosen}
+                    write_run(tmp_path, algo=algo, seed=seed, options=options,
+                              skill=0.6 + 0.1 * (chosen == "optdigits"))  # fmt: skip
+    (board,) = load_content(tmp_path).boards
+    # Of the worst domain of a mean over several models the images' error is not known.
+    assert board.analysis.over_images == ("accuracy_average", "macro_f1_average")
