@@ -52,6 +52,7 @@ def info(name: str, data_dir: Path | None, as_json: bool) -> None:
 
 def _of(name: str, dataset: Dataset) -> dict[str, Any]:
     """Return what is known of one data set."""
+    from ltbench.data.unseen_domains import Scheme
     from ltbench.errors import DataError
 
     cause = dataset.missing()
@@ -79,6 +80,13 @@ def _of(name: str, dataset: Dataset) -> dict[str, Any]:
     # Whose files lie in one folder has it as ``root``; what is embedded has none.
     if place := getattr(dataset, "root", None):
         found["folder"] = str(place)
+    scheme = getattr(dataset, "scheme", None)
+    if isinstance(scheme, Scheme):
+        found["scheme"] = {
+            "unseen": list(scheme.unseen),
+            "validation": scheme.options()["validation"],
+            "held_out": scheme.hold_out,
+        }
     return _described(name, facts, cause, found)
 
 
@@ -126,6 +134,13 @@ def _print(described: dict[str, Any], *, ready: bool) -> None:
     click.echo(styled(f"{described['name']}: {described['title']}", bold=True))
     names = ", ".join(classes[:12]) + (", …" if len(classes) > 12 else "")
     click.echo(f"domains    {', '.join(described['domains'])}")
+    if scheme := described.get("scheme"):
+        click.echo(
+            f"unseen     {', '.join(scheme['unseen'])}; validation: {scheme['validation']}; tested "
+            f"on {'four fifths' if scheme['held_out'] else 'all'} of its images"
+        )
+    elif len(described["domains"]) > 1:
+        click.echo("unseen     none; [unseen=DOMAIN] tests on one that did not train, each on each")
     click.echo(f"classes    {len(classes)}: {names}")
     click.echo(f"images     {image['size']}×{image['size']}, {image['channels']} channels")
     click.echo(f"pixels     {in_words(image)}; pretrained weights bring their own")
