@@ -69,8 +69,8 @@ def check_asked(
             _check_protocol(dataset, protocol)
     if augmentation is not None:
         _check_augmentation(augmentation)
-    if backbone is not None and is_hub_name(known := check_backbone(backbone)):
-        hub_config(parse_hub_name(known))  # what cannot be fetched is said at once
+    if backbone is not None and is_hub_name(network := check_backbone(backbone)):
+        hub_config(parse_hub_name(network))  # what cannot be fetched is said at once
     asked_preprocessing(preprocessing)
     if weights is not None:
         try:

@@ -52,6 +52,7 @@ def info(name: str, data_dir: Path | None, as_json: bool) -> None:
 
 def _of(name: str, dataset: Dataset) -> dict[str, Any]:
     """Return what is known of one data set."""
+    from ltbench.data.unseen_domains import Scheme
     from ltbench.errors import DataError
 
     cause = dataset.missing()
@@ -79,6 +80,13 @@ def _of(name: str, dataset: Dataset) -> dict[str, Any]:
     # Whose files lie in one folder has it as ``root``; what is embedded has none.
     if place := getattr(dataset, "root", None):
         found["folder"] = str(place)
+    scheme = getattr(dataset, "scheme", None)
+    if isinstance(scheme, Scheme):
+        found["scheme"] = {
+            "unseen": list(scheme.unseen),
+            "validation": scheme.options()["validation"],
+            "held_out": scheme.hold_out,
+        }
     return _described(name, facts, cause, found)
 
 
@@ -126,10 +134,12 @@ def _print(described: dict[str, Any], *, ready: bool) -> None:
     click.echo(styled(f"{described['name']}: {described['title']}", bold=True))
     names = ", ".join(classes[:12]) + (", …" if len(classes) > 12 else "")
     click.echo(f"domains    {', '.join(described['domains'])}")
+    click.echo(_unseen(described), nl=False)
     click.echo(f"classes    {len(classes)}: {names}")
     click.echo(f"images     {image['size']}×{image['size']}, {image['channels']} channels")
     click.echo(f"pixels     {in_words(image)}; pretrained weights bring their own")
-    click.echo(f"shots      {shots['rule']} training images of a pair")
+    of_class = ", of its class where the domain is unseen" if "scheme" in described else ""
+    click.echo(f"shots      {shots['rule']} training images of a pair{of_class}")
     for key in ("folder", "licence", "citation"):
         if described.get(key):
             click.echo(f"{key:10} {described[key]}")
@@ -158,6 +168,18 @@ def _print(described: dict[str, Any], *, ready: bool) -> None:
         click.echo(f"split sha256 {described['split']}")
         for line in described["remarks"]:
             click.echo(f"remark     {line}")
+
+
+def _unseen(described: Mapping[str, Any]) -> str:
+    """Return the line about domains that do not train; of one domain alone there is none."""
+    if scheme := described.get("scheme"):
+        return (
+            f"unseen     {', '.join(scheme['unseen'])}; validation: {scheme['validation']}; tested "
+            f"on {'four fifths' if scheme['held_out'] else 'all'} of its images\n"
+        )
+    if len(described["domains"]) < 2:
+        return ""
+    return "unseen     none; [unseen=DOMAIN] keeps one from training, [unseen=each] one by one\n"
 
 
 def _listed(settings: Mapping[str, Any]) -> str:
