@@ -166,8 +166,12 @@ def _records(runs: Sequence[Path], options: dict[str, Any]) -> list[RunRecord]:
     return records
 
 
-def chosen_content(runs: Sequence[Path], options: dict[str, Any], resamples: int = 0) -> Content:
+def chosen_content(
+    runs: Sequence[Path], options: dict[str, Any], resamples: int = 0, **more: Any
+) -> Content:
     """Read the leaderboards of the runs that the options choose.
+
+    ``more`` is as for :func:`ltbench.report.leaderboard.load_content`.
 
     Raises:
         UsageError: there are none, or none has a metric.
@@ -190,6 +194,7 @@ def chosen_content(runs: Sequence[Path], options: dict[str, Any], resamples: int
         datasets=options["dataset"],
         protocols=options["protocol"],
         resamples=resamples,
+        **more,
     )
 
 

@@ -71,6 +71,7 @@ def show(run: str, traceback: bool, as_json: bool, **which: Any) -> None:
 def _read(folder: Path) -> Documents:
     """Read a run's files; one that cannot be read costs its own part of the page."""
     from ltbench.report.run_page import Documents
+    from ltbench.results.folder import LOGITS
     from ltbench.results.untrusted import UnreadableRun, read_json, read_log, read_result
 
     found: dict[str, dict[str, Any]] = {}
@@ -82,18 +83,26 @@ def _read(folder: Path) -> Documents:
         except UnreadableRun as problem:
             found[name] = {}
             broken.append(_printable(str(problem)))
-    return Documents(**found, log=list(read_log(folder)), broken=broken)
+    kept = folder / LOGITS
+    logits = kept.stat().st_size if kept.is_file() else None
+    return Documents(**found, log=list(read_log(folder)), broken=broken, logits=logits)
 
 
 def _document(state: RunRecord, documents: Documents) -> dict[str, Any]:
+    from ltbench.report.run_page import spec_scheme
+
+    scheme = spec_scheme(documents.spec)
     return {
         "folder": state.path,
         "state": state.status,
         "holder": str(state.holder) if state.holder else None,
+        "evaluation": scheme.evaluation,
+        "selection": scheme.selection(state.select),
         "spec": documents.spec,
         "result": documents.result or None,
         "error": documents.error or None,
         "log": documents.log,
+        "logits_bytes": documents.logits,
         "unreadable": documents.broken,
     }
 

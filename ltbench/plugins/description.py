@@ -14,6 +14,7 @@ from ltbench.plugins.manager import KINDS, Plugins
 from ltbench.plugins.names import format_value
 from ltbench.plugins.preprocessing import Preprocessing, declared_by
 from ltbench.plugins.registry import Entry
+from ltbench.plugins.unseen_options import with_unseen
 
 STEPS = 1000  # of a stage before, to ask a stage whether it trains
 
@@ -88,6 +89,8 @@ def describe_entry(entry: Entry) -> Description:
     """
     target = entry.load()
     hparams = getattr(target, "HParams", None)
+    if hparams is not None and entry.kind == "data set":
+        hparams = with_unseen(hparams)
     return Description(
         kind=entry.kind,
         name=entry.name,

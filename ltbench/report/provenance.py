@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 from collections import Counter
 
+import pandas as pd
+
 from ltbench.report.command import commands_for
 from ltbench.report.content import Content, Leaderboard
 from ltbench.report.section import Column, Grid, Section
 from ltbench.report.wording import content_notes
+from ltbench.results.scheme import each_options
 from ltbench.results.untrusted import clean
 
 _FIELDS = ("ltbench", "git", "python", "torch", "device", "threads", "platform")
@@ -16,7 +19,7 @@ _FIELDS = ("ltbench", "git", "python", "torch", "device", "threads", "platform")
 
 def lead(content: Content) -> str:
     """Return how much was run, in a sentence or two."""
-    runs = sum(row.done for board in content.boards for row in board.rows)
+    runs = sum((board.table.every_run["status"] == "done").sum() for board in content.boards)
     methods = len({row.label for board in content.boards for row in board.rows})
     datasets = len({board.table.dataset for board in content.boards})
     return (
@@ -49,7 +52,7 @@ def environments(content: Content) -> list[dict[str, str]]:
     """Return each environment in which runs were made, with their number, commonest first."""
     found: Counter[tuple[str, ...]] = Counter()
     for board in content.boards:
-        table = board.table.runs.table
+        table = board.table.every_run
         for environment in table["environment"][table["status"] == "done"]:
             found[tuple(_text(environment.get(name)) for name in _FIELDS)] += 1
     return [
@@ -60,12 +63,24 @@ def environments(content: Content) -> list[dict[str, str]]:
 
 def run_commands(board: Leaderboard) -> list[str]:
     """Return the commands that make the runs of a table."""
-    return commands_for(board.table.runs.table)
+    parts = [part.runs.table for part in board.table.parts]
+    if board.table.joined:
+        whole = [_of_each(part) for part in parts]
+        commands = dict.fromkeys(tuple(commands_for(part)) for part in whole)
+        if len(commands) == 1 and board.table.joined.is_whole:
+            return list(next(iter(commands)))
+    return [line for part in parts for line in commands_for(part)]
+
+
+def _of_each(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return the runs of one unseen domain as of each domain, with what all of them share."""
+    options = [each_options(options) for options in runs["options"]]
+    return runs.assign(options=pd.Series(options, index=runs.index, dtype=object))
 
 
 def total_time(content: Content) -> str:
     """Return ", 3.2 hours of computation", or nothing where no run says how long it took."""
-    seconds = sum(board.table.runs.table["seconds"].sum() for board in content.boards)
+    seconds = sum(board.table.every_run["seconds"].sum() for board in content.boards)
     return f", {seconds / 3600:.1f} hours of computation" if seconds > 0 else ""
 
 

@@ -16,6 +16,7 @@ from ltbench.report.terminal import table, terminal_width, wrapped
 from ltbench.results.backbone import in_words, known_preprocessing
 from ltbench.results.labels import tuning_cell
 from ltbench.results.run import RunRecord
+from ltbench.results.scheme import EvaluationScheme, scheme_of
 from ltbench.results.untrusted import clean, numbers
 
 _WIDEST = 79  # of a page that is read rather than compared
@@ -32,6 +33,7 @@ class Documents:
 
     Attributes:
         broken: sentences about files that could not be read.
+        logits: bytes of the logits that the run keeps, ``None`` where it keeps none.
     """
 
     spec: dict[str, Any]
@@ -39,6 +41,7 @@ class Documents:
     error: dict[str, Any]
     log: list[dict[str, Any]] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
+    logits: int | None = None
 
 
 def as_text(state: RunRecord, documents: Documents, folder: str) -> str:
@@ -58,7 +61,7 @@ def as_text(state: RunRecord, documents: Documents, folder: str) -> str:
         _error(documents.error, folder),
         *_curves(documents),
         _results(documents.result),
-        _costs(documents.result),
+        [*_costs(documents.result), *_kept(documents)],
     ]
     return "\n\n".join("\n".join(part) for part in parts if part)
 
@@ -68,6 +71,7 @@ def _specification(spec: Mapping[str, Any], tuned: str) -> list[str]:
     dataset, protocol = _mapping(identity, "dataset"), dict(_mapping(identity, "protocol"))
     backbone, data = _mapping(identity, "backbone"), _mapping(spec, "data")
     split = _text(dataset.get("split"))[:12]
+    scheme = spec_scheme(spec)
     start = "pretrained" if backbone.get("pretrained") is True else "from scratch"
     if backbone.get("weights"):
         start = f"from weights {_text(backbone['weights'])[:12]}"
@@ -82,6 +86,8 @@ def _specification(spec: Mapping[str, Any], tuned: str) -> list[str]:
         "stages": ", ".join(_component(stage) for stage in _list(identity, "stages")),
         "data set": ", ".join([_component({**dataset, "hparams": dataset.get("options")}), *sizes]),
         "split": ", ".join(filter(None, [_text(data.get("split", "")), split])),
+        "evaluation": scheme.evaluation,
+        "selection": scheme.selection(_text(protocol.get("select", ""))),
         "protocol": f"{_text(protocol.pop('name', ''))}: {_settings(protocol)}",
         "backbone": f"{_text(backbone.get('name'))}, {start}",
         "images": _images(backbone, data),
@@ -96,6 +102,13 @@ def _specification(spec: Mapping[str, Any], tuned: str) -> list[str]:
             f"{key:11}{value}", _width(), subsequent_indent=" " * 11, break_on_hyphens=False
         )
     ]
+
+
+def spec_scheme(spec: Mapping[str, Any]) -> EvaluationScheme:
+    """Return on which domains a run is tested, and on which images its model is chosen."""
+    options = _mapping(_mapping(_mapping(spec, "identity"), "dataset"), "options")
+    domains = _list(_mapping(spec, "data"), "domains")
+    return scheme_of(options, [name for name in domains if isinstance(name, str)])
 
 
 def _arithmetic(identity: Mapping[str, Any]) -> tuple[Any, Any]:
@@ -263,6 +276,16 @@ def _costs(result: Mapping[str, Any]) -> list[str]:
     )
     lines.extend(textwrap.wrap(f"Environment: {where}", _width(), subsequent_indent="  "))
     return lines
+
+
+def _kept(documents: Documents) -> list[str]:
+    """Return how much a done run keeps of its logits."""
+    if not documents.result:
+        return []
+    if documents.logits is None:
+        return ["Logits: none kept"]
+    sentence = f"Logits: {documents.logits / 1e6:,.2f} MB, which `ltbench clean --logits` frees"
+    return [wrapped(sentence, _width())]
 
 
 def _width() -> int:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+LOGITS = "logits.npz"
+
 
 class RunFolder:
     """The files of one run below ``path``.
@@ -41,6 +43,7 @@ class RunFolder:
         self.error = path / "error.json"
         self.predictions = path / "predictions.npz"
         self.features = path / "features.npz"
+        self.logits = path / LOGITS
         self.latest = path / "checkpoint" / "latest.pt"
         self.beginning = path / "checkpoint" / "stage.pt"
         self.best = path / "checkpoint" / "best.pt"
@@ -94,7 +97,8 @@ class RunFolder:
         """Write ``result.json``, which makes the run done, and drop what only a resume needs."""
         self.guard()
         # Whatever a done run promises is on the disk before it is done.
-        sync_files([self.spec, self.log, self.best, self.predictions, self.features])
+        arrays = [self.predictions, self.features, self.logits]
+        sync_files([self.spec, self.log, self.best, *arrays])
         self.error.unlink(missing_ok=True)
         write_json(self.result, result)
         self.latest.unlink(missing_ok=True)

@@ -172,15 +172,23 @@ class Readers:
             if options.get("kind") == "budget":
                 write_study(self.folder / root, dataset=datasets[0])
             for dataset, chain in itertools.product(datasets, chains or parse_chains("brl")):
-                for variant in _variants(example, options, chain):
-                    for seed in range(SEEDS):
-                        folder = self._write(root, dataset, variant, seed)
-                        _add_metrics(folder, _listed(options.get("metrics")))
+                variants = _variants(example, options, chain)
+                cells = itertools.product(variants, _unseen(example), range(SEEDS))
+                for variant, unseen, seed in cells:
+                    folder = self._write(root, dataset, variant, seed, options=unseen)
+                    _add_metrics(folder, _listed(options.get("metrics")))
             if example.name in ("status", "clean", "leaderboard"):
                 self._write(root, datasets[0], [Name("brl")], 0, error="failed")
 
     def _write(
-        self, root: str, dataset: str, chain: list[Name], seed: int, error: str | None = None
+        self,
+        root: str,
+        dataset: str,
+        chain: list[Name],
+        seed: int,
+        *,
+        error: str | None = None,
+        options: dict[str, Any] | None = None,
     ) -> Path:
         first, *stages = chain
         return write_run(
@@ -192,6 +200,7 @@ class Readers:
             label="+".join(map(str, chain)),
             stages=[stage.name for stage in stages],
             error=error,
+            options=options,
             classes=5,
         )
 
@@ -229,6 +238,13 @@ def _roots(options: dict[str, Any]) -> list[str]:
     """Return the folders of runs below the reader's: ``runs/pacs-mlt`` lies in ``runs``."""
     given = [str(path).lstrip("/") for path in options.get("runs") or ("runs",)]
     return ["runs" if path.startswith("runs/") else path for path in given]
+
+
+def _unseen(example: Example) -> list[dict[str, Any] | None]:
+    """Return the options of runs that leave each domain out, where the example is about those."""
+    if "unseen" not in typed(example.line):
+        return [None]
+    return [{"unseen": domain} for domain in ("mnist", "mnist-m", "optdigits")]
 
 
 def _variants(example: Example, options: dict[str, Any], chain: list[Name]) -> list[list[Name]]:
