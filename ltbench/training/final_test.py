@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ltbench.evaluation.evaluator import compute_domain_metrics, compute_metrics
+from ltbench.evaluation.compute import compute_domain_metrics, compute_metrics
 from ltbench.evaluation.metrics import confusion_matrix
 from ltbench.plugins.algorithm import Algorithm
 from ltbench.plugins.split import Split
