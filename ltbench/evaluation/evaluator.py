@@ -32,6 +32,21 @@ class Features:
     d: Tensor
 
 
+@dataclass(frozen=True)
+class Answers:
+    """All that one pass over images gives.
+
+    Attributes:
+        predictions: the answers, as metrics see them.
+        features: of the images.
+        logits: (N, C), on the model's device.
+    """
+
+    predictions: Predictions
+    features: Features
+    logits: Tensor
+
+
 class Evaluator:
     """Looks at images without augmentation, with the model in evaluation mode.
 
@@ -85,16 +100,27 @@ class Evaluator:
         return self._predictions(logits, index)
 
     @torch.no_grad()
+    def logits(self, model: Algorithm, rows: Rows) -> Tensor:
+        """Return the model's logits of the images at ``rows``, (N, C)."""
+        (logits,), _ = self._apply(model, rows, lambda x: (model.predict(x),), keep=False)
+        return logits
+
     def predictions_and_features(
         self, model: Algorithm, rows: Rows
     ) -> tuple[Predictions, Features]:
         """Return both; the network sees every image once."""
+        found = self.answers(model, rows)
+        return found.predictions, found.features
+
+    @torch.no_grad()
+    def answers(self, model: Algorithm, rows: Rows) -> Answers:
+        """Return predictions, features and logits; the network sees every image once."""
 
         def both(x: Tensor) -> tuple[Tensor, Tensor]:
             return model.predict(x), model.features(x)
 
         (logits, features), index = self._apply(model, rows, both)
-        return self._predictions(logits, index), self._features(features, index)
+        return Answers(self._predictions(logits, index), self._features(features, index), logits)
 
     def _features(self, features: Tensor, index: Tensor) -> Features:
         return Features(features, self.images.y[index], self.images.d[index])

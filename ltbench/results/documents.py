@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from ltbench.results.earlier import shot_rule
 from ltbench.results.untrusted import UnreadableRun, read_json
 
 _MOST_NUMBERS = 2**28
+_MOST_TEXT = 2**29
 MOST_IMAGES = 2_000_000
 """Test images of a run, at most; the largest test sets of the field have a quarter of them."""
 MOST_PAIRS = 200_000
@@ -28,7 +29,11 @@ Arrays = dict[str, NDArray[Any]]
 
 
 def read_arrays(
-    path: Path, shapes: Mapping[str, int], more: Iterable[str] = (), most: int = _MOST_NUMBERS
+    path: Path,
+    shapes: Mapping[str, int],
+    more: Iterable[str] = (),
+    most: int = _MOST_NUMBERS,
+    texts: Collection[str] = (),
 ) -> Arrays:
     """Return the named arrays of an ``.npz`` file, and no others.
 
@@ -39,6 +44,7 @@ def read_arrays(
         shapes: the arrays that must be there, with their numbers of dimensions.
         more: arrays that may be there.
         most: numbers that each may hold.
+        texts: arrays that hold texts, not numbers.
 
     Raises:
         DataError: the file is missing, is not an archive of plain arrays, or lacks one of them.
@@ -48,7 +54,7 @@ def read_arrays(
             members = {name: f"{name}.npy" for name in (*shapes, *more)}
             there = set(archive.namelist())
             arrays = {
-                name: _read_array(archive, member, most)
+                name: _read_array(archive, member, most, "U" if name in texts else "biuf")
                 for name, member in members.items()
                 if member in there
             }
@@ -68,8 +74,8 @@ def read_arrays(
     return arrays
 
 
-def _read_array(archive: zipfile.ZipFile, name: str, most: int) -> NDArray[Any]:
-    """Return one array, whose header may promise no more than the archive holds.
+def _read_array(archive: zipfile.ZipFile, name: str, most: int, kinds: str) -> NDArray[Any]:
+    """Return one array of these kinds, whose header may promise no more than the archive holds.
 
     Raises:
         ValueError: it does, holds something else than numbers, or too many of them.
@@ -85,12 +91,14 @@ def _read_array(archive: zipfile.ZipFile, name: str, most: int) -> NDArray[Any]:
             raise ValueError(f"{name} has version {version} of its format")
         shape, columns_first, dtype = read(file)
         count = math.prod(shape)
-        if dtype.kind not in "biuf":
-            raise ValueError(f"{name} holds {dtype}, not numbers")
+        if dtype.kind not in kinds:
+            raise ValueError(f"{name} holds {dtype}, not {'texts' if kinds == 'U' else 'numbers'}")
         if min(shape, default=0) < 0 or count * dtype.itemsize > member.file_size:
             raise ValueError(f"{name} is shorter than it says")
         if count > most:
             raise ValueError(f"{name} holds more than {most:,} numbers")
+        if kinds == "U" and count * dtype.itemsize > _MOST_TEXT:
+            raise ValueError(f"{name} holds more than {_MOST_TEXT // 2**20} MB of texts")
         content = bytearray(file.read(count * dtype.itemsize))
     return np.ndarray(shape, dtype, content, order="F" if columns_first else "C")
 

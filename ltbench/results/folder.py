@@ -41,6 +41,7 @@ class RunFolder:
         self.error = path / "error.json"
         self.predictions = path / "predictions.npz"
         self.features = path / "features.npz"
+        self.logits = path / "logits.npz"
         self.latest = path / "checkpoint" / "latest.pt"
         self.beginning = path / "checkpoint" / "stage.pt"
         self.best = path / "checkpoint" / "best.pt"
@@ -94,7 +95,8 @@ class RunFolder:
         """Write ``result.json``, which makes the run done, and drop what only a resume needs."""
         self.guard()
         # Whatever a done run promises is on the disk before it is done.
-        sync_files([self.spec, self.log, self.best, self.predictions, self.features])
+        arrays = [self.predictions, self.features, self.logits]
+        sync_files([self.spec, self.log, self.best, *arrays])
         self.error.unlink(missing_ok=True)
         write_json(self.result, result)
         self.latest.unlink(missing_ok=True)

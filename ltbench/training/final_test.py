@@ -1,18 +1,21 @@
-"""The test of a run's chosen model: its metrics, its answers and a sample of its features."""
+"""The test of a run's chosen model: its metrics, answers, logits and a sample of its features."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ltbench.data.sampling import Rows
 from ltbench.evaluation.compute import compute_domain_metrics, compute_metrics
 from ltbench.evaluation.metrics import confusion_matrix
 from ltbench.plugins.algorithm import Algorithm
 from ltbench.plugins.split import Split
 from ltbench.results.folder import write_arrays
+from ltbench.results.logits import Logits, kept_logits, write_logits
 from ltbench.training.context import RunContext
 from ltbench.training.seeding import derive_seed
 
@@ -21,16 +24,19 @@ FLOAT16_MAX = 65504.0
 
 
 def evaluate_on_test(model: Algorithm, context: RunContext) -> dict[str, Any]:
-    """Evaluate the chosen model on the test images, once, and keep its answers and features.
+    """Evaluate the chosen model on the test images, once, and keep what it says of them.
 
-    Further test sets are parts of the test images, so they take no second pass.
+    Further test sets are parts of the test images, so they take no second pass. The logits of the
+    validation images are kept beside those of the test images.
 
     Returns:
         The part of ``result.json`` that the test gives.
     """
     split, domains = context.split, context.facts.domains
     rows = split.rows("test")
-    found, passed = context.evaluator.predictions_and_features(model, rows)
+    answers = context.evaluator.answers(model, rows)
+    found = answers.predictions
+    logits = {"test": _kept(answers.logits, split, rows), "val": _validation(model, context)}
     context.folder.guard()
     write_arrays(
         context.folder.predictions,
@@ -43,7 +49,10 @@ def evaluate_on_test(model: Algorithm, context: RunContext) -> dict[str, Any]:
         },
         sync=None,
     )
-    write_arrays(context.folder.features, _feature_arrays(passed.features, split), sync=None)
+    write_arrays(
+        context.folder.features, _feature_arrays(answers.features.features, split), sync=None
+    )
+    write_logits(context.folder.logits, logits)
     further = {
         name: compute_metrics(found.where(np.isin(rows, part)))
         for name, part in context.dataset.test_sets(split).items()
@@ -56,6 +65,21 @@ def evaluate_on_test(model: Algorithm, context: RunContext) -> dict[str, Any]:
             domains[d]: confusion_matrix(part).tolist() for d, part in found.by_domain().items()
         },
     }
+
+
+def _validation(model: Algorithm, context: RunContext) -> Logits:
+    """Return the chosen model's logits of the validation images, of which there may be none."""
+    rows = context.split.rows("val")
+    if len(rows):
+        found = context.evaluator.logits(model, rows)
+    else:
+        found = torch.zeros(0, context.split.shape[1])
+    return _kept(found, context.split, rows)
+
+
+def _kept(logits: Tensor, split: Split, rows: Rows) -> Logits:
+    values = logits.float().cpu().numpy()
+    return kept_logits(values, split.y[rows], split.d[rows], split.images[rows])
 
 
 def _feature_arrays(features: Tensor, split: Split) -> dict[str, NDArray[Any]]:

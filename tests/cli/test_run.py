@@ -98,7 +98,8 @@ def test_the_folder_holds_what_the_format_says(finished):
     folder = next(finished[0].rglob("erm/*/seed-0"))
     names = sorted(path.name for path in folder.rglob("*") if path.is_file())
     assert names == [
-        "best.pt", "features.npz", "log.jsonl", "predictions.npz", "result.json", "spec.json",
+        "best.pt", "features.npz", "log.jsonl", "logits.npz", "predictions.npz", "result.json",
+        "spec.json",
     ]  # fmt: skip
     lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == [3, 6, 9, 12]

@@ -37,7 +37,8 @@ ORDERS = {
     "child-and-death": "worker died with a forked child",
 }
 ALLOWED = {
-    "best.pt", "features.npz", "log.jsonl", "predictions.npz", "result.json", "spec.json",
+    "best.pt", "features.npz", "log.jsonl", "logits.npz", "predictions.npz", "result.json",
+    "spec.json",
 }  # fmt: skip
 
 

@@ -35,7 +35,7 @@ def test_without_a_claim_the_result_is_the_same_and_is_not_recorded(make_job):
     assert {k: found[k] for k in KEPT} == {k: expected[k] for k in KEPT}
     assert found.keys() == expected.keys()
     written = {path.name for path in alone.folder.rglob("*") if path.is_file()}
-    names = "spec.json log.jsonl latest.pt best.pt predictions.npz features.npz"
+    names = "spec.json log.jsonl latest.pt best.pt predictions.npz features.npz logits.npz"
     assert written == set(names.split())
 
 
