@@ -150,6 +150,21 @@ complete_run_metrics = run_completer(lambda run: run.test, scores=True)
 """Metrics of the runs there are."""
 
 
+def _find_run_domains(ctx: click.Context, before: str) -> Iterator[tuple[str, str]]:
+    from ltbench.results.choose import find_run
+    from ltbench.results.untrusted import read_json
+
+    typed = ctx.params
+    folder = find_run(typed["run"], typed["out"], seed=typed["seed"], dataset=typed["dataset"])
+    data = (read_json(folder / "spec.json") or {})["data"]
+    yield from ((str(name), "") for name in data["domains"])
+    yield "each", "a table for each of them"
+
+
+complete_run_domains = _completer(_find_run_domains, ",")
+"""Domains of the run that was typed."""
+
+
 def complete_runs(
     ctx: click.Context, param: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:

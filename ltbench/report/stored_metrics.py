@@ -82,8 +82,12 @@ def metrics_of_stored(folder: Path, names: Collection[str] | None = None) -> Met
     return _computed(read_answers(folder).predictions, names)
 
 
-def read_answers(folder: Path) -> StoredAnswers:
+def read_answers(folder: Path, *, probabilities: bool = True) -> StoredAnswers:
     """Return the answers on the test images of the run in a folder.
+
+    Args:
+        folder: of the run.
+        probabilities: whether those of all classes are wanted, which are many numbers.
 
     Raises:
         DataError: neither predictions nor logits are there, or they do not fit the run.
@@ -92,26 +96,24 @@ def read_answers(folder: Path) -> StoredAnswers:
     counts, rule = facts["counts"].get("train"), ShotRule.from_dict(facts["shots"])
     if counts is None:
         raise DataError(f"{folder / 'spec.json'}: 'data' does not hold the training counts")
-    without, logits = "", None
-    try:
-        logits = read_logits(folder, "test")
-    except DataError as problem:
-        without = str(problem)
-    if (folder / "predictions.npz").exists() or logits is None:
-        arrays = read_predictions(folder)
-    else:
-        arrays = _from_logits(logits)
+    without, logits, kept = "", None, (folder / "predictions.npz").exists()
+    if probabilities or not kept:
+        try:
+            logits = read_logits(folder, "test")
+        except DataError as problem:
+            without = str(problem)
+    arrays = read_predictions(folder) if kept or logits is None else _from_logits(logits)
     y, d, prediction = (arrays[name] for name in ("class", "domain", "prediction"))
     shape, unknown = counts.shape, np.full(len(y), np.nan)
     if not len(y) or d.max() >= shape[0] or max(y.max(), prediction.max()) >= shape[1]:
         raise DataError(
             f"{folder}: its answers are none of {shape[1]} classes in {shape[0]} domains"
         )
-    probabilities = None
+    found = None
     if logits is not None:
         same = np.array_equal(logits.classes, y) and np.array_equal(logits.domains, d)
         if same and logits.width == shape[1]:
-            probabilities = logits.probabilities().astype(np.float32)
+            found = logits.probabilities().astype(np.float32)
         else:
             without = f"{folder}: logits.npz holds other images or classes than predictions.npz"
     answers = Predictions(
@@ -121,7 +123,7 @@ def read_answers(folder: Path) -> StoredAnswers:
         confidence=arrays.get("confidence", unknown).astype(np.float64),
         nll=arrays.get("loss", unknown).astype(np.float64),
         counts=counts,
-        probabilities=probabilities,
+        probabilities=found,
         **rule.as_dict(),
     )
     return StoredAnswers(answers, without)
