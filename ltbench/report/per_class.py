@@ -77,7 +77,7 @@ def _chosen(wanted: Sequence[str], tested: Sequence[str]) -> set[str]:
         if name not in tested:
             raise UsageError(
                 f"No test image of this run is of the domain '{name}', only of "
-                f"{', '.join(tested)}{suggestion(name, tested)}."
+                f"{', '.join(tested)}{suggestion(name, tested)}"
             )
     return set(names)
 
