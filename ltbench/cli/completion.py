@@ -154,8 +154,8 @@ def _find_run_domains(ctx: click.Context, before: str) -> Iterator[tuple[str, st
     from ltbench.results.choose import find_run
     from ltbench.results.untrusted import read_json
 
-    typed = ctx.params
-    folder = find_run(typed["run"], typed["out"], seed=typed["seed"], dataset=typed["dataset"])
+    which = {name: ctx.params.get(name) for name in ("seed", "dataset")}
+    folder = find_run(ctx.params["run"], Path(ctx.params.get("out") or "runs"), **which)
     data = (read_json(folder / "spec.json") or {})["data"]
     yield from ((str(name), "") for name in data["domains"])
     yield "each", "a table for each of them"

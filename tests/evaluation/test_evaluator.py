@@ -100,6 +100,9 @@ def test_predictions_have_the_probabilities_of_all_classes(make):
         assert np.allclose(found.probabilities, expected, atol=1e-6)
         assert np.array_equal(found.probabilities.max(1).astype(float), found.confidence)
         assert np.array_equal(found.probabilities.argmax(1), found.prediction)
+    bare = evaluator.predictions(model, ROWS, probabilities=False)
+    assert bare.probabilities is None
+    assert np.array_equal(bare.nll, evaluator.predictions(model, ROWS).nll)
 
 
 @pytest.mark.parametrize("batch", [1, 5, 8, 64])
