@@ -151,18 +151,18 @@ complete_run_metrics = run_completer(lambda run: run.test, scores=True)
 
 
 def _find_run_domains(ctx: click.Context, before: str) -> Iterator[tuple[str, str]]:
-    from ltbench.results.choose import find_run
     from ltbench.results.untrusted import read_json
 
-    which = {name: ctx.params.get(name) for name in ("seed", "dataset")}
-    folder = find_run(ctx.params["run"], Path(ctx.params.get("out") or "runs"), **which)
-    data = (read_json(folder / "spec.json") or {})["data"]
-    yield from ((str(name), "") for name in data["domains"])
+    # Of one run of each data set; which run is meant click does not tell while an option is typed.
+    for dataset, path in {run.dataset: run.path for run in _runs(ctx)}.items():
+        with contextlib.suppress(Exception):
+            data = (read_json(Path(path) / "spec.json") or {})["data"]
+            yield from ((str(name), f"of {dataset}") for name in data["domains"])
     yield "each", "a table for each of them"
 
 
 complete_run_domains = _completer(_find_run_domains, ",")
-"""Domains of the run that was typed."""
+"""Domains of the data sets of the runs there are."""
 
 
 def complete_runs(
