@@ -116,7 +116,9 @@ def chosen_runs(runs: Sequence[Path], options: dict[str, Any]) -> Runs:
     Raises:
         UsageError: there are none.
     """
+    wanted = options.get("metrics") or options.get("metric")
     records = _records(runs, options)
+    records = _with_metrics(records, names(wanted) if isinstance(wanted, str) else (), options)
     from ltbench.report.selection import select_runs
     from ltbench.results.frame import as_frames
 
@@ -166,6 +168,31 @@ def _records(runs: Sequence[Path], options: dict[str, Any]) -> list[RunRecord]:
     return records
 
 
+def _with_metrics(
+    records: list[RunRecord], wanted: Sequence[str], options: dict[str, Any]
+) -> list[RunRecord]:
+    """Return runs with metrics that they lack but that follow from what they kept.
+
+    Which of the runs that the options choose stay without one is said, with the reason.
+
+    Raises:
+        UsageError: all of them do.
+    """
+    if all(name in r.test for name in wanted for r in records if r.status == "done"):
+        return records
+    from ltbench.report.selection import select_runs
+    from ltbench.report.stored_metrics import with_stored_metrics
+    from ltbench.results.frame import as_frames
+
+    chosen = select_runs(as_frames(records), *(options[name] for name in _FILTERS))
+    paths = set(chosen.table["path"])
+    completed, lacking = with_stored_metrics([r for r in records if r.path in paths], wanted)
+    for said in lacking:
+        click.echo(f"Note: {said}.", err=True)
+    of_path = {record.path: record for record in completed}
+    return [of_path.get(record.path, record) for record in records]
+
+
 def chosen_content(
     runs: Sequence[Path], options: dict[str, Any], resamples: int = 0, **more: Any
 ) -> Content:
@@ -181,8 +208,13 @@ def chosen_content(
     records = _records(runs, options)
     metrics = names(options["metrics"]) or None
     if any(record.test for record in records):
-        scored = (name for record in records for name in record.test)
+        scored = {name for record in records for name in record.test}
+        if not all(name in scored for name in metrics or ()):
+            from ltbench.report.stored_metrics import computable_names
+
+            scored |= computable_names()
         choose_metrics(metrics, scored)
+    records = _with_metrics(records, metrics or (), options)
     from ltbench.report.leaderboard import load_content
     from ltbench.results.frame import as_frames
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ltbench.data.sampling import Rows
-from ltbench.evaluation.evaluator import compute_domain_metrics, compute_metrics
+from ltbench.evaluation.compute import compute_domain_metrics, compute_metrics
 from ltbench.evaluation.metrics import confusion_matrix
 from ltbench.plugins.algorithm import Algorithm
 from ltbench.plugins.split import Split
