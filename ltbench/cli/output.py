@@ -113,14 +113,16 @@ def names(text: str | None) -> list[str]:
 def chosen_runs(runs: Sequence[Path], options: dict[str, Any]) -> Runs:
     """Read the runs that the options of :func:`selection_options` choose.
 
+    What was made of other runs is passed over.
+
     Raises:
         UsageError: there are none.
     """
     records = _records(runs, options)
-    from ltbench.report.selection import select_runs
+    from ltbench.report.selection import select_runs, trained_alone
     from ltbench.results.frame import as_frames
 
-    return select_runs(as_frames(records), *(options[name] for name in _FILTERS))
+    return trained_alone(select_runs(as_frames(records), *(options[name] for name in _FILTERS)))
 
 
 def chosen_runs_or_trials(runs: Sequence[Path], options: dict[str, Any]) -> tuple[Runs, Trials]:

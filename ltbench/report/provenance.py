@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 
+from ltbench.report.combined import combined_commands
 from ltbench.report.command import commands_for
 from ltbench.report.content import Content, Leaderboard
 from ltbench.report.section import Column, Grid, Section
@@ -16,8 +17,8 @@ _FIELDS = ("ltbench", "git", "python", "torch", "device", "threads", "platform")
 
 def lead(content: Content) -> str:
     """Return how much was run, in a sentence or two."""
-    runs = sum(row.done for board in content.boards for row in board.rows)
-    methods = len({row.label for board in content.boards for row in board.rows})
+    rows = [row for board in content.boards for row in board.rows if not row.combined]
+    runs, methods = sum(row.done for row in rows), len({row.label for row in rows})
     datasets = len({board.table.dataset for board in content.boards})
     return (
         f"{runs:,} runs of {methods} method{'s' * (methods != 1)} on {datasets} data "
@@ -49,7 +50,7 @@ def environments(content: Content) -> list[dict[str, str]]:
     """Return each environment in which runs were made, with their number, commonest first."""
     found: Counter[tuple[str, ...]] = Counter()
     for board in content.boards:
-        table = board.table.runs.table
+        table = board.table.trained().runs.table
         for environment in table["environment"][table["status"] == "done"]:
             found[tuple(_text(environment.get(name)) for name in _FIELDS)] += 1
     return [
@@ -60,12 +61,16 @@ def environments(content: Content) -> list[dict[str, str]]:
 
 def run_commands(board: Leaderboard) -> list[str]:
     """Return the commands that make the runs of a table."""
-    return commands_for(board.table.runs.table)
+    table = board.table.runs.table
+    made = table[table["combined"].astype(bool)]
+    trained = board.table.trained().runs.table
+    own = commands_for(trained) if len(trained) else []
+    return [*own, *combined_commands(made.to_dict("records"))]
 
 
 def total_time(content: Content) -> str:
     """Return ", 3.2 hours of computation", or nothing where no run says how long it took."""
-    seconds = sum(board.table.runs.table["seconds"].sum() for board in content.boards)
+    seconds = sum(b.table.trained().runs.table["seconds"].sum() for b in content.boards)
     return f", {seconds / 3600:.1f} hours of computation" if seconds > 0 else ""
 
 

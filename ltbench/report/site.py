@@ -41,7 +41,7 @@ def write_report(
     tuned = set(Trials(_folders(content)).frame["protocol_hash"])
     wishes = [wish for board in content.boards for wish in _wishes(board, tuned)]
     if content.summary:
-        runs = joined([board.table.runs for board in content.boards])
+        runs = joined([board.table.trained().runs for board in content.boards])
         choices = Choices(metric=content.summary.metric.name)
         wishes.append(
             Wish("", "cd", "Critical differences of mean ranks", runs, choices, open=True)
@@ -63,8 +63,8 @@ def _folders(content: Content) -> list[Path]:
 
 def _wishes(board: Leaderboard, tuned: set[str]) -> Iterator[Wish]:
     """Yield the figures of one table; ``tuned`` are the hashes of those with trials."""
-    runs, place = board.table.runs, board.table.protocol_hash
-    labels = [row.label for row in board.rows if row.done]
+    runs, place = board.table.trained().runs, board.table.protocol_hash
+    labels = [row.label for row in board.rows if row.done and not row.combined]
     top, best = _only(runs, labels[:_MOST_MAPS]), _only(runs, labels[:1])
     shown = _only(runs, labels[:_MOST_HEATMAPS])
     maps = f"Test features of the first {_MOST_MAPS} methods"

@@ -35,7 +35,7 @@ def listed(words: Sequence[str], most: int | None = None) -> str:
 
 def seeds(board: Leaderboard) -> str:
     """Return how many seeds a mean is over, "n = 5 seeds" or "n = 3 to 5 seeds"."""
-    counts = sorted({row.done for row in board.rows if row.done})
+    counts = sorted({row.done for row in board.rows if row.done and not row.combined})
     if not counts:
         return "no run is done"
     if len(counts) == 1:
@@ -250,7 +250,10 @@ def summary_notes(summary: Summary) -> list[str]:
 
 
 def _gaps(board: Leaderboard) -> list[str]:
-    notes = [*paired_notes(board), *board.analysis.missing, *_meanings(board)]
+    from ltbench.report.combined import combined_notes
+
+    notes = [*combined_notes(board), *paired_notes(board), *board.analysis.missing]
+    notes += _meanings(board)
     broken = [row for row in board.rows if row.started > row.done]
     if broken:
         gaps = ", ".join(f"{row.label} ({', '.join(_broken(row))})" for row in broken)
@@ -276,7 +279,7 @@ def _gaps(board: Leaderboard) -> list[str]:
 
 def _code(board: Leaderboard) -> list[str]:
     """Say so where runs that are compared were made by different code of ltbench itself."""
-    table = board.table.runs.table
+    table = board.table.trained().runs.table
     done = table[table["status"] == "done"]
     # Runs of before it was noted say nothing, and are no reason to say anything.
     found = done["environment"].map(lambda environment: str(environment.get("code") or ""))

@@ -22,6 +22,7 @@ from ltbench.plugins.hparams import LARGEST_WHOLE
 from ltbench.plugins.measure import parse_measures
 from ltbench.results.arithmetic import known_format
 from ltbench.results.backbone import BackboneSpec, known_preprocessing
+from ltbench.results.combined import read_combined
 from ltbench.results.labels import method_label, method_of
 from ltbench.results.method_settings import MethodSettings
 from ltbench.results.protocol import Protocol
@@ -244,6 +245,8 @@ class RunRecord:
         progress: how far it is, where it was begun and is not done.
         expected: whether a command that is at work will come to it.
         sweep: the newest command that planned it, or ``None``.
+        combined: what it was made of, as :func:`~ltbench.results.combined.read_combined` returns
+            it; empty where it was trained.
     """
 
     path: str
@@ -282,6 +285,7 @@ class RunRecord:
     expected: bool = False
     sweep: SweepRecord | None = None
     memory_format: str = ""
+    combined: dict[str, Any] = field(default_factory=dict)
 
     @property
     def algo(self) -> str:
@@ -361,6 +365,7 @@ def parse_record(
         memory_format=clean(str(identity.get("memory_format", ""))),
         title=clean(str(data.get("title", ""))) if isinstance(data, dict) else "",
         split=clean(str(data.get("split", ""))) if isinstance(data, dict) else "",
+        combined=read_combined(identity, result),
     )
     if result is not None:
         return replace(record, status="done", **_outcome(spec, result))

@@ -1,0 +1,88 @@
+"""What reports say of ensembles and soups: of which runs they are made, and what they cost."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ltbench.report.content import Leaderboard
+from ltbench.report.plain import duration
+from ltbench.results.combined import ENSEMBLE, SOUP
+
+_RULES = {
+    "mean-probabilities": "mean of the probabilities",
+    "uniform": "mean of the weights",
+    "greedy": "mean of the weights, a run taken where validation did not fall",
+}
+_MOST = 4  # methods, or seeds, that are named
+_BATCH_NORM = {
+    "reestimated": "batch-norm statistics estimated anew on training images",
+    "averaged": "batch-norm statistics averaged",
+}
+
+
+def combined_notes(board: Leaderboard) -> list[str]:
+    """Return a sentence on each row that was made of other runs, and what none of them is."""
+    made = [row for row in board.rows if row.combined]
+    if not made:
+        return []
+    notes = [f"{row.label}: {made_of(row.combined)}." for row in made]
+    return [*notes, "What was made of other runs is no seed of a method: no test and no rank has it."]
+
+
+def made_of(combined: Mapping[str, Any]) -> str:
+    """Return of what a run was made, how, and what it cost, without a full stop.
+
+    Args:
+        combined: of :func:`ltbench.results.combined.read_combined`.
+    """
+    rule = str(combined.get("rule", ""))
+    members: Sequence[Mapping[str, Any]] = combined.get("members", ())
+    kept = [member for member in members if member.get("kept", True)]
+    taken = f"{len(kept)} of " if len(kept) < len(members) else ""
+    parts = [f"{_RULES.get(rule, rule)} of {taken}{_named(members)}"]
+    if note := _BATCH_NORM.get(str(combined.get("batch_norm", ""))):
+        parts.append(note)
+    if seconds := combined.get("train_s"):
+        parts.append(f"trained in {duration(seconds)} in all")
+    networks = int(combined.get("networks") or 0)
+    if networks:
+        asks = "one network" if networks == 1 else f"{networks} networks"
+        parts.append(f"a prediction asks {asks}")
+    return "; ".join(parts)
+
+
+def combined_commands(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the commands that make ensembles and soups again, each once.
+
+    Args:
+        rows: fields of their records.
+    """
+    found: dict[str, None] = {}
+    for row in rows:
+        combined = row["combined"]
+        if combined["kind"] not in (ENSEMBLE, SOUP):
+            continue
+        rule = ["--uniform"] if combined["rule"] == "uniform" else []
+        folders = [
+            f"{row['dataset']}/…/{member['hash'][:12]}/seed-{member['seed']}"
+            for member in combined["members"]
+        ]
+        found[shlex.join(["ltbench", combined["kind"], *rule]) + f" {' '.join(folders)}"] = None
+    return list(found)
+
+
+def _named(members: Sequence[Mapping[str, Any]]) -> str:
+    """Return "erm at seeds 0, 1 and 2", or how many runs of which methods."""
+    methods = list(dict.fromkeys(str(member.get("method") or "a run") for member in members))
+    seeds = sorted({int(member.get("seed", -1)) for member in members})
+    if len(methods) == 1 and len(seeds) == len(members):
+        return f"{methods[0]} at seed{'s' * (len(seeds) > 1)} {_listed(list(map(str, seeds)))}"
+    return f"{len(members)} runs of {_listed(methods)}"
+
+
+def _listed(words: Sequence[str]) -> str:
+    if len(words) > _MOST + 2:
+        return f"{', '.join(words[:_MOST])} and {len(words) - _MOST} more"
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
