@@ -110,6 +110,21 @@ def names(text: str | None) -> list[str]:
     return [name.strip() for name in (text or "").split(",") if name.strip()]
 
 
+def chosen_records(runs: Sequence[Path], options: dict[str, Any]) -> list[RunRecord]:
+    """Read the runs that the options of :func:`selection_options` choose, as records.
+
+    Raises:
+        UsageError: there are none.
+    """
+    records = _records(runs, options)
+    from ltbench.report.selection import select_runs
+    from ltbench.results.frame import as_frames
+
+    found = select_runs(as_frames(records), *(options[name] for name in _FILTERS))
+    paths = set(found.table["path"])
+    return [record for record in records if record.path in paths]
+
+
 def chosen_runs(runs: Sequence[Path], options: dict[str, Any]) -> Runs:
     """Read the runs that the options of :func:`selection_options` choose.
 

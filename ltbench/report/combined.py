@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from ltbench.report.content import Leaderboard
-from ltbench.report.plain import duration
+from ltbench.report.plain import duration, short_path
 from ltbench.results.combined import ENSEMBLE, SOUP
 
 _RULES = {
@@ -64,12 +66,10 @@ def combined_commands(rows: Sequence[Mapping[str, Any]]) -> list[str]:
         combined = row["combined"]
         if combined["kind"] not in (ENSEMBLE, SOUP):
             continue
-        rule = ["--uniform"] if combined["rule"] == "uniform" else []
-        folders = [
-            f"{row['dataset']}/…/{member['hash'][:12]}/seed-{member['seed']}"
-            for member in combined["members"]
-        ]
-        found[shlex.join(["ltbench", combined["kind"], *rule]) + f" {' '.join(folders)}"] = None
+        root = short_path(Path(os.path.abspath(row["path"])).parents[3])
+        folders = [f"{root}/{member['run']}" for member in combined["members"] if member["run"]]
+        words = ["ltbench", combined["kind"], *(["--uniform"] if combined["rule"] == "uniform" else [])]
+        found[shlex.join([*words, *folders])] = None
     return list(found)
 
 

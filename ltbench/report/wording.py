@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 from ltbench.plugins.measure import find_base
+from ltbench.report.combined import combined_notes
 from ltbench.report.content import Content, ImageIntervals, Leaderboard, Row, Summary
 from ltbench.report.metrics import Metric
 from ltbench.report.section import probability
@@ -250,8 +251,6 @@ def summary_notes(summary: Summary) -> list[str]:
 
 
 def _gaps(board: Leaderboard) -> list[str]:
-    from ltbench.report.combined import combined_notes
-
     notes = [*combined_notes(board), *paired_notes(board), *board.analysis.missing]
     notes += _meanings(board)
     broken = [row for row in board.rows if row.started > row.done]

@@ -61,6 +61,11 @@ class Ingredient:
         return identity["algorithm"]["name"], *(stage["name"] for stage in identity["stages"])
 
     @property
+    def place(self) -> str:
+        """Its folder in that of the data set."""
+        return f"{'+'.join(self.names)}/{self.hash[:12]}/seed-{self.seed}"
+
+    @property
     def hash(self) -> str:
         """Digits of the identity."""
         return str(self.spec["hash"])
@@ -115,7 +120,7 @@ def combined_identity(
         identity |= {"algorithm": {"name": SEVERAL, "hparams": {}}, "stages": []}
     for part in [identity["algorithm"], *identity["stages"]]:
         parts = [p for o in others for p in [o["algorithm"], *o["stages"]]]
-        if any(p["hparams"] != part["hparams"] for p in parts if p["name"] == part["name"]):
+        if any(p.get("hparams") != part.get("hparams") for p in parts if p["name"] == part["name"]):
             part["hparams"] = {}
     if any(other.get("tuned") != identity.get("tuned") for other in others):
         tuned = identity.pop("tuned", None)
@@ -123,8 +128,9 @@ def combined_identity(
             identity["protocol"] = protocol_before(identity["protocol"], tuned)
     if any(other.get("memory_format") != identity.get("memory_format") for other in others):
         identity.pop("memory_format", None)
-    if plugins := {k: v for o in reversed(others) for k, v in o.get("plugins", {}).items()}:
-        identity["plugins"] = plugins
+    plugins = [p for other in reversed(others) if isinstance(p := other.get("plugins"), dict)]
+    if plugins:
+        identity["plugins"] = {name: version for some in plugins for name, version in some.items()}
     members = [{"hash": o.hash, "seed": o.seed, "content": o.digest} for o in ingredients]
     members.sort(key=lambda member: (member["hash"], member["seed"], member["content"]))
     return identity | {"combined": {"kind": kind, "rule": rule, **settings, "members": members}}
@@ -173,9 +179,17 @@ def combined_method(ingredients: Sequence[Ingredient], words: str) -> str:
 
 
 def combined_folder(root: Path, identity: Mapping[str, Any], hash_: str) -> Path:
-    """Return where below ``root`` what is made of runs lies, as runs do."""
+    """Return where below ``root`` what is made of runs lies, as runs do.
+
+    Raises:
+        UsageError: a name would lead elsewhere.
+    """
     parts = [identity["algorithm"]["name"], *(stage["name"] for stage in identity["stages"])]
-    return root / str(identity["dataset"]["name"]) / "+".join(parts) / hash_ / "seed-0"
+    dataset, algo = str(identity["dataset"]["name"]), "+".join(parts)
+    for name in (dataset, algo):
+        if name in ("", ".", "..") or Path(name).name != name or name.startswith("."):
+            raise UsageError(f"'{clean(name)}' is no name that a folder can have")
+    return root / dataset / algo / hash_ / "seed-0"
 
 
 def read_combined(
@@ -188,8 +202,8 @@ def read_combined(
         result: the content of ``result.json``, if there is one.
 
     Returns:
-        ``kind``, ``rule``, ``members`` (each with ``method``, ``seed``, ``hash``, and ``kept``,
-        whether a greedy soup took it), ``networks`` (that one prediction asks) and ``train_s`` (of
+        ``kind``, ``rule``, ``members`` (each with ``method``, ``seed``, ``hash``, ``run``, its
+        folder, and ``kept``, whether a greedy soup took it), ``networks`` (that one prediction asks) and ``train_s`` (of
         all members); empty for an ordinary run.
     """
     found = identity.get("combined")
@@ -204,6 +218,7 @@ def read_combined(
         "kind": clean(str(found.get("kind", ""))),
         "rule": clean(str(found.get("rule", ""))),
         "members": [_member(one) for one in listed[:_MOST_MEMBERS] if isinstance(one, dict)],
+        "batch_norm": clean(str(found.get("batch_norm", ""))),
         **{key: known[key] for key in ("networks", "train_s") if key in known},
     }
 
@@ -212,6 +227,7 @@ def _member(member: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "method": clean(str(member.get("method", "")), LONGEST_WORD),
         "hash": clean(str(member.get("hash", ""))),
+        "run": clean(str(member.get("run", "")), LONGEST_WORD),
         "seed": int(numbers({"seed": member.get("seed")}).get("seed", -1)),
         "kept": member.get("kept") is not False,
     }
@@ -224,6 +240,7 @@ def described(ingredients: Sequence[Ingredient]) -> list[dict[str, Any]]:
             "method": one.method,
             "hash": one.hash,
             "seed": one.seed,
+            "run": f"{one.identity['dataset']['name']}/{one.place}",
             **({} if one.score is None else {"validation": one.score}),
         }
         for one in ingredients

@@ -1,0 +1,5 @@
+import click
+from ltbench import hookimpl
+@hookimpl
+def ltbench_commands(cli: click.Group) -> None:
+    pass
