@@ -60,7 +60,9 @@ def print_made(made: Sequence[Made], remarks: Sequence[str], options: dict[str, 
     """Print what was made: its name, its score beside those of its members, and its folder."""
     end_waiting()
     if options["as_json"]:
-        click.echo(json.dumps({"made": [_described(one) for one in made], "remarks": list(remarks)}))
+        click.echo(
+            json.dumps({"made": [_described(one) for one in made], "remarks": list(remarks)})
+        )
         return
     for one in made:
         click.echo("\n".join(_lines(one)))

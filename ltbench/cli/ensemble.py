@@ -17,7 +17,9 @@ from ltbench.waiting import waiting
 @click.command()
 @combining_options
 @click.option(
-    "--across", is_flag=True, help="One ensemble of all runs that are chosen, whatever their methods."
+    "--across",
+    is_flag=True,
+    help="One ensemble of all runs that are chosen, whatever their methods.",
 )
 @data_dir_option
 def ensemble(runs: tuple[Path, ...], across: bool, **options: Any) -> None:
@@ -46,16 +48,18 @@ def ensemble(runs: tuple[Path, ...], across: bool, **options: Any) -> None:
 
         one = across or together
         setting = same_images if one else same_method
-        groups, alone = make_groups(
-            ingredients, setting, options["out"], "ensemble", together=one
-        )
+        groups, alone = make_groups(ingredients, setting, options["out"], "ensemble", together=one)
         if not groups:
             raise UsageError(
                 f"{alone[0].title} is the only run of its kind here, and an ensemble needs two or "
                 "more: add seeds, or combine different methods with --across"
             )
         made = [make_ensemble(group, data_folder(options["data_dir"])) for group in groups]
-    print_made(made, [*remarks, *(f"{one.title} left out, as there is no other seed" for one in alone)], options)
+    print_made(
+        made,
+        [*remarks, *(f"{one.title} left out, as there is no other seed" for one in alone)],
+        options,
+    )
 
 
 @hookimpl

@@ -14,8 +14,6 @@ from ltbench.results.combined import ENSEMBLE, SOUP
 
 _RULES = {
     "mean-probabilities": "mean of the probabilities",
-    "uniform": "mean of the weights",
-    "greedy": "mean of the weights, a run taken where validation did not fall",
 }
 _MOST = 4  # methods, or seeds, that are named
 _BATCH_NORM = {
@@ -30,7 +28,10 @@ def combined_notes(board: Leaderboard) -> list[str]:
     if not made:
         return []
     notes = [f"{row.label}: {made_of(row.combined)}." for row in made]
-    return [*notes, "What was made of other runs is no seed of a method: no test and no rank has it."]
+    return [
+        *notes,
+        "What was made of other runs is no seed of a method: no test has it, no rank.",
+    ]
 
 
 def made_of(combined: Mapping[str, Any]) -> str:
@@ -43,7 +44,11 @@ def made_of(combined: Mapping[str, Any]) -> str:
     members: Sequence[Mapping[str, Any]] = combined.get("members", ())
     kept = [member for member in members if member.get("kept", True)]
     taken = f"{len(kept)} of " if len(kept) < len(members) else ""
-    parts = [f"{_RULES.get(rule, rule)} of {taken}{_named(members)}"]
+    parts = [f"{_RULES.get(rule, 'mean of the weights')} of {taken}{_named(members)}"]
+    if rule == "greedy":
+        parts.append("each was taken where validation did not fall")
+    if len({member.get("protocol") for member in members}) > 1:
+        parts.append("their protocols differ, and this is the table of the best on validation")
     if note := _BATCH_NORM.get(str(combined.get("batch_norm", ""))):
         parts.append(note)
     if seconds := combined.get("train_s"):
@@ -68,8 +73,8 @@ def combined_commands(rows: Sequence[Mapping[str, Any]]) -> list[str]:
             continue
         root = short_path(Path(os.path.abspath(row["path"])).parents[3])
         folders = [f"{root}/{member['run']}" for member in combined["members"] if member["run"]]
-        words = ["ltbench", combined["kind"], *(["--uniform"] if combined["rule"] == "uniform" else [])]
-        found[shlex.join([*words, *folders])] = None
+        rule = ["--uniform"] if combined["rule"] == "uniform" else []
+        found[shlex.join(["ltbench", combined["kind"], *rule, *folders])] = None
     return list(found)
 
 

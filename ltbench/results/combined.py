@@ -202,9 +202,10 @@ def read_combined(
         result: the content of ``result.json``, if there is one.
 
     Returns:
-        ``kind``, ``rule``, ``members`` (each with ``method``, ``seed``, ``hash``, ``run``, its
-        folder, and ``kept``, whether a greedy soup took it), ``networks`` (that one prediction asks) and ``train_s`` (of
-        all members); empty for an ordinary run.
+        ``kind``, ``rule``, ``members`` (each with ``method``, ``seed``, ``hash``, ``protocol``,
+        its hash, ``run``, its folder, and ``kept``, whether a greedy soup took it),
+        ``batch_norm``, ``networks`` (that one prediction asks) and ``train_s`` (of all members);
+        empty for an ordinary run.
     """
     found = identity.get("combined")
     if not isinstance(found, dict):
@@ -218,7 +219,7 @@ def read_combined(
         "kind": clean(str(found.get("kind", ""))),
         "rule": clean(str(found.get("rule", ""))),
         "members": [_member(one) for one in listed[:_MOST_MEMBERS] if isinstance(one, dict)],
-        "batch_norm": clean(str(found.get("batch_norm", ""))),
+        "batch_norm": clean(str(told.get("batch_norm", ""))),
         **{key: known[key] for key in ("networks", "train_s") if key in known},
     }
 
@@ -227,6 +228,7 @@ def _member(member: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "method": clean(str(member.get("method", "")), LONGEST_WORD),
         "hash": clean(str(member.get("hash", ""))),
+        "protocol": clean(str(member.get("protocol", ""))),
         "run": clean(str(member.get("run", "")), LONGEST_WORD),
         "seed": int(numbers({"seed": member.get("seed")}).get("seed", -1)),
         "kept": member.get("kept") is not False,
@@ -240,6 +242,7 @@ def described(ingredients: Sequence[Ingredient]) -> list[dict[str, Any]]:
             "method": one.method,
             "hash": one.hash,
             "seed": one.seed,
+            "protocol": one.spec.get("protocol_hash"),
             "run": f"{one.identity['dataset']['name']}/{one.place}",
             **({} if one.score is None else {"validation": one.score}),
         }

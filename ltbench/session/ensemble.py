@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from ltbench.data.catalogue import open_dataset
 from ltbench.errors import DataError, UsageError
 from ltbench.evaluation.averaged import answers, mean_probabilities
-from ltbench.evaluation.evaluator import compute_domain_metrics, compute_metrics
+from ltbench.evaluation.evaluator import compute_metrics
 from ltbench.evaluation.measures import declared_measures
-from ltbench.evaluation.metrics import confusion_matrix
+from ltbench.evaluation.tested import answer_arrays, results_of_test
 from ltbench.plugins.names import Name
 from ltbench.plugins.predictions import Predictions
 from ltbench.plugins.shots import ShotRule
@@ -45,6 +45,7 @@ from ltbench.session.ingredients import Group
 
 RULE = "mean-probabilities"
 _PARTS = ("test", "val")
+_SIZES = ("parameters", "macs")
 
 
 @dataclass(frozen=True)
@@ -129,12 +130,25 @@ def make_ensemble(group: Group, data_dir: Path) -> Made:
     if RunFolder(folder).done:
         return Made(folder, method, group, metric, new=False)
     facts = read_data_facts(ingredients[0].folder)
-    found = {part: _averaged(ingredients, part, facts) for part in _PARTS}
-    tested, kept = found["test"]
-    validated, kept_val = found["val"]
-    result = _result(group, hash_, method, tested, validated, facts, metric)
-    result |= _further(ingredients[0], tested, data_dir)
-    result["timings"] = {"total_s": round(time.monotonic() - began, 3)}
+    (tested, kept), (validated, kept_val) = (_averaged(ingredients, p, facts) for p in _PARTS)
+    sets = _further(ingredients[0], data_dir)
+    results = results_of_test(tested, tuple(facts["domains"]), sets)
+    val = compute_metrics(validated) if len(validated) else {}
+    origin = ingredients[0].spec["data"].get("split")
+    result = {
+        "format": 1,
+        "hash": hash_,
+        "seed": 0,
+        "label": method,
+        **({"split": origin} if origin else {}),
+        **results,
+        "metrics": declared_measures(results["test"]),
+        "val": val,
+        **({"selection": {"metric": metric, "value": val[metric]}} if metric in val else {}),
+        **_cost(ingredients),
+        "environment": ingredients[0].result.get("environment", {}),
+        "timings": {"total_s": round(time.monotonic() - began, 3)},
+    }
     with appearing(folder) as draft:
         files = RunFolder(draft)
         write_json(files.spec, combined_spec(ingredients, identity, hash_, method))
@@ -142,17 +156,6 @@ def make_ensemble(group: Group, data_dir: Path) -> Made:
         write_logits(files.logits, {"test": kept, "val": kept_val})
         write_json(files.result, result)
     return Made(folder, method, group, metric, new=True)
-
-
-def answer_arrays(found: Predictions) -> dict[str, NDArray[Any]]:
-    """Return what ``predictions.npz`` holds of answers."""
-    return {
-        "class": found.y.astype(np.int32),
-        "domain": found.d.astype(np.int32),
-        "prediction": found.prediction.astype(np.int32),
-        "confidence": found.confidence.astype(np.float32),
-        "loss": found.nll.astype(np.float32),
-    }
 
 
 def _averaged(
@@ -194,60 +197,32 @@ def _check_same(
             f"{first.title} tells {known.width} classes apart and {other.title} {found.width}, so "
             "their probabilities have no mean"
         )
-    pairs = ((known.images, found.images), (known.classes, found.classes))
-    pairs = (*pairs, (known.domains, found.domains))
-    if not all(np.array_equal(one, two) for one, two in pairs):
+    same = np.array_equal(known.images, found.images)
+    same &= np.array_equal(known.classes, found.classes)
+    same &= np.array_equal(known.domains, found.domains)
+    if not same:
         raise UsageError(
             f"{first.title} and {other.title} were tested on different images ({part}): an "
             "ensemble needs runs with the same split"
         )
 
 
-def _result(
-    group: Group,
-    hash_: str,
-    method: str,
-    tested: Predictions,
-    validated: Predictions,
-    facts: Mapping[str, Any],
-    metric: str,
-) -> dict[str, Any]:
-    """Return the content of ``result.json``."""
-    ingredients, first = group.ingredients, group.ingredients[0]
-    domains = tuple(facts["domains"])
-    test, val = compute_metrics(tested), compute_metrics(validated) if len(validated) else {}
+def _cost(ingredients: Sequence[Ingredient]) -> dict[str, Any]:
+    """Return what the runs cost, and one prediction of all of them together."""
     sizes = [numbers({key: one.result.get(key) for key in _SIZES}) for one in ingredients]
-    known = {key: sum(size[key] for size in sizes) for key in _SIZES if all(key in s for s in sizes)}
-    data = first.spec.get("data")
+    known = [key for key in _SIZES if all(key in size for size in sizes)]
     return {
-        "format": 1,
-        "hash": hash_,
-        "seed": 0,
-        "label": method,
-        **({"split": data["split"]} if isinstance(data, dict) and "split" in data else {}),
-        "test": test,
-        "domains": compute_domain_metrics(tested, domains),
-        "confusion": {
-            domains[d]: confusion_matrix(part).tolist() for d, part in tested.by_domain().items()
-        },
-        "metrics": declared_measures(test),
-        "val": val,
-        **({"selection": {"metric": metric, "value": val[metric]}} if metric in val else {}),
         "combined": {
             "networks": len(ingredients),
             "train_s": round(sum(one.train_seconds for one in ingredients), 3),
             "members": described(ingredients),
         },
-        "environment": first.result.get("environment", {}),
-        **{key: int(value) for key, value in known.items()},
+        **{key: int(sum(size[key] for size in sizes)) for key in known},
     }
 
 
-_SIZES = ("parameters", "macs")
-
-
-def _further(one: Ingredient, tested: Predictions, data_dir: Path) -> dict[str, Any]:
-    """Return the metrics on further test sets, where the data set has any.
+def _further(one: Ingredient, data_dir: Path) -> dict[str, NDArray[np.bool_]]:
+    """Return which test images make the further test sets, where the data set has any.
 
     Raises:
         DataError: its files are not here, or are others than the run's.
@@ -262,9 +237,4 @@ def _further(one: Ingredient, tested: Predictions, data_dir: Path) -> dict[str, 
             f"the split of {identity['name']} is no longer the one that {one.title} has"
         )
     rows = split.rows("test")
-    sets = dataset.test_sets(split).items()
-    return {
-        "test_sets": {
-            name: compute_metrics(tested.where(np.isin(rows, part))) for name, part in sets
-        }
-    }
+    return {name: np.isin(rows, part) for name, part in dataset.test_sets(split).items()}

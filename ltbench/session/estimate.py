@@ -87,7 +87,9 @@ def _rates(records: Iterable[RunRecord], kind: str) -> Iterator[tuple[Key, float
         work = per_run.get("steps", 0.0) * per_run.get("batch_per_domain", 0.0)
         work *= per_run.get("accumulate", 1.0)
         device = str(run.environment.get("device", "")).partition(" ")[0]
-        if run.combined or run.status != "done" or device != kind or not (work > 0 and run.seconds > 0):
+        if run.status != "done" or device != kind or not (work > 0 and run.seconds > 0):
+            continue
+        if run.combined:  # its seconds are of no training
             continue
         yield (run.algo, run.dataset, run.backbone), run.seconds / work
         # Stages have steps of their own, so such runs say little of other algorithms.

@@ -42,7 +42,9 @@ class Group:
         return replace(self, ingredients=tuple(found))
 
 
-def usable(records: Sequence[RunRecord], seeds: Sequence[int] | None) -> tuple[list[RunRecord], list[str]]:
+def usable(
+    records: Sequence[RunRecord], seeds: Sequence[int] | None
+) -> tuple[list[RunRecord], list[str]]:
     """Return the runs that can be ingredients, and sentences on those that were left out.
 
     Args:
