@@ -135,7 +135,8 @@ def evaluation() -> Rows:
 
         from ltbench.data.device_images import DeviceImages
         from ltbench.data.normalisation import Normalisation
-        from ltbench.evaluation.evaluator import Evaluator, compute_metrics
+        from ltbench.evaluation.compute import compute_metrics
+        from ltbench.evaluation.evaluator import Evaluator
 
         images = DeviceImages(problem.store, torch.device("cpu"))
         facts = problem.data.facts
@@ -152,7 +153,7 @@ def evaluation() -> Rows:
             for part, _ in DataLoader(TensorDataset(x, y), job.spec.protocol.batch_per_domain):
                 plain.network(plain.normalise(part)).argmax(1)
 
-        ours = lambda: compute_metrics(evaluator.predictions(model, rows))  # noqa: E731
+        ours = lambda: compute_metrics(evaluator.predictions(model, rows), chosen=False)  # noqa: E731
         times: tuple[list[float], list[float]] = ([], [])
         for _ in range(7):
             for work, found in zip((ours, theirs), times, strict=True):

@@ -33,7 +33,7 @@ import ltbench.training.checkpoint as checkpoint_module
 import ltbench.training.model as model_module
 from ltbench.api import Algorithm, Batch, Predictions, UsageError
 from ltbench.data.catalogue import open_dataset
-from ltbench.evaluation.evaluator import compute_metrics
+from ltbench.evaluation.compute import compute_metrics
 from ltbench.models.weights import load_weights
 from ltbench.plugins.names import Name
 from ltbench.results.protocol import SELECTION

@@ -15,6 +15,7 @@ from ltbench.cli.completion import (
     complete_run_protocols,
 )
 from ltbench.errors import UsageError
+from ltbench.plugins.manager import get_plugins
 from ltbench.report import SUFFIXES
 from ltbench.waiting import waiting
 
@@ -116,7 +117,9 @@ def chosen_records(runs: Sequence[Path], options: dict[str, Any]) -> list[RunRec
     Raises:
         UsageError: there are none.
     """
+    wanted = options.get("metrics") or options.get("metric")
     records = _records(runs, options)
+    records = _with_metrics(records, names(wanted) if isinstance(wanted, str) else (), options)
     from ltbench.report.selection import select_runs
     from ltbench.results.frame import as_frames
 
@@ -183,6 +186,31 @@ def _records(runs: Sequence[Path], options: dict[str, Any]) -> list[RunRecord]:
     return records
 
 
+def _with_metrics(
+    records: list[RunRecord], wanted: Sequence[str], options: dict[str, Any]
+) -> list[RunRecord]:
+    """Return runs with metrics that they lack but that follow from what they kept.
+
+    Which of the runs that the options choose stay without one is said, with the reason.
+
+    Raises:
+        UsageError: all of them do.
+    """
+    if all(name in r.test for name in wanted for r in records if r.status == "done"):
+        return records
+    from ltbench.report.selection import select_runs
+    from ltbench.report.stored_metrics import with_stored_metrics
+    from ltbench.results.frame import as_frames
+
+    chosen = select_runs(as_frames(records), *(options[name] for name in _FILTERS))
+    paths = set(chosen.table["path"])
+    completed, lacking = with_stored_metrics([r for r in records if r.path in paths], wanted)
+    for said in lacking:
+        click.echo(f"Note: {said}.", err=True)
+    of_path = {record.path: record for record in completed}
+    return [of_path.get(record.path, record) for record in records]
+
+
 def chosen_content(runs: Sequence[Path], options: dict[str, Any], resamples: int = 0) -> Content:
     """Read the leaderboards of the runs that the options choose.
 
@@ -194,8 +222,10 @@ def chosen_content(runs: Sequence[Path], options: dict[str, Any], resamples: int
     records = _records(runs, options)
     metrics = names(options["metrics"]) or None
     if any(record.test for record in records):
-        scored = (name for record in records for name in record.test)
-        choose_metrics(metrics, scored)
+        scored = {name for record in records for name in record.test}
+        bases = {base for entry in get_plugins()["metrics"] for base in entry.measures}
+        choose_metrics(metrics, scored | bases)  # of bases that no run has the boards tell
+    records = _with_metrics(records, metrics or (), options)
     from ltbench.report.leaderboard import load_content
     from ltbench.results.frame import as_frames
 

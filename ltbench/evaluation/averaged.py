@@ -49,5 +49,6 @@ def answers(
         confidence=probabilities.max(1),
         nll=-np.log(np.maximum(probabilities[rows, y], _LEAST)),
         counts=counts,
+        probabilities=probabilities,
         **shots.as_dict(),
     )

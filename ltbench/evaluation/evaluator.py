@@ -1,4 +1,4 @@
-"""Runs a model over a part of the data set and computes every registered metric."""
+"""Runs a model over a part of the data set and returns its answers, from which metrics follow."""
 
 from __future__ import annotations
 
@@ -15,14 +15,11 @@ from ltbench.data.device_images import DeviceImages
 from ltbench.data.evaluation_transform import EvaluationTransform
 from ltbench.data.normalisation import Normalisation
 from ltbench.data.sampling import Rows
-from ltbench.errors import DataError, PluginError
+from ltbench.errors import DataError
 from ltbench.evaluation.batch_size import evaluation_batch, is_out_of_memory
-from ltbench.evaluation.metrics import Metrics
 from ltbench.evaluation.network_once import Asked, NetworkOnce
 from ltbench.plugins.algorithm import Algorithm
-from ltbench.plugins.blame import naming
 from ltbench.plugins.facts import Facts
-from ltbench.plugins.manager import get_plugins
 from ltbench.plugins.predictions import Predictions
 
 
@@ -130,7 +127,8 @@ class Evaluator:
 
     def _predictions(self, logits: Tensor, index: Tensor) -> Predictions:
         y, d = self.images.y[index], self.images.d[index]
-        confidence, prediction = logits.softmax(1).max(1)
+        probabilities = logits.softmax(1)
+        confidence, prediction = probabilities.max(1)
         return Predictions(
             y=y.cpu().numpy(),
             d=d.cpu().numpy(),
@@ -138,6 +136,7 @@ class Evaluator:
             confidence=confidence.cpu().double().numpy(),
             nll=F.cross_entropy(logits, y, reduction="none").cpu().double().numpy(),
             counts=self.counts,
+            probabilities=probabilities.float().cpu().numpy(),
             **self.facts.shots.as_dict(),
         )
 
@@ -196,29 +195,3 @@ class Evaluator:
 
 def _is_frozen(model: Algorithm) -> bool:
     return not any(parameter.requires_grad for parameter in model.backbone.parameters())
-
-
-def compute_metrics(predictions: Predictions) -> Metrics:
-    """Return every registered metric of the predictions under flat names.
-
-    Raises:
-        PluginError: a metric fails, or two give the same name.
-    """
-    values: Metrics = {}
-    for entry in get_plugins()["metrics"]:
-        with naming(f"metric '{entry.name}' of {entry.distribution}"):
-            found = entry.load()(predictions)
-        if twice := values.keys() & found.keys():
-            raise PluginError(
-                f"metric '{entry.name}' of {entry.distribution} gives '{min(twice)}', which "
-                "another metric gives already"
-            )
-        values.update(found)
-    return values
-
-
-def compute_domain_metrics(
-    predictions: Predictions, domains: tuple[str, ...]
-) -> dict[str, Metrics]:
-    """Return every metric on each domain alone, by domain name."""
-    return {domains[d]: compute_metrics(part) for d, part in predictions.by_domain().items()}

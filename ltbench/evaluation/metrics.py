@@ -6,7 +6,8 @@ A value is a float, or ``None`` where the data hold nothing to compute it from. 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,9 +75,49 @@ def ece(p: Predictions) -> Metrics:
     return {"ece": float(np.abs(gap).sum() / len(p))}
 
 
+def adaptive_ece(p: Predictions) -> Metrics:
+    """Calibration error of the confidence with 15 bins of as many images each.
+
+    Equal-mass bins: Nguyen & O'Connor, EMNLP 2015; Mukhoti et al., NeurIPS 2020. Images of the same
+    confidence stand in the same bin, so that their order does not matter; bins are less equal then.
+    """
+    ranked = np.sort(p.confidence)
+    last = np.ceil(np.arange(1, ECE_BINS) * len(p) / ECE_BINS).astype(np.int64) - 1
+    bins = np.searchsorted(ranked[np.maximum(last, 0)], p.confidence)
+    gap = np.bincount(bins, p.correct - p.confidence, minlength=ECE_BINS)
+    return {"adaptive_ece": float(np.abs(gap).sum() / len(p))}
+
+
 def confusion_matrix(p: Predictions) -> NDArray[np.int64]:
     """Return the counts (C, C) with true classes as rows; C is fixed by the data set."""
     return classification.confusion_matrix(p.y, p.prediction, p.counts.shape[1])
+
+
+def over_domains(name: str, p: Predictions, of: Callable[[Predictions], float]) -> Metrics:
+    """Return a value of all images, and its mean and minimum over domains, under flat names."""
+    return spread_over_domains(name, of(p), [of(part) for part in p.by_domain().values()])
+
+
+def spread_over_domains(
+    name: str,
+    value: float | None,
+    domains: Sequence[float | None],
+    worst: Callable[[Any], float] = min,
+) -> Metrics:
+    """Return a value of all images, and the mean and the worst of the domains that have one.
+
+    Args:
+        name: of the value.
+        value: of all images.
+        domains: of each domain.
+        worst: ``max`` where less is better.
+    """
+    known = [found for found in domains if found is not None]
+    return {
+        name: value,
+        f"{name}_average": float(np.mean(known)) if known else None,
+        f"{name}_worst": float(worst(known)) if known else None,
+    }
 
 
 def _f1(p: Predictions) -> NDArray[np.float64]:

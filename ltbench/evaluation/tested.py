@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ltbench.evaluation.evaluator import compute_domain_metrics, compute_metrics
+from ltbench.evaluation.compute import compute_domain_metrics, compute_metrics
 from ltbench.evaluation.metrics import confusion_matrix
 from ltbench.plugins.predictions import Predictions
 

@@ -12,6 +12,27 @@ MEASURES = {
     "f1": {"better": "higher", "unit": "%", "head": "F1", "words": "F1"},
     "loss": {"better": "lower", "unit": "nats", "head": "loss", "words": "loss"},
     "ece": {"better": "lower", "unit": "%", "head": "ECE", "words": "calibration error"},
+    "balanced_accuracy": {
+        "better": "higher", "unit": "%", "head": "balanced acc", "words": "balanced accuracy"
+    },
+    "adjusted_accuracy": {
+        "better": "higher", "unit": "%", "head": "adjusted acc", "words": "adjusted accuracy"
+    },
+    "top5_accuracy": {
+        "better": "higher", "unit": "%", "head": "top-5 acc", "words": "top-5 accuracy"
+    },
+    "gmean": {
+        "better": "higher", "unit": "%", "head": "G-mean", "words": "geometric mean of recalls"
+    },
+    "hmean": {
+        "better": "higher", "unit": "%", "head": "H-mean", "words": "harmonic mean of recalls"
+    },
+    "macro_auroc": {"better": "higher", "unit": "%", "head": "AUROC", "words": "macro-AUROC"},
+    "macro_auprc": {"better": "higher", "unit": "%", "head": "AUPRC", "words": "macro-AUPRC"},
+    "brier_score": {"better": "lower", "unit": "", "head": "Brier", "words": "Brier score"},
+    "adaptive_ece": {
+        "better": "lower", "unit": "%", "head": "adaptive ECE", "words": "adaptive ECE"
+    },
     **{
         f"accuracy_{shot}_pooled": {
             "better": "higher", "unit": "%", "head": f"acc {shot}", "words": f"{shot}-shot accuracy"
@@ -22,6 +43,8 @@ MEASURES = {
 """What the core's metrics measure, by the base names of their values."""
 
 SHOT_BASES = ("accuracy", *(base for base in MEASURES if base.endswith("_pooled")))
+ONE_VS_REST_BASES = ("macro_auroc", "macro_auprc")
+RECALL_BASES = ("accuracy", "balanced_accuracy", "gmean", "hmean")
 
 
 @hookimpl
@@ -36,6 +59,22 @@ def ltbench_metrics(register: RegisterMetric) -> None:
     ):
         target = f"ltbench.evaluation.metrics:{name.replace('-', '_')}"
         register(name, target, summary=summary, bases={base: MEASURES[base] for base in bases})
+    for name, module, bases, summary in (
+        ("class-recalls", "recalls", RECALL_BASES, "Balanced accuracy, G-mean, H-mean, worst 10 %"),
+        ("adjusted-accuracy", "recalls", ("adjusted_accuracy",), "Mean accuracy of the pairs"),
+        ("shot-f1", "recalls", ("f1",), "F1 of many, medium, few, zero shots"),
+        ("top5-accuracy", "probabilities", ("top5_accuracy",), "Top-5 accuracy"),
+        ("one-vs-rest", "probabilities", ONE_VS_REST_BASES, "Macro-AUROC and AUPRC"),
+        ("brier-score", "probabilities", ("brier_score",), "Squared error of all probabilities"),
+        ("adaptive-ece", "metrics", ("adaptive_ece",), "Calibration error, 15 bins of equal mass"),
+    ):  # fmt: skip
+        register(
+            name,
+            f"ltbench.evaluation.{module}:{name.replace('-', '_')}",
+            summary=summary,
+            bases={base: MEASURES[base] for base in bases},
+            every_evaluation=False,
+        )
 
 
 @hookimpl

@@ -50,6 +50,7 @@ class RegisterMetric(Protocol):
         head: str = "",
         words: str = "",
         bases: Mapping[str, Mapping[str, str]] | None = None,
+        every_evaluation: bool = True,
     ) -> None:
         """Register ``target`` under ``name``.
 
@@ -66,6 +67,9 @@ class RegisterMetric(Protocol):
             head: a word or two that head a column.
             words: the name in running text; by default the head.
             bases: the same four by base name, for a function whose values have other names.
+            every_evaluation: whether it is computed at every evaluation of a training, as it must
+                be to stand in ``log.jsonl``; ``False`` leaves it to the test of the chosen model,
+                for what takes more than a few milliseconds.
         """
 
 

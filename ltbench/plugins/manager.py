@@ -270,6 +270,7 @@ def _collector(
         *,
         summary: str = "",
         bases: Mapping[str, Mapping[str, str]] | None = None,
+        every_evaluation: bool = True,
         **declared: str,
     ) -> None:
         if isinstance(target, str) and ":" not in target:
@@ -278,7 +279,13 @@ def _collector(
             summary = (inspect.getdoc(target) or "").partition("\n")[0]
         own = {name.replace("-", "_"): declared} if declared else {}
         measures = _measures(kind, name, {**(bases or {}), **own})
-        entry = Entry(kind, name, target, summary, distribution, version, measures)
+        if not isinstance(every_evaluation, bool) or not (every_evaluation or kind == "metric"):
+            raise PluginError(
+                f"{kind} '{name}': only a metric says every_evaluation=True or =False"
+            )
+        entry = Entry(
+            kind, name, target, summary, distribution, version, measures, every_evaluation
+        )
         entries.append((kinds, entry))
 
     return register

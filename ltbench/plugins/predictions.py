@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +27,8 @@ class Predictions:
         few: pairs with at most this many (but some) training images are few-shot.
         many_inclusive: whether pairs with exactly ``many`` are many-shot too.
         few_inclusive: whether pairs with exactly ``few`` are few-shot; see :attr:`shots`.
+        probabilities: softmax probabilities of all classes, (N, C) in 0…1; ``None`` where they are
+            not known, as of runs that kept the predicted classes alone.
     """
 
     y: NDArray[np.int64]
@@ -37,6 +41,7 @@ class Predictions:
     few: int
     many_inclusive: bool = False
     few_inclusive: bool = True
+    probabilities: NDArray[np.floating[Any]] | None = None
 
     def __len__(self) -> int:
         return len(self.y)
@@ -60,8 +65,17 @@ class Predictions:
             prediction=self.prediction[mask],
             confidence=self.confidence[mask],
             nll=self.nll[mask],
+            probabilities=None if self.probabilities is None else self.probabilities[mask],
         )
 
     def by_domain(self) -> dict[int, Predictions]:
         """Return the predictions of every domain that has images, by domain index."""
-        return {int(d): self.where(self.d == d) for d in np.unique(self.d)}
+        return dict(self._domains)
+
+    @cached_property
+    def _domains(self) -> dict[int, Predictions]:
+        """The parts, made once for all metrics: the probabilities of a large test set are large."""
+        domains = np.unique(self.d)
+        if len(domains) == 1:
+            return {int(domains[0]): self}
+        return {int(d): self.where(self.d == d) for d in domains}

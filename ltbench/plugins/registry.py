@@ -26,6 +26,8 @@ class Entry:
         distribution: name of the installed distribution, or of the file, that registered it.
         version: that distribution's version, or the hash of the file's content.
         measures: of a metric, what it declares, by the base names of its values.
+        every_evaluation: of a metric, whether it is computed at every evaluation of a training;
+            if not, of the chosen model alone.
     """
 
     kind: str
@@ -35,6 +37,7 @@ class Entry:
     distribution: str
     version: str
     measures: dict[str, Measure] = field(default_factory=dict)
+    every_evaluation: bool = True
 
     def load(self) -> Any:
         """Import and return the target.

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from ltbench.data.catalogue import open_dataset
 from ltbench.errors import DataError, UsageError
 from ltbench.evaluation.averaged import answers, mean_probabilities
-from ltbench.evaluation.evaluator import compute_metrics
+from ltbench.evaluation.compute import compute_metrics
 from ltbench.evaluation.measures import declared_measures
 from ltbench.evaluation.tested import answer_arrays, results_of_test
 from ltbench.plugins.names import Name
@@ -133,7 +133,7 @@ def make_ensemble(group: Group, data_dir: Path) -> Made:
     (tested, kept), (validated, kept_val) = (_averaged(ingredients, p, facts) for p in _PARTS)
     sets = _further(ingredients[0], data_dir)
     results = results_of_test(tested, tuple(facts["domains"]), sets)
-    val = compute_metrics(validated) if len(validated) else {}
+    val = compute_metrics(validated, chosen=False) if len(validated) else {}
     origin = ingredients[0].spec["data"].get("split")
     result = {
         "format": 1,

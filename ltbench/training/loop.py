@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from ltbench.data.augmentation import AugmentationChain
 from ltbench.data.sampling import make_sampler
 from ltbench.errors import DivergedError
-from ltbench.evaluation.evaluator import Features, compute_metrics
+from ltbench.evaluation.compute import compute_metrics
+from ltbench.evaluation.evaluator import Features
 from ltbench.plugins.algorithm import Algorithm, Training
 from ltbench.plugins.batch import Batch
 from ltbench.plugins.loss_scale import LossScale
@@ -226,7 +227,8 @@ class StageLoop(Training):
         val: dict[str, float | None] = {}
         if len(rows):  # a protocol that takes the last model needs none
             with self.stopwatch.part("evaluation", whole=True):
-                val = dict(compute_metrics(self.context.evaluator.predictions(self.model, rows)))
+                answers = self.context.evaluator.predictions(self.model, rows)
+                val = dict(compute_metrics(answers, chosen=False))
         self._train_mode()
         metric = self.protocol.selection_metric
         value = float(self.state.step) if metric == "step" else val[metric]

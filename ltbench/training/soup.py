@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from ltbench.data.augmentation import AugmentationChain
 from ltbench.data.sampling import make_sampler
 from ltbench.errors import UsageError
-from ltbench.evaluation.evaluator import compute_metrics
+from ltbench.evaluation.compute import compute_metrics
 from ltbench.evaluation.metrics import Metrics
 from ltbench.results.protocol import epoch_steps
 from ltbench.training.checkpoint import State
@@ -166,7 +166,8 @@ class SoupModel:
         rows = self.context.split.rows("val")
         if not len(rows):
             return {}
-        return dict(compute_metrics(self.context.evaluator.predictions(self.model, rows)))
+        found = self.context.evaluator.predictions(self.model, rows)
+        return dict(compute_metrics(found, chosen=False))
 
     def state(self) -> State:
         """Return the network's weights on the CPU."""

@@ -24,15 +24,19 @@ def random_predictions(seed: int = 0, images: int = IMAGES) -> Predictions:
     generator = np.random.default_rng(seed)
     y, d = (generator.integers(0, n, images) for n in (CLASSES, DOMAINS))
     confidence = generator.uniform(0.25, 1.0, images)
+    prediction = np.where(generator.random(images) < 0.6, y, (y + 1) % CLASSES)
+    probabilities = np.repeat((1 - confidence[:, None]) / (CLASSES - 1), CLASSES, axis=1)
+    probabilities[np.arange(images), prediction] = confidence
     return Predictions(
         y=y,
         d=d,
-        prediction=np.where(generator.random(images) < 0.6, y, (y + 1) % CLASSES),
+        prediction=prediction,
         confidence=confidence,
         nll=-np.log(confidence) + generator.exponential(0.1, images),
         counts=generator.integers(0, 30, (DOMAINS, CLASSES)),
         many=20,
         few=5,
+        probabilities=probabilities,
     )
 
 
@@ -100,7 +104,7 @@ def check_declared(subject: Subject) -> None:
         )
 
 
-_COLUMNS = ("y", "d", "prediction", "confidence", "nll")
+_COLUMNS = ("y", "d", "prediction", "confidence", "nll", "probabilities")
 
 
 def _cases() -> dict[str, Predictions]:
@@ -112,6 +116,7 @@ def _cases() -> dict[str, Predictions]:
         "images of one domain": whole.where(whole.d == 0),
         "images of one class": whole.where(whole.y == 0),
         "one image": whole.where(np.arange(len(whole)) == 0),
+        "answers without probabilities": replace(whole, probabilities=None),
     }
 
 
