@@ -6,11 +6,13 @@ import os
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ltbench.report.content import Leaderboard
 from ltbench.report.plain import duration, short_path
-from ltbench.results.combined import ENSEMBLE, SOUP
+from ltbench.results.combined import ENSEMBLE, SOUP, read_combined
+
+if TYPE_CHECKING:
+    from ltbench.report.content import Leaderboard
 
 _RULES = {
     "mean-probabilities": "mean of the probabilities",
@@ -58,6 +60,24 @@ def made_of(combined: Mapping[str, Any]) -> str:
         asks = "one network" if networks == 1 else f"{networks} networks"
         parts.append(f"a prediction asks {asks}")
     return "; ".join(parts)
+
+
+def made_of_lines(spec: Mapping[str, Any], result: Mapping[str, Any]) -> list[str]:
+    """Return what the page of a run says of those that it was made of, if it was not trained.
+
+    Args:
+        spec: the content of ``spec.json``, whatever it is.
+        result: that of ``result.json``.
+    """
+    identity = spec.get("identity")
+    combined = read_combined(identity, result) if isinstance(identity, dict) else {}
+    if not combined:
+        return []
+    lines = [f"Made of other runs: {made_of(combined)}."]
+    for member in combined["members"]:
+        left_out = "" if member["kept"] else ", not taken"
+        lines.append(f"  {member['method']} seed {member['seed']}: {member['run']}{left_out}")
+    return lines
 
 
 def combined_commands(rows: Sequence[Mapping[str, Any]]) -> list[str]:

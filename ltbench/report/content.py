@@ -76,8 +76,7 @@ class Row:
         tuned: how it was tuned, with what was ``found`` of the protocol; empty where it was not.
         variant: digits of the hash, where another row has the same method and budget.
         done: seeds with a result; ``started`` counts those that failed or diverged too.
-        combined: what the row was made of, as :func:`ltbench.results.combined.read_combined`
-            returns it; empty for runs that were trained. No test includes such a row.
+        combined: what a row was made of that no test includes, as in a ``RunRecord``.
         ranks: lowest and highest rank it could hold on the primary metric, where testable.
     """
 
@@ -342,9 +341,7 @@ def _comparisons(label: str, table: pd.DataFrame) -> dict[str, Comparison]:
 
 
 def summarise(tables: Sequence[Table], metric: str) -> Summary | None:
-    """Rank methods over data sets; one under several protocols, or with several options, is one.
-
-    What was made of other runs is passed over.
+    """Rank trained methods over data sets; one under several protocols or options is one.
 
     Args:
         tables: of :func:`~ltbench.report.selection.split_tables`.

@@ -245,8 +245,7 @@ class RunRecord:
         progress: how far it is, where it was begun and is not done.
         expected: whether a command that is at work will come to it.
         sweep: the newest command that planned it, or ``None``.
-        combined: what it was made of, as :func:`~ltbench.results.combined.read_combined` returns
-            it; empty where it was trained.
+        combined: what it was made of (:mod:`ltbench.results.combined`); empty where it was trained.
     """
 
     path: str
