@@ -46,7 +46,7 @@ def read_ingredients(
     from ltbench.errors import UsageError
     from ltbench.session.ingredients import named_one_by_one, read_ingredient, usable
 
-    seeds = parse_seeds(options["seeds"]) if options["seeds"] else None
+    seeds = None if options["seeds"] is None else parse_seeds(options["seeds"])
     records, remarks = usable(chosen_records(runs, options), seeds)
     if len(records) == 1:
         raise UsageError(

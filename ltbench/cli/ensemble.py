@@ -36,7 +36,7 @@ def ensemble(runs: tuple[Path, ...], across: bool, **options: Any) -> None:
     \b
     Examples:
       ltbench ensemble
-      ltbench ensemble --algo erm --seeds 5
+      ltbench ensemble --algo erm --seeds 0,1,2
       ltbench ensemble runs --algo erm,bsoftmax --across
     """
     with waiting("Reading the runs"):

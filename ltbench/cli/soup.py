@@ -11,6 +11,7 @@ from ltbench import hookimpl
 from ltbench.cli.combining import combining_options, print_made, read_ingredients
 from ltbench.cli.options import data_dir_option
 from ltbench.errors import UsageError
+from ltbench.session.asked import check_place
 from ltbench.waiting import waiting
 
 
@@ -45,9 +46,10 @@ def soup(runs: tuple[Path, ...], **options: Any) -> None:
     \b
     Examples:
       ltbench soup
-      ltbench soup runs --algo erm --dataset pacs-mlt
+      ltbench soup runs --algo erm --dataset digits-mini-mlt
       ltbench soup --uniform --batch-norm average
     """
+    check_place("local", options["device"], ())
     with waiting("Reading the runs"):
         ingredients, together, remarks = read_ingredients(runs, options)
     with waiting("Averaging the weights"):

@@ -29,8 +29,11 @@ from ltbench.plugins.names import Name, parse_chains
 from ltbench.plugins.registry import Entry
 from ltbench.plugins.scaffold import write_project
 from ltbench.plugins.split import Split
+from ltbench.results.logits import kept_logits, write_logits
 from ltbench.session.session import Session
 from ltbench.testing import write_run, write_study
+from ltbench.training.job import Job
+from ltbench.training.run import execute
 
 TUTORIALS = ROOT / "docs" / "tutorials"  # followed from first to last by test_tutorials.py
 SEEDS = 3
@@ -120,6 +123,8 @@ class Readers:
             open_store(*open_dataset(Name("pacs-mlt"), self.folder))
         elif example.name == "retry":
             self._fail(options)
+        elif example.name == "soup":
+            self._train()
         elif example.name not in (*TRAINS, "data", "plugins"):
             self._run(example, options)
 
@@ -176,6 +181,9 @@ class Readers:
                     for seed in range(SEEDS):
                         folder = self._write(root, dataset, variant, seed)
                         _add_metrics(folder, _listed(options.get("metrics")))
+            if example.name == "ensemble":
+                for folder in self.folder.glob(f"{root}/*/*/*/seed-*"):
+                    _add_logits(folder)
             if example.name in ("status", "clean", "leaderboard"):
                 self._write(root, datasets[0], [Name("brl")], 0, error="failed")
 
@@ -195,6 +203,16 @@ class Readers:
             classes=5,
         )
 
+    def _train(self) -> None:
+        """Train for a moment what begins at the same weights: settings of one seed."""
+        session = Session(self.folder / "runs", device="cpu", quiet=True)
+        for rate in (1e-3, 2e-3):
+            plan = session.plan(["erm"], ["digits-mini-mlt"], [0], precision="fp32", steps=1,
+                                lr=rate)  # fmt: skip
+            for spec in plan.specs:
+                job = Job(spec, spec.folder(self.folder / "runs"), self.folder)
+                assert "test" in execute(job, lambda _: None, lambda: False)
+
     def _fail(self, options: dict[str, Any]) -> None:
         """Write runs that were planned for good and failed, diverged or were broken off."""
         algos = _listed(options.get("algo")) or ["erm", "boda"]
@@ -209,6 +227,15 @@ class Readers:
                 if status:
                     error = {"status": status, "error": "RuntimeError: boom", "traceback": ""}
                     (folder / "error.json").write_text(json.dumps(error))
+
+
+def _add_logits(folder: Path) -> None:
+    """Give a run logits of as many test and validation images as it has predictions."""
+    with np.load(folder / "predictions.npz") as arrays:
+        y, d = arrays["class"], arrays["domain"]
+    z = np.random.default_rng(0).normal(size=(len(y), 5))
+    kept = kept_logits(z, y, d, np.array([f"{i}.png" for i in range(len(y))]))
+    write_logits(folder / "logits.npz", {"test": kept, "val": kept})
 
 
 def _add_metrics(folder: Path, names: list[str]) -> None:
