@@ -56,8 +56,8 @@ OPENINGS = {
     "data set's own facts call so comes first. Their [settings](protocol.md).",
     "augmentations": "Names for `--augmentation`, which `>` joins to a chain; more on "
     "[augmentation](../data.md#augmentation).",
-    "metrics": "Every metric is computed at every evaluation, and for `--metrics` a column is "
-    "named by one of the names that the metric gives.",
+    "metrics": "For `--metrics` a column is named by one of the names that a metric gives. "
+    "[Metrics](../metrics.md) compares them.",
     "executors": "Names for `--executor`; more on [clusters](../clusters.md).",
     "observers": "Names for `--observer`; more on [trackers](../observers.md).",
     "figures": "Names for `ltbench figures`; more on [figures](../figures.md).",
@@ -170,7 +170,9 @@ def _metrics_page() -> str:
         function = entry.load()
         names = ", ".join(f"`{name}`" for name in function(_some_predictions()))
         rows.append([f"[`{entry.name}`](#{_anchor(entry.name)})", _plain(entry.summary), names])
-        parts += [_heading(entry.name), as_markdown(function.__doc__), f"Gives {names}."]
+        when = "at every evaluation" if entry.every_evaluation else "of the chosen model alone"
+        given = f"Computed {when}. Gives {names}."
+        parts += [_heading(entry.name), as_markdown(function.__doc__), given]
     opening = [
         "# Metrics",
         OPENINGS["metrics"],

@@ -150,6 +150,21 @@ complete_run_metrics = run_completer(lambda run: run.test, scores=True)
 """Metrics of the runs there are."""
 
 
+def _find_run_domains(ctx: click.Context, before: str) -> Iterator[tuple[str, str]]:
+    from ltbench.results.untrusted import read_json
+
+    # Of one run of each data set; which run is meant click does not tell while an option is typed.
+    for dataset, path in {run.dataset: run.path for run in _runs(ctx)}.items():
+        with contextlib.suppress(Exception):
+            data = (read_json(Path(path) / "spec.json") or {})["data"]
+            yield from ((str(name), f"of {dataset}") for name in data["domains"])
+    yield "each", "a table for each of them"
+
+
+complete_run_domains = _completer(_find_run_domains, ",")
+"""Domains of the data sets of the runs there are."""
+
+
 def complete_runs(
     ctx: click.Context, param: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:

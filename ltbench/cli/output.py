@@ -15,7 +15,6 @@ from ltbench.cli.completion import (
     complete_run_protocols,
 )
 from ltbench.errors import UsageError
-from ltbench.plugins.manager import get_plugins
 from ltbench.report import SUFFIXES
 from ltbench.waiting import waiting
 
@@ -223,8 +222,11 @@ def chosen_content(runs: Sequence[Path], options: dict[str, Any], resamples: int
     metrics = names(options["metrics"]) or None
     if any(record.test for record in records):
         scored = {name for record in records for name in record.test}
-        bases = {base for entry in get_plugins()["metrics"] for base in entry.measures}
-        choose_metrics(metrics, scored | bases)  # of bases that no run has the boards tell
+        if not all(name in scored for name in metrics or ()):
+            from ltbench.report.stored_metrics import computable_names
+
+            scored |= computable_names()
+        choose_metrics(metrics, scored)
     records = _with_metrics(records, metrics or (), options)
     from ltbench.report.leaderboard import load_content
     from ltbench.results.frame import as_frames

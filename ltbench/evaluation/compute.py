@@ -31,6 +31,14 @@ def compute_metrics(predictions: Predictions, *, chosen: bool = True) -> Metrics
     )
 
 
+def want_probabilities() -> bool:
+    """Return whether a metric of every evaluation may look at the probabilities of all classes.
+
+    None of ltbench's own does; of others nobody knows.
+    """
+    return any(e.every_evaluation and e.distribution != OWN for e in get_plugins()["metrics"])
+
+
 def compute_domain_metrics(predictions: Predictions, domains: Sequence[str]) -> dict[str, Metrics]:
     """Return every metric on each domain alone, by domain name.
 

@@ -93,11 +93,16 @@ class Evaluator:
         return self._features(features, index)
 
     @torch.no_grad()
-    def predictions(self, model: Algorithm, rows: Rows) -> Predictions:
-        """Return the model's answers on the images at ``rows``."""
+    def predictions(
+        self, model: Algorithm, rows: Rows, *, probabilities: bool = True
+    ) -> Predictions:
+        """Return the model's answers on the images at ``rows``.
+
+        The probabilities of all classes are many numbers, which not everybody wants.
+        """
         keep = _is_frozen(model) or self._once.knows(rows)
         (logits,), index = self._apply(model, rows, lambda x: (model.predict(x),), keep=keep)
-        return self._predictions(logits, index)
+        return self._predictions(logits, index, probabilities=probabilities)
 
     @torch.no_grad()
     def logits(self, model: Algorithm, rows: Rows) -> Tensor:
@@ -125,10 +130,12 @@ class Evaluator:
     def _features(self, features: Tensor, index: Tensor) -> Features:
         return Features(features, self.images.y[index], self.images.d[index])
 
-    def _predictions(self, logits: Tensor, index: Tensor) -> Predictions:
+    def _predictions(
+        self, logits: Tensor, index: Tensor, *, probabilities: bool = True
+    ) -> Predictions:
         y, d = self.images.y[index], self.images.d[index]
-        probabilities = logits.softmax(1)
-        confidence, prediction = probabilities.max(1)
+        softmax = logits.softmax(1)
+        confidence, prediction = softmax.max(1)
         return Predictions(
             y=y.cpu().numpy(),
             d=d.cpu().numpy(),
@@ -136,7 +143,7 @@ class Evaluator:
             confidence=confidence.cpu().double().numpy(),
             nll=F.cross_entropy(logits, y, reduction="none").cpu().double().numpy(),
             counts=self.counts,
-            probabilities=probabilities.float().cpu().numpy(),
+            probabilities=softmax.float().cpu().numpy() if probabilities else None,
             **self.facts.shots.as_dict(),
         )
 

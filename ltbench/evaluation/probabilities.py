@@ -42,11 +42,10 @@ def one_vs_rest(p: Predictions) -> Metrics:
     """Area under the ROC curve and average precision, means over classes: pooled and over domains.
 
     Each class is told from all others by its probability; classes without images, or with all of
-    them, are left out. ``macro_auroc`` (Hand & Till, Machine Learning 2001, for one class against
-    the rest: Fawcett 2006) is the probability that an image of the class is given a larger
-    probability than another, where ties count half. ``macro_auprc`` is the average precision, the
-    sum of the precisions at each threshold, weighted by the rise of the recall, without
-    interpolation. Missing where no class is present with others.
+    them, are left out. ``macro_auroc`` (Fawcett, Pattern Recognition Letters 2006) is how often an
+    image of the class is given a larger probability than another, ties counted half.
+    ``macro_auprc`` is the average precision: the precisions at all thresholds, each weighted by the
+    rise of the recall there, without interpolation. Missing where no class is present with others.
     """
     names = ("macro_auroc", "macro_auprc")
     if p.probabilities is None:

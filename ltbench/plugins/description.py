@@ -5,12 +5,13 @@ from __future__ import annotations
 import inspect
 import typing
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from ltbench.errors import UsageError, suggestion
 from ltbench.plugins.hparams import Bounds, HParams
 from ltbench.plugins.manager import KINDS, Plugins
+from ltbench.plugins.measure import Measure
 from ltbench.plugins.names import format_value
 from ltbench.plugins.preprocessing import Preprocessing, declared_by
 from ltbench.plugins.registry import Entry
@@ -49,6 +50,9 @@ class Description:
         needs: one phrase each.
         parameters: its hyper-parameters in the order of their declaration.
         preprocessing: of a backbone, what its own weights were trained with.
+        measures: of a metric, what its values mean, by the base names of these.
+        every_evaluation: of a metric, whether it is computed at every evaluation of a training, or
+            of the chosen model alone.
     """
 
     kind: str
@@ -60,6 +64,8 @@ class Description:
     needs: tuple[str, ...]
     parameters: tuple[Parameter, ...]
     preprocessing: Preprocessing | None = None
+    measures: dict[str, Measure] = field(default_factory=dict)
+    every_evaluation: bool = True
 
     def as_dict(self) -> dict[str, Any]:
         """Return everything, ready for JSON."""
@@ -98,6 +104,8 @@ def describe_entry(entry: Entry) -> Description:
         needs=tuple(_needs(entry.kind, target)),
         parameters=describe_parameters(hparams) if hparams is not None else (),
         preprocessing=declared_by(target) if entry.kind == "backbone" else None,
+        measures=entry.measures,
+        every_evaluation=entry.every_evaluation,
     )
 
 

@@ -13,6 +13,7 @@ from ltbench.plugins.stopwatch import PARTS as SPENT
 from ltbench.report.chart import SYMBOLS, Curve, draw
 from ltbench.report.combined import made_of_lines
 from ltbench.report.plain import duration
+from ltbench.report.short_names import text_width
 from ltbench.report.terminal import table, terminal_width, wrapped
 from ltbench.results.backbone import in_words, known_preprocessing
 from ltbench.results.labels import tuning_cell
@@ -22,7 +23,7 @@ from ltbench.results.untrusted import clean, numbers
 _WIDEST = 79  # of a page that is read rather than compared
 _PARTS = (
     *("average", "worst", *SHOTS, *(f"{shot}_pooled" for shot in SHOTS)),
-    *("worst_class", "worst_pair"),
+    *("worst_class", "worst_tenth", "worst_pair"),
 )
 _VALIDATION = ("macro_f1_average", "accuracy_average", "macro_f1_worst", "accuracy_worst")
 
@@ -170,7 +171,10 @@ def _segments(stages: Sequence[_Stage], key: str, name: str) -> list[list[tuple[
 
 
 def _results(result: Mapping[str, Any]) -> list[str]:
-    """Return the test metrics: a column for each, a row for each part of the test images."""
+    """Return the test metrics: a column for each, a row for each part of the test images.
+
+    Where they do not fit side by side there are several tables below one another.
+    """
     if not result:
         return []
     test = numbers(result.get("test"))
@@ -185,10 +189,7 @@ def _results(result: Mapping[str, Any]) -> list[str]:
     further = {**_mapping(result, "domains"), **_mapping(result, "test_sets")}
     parts.update({_text(name): numbers(values) for name, values in further.items()})
     names = [name for name in columns if any(name in row for row in parts.values())]
-    rows = [["Test", *names]]
-    for part, values in parts.items():
-        cells = [f"{values[name]:.3f}" if name in values else "·" for name in names]
-        rows.append([part, *cells])
+    blocks = [_metric_table(columns, parts) for columns in _side_by_side(names, parts)]
     selection = _mapping(result, "selection")
     best = numbers(selection).get("value")
     value = _text(selection.get("metric")) + ("" if best is None else f" = {best:.4g}")
@@ -197,8 +198,35 @@ def _results(result: Mapping[str, Any]) -> list[str]:
         chosen = f"Chosen: {place}, by {value}"
     else:  # of what was made of other runs nothing was chosen
         chosen = f"On validation images: {value}"
-    text = table(rows[0], rows[1:], width=_width(), elsewhere="--json has them")
-    return [text, "", chosen, *_stops(selection)]
+    return ["\n\n".join(blocks), "", chosen, *_stops(selection)]
+
+
+def _side_by_side(
+    names: Sequence[str], parts: Mapping[str, Mapping[str, float]]
+) -> list[list[str]]:
+    """Return the metrics in groups that fit beside the names of the parts."""
+    first = max(map(text_width, ("Test", *parts)))
+    groups: list[list[str]] = [[]]
+    left = room = _width() - min(first, _width() // 2)
+    for name in names:
+        cells = [f"{values[name]:.3f}" for values in parts.values() if name in values]
+        size = 2 + max(map(text_width, (name, *cells)))
+        if size > left and groups[-1]:
+            groups.append([])
+            left = room
+        groups[-1].append(name)
+        left -= size
+    return groups
+
+
+def _metric_table(names: Sequence[str], parts: Mapping[str, Mapping[str, float]]) -> str:
+    """Return the table of some metrics, with the parts on which one of them is known."""
+    body = [
+        [part, *(f"{values[name]:.3f}" if name in values else "·" for name in names)]
+        for part, values in parts.items()
+        if any(name in values for name in names)
+    ]
+    return table(["Test", *names], body, width=_width(), elsewhere="--json has them")
 
 
 def _stops(selection: Mapping[str, Any]) -> list[str]:

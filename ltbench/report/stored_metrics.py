@@ -6,11 +6,13 @@ the probabilities of all classes in ``logits.npz``.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ltbench.errors import DataError, LtbenchError, UsageError
 from ltbench.evaluation.compute import compute_these
@@ -25,6 +27,8 @@ from ltbench.results.documents import Arrays, read_data_facts, read_predictions
 from ltbench.results.logits import Logits, read_logits
 from ltbench.results.run import RunRecord
 from ltbench.results.untrusted import numbers
+
+_SLAB = 4096  # images whose probabilities are computed together
 
 
 @dataclass(frozen=True)
@@ -82,8 +86,26 @@ def metrics_of_stored(folder: Path, names: Collection[str] | None = None) -> Met
     return _computed(read_answers(folder).predictions, names)
 
 
-def read_answers(folder: Path) -> StoredAnswers:
+def computable_names() -> set[str]:
+    """Return the names of values that the registered metrics give, asked on a few answers."""
+    y = np.arange(4) % 2
+    answers = Predictions(
+        y, y, y, np.ones(4), np.zeros(4), np.ones((2, 2), dtype=np.int64), 1, 1,
+        probabilities=np.eye(2)[y],
+    )  # fmt: skip
+    given: set[str] = set()
+    for entry in get_plugins()["metrics"]:
+        with contextlib.suppress(LtbenchError):  # then it computes nothing here either
+            given |= compute_these([entry], answers).keys()
+    return given
+
+
+def read_answers(folder: Path, *, probabilities: bool = True) -> StoredAnswers:
     """Return the answers on the test images of the run in a folder.
+
+    Args:
+        folder: of the run.
+        probabilities: whether those of all classes are wanted, which are many numbers.
 
     Raises:
         DataError: neither predictions nor logits are there, or they do not fit the run.
@@ -92,28 +114,25 @@ def read_answers(folder: Path) -> StoredAnswers:
     counts, rule = facts["counts"].get("train"), ShotRule.from_dict(facts["shots"])
     if counts is None:
         raise DataError(f"{folder / 'spec.json'}: 'data' does not hold the training counts")
-    without, logits = "", None
-    try:
-        logits = read_logits(folder, "test")
-    except DataError as problem:
-        without = str(problem)
-    if (folder / "predictions.npz").exists() or logits is None:
-        arrays = read_predictions(folder)
-    else:
-        arrays = _from_logits(logits)
+    without, logits, kept = "", None, (folder / "predictions.npz").exists()
+    if probabilities or not kept:
+        try:
+            logits = read_logits(folder, "test")
+        except DataError as problem:
+            without = str(problem)
+    arrays, softmax = _from_logits(logits) if logits is not None else ({}, None)
+    arrays = read_predictions(folder) if kept or logits is None else arrays
     y, d, prediction = (arrays[name] for name in ("class", "domain", "prediction"))
     shape, unknown = counts.shape, np.full(len(y), np.nan)
     if not len(y) or d.max() >= shape[0] or max(y.max(), prediction.max()) >= shape[1]:
         raise DataError(
             f"{folder}: its answers are none of {shape[1]} classes in {shape[0]} domains"
         )
-    probabilities = None
     if logits is not None:
         same = np.array_equal(logits.classes, y) and np.array_equal(logits.domains, d)
-        if same and logits.width == shape[1]:
-            probabilities = logits.probabilities().astype(np.float32)
-        else:
-            without = f"{folder}: logits.npz holds other images or classes than predictions.npz"
+        if not same or logits.width != shape[1]:
+            softmax = None
+            without = f"{folder}: logits.npz holds other images or classes than the run has"
     answers = Predictions(
         y=y,
         d=d,
@@ -121,7 +140,7 @@ def read_answers(folder: Path) -> StoredAnswers:
         confidence=arrays.get("confidence", unknown).astype(np.float64),
         nll=arrays.get("loss", unknown).astype(np.float64),
         counts=counts,
-        probabilities=probabilities,
+        probabilities=softmax,
         **rule.as_dict(),
     )
     return StoredAnswers(answers, without)
@@ -140,12 +159,12 @@ def with_stored_metrics(
         UsageError: no run has a wanted metric, and what they kept does not suffice to compute it.
     """
     done = [record for record in records if record.status == "done"]
-    known = {name for record in done for name in record.test}
-    bases = {base for entry in get_plugins()["metrics"] for base in entry.measures}
-    names = [spelled(name, known | bases) for name in wanted]
+    known = {name for record in done for name in record.test} | computable_names()
+    names = [spelled(name, known) for name in wanted]
     if not done or all(name in record.test for record in done for name in names):
         return list(records), []
-    completed, lacking = [], {}
+    completed: list[RunRecord] = []
+    lacking: dict[str, Lacking] = {}
     for record in records:
         missing = [name for name in names if name not in record.test]
         found, reasons = _completed(record, missing) if record.status == "done" else (record, {})
@@ -165,11 +184,13 @@ def _completed(record: RunRecord, missing: Sequence[str]) -> tuple[RunRecord, di
     """Return a run with what can be computed of the metrics it lacks, and why others cannot."""
     if not missing:
         return record, {}
-    found, declared, reasons = {}, {}, {}
+    found: Metrics = {}
+    declared: dict[str, dict[str, str]] = {}
+    reasons: dict[str, str] = {}
     try:
         stored = read_answers(Path(record.path))
         for entry, names in _by_entry(missing):
-            values = compute_these([entry], stored.predictions)
+            values = _values([entry], stored.predictions)
             found |= {name: values[name] for name in names if name in values}
             declared |= {base: asdict(measure) for base, measure in entry.measures.items()}
             if stored.without and set(values.values()) == {None}:
@@ -182,12 +203,18 @@ def _completed(record: RunRecord, missing: Sequence[str]) -> tuple[RunRecord, di
 
 def _computed(predictions: Predictions, names: Collection[str] | None) -> Metrics:
     if names is None:
-        return compute_these(list(get_plugins()["metrics"]), predictions)
+        return _values(list(get_plugins()["metrics"]), predictions)
     values: Metrics = {}
     for entry, wanted in _by_entry(names):
-        found = compute_these([entry], predictions)
+        found = _values([entry], predictions)
         values |= {name: found[name] for name in wanted if name in found}
     return values
+
+
+def _values(entries: Sequence[Entry], predictions: Predictions) -> Metrics:
+    """Return values of metrics; what was not kept is NaN, in silence."""
+    with np.errstate(all="ignore"):
+        return compute_these(entries, predictions)
 
 
 def _by_entry(names: Collection[str]) -> list[tuple[Entry, list[str]]]:
@@ -201,14 +228,21 @@ def _by_entry(names: Collection[str]) -> list[tuple[Entry, list[str]]]:
     return [(entry, own) for entry, own in found if own]
 
 
-def _from_logits(logits: Logits) -> Arrays:
-    """Return what ``predictions.npz`` would hold."""
-    log_probabilities = logits.log_probabilities()
-    rows = np.arange(len(logits))
+def _from_logits(logits: Logits) -> tuple[Arrays, NDArray[np.float32]]:
+    """Return what ``predictions.npz`` would hold, and the softmax, (N, C)."""
+    number = len(logits)
+    softmax, loss = np.empty((number, logits.width), np.float32), np.empty(number)
+    for start in range(0, number, _SLAB):  # as they are float64 on the way
+        rows = slice(start, start + _SLAB)
+        arrays = {k: v[rows] for k, v in vars(logits).items() if isinstance(v, np.ndarray)}
+        part = Logits(**{**vars(logits), **arrays})
+        found = part.log_probabilities()
+        softmax[rows] = np.exp(found)
+        loss[rows] = -np.take_along_axis(found, part.classes[:, None], axis=1)[:, 0]
     return {
         "class": logits.classes,
         "domain": logits.domains,
-        "prediction": log_probabilities.argmax(axis=1),
-        "confidence": np.exp(log_probabilities.max(axis=1)),
-        "loss": -log_probabilities[rows, logits.classes],
-    }
+        "prediction": softmax.argmax(axis=1),
+        "confidence": softmax.max(axis=1, initial=0),
+        "loss": loss,
+    }, softmax

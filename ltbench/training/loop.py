@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from ltbench.data.augmentation import AugmentationChain
 from ltbench.data.sampling import make_sampler
 from ltbench.errors import DivergedError
-from ltbench.evaluation.compute import compute_metrics
+from ltbench.evaluation.compute import compute_metrics, want_probabilities
 from ltbench.evaluation.evaluator import Features
 from ltbench.plugins.algorithm import Algorithm, Training
 from ltbench.plugins.batch import Batch
@@ -227,7 +227,9 @@ class StageLoop(Training):
         val: dict[str, float | None] = {}
         if len(rows):  # a protocol that takes the last model needs none
             with self.stopwatch.part("evaluation", whole=True):
-                answers = self.context.evaluator.predictions(self.model, rows)
+                answers = self.context.evaluator.predictions(
+                    self.model, rows, probabilities=want_probabilities()
+                )
                 val = dict(compute_metrics(answers, chosen=False))
         self._train_mode()
         metric = self.protocol.selection_metric

@@ -50,6 +50,17 @@ def test_options_after_the_name_are_passed_over():
     assert ask("focal[gamma=2]") == ask("focal")
 
 
+def test_a_metric_says_what_its_values_mean_and_when_it_is_computed():
+    text = ask("brier-score")
+    assert "Computed  of the chosen model alone\nbrier_score  Brier score, lower is better" in text
+    text = ask("class-recalls")
+    assert "gmean              geometric mean of recalls, %, higher is better" in text
+    assert "Computed  at every evaluation\nloss  loss, nats, lower is better" in ask("loss")
+    (found,) = json.loads(ask("top5-accuracy", "--json"))
+    assert found["measures"]["top5_accuracy"]["better"] == "higher"
+    assert found["every_evaluation"] is False
+
+
 def test_json_holds_everything():
     (focal,) = json.loads(ask("focal", "--json"))
     assert focal["kind"] == "algorithm"

@@ -90,6 +90,21 @@ def test_the_page_has_specification_curves_result_and_costs(runs):
     assert max(map(len, page.splitlines()[2:])) <= 80
 
 
+def test_metrics_that_do_not_fit_side_by_side_stand_below_one_another(runs):
+    path = next(runs.rglob("erm/*/seed-0/result.json"))
+    result = json.loads(path.read_text())
+    more = {f"a_rather_long_name_{i}": i / 8 for i in range(8)}
+    result["test"] |= more | {f"{name}_worst": 0.5 for name in more} | {"f1_few": 0.25}
+    path.write_text(json.dumps(result))
+    page = call("erm", "--seed", 0, "--out", runs)
+    tables = page.partition("\nTest ")[2].partition("\nChosen")[0]
+    assert all(name in tables for name in more)
+    assert "--json has them" not in tables
+    assert tables.count("\n\nTest ") >= 2
+    assert max(map(len, page.splitlines()[2:])) <= 80
+    assert not [line for line in tables.splitlines() if line and not set(line) - set(" ·")]
+
+
 def test_a_stage_that_ended_early_says_so(runs):
     path = next(runs.rglob("erm/*/seed-0/result.json"))
     whole, stops = path.read_text(), [{"stage": "erm", "step": 275}, "hostile"]

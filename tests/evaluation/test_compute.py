@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from ltbench import hookimpl
 from ltbench.errors import PluginError
 from ltbench.evaluation import compute
-from ltbench.evaluation.compute import compute_domain_metrics, compute_metrics
+from ltbench.evaluation.compute import (
+    compute_domain_metrics,
+    compute_metrics,
+    want_probabilities,
+)
 from ltbench.evaluation.measures import declared_measures
 from ltbench.plugins.manager import Plugins, get_plugins
 from ltbench.testing import random_predictions
@@ -74,6 +80,17 @@ def test_only_metrics_say_so_and_only_yes_or_no(install):
 
     plugins.add("stage", Stage(), "their-stage", "1")
     assert "stage 'late': only a metric says" in plugins.problems()[1]
+
+
+def test_validation_brings_probabilities_only_where_a_plugins_metric_may_look(install):
+    often = compute_metrics(random_predictions(), chosen=False)
+    without = replace(random_predictions(), probabilities=None)
+    assert compute_metrics(without, chosen=False) == often  # ltbench's own need none
+    assert not want_probabilities()
+    install(Theirs("mine", "mine", every_evaluation=False))
+    assert not want_probabilities()
+    install(Theirs("mine", "mine"))
+    assert want_probabilities()
 
 
 @pytest.mark.parametrize("every_evaluation", [True, False])

@@ -90,6 +90,21 @@ def test_logits_and_features_come_of_one_pass_and_are_those_of_two(make, name):
     assert "backbone.network" not in " ".join(model.state_dict()), "the model is as it was"
 
 
+def test_predictions_have_the_probabilities_of_all_classes(make):
+    model = build("erm")
+    expected = plain(model, model.predict).softmax(1).numpy()
+    evaluator = make(4)
+    for found in (evaluator.predictions(model, ROWS),
+                  evaluator.predictions_and_features(model, ROWS)[0]):  # fmt: skip
+        assert found.probabilities.dtype == np.float32
+        assert np.allclose(found.probabilities, expected, atol=1e-6)
+        assert np.array_equal(found.probabilities.max(1).astype(float), found.confidence)
+        assert np.array_equal(found.probabilities.argmax(1), found.prediction)
+    bare = evaluator.predictions(model, ROWS, probabilities=False)
+    assert bare.probabilities is None
+    assert np.array_equal(bare.nll, evaluator.predictions(model, ROWS).nll)
+
+
 @pytest.mark.parametrize("batch", [1, 5, 8, 64])
 def test_the_batch_changes_nothing_but_rounding(make, batch):
     model = build("erm")

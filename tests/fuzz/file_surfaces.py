@@ -164,6 +164,9 @@ class Arrays(Surface):
 
     def read(self, made: tuple[str, bytes], number: int) -> None:
         from ltbench.report.leaderboard import load_content
+        from ltbench.report.per_class import per_class
+        from ltbench.report.render import terminal
+        from ltbench.report.stored_metrics import metrics_of_stored
         from ltbench.results.documents import read_features, read_predictions
 
         name, content = made
@@ -173,6 +176,8 @@ class Arrays(Surface):
             return
         try:
             read_predictions(self.runs[0])
+            metrics_of_stored(self.runs[0])
+            terminal(per_class(self.runs[0], "erm", domains=["each"]))
         finally:
             if number % OFTEN == 0:
                 load_content(self.runs[0].parents[3], resamples=20)

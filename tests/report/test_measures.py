@@ -205,6 +205,10 @@ def test_only_metrics_declare() -> None:
 def test_every_value_of_the_core_is_declared_and_written() -> None:
     names = ["accuracy_zero", "f1_worst_class", "ece", "loss_average", "macro_f1", "unknown"]
     names += [f"accuracy_{shot}_pooled" for shot in ("many", "medium", "few", "zero")]
+    names += ["accuracy_worst_tenth", "f1_few", "adjusted_accuracy", "adaptive_ece"]
+    for name in ("balanced_accuracy", "gmean", "hmean", "top5_accuracy", "brier_score"):
+        names += [name, f"{name}_average"]
+    names += ["macro_auroc_worst", "macro_auprc_worst"]
     written = declared_measures(names)
     assert written == {base: MEASURES[base] for base in sorted(MEASURES)}
     assert parse_measures(written) == written

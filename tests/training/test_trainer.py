@@ -10,6 +10,7 @@ import torch
 from ltbench_mdlt.boda import BoDA
 
 from ltbench.data.normalisation import Normalisation
+from ltbench.report.stored_metrics import metrics_of_stored
 from ltbench.results.folder import RunFolder
 from ltbench.testing.small_run import check_same, run_small
 from ltbench.training import context as context_module
@@ -113,3 +114,23 @@ def test_the_trainer_knows_of_no_claims():
 def test_what_is_returned_can_be_written(make_job):
     result = train(make_job())
     assert json.loads(json.dumps(result, allow_nan=False)) == result
+
+
+def test_what_takes_long_is_computed_of_the_chosen_model_alone(make_job):
+    job = make_job()
+    result = train(job)
+    lines = [json.loads(line) for line in RunFolder(job.folder).log.read_text().splitlines()]
+    names = {"balanced_accuracy", "macro_auroc", "brier_score", "top5_accuracy", "f1_few"}
+    assert names <= result["test"].keys()
+    assert names <= next(iter(result["domains"].values())).keys()
+    assert not any(names & line["val"].keys() for line in lines)
+    assert not names & result["val"].keys()
+    assert {"balanced_accuracy", "macro_auroc", "brier_score", "f1"} <= result["metrics"].keys()
+
+
+def test_what_was_written_follows_from_what_was_kept(make_job):
+    job = make_job()
+    result, found = train(job), metrics_of_stored(job.folder)
+    assert found.keys() == result["test"].keys()
+    for name, value in result["test"].items():  # logits are kept in float16
+        assert found[name] == (None if value is None else pytest.approx(value, abs=2e-3)), name

@@ -84,9 +84,22 @@ def _as_text(description: Description) -> str:
     if description.preprocessing is not None:
         words = in_words(description.preprocessing.as_dict())
         parts.append(styled("Its weights want", bold=True) + f"  {words}")
+    if description.kind == "metric":
+        parts.append(_measure_table(description))
     if description.parameters:
         parts.append(_parameter_table(description.parameters))
     return "\n\n".join(parts)
+
+
+def _measure_table(description: Description) -> str:
+    """Return a line for each base name that a metric declares, and when it is computed."""
+    when = "at every evaluation" if description.every_evaluation else "of the chosen model alone"
+    lines = [f"{styled('Computed', bold=True)}  {when}"]
+    width = max(map(len, description.measures), default=0)
+    for base, measure in description.measures.items():
+        words = filter(None, [measure.words or measure.head, measure.unit])
+        lines.append(f"{base:{width}}  {', '.join([*words, f'{measure.better} is better'])}")
+    return "\n".join(lines)
 
 
 def _parameter_table(parameters: Sequence[Parameter]) -> str:
