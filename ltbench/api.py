@@ -83,6 +83,7 @@ if TYPE_CHECKING:
     from ltbench.report.look import PAGE_WIDTH as PAGE_WIDTH
     from ltbench.report.look import PALETTE as PALETTE
     from ltbench.report.metrics import metric as metric
+    from ltbench.report.prior_scores import prior_accuracies as prior_accuracies
     from ltbench.report.section import Column as Column
     from ltbench.report.section import Section as Section
     from ltbench.report.section import name_column as name_column
@@ -104,6 +105,8 @@ if TYPE_CHECKING:
     from ltbench.results.folder import write_bytes as write_bytes
     from ltbench.results.folder import write_json as write_json
     from ltbench.results.index import read_runs as read_runs
+    from ltbench.results.logits import Logits as Logits
+    from ltbench.results.logits import read_logits as read_logits
     from ltbench.results.run import RunRecord as RunRecord
     from ltbench.results.run import RunSpec as RunSpec
     from ltbench.results.untrusted import UnreadableRun as UnreadableRun

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections import defaultdict
 from collections.abc import Sequence
@@ -36,6 +37,9 @@ _MOST_LINES = 10
 @click.option(
     "--checkpoints", is_flag=True, help="Remove checkpoints of done runs, and shared first stages."
 )
+@click.option(
+    "--logits", is_flag=True, help="Remove the logits of done runs and of trials of tuning."
+)
 @click.option("--tuning", is_flag=True, help="Remove what tuning made: its runs and studies.")
 @click.option("--plans", is_flag=True, help="Forget runs that wait with no command at work.")
 @run_methods_option
@@ -54,6 +58,7 @@ def clean(runs: tuple[Path, ...], **options: Any) -> None:
       ltbench clean --dry-run
       ltbench clean runs --status failed --yes
       ltbench clean --checkpoints
+      ltbench clean --logits --dataset pacs-mlt
       ltbench clean --done --algo 'brl[alpha=10]'
     """
     if options["as_json"] and not (options["yes"] or options["dry_run"]):
@@ -92,7 +97,8 @@ def _find(root: Path, options: dict[str, Any]) -> list[Litter]:
     overview = read_states(root)
     tuning = root / TUNING
     has_tuning = options["tuning"] and tuning.is_dir()
-    if not (overview.runs or overview.sweeps or has_tuning):
+    has_trials = options["logits"] and tuning.is_dir() and not has_tuning
+    if not (overview.runs or overview.sweeps or has_tuning or has_trials):
         raise UsageError(f"'{root}' holds no runs, so nothing in it is touched")
     states = [*parse_statuses(options["status"], UNDONE), *(["done"] if options["done"] else [])]
     which = options["algo"], options["dataset"]
@@ -107,11 +113,16 @@ def _find(root: Path, options: dict[str, Any]) -> list[Litter]:
     found = [
         *chosen,
         *cleaning.find_leftovers(stay, checkpoints=options["checkpoints"]),
+        *(cleaning.find_logits(stay) if options["logits"] else ()),
         *first_stages,
         *cleaning.find_records(overview, removed, forget=options["plans"]),
         *cleaning.find_drafts(root),
         *cleaning.find_old_index(root),
     ]
+    if has_trials:
+        with contextlib.suppress(UsageError):  # names that are of other runs alone
+            trials = filter_runs(read_states(tuning).runs, STATUSES, *which)
+            found += cleaning.find_logits(trials)
     if has_tuning:
         found += cleaning.find_tuning(root, read_states(tuning).runs)
     return found

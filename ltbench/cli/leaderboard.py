@@ -15,15 +15,38 @@ from ltbench.cli.output import (
     explain_option,
     format_of,
     format_option,
+    names,
 )
-from ltbench.errors import UsageError
+from ltbench.errors import UsageError, suggestion
 from ltbench.waiting import waiting
+
+CORRECTIONS = ("known", "mlls", "bbse")
 
 
 @click.command()
 @content_options(0, "Test sets drawn from the predictions for intervals over images, say 1000.")
 @format_option
 @explain_option
+@click.option(
+    "--test-prior",
+    multiple=True,
+    metavar="LIST",
+    help="Accuracy under other distributions of the classes: uniform, train, forward-50, "
+    "backward-10 or other ratios, or files of class,probability.",
+)
+@click.option(
+    "--correct",
+    multiple=True,
+    metavar="LIST",
+    help="With --test-prior, from logits: rows of answers corrected for it, where it is known, or "
+    "estimated by mlls or bbse.",
+)
+@click.option(
+    "--model-prior",
+    type=click.Choice(["train", "uniform", "validation"]),
+    help="With --correct, what models learnt: the distribution of the training images (default), "
+    "the uniform one, or fitted on a run's validation images.",
+)
 @click.option(
     "-o",
     "--output",
@@ -46,6 +69,8 @@ def leaderboard(runs: tuple[Path, ...], **options: Any) -> None:
       ltbench leaderboard runs /mnt/others/runs --reference bsoftmax
       ltbench leaderboard --format markdown > results.md
       ltbench leaderboard --explain
+      ltbench leaderboard --test-prior forward-50,uniform,backward-50
+      ltbench leaderboard --test-prior train,backward-50 --correct known,mlls
       ltbench leaderboard -o leaderboards/pacs/
     """
     output = options["output"]
@@ -56,8 +81,9 @@ def leaderboard(runs: tuple[Path, ...], **options: Any) -> None:
         raise UsageError(
             f"-o {output} is a folder, which gets every format: leave out --format, or name a file."
         )
+    priors = _asked_priors(options)
     with waiting("Comparing the runs"):
-        content = chosen_content(runs, options, options["resamples"])
+        content = chosen_content(runs, options, options["resamples"], **priors)
         from ltbench.report.leaderboard import leaderboard_report, write_folder
 
         report = leaderboard_report(content, explain=options["explain"])
@@ -68,6 +94,33 @@ def leaderboard(runs: tuple[Path, ...], **options: Any) -> None:
         written = write_folder(content, output, explain=options["explain"])
     for path in written:
         click.echo(f"Wrote {path}", err=True)
+
+
+def _asked_priors(options: dict[str, Any]) -> dict[str, Any]:
+    """Return the distributions that are asked for, and how answers are to be corrected for them.
+
+    Raises:
+        UsageError: there is no such distribution or correction, or the latter stands alone.
+    """
+    from ltbench.stats.priors import parse_priors
+
+    priors = parse_priors(options["test_prior"])
+    corrections = list(dict.fromkeys(names(",".join(options["correct"]))))
+    for name in corrections:
+        if name not in CORRECTIONS:
+            raise UsageError(
+                f"There is no correction '{name}'{suggestion(name, CORRECTIONS)}: use "
+                f"{', '.join(CORRECTIONS)}."
+            )
+    if corrections and not priors:
+        raise UsageError("--correct is for other distributions of the classes: add --test-prior.")
+    if options["model_prior"] and not corrections:
+        raise UsageError("--model-prior has a meaning with --correct alone.")
+    return {
+        "test_priors": priors,
+        "corrections": corrections,
+        "model_prior": options["model_prior"] or "train",
+    }
 
 
 def _is_folder(output: Path) -> bool:

@@ -210,8 +210,12 @@ def _with_metrics(
     return [of_path.get(record.path, record) for record in records]
 
 
-def chosen_content(runs: Sequence[Path], options: dict[str, Any], resamples: int = 0) -> Content:
+def chosen_content(
+    runs: Sequence[Path], options: dict[str, Any], resamples: int = 0, **more: Any
+) -> Content:
     """Read the leaderboards of the runs that the options choose.
+
+    ``more`` is as for :func:`ltbench.report.leaderboard.load_content`.
 
     Raises:
         UsageError: there are none, or none has a metric.
@@ -239,6 +243,7 @@ def chosen_content(runs: Sequence[Path], options: dict[str, Any], resamples: int
         datasets=options["dataset"],
         protocols=options["protocol"],
         resamples=resamples,
+        **more,
     )
 
 

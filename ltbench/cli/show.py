@@ -139,6 +139,7 @@ def _show_classes(folder: Path, state: RunRecord, *, as_json: bool, which: dict[
 def _read(folder: Path) -> Documents:
     """Read a run's files; one that cannot be read costs its own part of the page."""
     from ltbench.report.run_page import Documents
+    from ltbench.results.folder import LOGITS
     from ltbench.results.untrusted import UnreadableRun, read_json, read_log, read_result
 
     found: dict[str, dict[str, Any]] = {}
@@ -150,7 +151,9 @@ def _read(folder: Path) -> Documents:
         except UnreadableRun as problem:
             found[name] = {}
             broken.append(_printable(str(problem)))
-    return Documents(**found, log=list(read_log(folder)), broken=broken)
+    kept = folder / LOGITS
+    logits = kept.stat().st_size if kept.is_file() else None
+    return Documents(**found, log=list(read_log(folder)), broken=broken, logits=logits)
 
 
 def _document(state: RunRecord, documents: Documents) -> dict[str, Any]:
@@ -162,6 +165,7 @@ def _document(state: RunRecord, documents: Documents) -> dict[str, Any]:
         "result": documents.result or None,
         "error": documents.error or None,
         "log": documents.log,
+        "logits_bytes": documents.logits,
         "unreadable": documents.broken,
     }
 

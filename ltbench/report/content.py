@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -22,6 +22,9 @@ from ltbench.stats.claims import Analysis, analyse
 from ltbench.stats.groups import ROUNDING
 from ltbench.stats.intervals import share_interval
 from ltbench.stats.intervals import summarise as over_seeds
+
+if TYPE_CHECKING:
+    from ltbench.report.priors import PriorTable
 
 
 @dataclass(frozen=True)
@@ -144,6 +147,7 @@ class Leaderboard:
         declared: the metrics that carry claims.
         disputed: base names of metrics about which the runs disagree.
         images: the bootstrap over test images where it was asked for.
+        priors: the methods under other distributions of the classes, where that was asked for.
     """
 
     table: Table
@@ -154,6 +158,7 @@ class Leaderboard:
     reference: str | None
     disputed: tuple[str, ...] = ()
     images: ImageIntervals | None = None
+    priors: PriorTable | None = None
 
     @property
     def tuned(self) -> bool:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from ltbench.report.content import Content, Leaderboard, Row
 from ltbench.report.csv_text import csv_text
+from ltbench.report.priors import priors_columns, priors_document
 from ltbench.report.wording import (
     content_notes,
     footnotes,
@@ -104,6 +105,7 @@ def _table(board: Leaderboard, *, explain: bool) -> dict[str, Any]:
             }
             for metric in board.declared
         },
+        **({"test_priors": priors_document(board.priors)} if board.priors else {}),
         "over_images": board.images.frame.to_dict("records") if board.images else None,
         "budgets": board.budgets,
         "notes": footnotes(board, explain=explain),
@@ -136,7 +138,8 @@ def _flat(board: Leaderboard, row: Row) -> dict[str, object]:
         for name in ("difference", "low", "high", "g", "p", "p_holm", "claimed"):
             value = getattr(comparison, name) if comparison else None
             flat[f"{metric.name}_vs_reference_{name}"] = value
-    return flat | _anova(board)
+    priors = priors_columns(board.priors, row.label) if board.priors else {}
+    return flat | _anova(board) | priors
 
 
 def _anova(board: Leaderboard) -> dict[str, object]:

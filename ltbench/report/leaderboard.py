@@ -19,6 +19,7 @@ from ltbench.report.grid import (
     results_grid,
     summary_grid,
 )
+from ltbench.report.priors import prior_table, priors_grid
 from ltbench.report.provenance import lead, origin
 from ltbench.report.render import FORMATS, write
 from ltbench.report.section import Figure, Report, Section
@@ -32,6 +33,7 @@ from ltbench.report.wording import (
     summary_notes,
 )
 from ltbench.results.frame import Runs, load_runs
+from ltbench.stats.priors import Prior
 
 
 def load_content(
@@ -43,6 +45,9 @@ def load_content(
     datasets: Sequence[str] = (),
     protocols: Sequence[str] = (),
     resamples: int = 0,
+    test_priors: Sequence[Prior] = (),
+    corrections: Sequence[str] = (),
+    model_prior: str = "train",
 ) -> Content:
     """Read runs and return their leaderboards, before any format.
 
@@ -55,15 +60,22 @@ def load_content(
         protocols: keep these protocols, by name or by the first digits of their hash.
         resamples: test sets drawn for intervals over test images; 0 leaves them out and reads no
             predictions.
+        test_priors: distributions of the classes under which accuracies are given as well.
+        corrections, model_prior: see :func:`~ltbench.report.prior_scores.prior_scores`.
 
     Raises:
-        UsageError: there are no runs, or a filter or a metric matches none.
+        UsageError: there are no runs, or a filter or a metric matches none, or a distribution is of
+            other classes.
     """
     everything = runs if isinstance(runs, Runs) else load_runs(runs)
     chosen = select_runs(everything, algos, datasets, protocols)
     broken = everything.table[everything.table["status"] == "unreadable"]
     unreadable = list(zip(broken["path"], broken["reason"], strict=True))
     content = build(chosen, metrics=metrics, reference=reference, unreadable=unreadable)
+    if test_priors:
+        asked = test_priors, corrections, model_prior
+        boards = [replace(b, priors=prior_table(b, *asked)) for b in content.boards]
+        content = replace(content, boards=tuple(boards))
     if not resamples:
         return content
     from ltbench.report.image_intervals import (
@@ -133,7 +145,13 @@ def leaderboard_report(
 def _board(
     board: Leaderboard, figures: Mapping[str, Sequence[Figure]], *, explain: bool
 ) -> Section:
-    grids = (results_grid(board), anova_grid(board), comparison_grid(board), images_grid(board))
+    grids = (
+        results_grid(board),
+        anova_grid(board),
+        comparison_grid(board),
+        images_grid(board),
+        priors_grid(board),
+    )
     return Section(
         board.table.heading,
         grids=tuple(grid for grid in grids if grid),

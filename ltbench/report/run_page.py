@@ -34,6 +34,7 @@ class Documents:
 
     Attributes:
         broken: sentences about files that could not be read.
+        logits: bytes of the logits that the run keeps, ``None`` where it keeps none.
     """
 
     spec: dict[str, Any]
@@ -41,6 +42,7 @@ class Documents:
     error: dict[str, Any]
     log: list[dict[str, Any]] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
+    logits: int | None = None
 
 
 def as_text(state: RunRecord, documents: Documents, folder: str) -> str:
@@ -61,7 +63,7 @@ def as_text(state: RunRecord, documents: Documents, folder: str) -> str:
         _error(documents.error, folder),
         *_curves(documents),
         _results(documents.result),
-        _costs(documents.result),
+        [*_costs(documents.result), *_kept(documents)],
     ]
     return "\n\n".join("\n".join(part) for part in parts if part)
 
@@ -296,6 +298,16 @@ def _costs(result: Mapping[str, Any]) -> list[str]:
     )
     lines.extend(textwrap.wrap(f"Environment: {where}", _width(), subsequent_indent="  "))
     return lines
+
+
+def _kept(documents: Documents) -> list[str]:
+    """Return how much a done run keeps of its logits."""
+    if not documents.result:
+        return []
+    if documents.logits is None:
+        return ["Logits: none kept"]
+    sentence = f"Logits: {documents.logits / 1e6:,.2f} MB, which `ltbench clean --logits` frees"
+    return [wrapped(sentence, _width())]
 
 
 def _width() -> int:

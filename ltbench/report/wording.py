@@ -9,6 +9,7 @@ from ltbench.plugins.measure import find_base
 from ltbench.report.combined import combined_notes
 from ltbench.report.content import Content, ImageIntervals, Leaderboard, Row, Summary
 from ltbench.report.metrics import Metric
+from ltbench.report.priors import priors_notes
 from ltbench.report.section import probability
 from ltbench.stats.strata import FEWEST_OF_CLASS
 
@@ -87,7 +88,7 @@ def footnotes(board: Leaderboard, *, explain: bool = False) -> list[str]:
     if explain:
         from ltbench.report.explanations import explanations
 
-        return [*explanations(board), *_gaps(board)]
+        return [*explanations(board), *priors_notes(board), *_gaps(board)]
     first = "; ".join(part for part in (_covered(board), _rank(board)) if part)
     notes = [f"{first}."] if first else []
     if board.tuned:
@@ -97,7 +98,7 @@ def footnotes(board: Leaderboard, *, explain: bool = False) -> list[str]:
         notes.append(_marks(board))
     if board.images:
         notes += images_notes(board.images)
-    return notes + _gaps(board)
+    return notes + priors_notes(board) + _gaps(board)
 
 
 def _covered(board: Leaderboard) -> str:

@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 
 from ltbench.results.claim import Owner, acquire, find_owner, is_claim_file
+from ltbench.results.folder import LOGITS
 from ltbench.results.holders import find_holder
 from ltbench.results.run import RunRecord
 from ltbench.results.states import Overview
@@ -34,9 +35,9 @@ class Litter:
     """One thing that can be removed.
 
     Attributes:
-        kind: ``run``, ``checkpoint``, ``first stage``, ``temporary file``, ``stale claim``,
-            ``sweep record``, ``index of an old version``, ``temporary folder`` or ``tuning
-            folder``.
+        kind: ``run``, ``checkpoint``, ``logits file``, ``first stage``, ``temporary file``,
+            ``stale claim``, ``sweep record``, ``index of an old version``, ``temporary folder`` or
+            ``tuning folder``.
         path: the run's folder, or the file or folder itself.
         detail: what more there is to say, as the run's state.
         size: bytes.
@@ -79,6 +80,16 @@ def find_leftovers(runs: Iterable[RunRecord], *, checkpoints: bool) -> Iterator[
         claims = [entry for entry in _files(path) if is_claim_file(entry.name)]
         if claims:
             yield Litter("stale claim", path, "", sum(map(_size, claims)), _Inside(path, _nothing))
+
+
+def find_logits(runs: Iterable[RunRecord]) -> Iterator[Litter]:
+    """Yield the logits of runs that are done and stay; the files of others are not whole."""
+    for run in runs:
+        path = Path(run.path)
+        if run.status != "done" or not is_run_folder(run) or find_holder(path) is not None:
+            continue
+        if size := sum(_size(entry) for entry in _files(path) if entry.name == LOGITS):
+            yield Litter("logits file", path, "", size, _Inside(path, _remove_logits))
 
 
 def find_first_stages(
@@ -267,6 +278,10 @@ def _remove_checkpoint(folder: Path) -> None:
     path = folder / "checkpoint"
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
+
+
+def _remove_logits(folder: Path) -> None:
+    (folder / LOGITS).unlink(missing_ok=True)
 
 
 def _remove_drafts(folder: Path) -> None:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+LOGITS = "logits.npz"
+
 
 class RunFolder:
     """The files of one run below ``path``.
@@ -41,7 +43,7 @@ class RunFolder:
         self.error = path / "error.json"
         self.predictions = path / "predictions.npz"
         self.features = path / "features.npz"
-        self.logits = path / "logits.npz"
+        self.logits = path / LOGITS
         self.latest = path / "checkpoint" / "latest.pt"
         self.beginning = path / "checkpoint" / "stage.pt"
         self.best = path / "checkpoint" / "best.pt"

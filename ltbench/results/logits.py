@@ -7,7 +7,7 @@ described in ``docs/run-folder.md``.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +16,15 @@ from numpy.typing import NDArray
 
 from ltbench.errors import DataError
 from ltbench.results.documents import MOST_IMAGES, MOST_PAIRS, Arrays, read_arrays
-from ltbench.results.folder import write_arrays
+from ltbench.results.folder import LOGITS, write_arrays
 
-LOGITS = "logits.npz"
 PARTS = ("test", "val")
 MOST_WHOLE = 1000
 """Classes up to which the logits of all of them are kept."""
 TOP = 50
 """Logits that are kept of an image where there are more classes."""
 _LOWEST = float(np.finfo(np.float16).min)
+_OTHER_BYTES = 8  # of an image, compressed: its class, domain and name
 _SLAB = 4096  # rows made into other types at a time
 _ROUNDING = 0.01  # of float16, in what the kept logits say of the logarithm of the sum
 _LARGEST_CODE = 0x10FFFF
@@ -63,28 +63,53 @@ class Logits:
         """The number of classes, C."""
         return self.class_count or self.logits.shape[1]
 
-    def log_probabilities(self) -> NDArray[np.float64]:
-        """Return the logarithm of the softmax, (N, C).
+    def rows(self, rows: slice) -> Logits:
+        """Return those of some images."""
+        return replace(
+            self,
+            logits=self.logits[rows],
+            classes=self.classes[rows],
+            domains=self.domains[rows],
+            images=self.images[rows],
+            top=None if self.top is None else self.top[rows],
+            log_sum_exp=None if self.log_sum_exp is None else self.log_sum_exp[rows],
+        )
 
-        Where the largest logits alone were kept, their probabilities are those of the softmax over
-        all classes, and what is missing to 1 is spread evenly over the classes that were not kept.
+    def kept_probabilities(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the probabilities of the logits that were kept, and of each other class.
+
+        Those that were kept have the probabilities of the softmax over all classes, (N, K). What
+        they lack of 1 is spread evenly over the other classes, (N,); 0 where there are none.
         """
         z = self.logits.astype(np.float64)
-        if self.top is None or self.log_sum_exp is None:
-            return z - _log_sum_exp(z)[:, None]
+        own = _log_sum_exp(z)
+        if self.log_sum_exp is None:
+            return np.exp(z - own[:, None]), np.zeros(len(z))
         # Rounding may leave the kept ones with a little more than everything.
-        total = np.maximum(self.log_sum_exp.astype(np.float64), _log_sum_exp(z))
-        kept = z - total[:, None]
-        rest = self.width - z.shape[1]
-        missing = -np.expm1(np.minimum(_log_sum_exp(z) - total, 0)) / max(rest, 1)
+        total = np.maximum(self.log_sum_exp.astype(np.float64), own)
+        others = max(self.width - z.shape[1], 1)
+        return np.exp(z - total[:, None]), -np.expm1(own - total) / others
+
+    def log_probabilities(self) -> NDArray[np.float64]:
+        """Return the logarithm of :meth:`probabilities`, (N, C)."""
+        z = self.logits.astype(np.float64)
+        if self.top is None:
+            found: NDArray[np.float64] = z - _log_sum_exp(z)[:, None]
+            return found
         with np.errstate(divide="ignore"):
-            found = np.repeat(np.log(missing)[:, None], self.width, axis=1)
-        np.put_along_axis(found, self.top.astype(np.int64), kept, axis=1)
-        return found
+            return np.log(self.probabilities())
 
     def probabilities(self) -> NDArray[np.float64]:
-        """Return the softmax, (N, C); see :meth:`log_probabilities`."""
-        return np.exp(self.log_probabilities())
+        """Return the softmax, (N, C).
+
+        Of classes whose logits were not kept, see :meth:`kept_probabilities`.
+        """
+        kept, rest = self.kept_probabilities()
+        if self.top is None:
+            return kept
+        found = np.repeat(rest[:, None], self.width, axis=1)
+        np.put_along_axis(found, self.top.astype(np.int64), kept, axis=1)
+        return found
 
 
 def kept_logits(
@@ -124,6 +149,12 @@ def kept_logits(
         total,
         None if few else width,
     )
+
+
+def expected_bytes(images: int, classes: int) -> int:
+    """Return about how many bytes :func:`write_logits` takes for so many images in all."""
+    of_logits = 2 * classes if classes <= MOST_WHOLE else 6 * TOP + 4
+    return images * (of_logits + _OTHER_BYTES)
 
 
 def write_logits(path: Path, parts: Mapping[str, Logits]) -> None:

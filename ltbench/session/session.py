@@ -44,6 +44,7 @@ from ltbench.results.sweeps import PlannedRun, write_record
 from ltbench.results.untrusted import UnreadableRun, read_result
 from ltbench.session.arithmetic import Chooser, Place
 from ltbench.session.changes import changes
+from ltbench.session.disk_use import disk_use
 from ltbench.session.estimate import Estimator, own_shares, read_estimator
 from ltbench.session.observers import choose_watchers
 from ltbench.session.plan import Plan, Request, plan_runs
@@ -190,7 +191,7 @@ class Session:
                 self.say(f"{dataset.name}: {origin}")
             for line in dataset.remarks(split):
                 self.say(f"{dataset.name}: {line}")
-        for sentence in (*plan.remarks, *changes(plan)):
+        for sentence in (*plan.remarks, *changes(plan), *disk_use(plan)):
             self.say(sentence)
         return plan
 

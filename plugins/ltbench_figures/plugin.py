@@ -17,6 +17,7 @@ def ltbench_figures(register: Register) -> None:
         ("sensitivity", "sensitivity", "Scores over one hyper-parameter at a time"),
         ("cd", "critical_difference", "Critical differences of mean ranks across data sets"),
         ("budget", "budget", "Best scores against the number of trials of tuning"),
+        ("priors", "priors", "Accuracy over the imbalance of the test images' classes"),
         ("transferability", "transferability", "Map of the centroids of domain-class pairs"),
     ):
         register(name, f"ltbench_figures.{module}:draw_{module}", summary=summary)
