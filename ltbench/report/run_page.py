@@ -194,12 +194,12 @@ def _results(result: Mapping[str, Any]) -> list[str]:
     blocks = [_metric_table(columns, parts) for columns in _side_by_side(names, parts)]
     selection = _mapping(result, "selection")
     best = numbers(selection).get("value")
-    value = _text(selection.get("metric")) + ("" if best is None else f" = {best:.4g}")
+    by = _text(selection.get("metric")) + ("" if best is None else f" = {best:.4g}")
     if "stage" in selection or not selection:
         place = f"{_text(selection.get('stage'))} step {_text(selection.get('step'))}"
-        chosen = f"Chosen: {place}, by {value}"
+        chosen = f"Chosen: {place}, by {by}"
     else:  # of what was made of other runs nothing was chosen
-        chosen = f"On validation images: {value}"
+        chosen = f"On validation images: {by}"
     return ["\n\n".join(blocks), "", chosen, *_stops(selection)]
 
 
