@@ -76,12 +76,20 @@ def _described(made: Made) -> dict[str, Any]:
     result = read_result(made.folder) or {}
     return {
         "label": made.method,
-        "dataset": made.group.ingredients[0].identity["dataset"]["name"],
+        "dataset": _dataset(made),
         "folder": str(made.folder),
         "new": made.new,
         "test": result.get("test"),
         "combined": result.get("combined"),
     }
+
+
+def _dataset(made: Made) -> str:
+    """Return the data set with the options that are not its defaults."""
+    from ltbench.report.dataset_labels import dataset_label
+
+    dataset = made.group.ingredients[0].identity["dataset"]
+    return dataset_label(str(dataset["name"]), dict(dataset["options"]))
 
 
 def _lines(made: Made) -> list[str]:
@@ -94,9 +102,8 @@ def _lines(made: Made) -> list[str]:
     own = [numbers(one.result.get("test")) for one in made.group.ingredients]
     scores = sorted(values[name] for values in own if name in values)
     among = f", its members {scores[0]:.4f} to {scores[-1]:.4f}" if scores else ""
-    dataset = made.group.ingredients[0].identity["dataset"]["name"]
     before = "" if made.new else " (made before)"
-    lines = [f"{made.method} on {dataset}{before}"]
+    lines = [f"{made.method} on {_dataset(made)}{before}"]
     if name in test:
         lines.append(f"  test {name} {test[name]:.4f}{among}")
     networks = int(told.get("networks", 1))

@@ -229,8 +229,9 @@ def _further(one: Ingredient, data_dir: Path) -> dict[str, NDArray[np.bool_]]:
     """
     if not one.result.get("test_sets"):
         return {}
-    identity, places = one.identity["dataset"], one.spec.get("places", {})
-    name = Name(identity["name"], {**identity["options"], **places})
+    identity, places = one.identity["dataset"], one.spec.get("places")
+    known = places if isinstance(places, dict) else {}
+    name = Name(identity["name"], {**identity["options"], **known})
     dataset, split = open_dataset(name, data_dir)
     if split.sha256 != identity["split"]:
         raise DataError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -123,7 +124,8 @@ def make_groups(
     """
     by_setting: dict[str, list[Ingredient]] = {}
     for one in ingredients:
-        by_setting.setdefault(repr(sorted(setting(one).items())), []).append(one)
+        key = json.dumps(setting(one), sort_keys=True, default=str)
+        by_setting.setdefault(key, []).append(one)
     if together and len(by_setting) > 1:
         first, other, *_ = (found[0] for found in by_setting.values())
         raise UsageError(_apart(first, other, setting, what))

@@ -21,7 +21,7 @@ from ltbench.evaluation.averaged import mean_probabilities
 from ltbench.results.combined import appearing
 from ltbench.results.documents import read_predictions
 from ltbench.results.index import read_runs
-from ltbench.results.logits import read_logits
+from ltbench.results.logits import kept_logits, read_logits, write_logits
 from ltbench.session.ensemble import make_ensemble, same_method
 from ltbench.session.ingredients import make_groups, read_ingredient
 
@@ -138,6 +138,30 @@ def test_runs_of_several_folders_need_to_be_told_where_to(tmp_path):
     assert "--out names the folder" in message
     (made,) = call(tmp_path / "a", tmp_path / "b", "--out", tmp_path / "a")["made"]
     assert made["label"] == "erm (ensemble of 2)"
+
+
+def test_without_validation_images_there_is_no_validation_score(tmp_path):
+    for seed in range(2):
+        folder = write_ingredient(tmp_path, seed=seed)
+        test = read_logits(folder, "test")
+        none = kept_logits(np.zeros((0, CLASSES)), np.zeros(0, int), np.zeros(0, int),
+                           np.zeros(0, "U3"))  # fmt: skip
+        write_logits(folder / "logits.npz", {"test": test, "val": none})
+    (made,) = call(tmp_path)["made"]
+    result = json.loads((Path(made["folder"]) / "result.json").read_text())
+    assert result["val"] == {}
+    assert "selection" not in result
+    assert len(read_logits(Path(made["folder"]), "val")) == 0
+
+
+def test_of_many_classes_the_rest_is_spread(tmp_path):
+    for seed in range(2):
+        folder = write_ingredient(tmp_path, seed=seed, classes=1001, per_class=1, domains=["all"])
+    assert read_logits(folder, "test").top is not None
+    (made,) = call(tmp_path)["made"]
+    kept = read_logits(Path(made["folder"]), "test")
+    assert kept.width == 1001
+    assert np.allclose(kept.probabilities().sum(1), 1, atol=1e-3)
 
 
 def test_different_test_sets_are_refused(tmp_path):
