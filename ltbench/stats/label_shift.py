@@ -27,11 +27,13 @@ FloatArray = NDArray[np.float64]
 Counts = NDArray[np.integer]
 
 TOLERANCE = 0.01
-"""EM has converged when the likelihood of all images is so many nats from its largest."""
-MOST_STEPS = 20_000
+"""Nats; drawn anew, the likelihood varies by half a nat a class."""
+MOST_STEPS = 1500
 SINGULAR = 1e10
 """Condition number (1-norm) from which a confusion matrix counts as singular."""
 _SLAB = 2048  # rows made into other types at a time
+_LEAST_SHARE = 1e-12
+_LONGEST_REACH = 50.0
 _LEAST_LOG = -700.0  # of a probability, so that sums stay finite
 _MOST_LOG_T, _MOST_BIAS = 3.0, 30.0
 
@@ -57,8 +59,29 @@ class Source:
         return found
 
     def likelihoods(self, logits: Logits) -> FloatArray:
-        """Return log p(x | y) up to a number of each image, z/T + b − log π, (N, C)."""
-        return logits.log_probabilities() / self.temperature - self.offset
+        """Return log p(x | y) up to a number of each image, z/T + b − log π, (N, C).
+
+        Where the largest logits alone were kept, the probability that is left is spread over the
+        other classes so that an image is equally likely under all of them.
+        """
+        if logits.top is None:
+            return logits.log_probabilities() / self.temperature - self.offset
+        kept, level = self.kept_likelihoods(logits)
+        found = np.repeat(level[:, None], logits.width, axis=1)
+        np.put_along_axis(found, logits.top.astype(np.int64), kept, axis=1)
+        return found
+
+    def kept_likelihoods(self, logits: Logits) -> tuple[FloatArray, FloatArray]:
+        """Return those of the classes whose logits were kept (N, K), and of any other (N,)."""
+        kept, rest = logits.kept_probabilities()
+        assert logits.top is not None
+        flat = np.exp(self.temperature * self.offset)
+        others = np.maximum(flat.sum() - flat[logits.top].sum(axis=1), np.finfo(float).tiny)
+        missing = rest * (logits.width - kept.shape[1])
+        with np.errstate(divide="ignore"):
+            level = np.log(missing) - np.log(others)
+            own = np.log(kept) / self.temperature - self.offset[logits.top]
+        return own, level / self.temperature
 
 
 @dataclass(frozen=True)
@@ -163,28 +186,48 @@ def mlls(logits: Logits, source: Source, weights: FloatArray) -> Estimate:
 
     E: r_ic = p_ic q_c/π_c / Σ_k p_ik q_k/π_k;  M: q_c = Σ_i w_i r_ic; q begins as π.
 
-    The likelihood is at most max_c Σ_i w_i p_ic/π_c / Σ_k p_ik q_k/π_k − 1 below its largest, which
-    ends the steps where that is :data:`TOLERANCE` over all images.
+    The steps end where three of them raise no likelihood of all images by :data:`TOLERANCE`.
 
     Args:
         logits: of N images, whose classes are not looked at.
         source: what they stand for: p and π.
         weights: (N,) or (N, P) for P estimates at once; each column sums to 1.
     """
-    ratios = _ratios(logits, source)
+    ratios, q = _ratios(logits, source), source.prior[:, None]
     w = weights.reshape(len(logits), -1)
-    q = np.repeat(source.prior[:, None], w.shape[1], axis=1)
-    short = np.inf
+    q = np.repeat(q, w.shape[1], axis=1)
+    before: list[FloatArray] = []
+    likelihood = np.full(w.shape[1], -np.inf)
     for step in range(MOST_STEPS):
         mixed = np.maximum(ratios @ q, np.finfo(float).tiny)
-        slope = ratios.T @ (w / mixed)
-        short = float(slope.max() - 1) * len(logits)
-        if short < TOLERANCE:
-            return Estimate(q.reshape(len(q), *weights.shape[1:]), step)
-        q = q * slope
+        if not before:
+            now = len(logits) * (w * np.log(mixed)).sum(axis=0)
+            if (now - likelihood < TOLERANCE).all():
+                return Estimate(q.reshape(len(q), *weights.shape[1:]), step)
+            likelihood = now
+        before.append(q)
+        q = q * (ratios.T @ (w / mixed))
         q /= q.sum(axis=0)
-    problem = f"EM is {short:.2g} nats below the largest likelihood after {MOST_STEPS:,} steps"
+        if len(before) == 3:
+            q, before = _further(*before[1:], q), []
+    problem = f"EM had not converged after {MOST_STEPS:,} steps"
     return Estimate(q.reshape(len(q), *weights.shape[1:]), MOST_STEPS, problem)
+
+
+def _further(first: FloatArray, second: FloatArray, third: FloatArray) -> FloatArray:
+    """Return distributions (C, P) further along the way on which three steps of EM lie.
+
+    Varadhan & Roland, Scandinavian Journal of Statistics 35 (2008), scheme S3, for the logarithms.
+    The next step of EM leads on from wherever this is.
+    """
+    u, v, w = (np.log(np.maximum(q, _LEAST_SHARE)) for q in (first, second, third))
+    change, turn = v - u, w - 2 * v + u
+    lengths = [np.sqrt((second * part**2).sum(axis=0)) for part in (change, turn)]
+    reach = np.divide(*lengths, out=np.ones(len(lengths[0])), where=lengths[1] > 0)
+    reach = np.clip(reach, 1, _LONGEST_REACH)
+    ahead = u + 2 * reach * change + reach**2 * turn
+    q: FloatArray = np.maximum(np.exp(ahead - ahead.max(axis=0)), _LEAST_SHARE)
+    return q / q.sum(axis=0)
 
 
 def bbse(validation: Logits, test: Logits, weights: FloatArray, shape: tuple[int, int]) -> Estimate:
@@ -298,13 +341,14 @@ def _ratios(logits: Logits, source: Source) -> Any:
     if logits.top is None:
         z = source.likelihoods(logits)
         return np.exp(z - z.max(axis=1, keepdims=True))
-    kept, rest = (values ** (1 / source.temperature) for values in logits.kept_probabilities())
-    factors = np.exp(-source.offset)
+    kept, level = source.kept_likelihoods(logits)
+    largest = kept.max(axis=1)
+    kept, level = np.exp(kept - largest[:, None]), np.exp(np.minimum(level - largest, 700))
     rows = np.arange(len(logits)).repeat(kept.shape[1])
-    above = ((kept - rest[:, None]) * factors[logits.top]).ravel()
-    shape = (len(logits), len(factors))
+    above = (kept - level[:, None]).ravel()
+    shape = (len(logits), logits.width)
     matrix = sparse.csr_array((above, (rows, logits.top.ravel())), shape=shape)
-    return _Spread(matrix, rest, factors)
+    return _Spread(matrix, level, np.ones(logits.width))
 
 
 @dataclass(frozen=True)

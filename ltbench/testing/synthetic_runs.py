@@ -14,6 +14,8 @@ from typing import Any, cast
 import numpy as np
 
 from ltbench.plugins.shots import ShotRule
+from ltbench.results.folder import LOGITS
+from ltbench.results.logits import kept_logits, write_logits
 from ltbench.results.sweeps import TRIAL_SEEDS, TUNING
 from ltbench.results.trials import STUDIES
 
@@ -51,7 +53,7 @@ def write_run(
         per_class: test images of each pair.
         error: write ``error.json`` with this status instead of a result.
         finished: whether to write a result at all.
-        arrays: whether to write predictions and features.
+        arrays: whether to write predictions, features and logits.
     """
     domains, stages = tuple(domains), tuple(stages)
     rng = np.random.default_rng([seed, _number(algo, dataset, hparams, stages)])
@@ -92,6 +94,7 @@ def write_run(
         predictions = _predict(train, per_class, skill, rng)
         if arrays:
             _write_arrays(folder, predictions, train.shape, rng)
+            _write_logits(folder, predictions, counts["val"], seed)
         _write(folder / "result.json", _result(spec, predictions, train))
     return folder
 
@@ -215,6 +218,24 @@ def _write_arrays(
         index=chosen,
         centroids=centroids.astype(np.float32),
     )
+
+
+def _write_logits(
+    folder: Path, predictions: dict[str, np.ndarray], val: np.ndarray, seed: int
+) -> None:
+    """Write logits whose largest are the predictions, and others like them for validation."""
+    rng = np.random.default_rng([seed, 1])
+    domain, label = (a.ravel().repeat(val.ravel()) for a in np.mgrid[: len(val), : val.shape[1]])
+    right = rng.random(len(label)) < np.mean(predictions["class"] == predictions["prediction"])
+    guess = np.where(right, label, (label + 1) % val.shape[1])
+    of_test = (predictions[name] for name in ("class", "domain", "prediction"))
+    parts = {}
+    for part, (y, d, answer) in (("test", of_test), ("val", (label, domain, guess))):
+        z = rng.normal(size=(len(y), val.shape[1]))
+        z[np.arange(len(y)), answer] = z.max(axis=1) + rng.gamma(2, 1, len(y))
+        names = np.array([f"{part}/{i}.png" for i in range(len(y))])
+        parts[part] = kept_logits(z, y, d, names)
+    write_logits(folder / LOGITS, parts)
 
 
 def _write_log(

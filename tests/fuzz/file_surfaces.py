@@ -122,7 +122,7 @@ class Arrays(Surface):
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         self.runs = [write_run(folder / "runs", seed=seed) for seed in range(2)]
-        names = ("predictions.npz", "features.npz")
+        names = ("predictions.npz", "features.npz", "logits.npz")
         self.valid = {name: (self.runs[0] / name).read_bytes() for name in names}
         self.arrays = {name: dict(np.load(self.runs[0] / name)) for name in names}
 
@@ -145,7 +145,9 @@ class Arrays(Surface):
 
     def _odd(self, array: np.ndarray, rng: Random) -> np.ndarray:
         kind = rng.randrange(6)
-        if kind == 0:
+        if array.dtype.kind == "U":
+            array = array[: rng.randrange(len(array) + 1)] if kind else array.astype(bytes)
+        elif kind == 0:
             array = array.astype(
                 rng.choice((np.uint8, np.int64, np.uint64, np.float64, bool, ">i4"))
             )
@@ -168,11 +170,16 @@ class Arrays(Surface):
         from ltbench.report.render import terminal
         from ltbench.report.stored_metrics import metrics_of_stored
         from ltbench.results.documents import read_features, read_predictions
+        from ltbench.results.logits import read_logits
 
         name, content = made
         (self.runs[0] / name).write_bytes(content)
         if name == "features.npz":
             read_features(self.runs[0])
+            return
+        if name == "logits.npz":
+            read_logits(self.runs[0], "test")
+            read_logits(self.runs[0], "val")
             return
         try:
             read_predictions(self.runs[0])
@@ -188,6 +195,8 @@ class Arrays(Surface):
         root = str(self.runs[0].parents[3])
         if name == "features.npz":
             return ["figures", "tsne", root, "-o", str(self.folder / "tsne.png"), "--seed", "0"]
+        if name == "logits.npz":
+            return ["leaderboard", root, "--test-prior", "train", "--correct", "known,mlls,bbse"]
         return ["leaderboard", root, "--resamples", "20"]
 
 

@@ -24,6 +24,7 @@ from ltbench.results.claim import find_owner
 from ltbench.results.documents import read_features, read_predictions
 from ltbench.results.folder import RunFolder
 from ltbench.results.index import index_file, read_runs
+from ltbench.results.logits import read_logits
 from ltbench.results.states import read_last_line, read_states
 from ltbench.results.sweeps import SWEEPS
 from ltbench.results.untrusted import UnreadableRun, read_json, read_log
@@ -136,13 +137,13 @@ SPECIAL: dict[str, Callable[[Path], object]] = {
     "folder": Path.mkdir,
 }
 FILES = ("spec.json", "result.json", "error.json", "log.jsonl", "claim", "predictions.npz",
-         "features.npz")  # fmt: skip
+         "features.npz", "logits.npz")  # fmt: skip
 
 
 @pytest.mark.parametrize("kind", SPECIAL)
 def test_what_is_no_file_is_not_waited_for(tmp_path: Path, kind: str) -> None:
     for name in FILES:
-        folder = write_run(tmp_path, seed=FILES.index(name), finished=name in FILES[-2:])
+        folder = write_run(tmp_path, seed=FILES.index(name), finished=name in FILES[-3:])
         (folder / name).unlink(missing_ok=True)
         SPECIAL[kind](folder / name)
     (tmp_path / SWEEPS).mkdir()
@@ -156,7 +157,9 @@ def test_what_is_no_file_is_not_waited_for(tmp_path: Path, kind: str) -> None:
         read_last_line(Path(run.path))
         list(read_log(Path(run.path)))
         find_owner(Path(run.path))
-    for seed, read in ((5, read_predictions), (6, read_features)):
+    for seed, read in (
+        (5, read_predictions), (6, read_features), (7, lambda folder: read_logits(folder, "test"))
+    ):  # fmt: skip
         with pytest.raises(DataError, match="regular file"):
             read(Path(states[f"seed-{seed}"].path))
     for command in ("leaderboard", "report", "show"):
