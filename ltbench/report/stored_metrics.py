@@ -234,8 +234,7 @@ def _from_logits(logits: Logits) -> tuple[Arrays, NDArray[np.float32]]:
     softmax, loss = np.empty((number, logits.width), np.float32), np.empty(number)
     for start in range(0, number, _SLAB):  # as they are float64 on the way
         rows = slice(start, start + _SLAB)
-        arrays = {k: v[rows] for k, v in vars(logits).items() if isinstance(v, np.ndarray)}
-        part = Logits(**{**vars(logits), **arrays})
+        part = logits.rows(rows)
         found = part.log_probabilities()
         softmax[rows] = np.exp(found)
         loss[rows] = -np.take_along_axis(found, part.classes[:, None], axis=1)[:, 0]
