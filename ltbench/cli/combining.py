@@ -56,6 +56,18 @@ def read_ingredients(
     return [read_ingredient(record) for record in records], named_one_by_one(runs), remarks
 
 
+def left_out(alone: Sequence[Ingredient], reason: str) -> list[str]:
+    """Return a sentence without a full stop on the runs of each method that are in nothing."""
+    seeds: dict[str, list[str]] = {}
+    for one in alone:
+        name = f"{one.method} on {one.identity['dataset']['name']}"
+        seeds.setdefault(name, []).append(str(one.seed))
+    return [
+        f"{name} seed{'s' * (len(found) > 1)} {', '.join(found)} left out, {reason}"
+        for name, found in seeds.items()
+    ]
+
+
 def print_made(made: Sequence[Made], remarks: Sequence[str], options: dict[str, Any]) -> None:
     """Print what was made: its name, its score beside those of its members, and its folder."""
     end_waiting()

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from ltbench import hookimpl
-from ltbench.cli.combining import combining_options, print_made, read_ingredients
+from ltbench.cli.combining import combining_options, left_out, print_made, read_ingredients
 from ltbench.cli.options import data_dir_option
 from ltbench.errors import UsageError
 from ltbench.session.asked import check_place
@@ -70,8 +70,8 @@ def soup(runs: tuple[Path, ...], **options: Any) -> None:
             choose_device(options["device"]),
         )
         made = [make_soup(group, recipe) for group in groups]
-    left = [f"{one.title} left out, as no other run shares its start" for one in alone]
-    print_made(made, [*remarks, *left], options)
+    remarks += left_out(alone, "as no other run shares their start")
+    print_made(made, remarks, options)
 
 
 @hookimpl

@@ -156,7 +156,7 @@ def test_seeds_that_began_at_random_make_none(tmp_path):
     answer = call(tmp_path / "runs", "--uniform")
     assert [len(one["combined"]["members"]) for one in answer["made"]] == [2]
     assert answer["remarks"] == [
-        "erm on tiny-mlt seed 1 left out, as no other run shares its start"
+        "erm on tiny-mlt seed 1 left out, as no other run shares their start"
     ]
 
 
