@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from ltbench import hookimpl
-from ltbench.cli.combining import combining_options, print_made, read_ingredients
+from ltbench.cli.combining import combining_options, left_out, print_made, read_ingredients
 from ltbench.cli.options import data_dir_option
 from ltbench.errors import UsageError
 from ltbench.waiting import waiting
@@ -55,11 +55,7 @@ def ensemble(runs: tuple[Path, ...], across: bool, **options: Any) -> None:
                 "more: add seeds, or combine different methods with --across"
             )
         made = [make_ensemble(group, data_folder(options["data_dir"])) for group in groups]
-    print_made(
-        made,
-        [*remarks, *(f"{one.title} left out, as there is no other seed" for one in alone)],
-        options,
-    )
+    print_made(made, [*remarks, *left_out(alone, "as there is no other seed")], options)
 
 
 @hookimpl
