@@ -80,6 +80,7 @@ if TYPE_CHECKING:
     from ltbench.regular_files import read_file as read_file
     from ltbench.report.figure_data import Choices as Choices
     from ltbench.report.figure_data import FigureData as FigureData
+    from ltbench.report.filters import dataset_names as dataset_names
     from ltbench.report.look import PAGE_WIDTH as PAGE_WIDTH
     from ltbench.report.look import PALETTE as PALETTE
     from ltbench.report.metrics import metric as metric
@@ -89,7 +90,6 @@ if TYPE_CHECKING:
     from ltbench.report.section import name_column as name_column
     from ltbench.report.section import section as section
     from ltbench.report.selection import Table as Table
-    from ltbench.report.selection import dataset_names as dataset_names
     from ltbench.report.selection import most_frequent as most_frequent
     from ltbench.report.short_names import short_names as short_names
     from ltbench.report.short_names import text_width as text_width

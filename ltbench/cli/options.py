@@ -210,7 +210,8 @@ def sweep_options(*more: Decorator) -> Decorator:
             "datasets",
             required=True,
             shell_complete=plugin_completer("datasets", between=","),
-            help="Data sets, comma-separated or repeated.",
+            help="Data sets, comma-separated or repeated; NAME[unseen=each] keeps each domain from "
+            "training, one by one.",
         ),
         *more,
     )

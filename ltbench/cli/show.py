@@ -157,10 +157,15 @@ def _read(folder: Path) -> Documents:
 
 
 def _document(state: RunRecord, documents: Documents) -> dict[str, Any]:
+    from ltbench.report.run_page import spec_scheme
+
+    scheme = spec_scheme(documents.spec)
     return {
         "folder": state.path,
         "state": state.status,
         "holder": str(state.holder) if state.holder else None,
+        "evaluation": scheme.evaluation,
+        "selection": scheme.selection(state.select),
         "spec": documents.spec,
         "result": documents.result or None,
         "error": documents.error or None,

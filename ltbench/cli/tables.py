@@ -63,11 +63,12 @@ class Tables(click.Group):
 
 @click.group(cls=Tables)
 def tables() -> None:
-    """Tables of particular experiments: ANOVA, ablations, and models × losses × test sets.
+    """Tables of particular experiments: ANOVA, unseen domains, ablations, models × losses.
 
     \b
     Examples:
       ltbench tables anova
+      ltbench tables unseen --dataset pacs-mlt -o unseen.tex
       ltbench tables ablation --algo brl --dataset digits-mlt
       ltbench tables backbones --dataset cifar100-lt -o thesis.md
     """

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ltbench.data.image_files import stamped, stamps_fingerprint
 from ltbench.data.locations import cache_folder
+from ltbench.data.unseen_domains import stored
 from ltbench.errors import DataError
 from ltbench.plugins.dataset import Dataset
 from ltbench.plugins.split import Split
@@ -40,6 +41,7 @@ def content_sha256(dataset: Dataset, split: Split, progress: Progress | None = N
     Raises:
         DataError: a file cannot be read.
     """
+    dataset, split = stored(dataset, split)
     known: dict[str, tuple[str, str]] = vars(dataset).setdefault("_content_sha256", {})
     if split.sha256 not in known:
         files = dataset.image_files(split)
@@ -55,6 +57,7 @@ def check_content(dataset: Dataset, split: Split) -> None:
     Raises:
         DataError: they are no longer what they were when they were read.
     """
+    dataset, split = stored(dataset, split)
     content_sha256(dataset, split)
     known = vars(dataset)["_content_sha256"]
     if _stamps(dataset.image_files(split)) != known[split.sha256][1]:

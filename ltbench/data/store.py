@@ -20,6 +20,7 @@ import uuid
 import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +38,7 @@ from ltbench.data.store_files import (
     checked_shape,
     write_small_files,
 )
+from ltbench.data.unseen_domains import as_used, stored
 from ltbench.errors import DataError, UsageError
 from ltbench.plugins.dataset import Dataset, Decode
 from ltbench.plugins.split import Split
@@ -80,7 +82,7 @@ def open_store(
         DataError: an image cannot be decoded (the message names it).
         UsageError: the cache folder cannot be written or its disk is full.
     """
-    folder = store_folder(dataset, split)
+    folder, (source, whole) = store_folder(dataset, split), stored(dataset, split)
     store = None
     with contextlib.suppress(DamagedStore):
         store = _whole(folder, rows)
@@ -88,9 +90,15 @@ def open_store(
         with _writable(folder.parent):
             folder.parent.mkdir(parents=True, exist_ok=True)
             with FileLock(f"{folder}.lock"):
-                store = _built(folder, dataset, split, progress, rows)
+                store = _built(folder, source, whole, progress, rows)
     logger.info("decoded images of %s: %s", dataset.name, folder)
-    return store
+    return _as_used(dataset, store)
+
+
+def _as_used(dataset: Dataset, store: ImageStore) -> ImageStore:
+    """Return a store with the split of the data set, which may share it with other settings."""
+    split = as_used(dataset, store.split)
+    return store if split is store.split else replace(store, split=split)
 
 
 def _built(
@@ -134,7 +142,7 @@ def open_planned(folder: Path | None, dataset: Dataset) -> ImageStore:
     if folder is not None:
         with contextlib.suppress(DamagedStore):
             if store := _whole(folder, None):
-                return store
+                return _as_used(dataset, store)
     return open_store(dataset, dataset.split())
 
 
@@ -180,6 +188,7 @@ def remove_folder(folder: Path) -> None:
 
 def store_folder(dataset: Dataset, split: Split) -> Path:
     """Return the folder in which the decoded images of this split lie, or will lie."""
+    dataset, split = stored(dataset, split)
     source = content_sha256(dataset, split) or dataset.fingerprint(split)
     parts = (FORMAT, split.sha256, source, str(stored_size(dataset)))
     key = hashlib.sha256("\0".join((*parts, str(dataset.facts.channels))).encode()).hexdigest()

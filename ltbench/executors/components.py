@@ -20,7 +20,7 @@ def whose(spec: RunSpec) -> str:
     ] + list(plugins["metrics"])
     foreign = [entry for entry in entries if entry.distribution != "ltbench"]
     if not foreign:
-        return f"{spec.label} on {spec.dataset.name}"
+        return f"{spec.label} on {spec.dataset_name}"
     return " or ".join(dict.fromkeys(map(_described, foreign)))
 
 

@@ -231,7 +231,7 @@ class Dispatcher:
 
 def _name(job: Job) -> str:
     spec = job.spec
-    return f"{spec.label} on {spec.dataset.name}{spec.apart} seed {spec.seed}"
+    return f"{spec.label} on {spec.dataset_name}{spec.apart} seed {spec.seed}"
 
 
 def record_lost(

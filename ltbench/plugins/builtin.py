@@ -123,9 +123,11 @@ def ltbench_observers(register: Register) -> None:
 
 @hookimpl
 def ltbench_tables(register: Register) -> None:
-    """Register the table that belongs to the statistics of every report."""
+    """Register the tables that belong to the statistics of every report."""
     summary = "ANOVA of each metric: classical, Welch's and calibrated"
     register("anova", "ltbench.report.anova:Anova", summary=summary)
+    summary = "Methods × unseen domains with their mean, as in papers"
+    register("unseen", "ltbench.report.unseen_table:Unseen", summary=summary)
 
 
 @hookimpl

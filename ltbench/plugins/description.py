@@ -15,6 +15,7 @@ from ltbench.plugins.measure import Measure
 from ltbench.plugins.names import format_value
 from ltbench.plugins.preprocessing import Preprocessing, declared_by
 from ltbench.plugins.registry import Entry
+from ltbench.plugins.unseen_options import with_unseen
 
 STEPS = 1000  # of a stage before, to ask a stage whether it trains
 
@@ -94,6 +95,8 @@ def describe_entry(entry: Entry) -> Description:
     """
     target = entry.load()
     hparams = getattr(target, "HParams", None)
+    if hparams is not None and entry.kind == "data set":
+        hparams = with_unseen(hparams)
     return Description(
         kind=entry.kind,
         name=entry.name,

@@ -29,6 +29,7 @@ _KINDS: dict[Any, str] = {
     float: "a finite number",
     str: "text",
     tuple[float, ...]: "a list of numbers",
+    str | tuple[str, ...]: "a name, or a list of names",
 }
 
 
@@ -216,7 +217,9 @@ def _convert(value: Any, wanted: Any, where: str) -> Any:
             return float(value)
     elif wanted == tuple[float, ...] and isinstance(value, list | tuple):
         return tuple(_convert(item, float, where) for item in value)
-    elif wanted is str and not isinstance(value, list):
+    elif wanted == str | tuple[str, ...] and isinstance(value, list | tuple):
+        return tuple(_convert(item, str, where) for item in value)
+    elif wanted in (str, str | tuple[str, ...]) and not isinstance(value, list | tuple):
         text = value if isinstance(value, str) else format_value(value)
         check_printable(text, where)
         return text

@@ -10,6 +10,7 @@ from ltbench.errors import UsageError
 from ltbench.plugins.hparams import HParams
 from ltbench.plugins.manager import get_plugins
 from ltbench.plugins.names import Name, parse_name
+from ltbench.plugins.unseen_options import with_unseen
 
 
 def resolve(kinds: str, name: str, options: Mapping[str, Any]) -> tuple[Any, Any]:
@@ -21,7 +22,8 @@ def resolve(kinds: str, name: str, options: Mapping[str, Any]) -> tuple[Any, Any
         options: of its hyper-parameters, those that are not the defaults or all of them.
 
     Returns:
-        The plugin, and an instance of its ``HParams``.
+        The plugin, and an instance of its ``HParams``; of a data set with the options that all
+        data sets have (:mod:`ltbench.plugins.unseen_options`).
 
     Raises:
         UsageError: it does not exist, or an option is not possible.
@@ -29,7 +31,8 @@ def resolve(kinds: str, name: str, options: Mapping[str, Any]) -> tuple[Any, Any
     """
     entry = get_plugins()[kinds].get(name)
     plugin = entry.load()
-    return plugin, _named_as_registered(plugin.HParams.from_options(options, entry.name))
+    hparams = with_unseen(plugin.HParams) if kinds == "datasets" else plugin.HParams
+    return plugin, _named_as_registered(hparams.from_options(options, entry.name))
 
 
 def resolve_written(kinds: str, name: str, hparams: Mapping[str, Any]) -> tuple[Any, Any]:

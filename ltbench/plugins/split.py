@@ -12,7 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 PARTS = ("train", "val", "test")
-_NAMES = np.array(PARTS)
+UNUSED = -1
+"""The part of images that a setting leaves out: they neither train, validate nor test."""
+_NAMES = np.array([*PARTS, "unused"])  # so that UNUSED finds the last
 SLAB = 1 << 16  # rows turned into text at a time, so that memory stays flat
 
 
@@ -40,8 +42,10 @@ class Split:
         images: names that say which image it is (a relative path, say), (N,).
         y: class indices, (N,).
         d: domain indices, (N,).
-        part: index into :data:`PARTS`, (N,).
+        part: index into :data:`PARTS`, (N,), or -1 of images that are in none of them.
         shape: number of domains and classes, (D, C).
+        held_out: how many domains, the last ones, are kept from training: algorithms know the
+            others alone.
     """
 
     images: NDArray[np.str_]
@@ -49,6 +53,7 @@ class Split:
     d: NDArray[np.int64]
     part: NDArray[np.int64]
     shape: tuple[int, int]
+    held_out: int = 0
 
     @classmethod
     def from_rows(cls, rows: Sequence[tuple[str, int, int, str]], shape: tuple[int, int]) -> Split:
@@ -87,6 +92,17 @@ class Split:
         rows = self.rows(part)
         counts = np.zeros(self.shape, dtype=np.int64)
         np.add.at(counts, (self.d[rows], self.y[rows]), 1)
+        return counts
+
+    def shot_counts(self) -> NDArray[np.int64]:
+        """Return the training images by which the shots of pairs are told, (D, C).
+
+        A pair has its own; one of a domain that is kept from training those of its class in all
+        training domains together.
+        """
+        counts = self.counts("train")
+        if self.held_out:
+            counts[-self.held_out :] = counts.sum(axis=0)
         return counts
 
     @cached_property

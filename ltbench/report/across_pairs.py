@@ -7,9 +7,10 @@ from functools import partial
 
 import pandas as pd
 
-from ltbench.report.content import Content, Summary
+from ltbench.report.content import Content
 from ltbench.report.metrics import Metric
 from ltbench.report.section import Column, Section, fixed, name_column, remark, section
+from ltbench.report.summary import Summary
 from ltbench.stats.across import FEWEST_DATASETS
 from ltbench.stats.across_pairs import FEWEST_FOR_VERDICT, SURE, across_pair
 from ltbench.stats.groups import FloatArray

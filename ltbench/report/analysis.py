@@ -10,7 +10,7 @@ from functools import partial
 import pandas as pd
 
 from ltbench.report.across_pairs import pairs_section
-from ltbench.report.content import Content, Leaderboard, Summary
+from ltbench.report.content import Content, Leaderboard
 from ltbench.report.image_intervals import images_section
 from ltbench.report.metrics import Metric
 from ltbench.report.section import (
@@ -23,6 +23,7 @@ from ltbench.report.section import (
     remark,
     section,
 )
+from ltbench.report.summary import Summary, across_domains
 from ltbench.report.wording import content_notes, paired_notes, summary_notes
 from ltbench.stats.diagnostics import diagnose
 from ltbench.stats.groups import Groups, split_by_label
@@ -56,6 +57,8 @@ def analysis_sections(
         sections += [_pairs(board, metric, groups[metric.name]) for metric in board.declared]
         if board.reference:
             sections.append(_reference(board))
+        if domains := across_domains(board.table, board.primary.name):
+            sections.append(_across(domains, board.table.short))
         if resamples:
             sections.append(images_section(board, resamples))
         if power is not None:
@@ -82,7 +85,9 @@ def anova_sections(content: Content, *, only_scored: bool = False) -> list[Secti
         shown = scored if only_scored and scored else board.metrics
         found = _variance(board, groups, shown)
         notes = (*board.analysis.missing, *found.notes)
-        sections.append(replace(found, title=_title(board, "ANOVA over methods"), notes=notes))
+        sections.append(
+            replace(found, title=f"ANOVA over methods: {board.table.heading}", notes=notes)
+        )
     return sections
 
 
@@ -291,9 +296,9 @@ def _power(board: Leaderboard, groups: Groups, difference: float) -> Section:
     return section(title, frame, columns, notes)
 
 
-def _across(summary: Summary) -> Section:
+def _across(summary: Summary, of: str = "") -> Section:
     result = summary.result
-    title = f"Across data sets, {summary.metric.words}"
+    title = f"Across {summary.block}s, {summary.metric.words}{of and f' — {of}'}"
     frame = result.ranks.rename_axis("method").reset_index()
     columns = {"method": name_column("method")}
     if not result.reason:

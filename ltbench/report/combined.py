@@ -29,7 +29,14 @@ def combined_notes(board: Leaderboard) -> list[str]:
     made = [row for row in board.rows if row.combined]
     if not made:
         return []
-    notes = [f"{row.label}: {made_of(row.combined)}." for row in made]
+    runs = board.table.every_run
+    several = board.table.joined is not None
+    notes = []
+    for row in made:
+        own = [one for one in runs["combined"][runs["label"] == row.label] if one]
+        seconds = sum(float(one.get("train_s", 0.0)) for one in own)
+        of_each = ", on each unseen domain" if several else ""
+        notes.append(f"{row.label}{of_each}: {made_of({**row.combined, 'train_s': seconds})}.")
     return [
         *notes,
         "What was made of other runs is no seed of a method: no test has it, no rank.",

@@ -80,7 +80,7 @@ def _seeds_of(runs: pd.DataFrame) -> dict[str, tuple[int, ...]]:
 
 def _tuned_commands(runs: pd.DataFrame) -> list[str]:
     run = runs.iloc[0]
-    tuned, algo = run["tuned"], ["--algo", _typed(run)]
+    tuned, algo = run["tuned"], ["--algo", typed_algorithm(run)]
     axes = ["--search", clean(axes_text(axes_of(tuned), before_tuning(tuned)), LONGEST_WORD)]
     search = ["ltbench", "tune", *algo, *setting_words(run), *axes]
     for option, name in (("--trials", "trials"), ("--sampler", "search"), ("--seed", "seed")):
@@ -91,7 +91,7 @@ def _tuned_commands(runs: pd.DataFrame) -> list[str]:
     return [shlex.join(search), shlex.join(best)]
 
 
-def _typed(run: Mapping[str, Any]) -> str:
+def typed_algorithm(run: Mapping[str, Any]) -> str:
     """Return the algorithm of a tuned run with the hyper-parameters that were fixed meanwhile."""
     fixed = run["tuned"].get("fixed")
     pairs = fixed.items() if isinstance(fixed, dict) else ()

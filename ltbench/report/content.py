@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from ltbench.errors import DataError
 from ltbench.plugins.spelling import spelled
 from ltbench.report.metrics import DECLARED_METRICS, Metric, choose_metrics
 from ltbench.report.predictions import first_stages, table_image_errors
 from ltbench.report.selection import Table, run_label, split_tables
 from ltbench.report.shared_stages import sharing_methods
+from ltbench.report.summary import Summary, sort_key, summarise
+from ltbench.report.unseen import join_tables
 from ltbench.results.frame import Runs
 from ltbench.results.labels import budget_words, tuning_cell
-from ltbench.stats.across import AcrossDatasets, across_datasets
 from ltbench.stats.claims import Analysis, analyse
 from ltbench.stats.groups import ROUNDING
 from ltbench.stats.intervals import share_interval
@@ -180,22 +180,6 @@ class Leaderboard:
 
 
 @dataclass(frozen=True)
-class Summary:
-    """The methods across data sets, on the primary metric.
-
-    Attributes:
-        left_out: tables of data sets that another protocol already stands for.
-        tables: the table of each data set.
-    """
-
-    metric: Metric
-    result: AcrossDatasets
-    datasets: tuple[str, ...]
-    left_out: tuple[str, ...]
-    tables: tuple[Table, ...] = ()
-
-
-@dataclass(frozen=True)
 class Content:
     """All tables of a report; ``unreadable`` lists (path, reason) of folders passed over."""
 
@@ -210,6 +194,8 @@ def build(
     metrics: Sequence[str] | None = None,
     reference: str = "erm",
     unreadable: Sequence[tuple[str, str]] = (),
+    join: bool = True,
+    fewest: int = 2,
 ) -> Content:
     """Return the leaderboards of these runs.
 
@@ -219,15 +205,32 @@ def build(
         reference: the label that the others are compared with, in tables that have it, or the
             algorithm of the one tuned row that is.
         unreadable: folders passed over, to be mentioned.
+        join: whether runs that differ in their one unseen domain alone are one table.
+        fewest: unseen domains that there must be runs of for that.
 
     Raises:
         UsageError: a metric is in no run.
     """
     known = runs.scores.columns[runs.scores.notna().any()]
     columns = choose_metrics(metrics, known)
-    tables = split_tables(runs)
-    boards = tuple(_board(table, columns, reference) for table in tables)
+    tables = join_tables(split_tables(runs), fewest) if join else split_tables(runs)
+    boards = tuple(
+        _board(table, _columns(table, columns, typed=bool(metrics)), reference) for table in tables
+    )
     return Content(boards, summarise(tables, columns[0]), tuple(unreadable))
+
+
+def _columns(table: Table, names: Sequence[str], *, typed: bool) -> Sequence[str]:
+    """Return the metrics of a table; the first one also on each unseen domain, where all are.
+
+    Those that nobody typed are left out there if no run has them.
+    """
+    if table.joined is None:
+        return names
+    scores = table.runs.scores
+    there = [name for name in names if typed or (name in scores and scores[name].notna().any())]
+    first, *others = there or names
+    return (first, *table.joined.columns(first), *others)
 
 
 def _board(table: Table, names: Sequence[str], reference: str) -> Leaderboard:
@@ -262,7 +265,7 @@ def _board(table: Table, names: Sequence[str], reference: str) -> Leaderboard:
         _row(group, metrics, analysis, scored)
         for _, group in table.runs.table.groupby("label", sort=False)
     ]
-    rows.sort(key=lambda row: _sort_key(-_merit(primary, row), row.label))
+    rows.sort(key=lambda row: sort_key(-_merit(primary, row), row.label))
     known = reference if has_reference else None
     _, disputed = table.measures
     return Leaderboard(table, metrics, declared, tuple(rows), analysis, known, tuple(disputed))
@@ -303,10 +306,6 @@ def _merit(metric: Metric, row: Row) -> float:
     return -mean if metric.smaller_is_better else mean
 
 
-def _sort_key(value: float, label: str) -> tuple[bool, float, str]:
-    return (math.isnan(value), 0.0 if math.isnan(value) else value, label)
-
-
 def _row(
     runs: pd.DataFrame,
     metrics: tuple[Metric, ...],
@@ -343,62 +342,3 @@ def _comparisons(label: str, table: pd.DataFrame) -> dict[str, Comparison]:
         line["metric"]: Comparison(**{name: line[name] for name in names})
         for line in table[table["label"] == label].to_dict("records")
     }
-
-
-def summarise(tables: Sequence[Table], metric: str) -> Summary | None:
-    """Rank trained methods over data sets; one under several protocols or options is one.
-
-    Args:
-        tables: of :func:`~ltbench.report.selection.split_tables`.
-        metric: the name of the metric that ranks.
-
-    Returns:
-        The summary, or ``None`` for runs of one data set.
-    """
-    by_source: dict[tuple[str, ...], Table] = {}
-    tables = [one for one in (table.trained() for table in tables) if len(one.runs.table)]
-    for table in tables:
-        source = _source(table)
-        before = by_source.get(source)
-        if before is None or len(table.labels()) > len(before.labels()):
-            by_source[source] = table
-    if len(by_source) < 2:
-        return None
-    chosen = {_unique_name(table, by_source.values()): table for table in by_source.values()}
-    scores = pd.DataFrame({name: _merits(t, metric) for name, t in chosen.items()})
-    kept = {table.protocol_hash for table in chosen.values()}
-    left_out = tuple(table.heading for table in tables if table.protocol_hash not in kept)
-    return Summary(
-        tables[0].metric(metric),
-        across_datasets(scores),
-        tuple(chosen),
-        left_out,
-        tuple(chosen.values()),
-    )
-
-
-def _source(table: Table) -> tuple[str, ...]:
-    """Return what tells data sets apart that are independent evidence: name and classes.
-
-    Another seed, ratio or held-out domain of a data set has the same images in other numbers; the
-    same kind of folder with other classes has other images.
-    """
-    name = str(table.runs.table["dataset"].iloc[0])
-    try:
-        return name, *table.facts()["classes"]
-    except DataError:
-        return (name,)
-
-
-def _unique_name(table: Table, others: Iterable[Table]) -> str:
-    """Return the data set's name, with digits of the protocol's hash where it is not the only."""
-    alone = sum(other.dataset == table.dataset for other in others) == 1
-    return table.dataset if alone else table.short
-
-
-def _merits(table: Table, metric: str) -> dict[str, float]:
-    """Return each method's mean, of which more is better, the best first."""
-    means = table.long_scores([metric]).groupby("label")["value"].mean()
-    sign = -1 if table.metric(metric).smaller_is_better else 1
-    merits = {label: sign * float(means.get(label, math.nan)) for label in table.labels()}
-    return dict(sorted(merits.items(), key=lambda item: _sort_key(-item[1], item[0])))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -17,14 +18,16 @@ from ltbench.report.wording import (
     subtitle,
     summary_notes,
 )
+from ltbench.results.scheme import EvaluationScheme
 from ltbench.results.tuned import axes_of, found_words
 
 
 def rows_frame(content: Content) -> pd.DataFrame:
     """Return one row for each table and method.
 
-    There are columns on what tuning searched, and found of the protocol, where it searched any, and
-    on which methods are compared with the reference seed by seed, where any is.
+    There are columns on what tuning searched, and found of the protocol, where it searched any; on
+    which methods are compared with the reference seed by seed, where any is; and on the evaluation
+    scheme and the selection rule, where domains are unseen.
     """
     pairs = [(board, row) for board in content.boards for row in board.rows]
     frame = pd.DataFrame([_flat(board, row) for board, row in pairs])
@@ -35,6 +38,15 @@ def rows_frame(content: Content) -> pd.DataFrame:
         frame.insert(place + 1, "tuned_found", [" ".join(found_words(r.tuned)) for _, r in pairs])
     if any(row.paired for _, row in pairs):
         frame["paired"] = [row.paired for _, row in pairs]
+    return _with_schemes(frame, [board for board, _ in pairs])
+
+
+def _with_schemes(frame: pd.DataFrame, boards: Sequence[Leaderboard]) -> pd.DataFrame:
+    """Return rows with evaluation scheme and selection rule, where any table has unseen domains."""
+    if any(board.table.scheme.kind != EvaluationScheme().kind for board in boards):
+        place = list(frame.columns).index("protocol_hash") + 1
+        frame.insert(place, "evaluation", [board.table.scheme.evaluation for board in boards])
+        frame.insert(place + 1, "selection", [board.table.selection for board in boards])
     return frame
 
 
@@ -46,7 +58,8 @@ def runs_csv(content: Content) -> str:
         scores.insert(0, "protocol_hash", board.table.protocol_hash)
         scores.insert(0, "dataset", board.table.dataset)
         frames.append(scores.dropna(subset=["value"]))
-    return csv_text(pd.concat(frames))
+    boards = [b for b, f in zip(content.boards, frames, strict=True) for _ in range(len(f))]
+    return csv_text(_with_schemes(pd.concat(frames, ignore_index=True), boards))
 
 
 def document(content: Content, *, explain: bool = False) -> dict[str, Any]:
@@ -86,6 +99,9 @@ def _table(board: Leaderboard, *, explain: bool) -> dict[str, Any]:
         "protocol_hash": board.table.protocol_hash,
         "setting": board.table.setting,
         "split": board.table.split,
+        "evaluation": board.table.scheme.evaluation,
+        "selection": board.table.selection,
+        **_unseen(board),
         "differs": board.table.differs,
         "cells": subtitle(board),
         "primary": board.primary.name,
@@ -109,6 +125,18 @@ def _table(board: Leaderboard, *, explain: bool) -> dict[str, Any]:
         "over_images": board.images.frame.to_dict("records") if board.images else None,
         "budgets": board.budgets,
         "notes": footnotes(board, explain=explain),
+    }
+
+
+def _unseen(board: Leaderboard) -> dict[str, Any]:
+    """Return what there is of a table of every unseen domain in turn."""
+    joined = board.table.joined
+    if joined is None:
+        return {}
+    return {
+        "unseen_domains": list(joined.domains),
+        "joins": {member.protocol_hash: member.dataset for member in joined.members},
+        "missing": list(joined.missing),
     }
 
 

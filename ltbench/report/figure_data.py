@@ -8,10 +8,11 @@ from typing import Any
 
 import pandas as pd
 
-from ltbench.report.content import Summary, summarise
 from ltbench.report.metrics import Metric, choose_metrics, measures_of, metric
 from ltbench.report.selection import Table, done, only_table, split_tables
+from ltbench.report.summary import Summary, summarise
 from ltbench.report.trials import Trials
+from ltbench.report.unseen import join_tables
 from ltbench.results.frame import Runs, as_frames
 
 
@@ -116,4 +117,4 @@ class FigureData:
         """
         scores = self.runs.scores
         (metric,) = choose_metrics([metric], scores.columns[scores.notna().any()])
-        return summarise(split_tables(self.runs), metric)
+        return summarise(join_tables(split_tables(self.runs)), metric)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from ltbench.report.content import Comparison, Leaderboard, Row, Score, Summary
+from ltbench.report.content import Comparison, Leaderboard, Row, Score
 from ltbench.report.metrics import Metric, metric
 from ltbench.report.section import (
     Cell,
@@ -16,6 +16,7 @@ from ltbench.report.section import (
     probability,
 )
 from ltbench.report.selection import run_label
+from ltbench.report.summary import Summary
 
 
 def results_grid(board: Leaderboard) -> Grid:
@@ -49,7 +50,10 @@ def results_grid(board: Leaderboard) -> Grid:
 def _metric_columns(board: Leaderboard, metrics: tuple[Metric, ...]) -> list[Column]:
     """Return columns of which the primary metric's stays longest, then those of the claims."""
     return [
-        Column("\n".join(m.head), priority=i and i + 2 + 100 * (m not in board.declared))
+        Column(
+            "\n".join(m.head),
+            priority=i and i + 2 + 100 * (m not in board.declared and not m.domain),
+        )
         for i, m in enumerate(metrics)
     ]
 
@@ -177,13 +181,13 @@ def summary_grid(summary: Summary) -> Grid:
 def cell_text(metric: Metric, cell: Score, row: Row | None) -> str:
     """Return "67.1 ±1.2", or "1.4 (0.2–9.3)" where ± would leave the scale.
 
-    With its own n where some of the method's seeds lack the metric. Seeds that all agree have no ±.
+    With its own n where it is not that of the method's row. Seeds that all agree have no ±.
     """
     if cell.lopsided:
         text = f"{metric.number(cell.mean)} ({metric.between(cell.low, cell.high)})"
     else:
         text = metric.mean(cell.mean, math.nan if math.isnan(cell.low) else cell.half_width)
-    if row and cell.values and len(cell.values) < row.done:
+    if row and cell.values and len(cell.values) != row.done:
         text += f" (n={len(cell.values)})"
     return text
 

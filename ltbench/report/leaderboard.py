@@ -10,8 +10,9 @@ from typing import Any
 
 from ltbench.errors import UsageError, suggestion
 from ltbench.report import SUFFIXES
-from ltbench.report.content import Content, Leaderboard, Summary, build
+from ltbench.report.content import Content, Leaderboard, build
 from ltbench.report.document import document, rows_frame, runs_csv
+from ltbench.report.filters import names_a_domain
 from ltbench.report.grid import (
     anova_grid,
     comparison_grid,
@@ -24,6 +25,7 @@ from ltbench.report.provenance import lead, origin
 from ltbench.report.render import FORMATS, write
 from ltbench.report.section import Figure, Report, Section
 from ltbench.report.selection import select_runs
+from ltbench.report.summary import Summary
 from ltbench.report.verdict import verdict
 from ltbench.report.wording import (
     content_notes,
@@ -56,7 +58,8 @@ def load_content(
         metrics: columns, the first of which sorts; ``None`` for the default ones.
         reference: the method that the others are compared with, where a table has it.
         algos: keep these labels, or algorithms with their stages.
-        datasets: keep these data sets.
+        datasets: keep these data sets; where one is named with its unseen domain,
+            ``pacs-mlt[unseen=photo]``, tables of several domains are not joined.
         protocols: keep these protocols, by name or by the first digits of their hash.
         resamples: test sets drawn for intervals over test images; 0 leaves them out and reads no
             predictions.
@@ -71,7 +74,13 @@ def load_content(
     chosen = select_runs(everything, algos, datasets, protocols)
     broken = everything.table[everything.table["status"] == "unreadable"]
     unreadable = list(zip(broken["path"], broken["reason"], strict=True))
-    content = build(chosen, metrics=metrics, reference=reference, unreadable=unreadable)
+    content = build(
+        chosen,
+        metrics=metrics,
+        reference=reference,
+        unreadable=unreadable,
+        join=not names_a_domain(datasets),
+    )
     if test_priors:
         asked = test_priors, corrections, model_prior
         boards = [replace(b, priors=prior_table(b, *asked)) for b in content.boards]

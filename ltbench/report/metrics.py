@@ -48,11 +48,13 @@ class Metric:
         name: its key in ``result.json``.
         part: over what, e.g. ``worst``; empty for the pooled test set.
         declared: what its values mean; ``None`` where nobody says, and more is taken for better.
+        domain: the unseen domain that it is of, in a table of all of them in turn.
     """
 
     name: str
     part: str = ""
     declared: Measure | None = None
+    domain: str = ""
 
     @property
     def base(self) -> str:
@@ -78,7 +80,14 @@ class Metric:
     def head(self) -> tuple[str, str]:
         """Return two short lines that head a column."""
         head = (self.declared and self.declared.head) or self.base.replace("_", " ")
+        if self.domain:
+            return head, f"{self._within.replace('_', ' ')} {self.domain}".strip()
         return head, self.part.replace("_", " ") or "pooled"
+
+    @property
+    def _within(self) -> str:
+        """Return the part without the unseen domain."""
+        return self.part.removesuffix(unseen_name("", self.domain)[1:]).rstrip("_")
 
     @property
     def short(self) -> str:
@@ -88,6 +97,9 @@ class Metric:
     @property
     def words(self) -> str:
         """Return the name as running text, e.g. "worst-domain accuracy"."""
+        if self.domain:
+            part = _PARTS.get(self._within, self._within.replace("_", "-")) if self._within else ""
+            return f"{part} {self.measure} on unseen {self.domain}".strip()
         return f"{_PARTS.get(self.part, self.part.replace('_', '-'))} {self.measure}"
 
     @property
@@ -135,6 +147,17 @@ class Metric:
     def spread(self, value: float) -> str:
         """Return a rounded half-width; without decimals from ten points on, which is enough."""
         return f"{self.scaled(value):.0f}" if self.scaled(value) >= 9.95 else self.number(value)
+
+
+def unseen_name(name: str, domain: str) -> str:
+    """Return the name of a metric on one unseen domain, where every domain is unseen in turn."""
+    return f"{name.removesuffix('_average').removesuffix('_worst')}_unseen_{domain}"
+
+
+def unseen_metric(name: str, measures: Mapping[str, Measure], domain: str) -> Metric:
+    """Return how what :func:`unseen_name` makes of a metric and a domain is shown."""
+    whole = metric(name.removesuffix(unseen_name("", domain)), measures)
+    return Metric(name, name[len(whole.base) + 1 :], whole.declared, domain)
 
 
 def metric(name: str, measures: Mapping[str, Measure] = BUILT_IN) -> Metric:

@@ -60,6 +60,7 @@ class Wish:
         optional: whether it is passed over in silence where it cannot be drawn.
         drawn: whether there is a plugin that draws it.
         tuning: the trials that it shows, for a figure of tuning.
+        protocol: the hash by which its runs are found, where they are a part of the table's.
     """
 
     section: str
@@ -71,12 +72,14 @@ class Wish:
     optional: bool = False
     drawn: bool = True
     tuning: Trials | None = None
+    protocol: str = ""
 
     @property
     def command(self) -> str:
         """Return what draws it in full, without the folders of the runs."""
         words = ["ltbench", "figures", self.kind]
-        words += ["--protocol", self.section[:8]] if self.section else []
+        protocol = self.protocol or self.section
+        words += ["--protocol", protocol[:8]] if protocol else []
         labels = [] if self.tuning else list(dict.fromkeys(self.runs.table["label"]))
         words += [word for label in labels if len(labels) <= 4 for word in ("--algo", label)]
         return shlex.join(words)

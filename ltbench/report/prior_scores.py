@@ -84,7 +84,8 @@ def prior_scores(
     """Return the accuracy of a table's runs under distributions, and after corrections for them.
 
     Args:
-        table: the runs; those that are done count.
+        table: the runs; those that are done count. Of every unseen domain in turn it is the mean
+            over them, of the seeds that have all; ``train`` is then what trained for each.
         priors: the distributions.
         corrections: of :data:`CORRECTIONS`.
         model_prior: the distribution that a model's logits stand for, one of
@@ -94,6 +95,9 @@ def prior_scores(
         UsageError: a file's classes are not those of the data set.
         DataError: the table's data set has no facts.
     """
+    if table.joined:
+        found = [prior_scores(t, priors, corrections, model_prior) for t in table.parts]
+        return _over_domains(table, found)
     facts = table.facts()
     training = facts["counts"]["train"].sum(axis=0)
     asked = {prior.name: prior.over(facts["classes"], training, table.dataset) for prior in priors}
@@ -111,6 +115,28 @@ def prior_scores(
             problems.append(str(error))
     columns = ["label", "seed", "correction", "prior", "accuracy", "image_error", "distance"]
     return PriorScores(pd.DataFrame(lines, columns=columns), asked, tuple(dict.fromkeys(problems)))
+
+
+def _over_domains(table: Table, found: Sequence[PriorScores]) -> PriorScores:
+    """Return means over unseen domains, for which other images are tested."""
+    domains = [part.scheme.unseen[0] for part in table.parts]
+    frames = [one.frame.assign(domain=d) for one, d in zip(found, domains, strict=True)]
+    keys = ["label", "seed", "correction", "prior"]
+    # The settings of one domain (leave-one-domain-out) have the same test images.
+    by_domain = pd.concat(frames).groupby([*keys, "domain"], sort=False)
+    cells = by_domain.agg(lambda column: column.mean(skipna=False)).reset_index()
+    whole = by_domain.size().to_numpy() == cells["domain"].map(domains.count).to_numpy()
+    cells = cells[whole].assign(image_error=cells["image_error"] ** 2)
+    means = cells.groupby(keys, sort=False)[["accuracy", "image_error", "distance"]].agg(
+        lambda column: column.mean(skipna=False)
+    )
+    complete = cells.groupby(keys, sort=False).size() == len(table.joined.domains)  # type: ignore[union-attr]
+    means = means.assign(image_error=np.sqrt(means["image_error"] / len(set(domains))))[complete]
+    priors = {
+        name: np.mean([one.priors[name] for one in found], axis=0) for name in found[0].priors
+    }
+    problems = dict.fromkeys(problem for one in found for problem in one.problems)
+    return PriorScores(means.reset_index(), priors, tuple(problems))
 
 
 def _without_training(facts: Mapping[str, Any], training: np.ndarray) -> list[str]:

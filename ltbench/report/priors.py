@@ -105,7 +105,8 @@ def prior_table(
         facts = board.table.facts()
     except DataError as error:
         return PriorTable({}, (), problems=(str(error),))
-    tested = facts["counts"]["test"].sum(axis=0)
+    parts = [part.facts()["counts"]["test"].sum(axis=0) for part in board.table.parts]
+    tested = np.min(parts, axis=0)
     untested = [name for name, count in zip(facts["classes"], tested, strict=True) if not count]
     groups = dict(iter(found.frame.groupby(["label", "correction"])))
     rows = [

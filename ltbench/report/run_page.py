@@ -18,6 +18,7 @@ from ltbench.report.terminal import table, terminal_width, wrapped
 from ltbench.results.backbone import in_words, known_preprocessing
 from ltbench.results.labels import tuning_cell
 from ltbench.results.run import RunRecord
+from ltbench.results.scheme import EvaluationScheme, scheme_of
 from ltbench.results.untrusted import clean, numbers
 
 _WIDEST = 79  # of a page that is read rather than compared
@@ -73,6 +74,7 @@ def _specification(spec: Mapping[str, Any], tuned: str) -> list[str]:
     dataset, protocol = _mapping(identity, "dataset"), dict(_mapping(identity, "protocol"))
     backbone, data = _mapping(identity, "backbone"), _mapping(spec, "data")
     split = _text(dataset.get("split"))[:12]
+    scheme = spec_scheme(spec)
     start = "pretrained" if backbone.get("pretrained") is True else "from scratch"
     if backbone.get("weights"):
         start = f"from weights {_text(backbone['weights'])[:12]}"
@@ -87,6 +89,8 @@ def _specification(spec: Mapping[str, Any], tuned: str) -> list[str]:
         "stages": ", ".join(_component(stage) for stage in _list(identity, "stages")),
         "data set": ", ".join([_component({**dataset, "hparams": dataset.get("options")}), *sizes]),
         "split": ", ".join(filter(None, [_text(data.get("split", "")), split])),
+        "evaluation": scheme.evaluation,
+        "selection": scheme.selection(_text(protocol.get("select", ""))),
         "protocol": f"{_text(protocol.pop('name', ''))}: {_settings(protocol)}",
         "backbone": f"{_text(backbone.get('name'))}, {start}",
         "images": _images(backbone, data),
@@ -101,6 +105,13 @@ def _specification(spec: Mapping[str, Any], tuned: str) -> list[str]:
             f"{key:11}{value}", _width(), subsequent_indent=" " * 11, break_on_hyphens=False
         )
     ]
+
+
+def spec_scheme(spec: Mapping[str, Any]) -> EvaluationScheme:
+    """Return on which domains a run is tested, and on which images its model is chosen."""
+    options = _mapping(_mapping(_mapping(spec, "identity"), "dataset"), "options")
+    domains = _list(_mapping(spec, "data"), "domains")
+    return scheme_of(options, [name for name in domains if isinstance(name, str)])
 
 
 def _arithmetic(identity: Mapping[str, Any]) -> tuple[Any, Any]:

@@ -2,28 +2,37 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from ltbench.errors import UsageError, suggestion
+from ltbench.errors import DataError, UsageError
 from ltbench.plugins.measure import Measure
 from ltbench.plugins.names import format_value
-from ltbench.plugins.spelling import spelled
-from ltbench.report.dataset_labels import dataset_label, dataset_labels, full_name
-from ltbench.report.metrics import Metric, measures_of, metric
+from ltbench.report.dataset_labels import full_name
+from ltbench.report.filters import (
+    dataset_names,
+    each_hashes,
+    each_names,
+    matching,
+    other_names,
+    shared_protocol,
+)
+from ltbench.report.metrics import Metric, measures_of, metric, unseen_metric
 from ltbench.results.backbone import preprocessing_text, short_name
 from ltbench.results.documents import read_data_facts
 from ltbench.results.frame import Runs
 from ltbench.results.labels import method_label
-from ltbench.results.tuned import protocol_before
+from ltbench.results.scheme import EvaluationScheme, scheme_of
 from ltbench.results.untrusted import clean
+
+if TYPE_CHECKING:
+    from ltbench.report.unseen import Joined
 
 # More settings than these would make no heading: the digits of the hash stand for the others.
 _MOST_DIFFERENCES = 4
@@ -40,6 +49,8 @@ class Table:
         dataset: the data set's name with its options where they are not the default.
         setting: backbone, steps, precision and model selection, as running text.
         split: where the split is from, "official split" or "split by rule", where that is known.
+        scheme: on which domains the runs are tested, and on which images models were chosen.
+        joined: the tables that this one joins, where it is of every unseen domain in turn.
         differs: what else tells it from tables of the same heading; empty where nothing need.
     """
 
@@ -51,13 +62,31 @@ class Table:
     setting: str
     differs: str = ""
     split: str = ""
+    scheme: EvaluationScheme = field(default_factory=EvaluationScheme)
+    joined: Joined | None = None
 
     @property
     def heading(self) -> str:
         """Return what tells this table from all others."""
         title = f" ({self.title})" if self.title and self.title != self.dataset else ""
-        words = [word for word in (self.setting, self.split, self.differs) if word]
-        return f"{self.dataset}{title}: {', '.join(words)}"
+        words = (self.scheme.evaluation, self.setting, self.split, self.differs)
+        return f"{self.dataset}{title}: {', '.join(filter(None, words))}"
+
+    @property
+    def selection(self) -> str:
+        """Return on which images models were chosen, and by which score."""
+        protocol = shared_protocol(self.runs.table.iloc[0])
+        return self.scheme.selection(clean(str(protocol.get("select", ""))))
+
+    @property
+    def parts(self) -> tuple[Table, ...]:
+        """Return the tables whose rows are runs: this one, or those that it joins."""
+        return self.joined.members if self.joined else (self,)
+
+    @property
+    def every_run(self) -> pd.DataFrame:
+        """Return each run, with the label of its row."""
+        return self.joined.runs if self.joined else self.runs.table
 
     @property
     def options(self) -> dict[str, Any]:
@@ -89,7 +118,9 @@ class Table:
 
     def long_scores(self, metrics: Sequence[str]) -> pd.DataFrame:
         """Return the scores of done runs as rows of ``label``, ``seed``, ``metric``, ``value``."""
-        finished = self.runs.where((self.runs.table["status"] == "done").to_numpy())
+        finished = self.runs
+        if self.joined is None:  # else a seed without one domain has scores on the others
+            finished = self.runs.where((self.runs.table["status"] == "done").to_numpy())
         wide = finished.scores.reindex(columns=list(metrics)).astype(float)
         wide = wide.assign(label=finished.table["label"], seed=finished.table["seed"])
         long = wide.melt(["label", "seed"], var_name="metric", value_name="value")
@@ -133,7 +164,13 @@ class Table:
 
     def trained(self) -> Table:
         """Return the table without what was made of other runs, which tests pass over."""
-        return replace(self, runs=trained(self.runs))
+        kept = replace(self, runs=trained(self.runs))
+        if self.joined is None:
+            return kept
+        members = (member.trained() for member in self.joined.members)
+        rows = self.joined.runs[~self.joined.runs["combined"].astype(bool)]
+        found = tuple(member for member in members if len(member.runs.table))
+        return replace(kept, joined=replace(self.joined, members=found, runs=rows))
 
     @cached_property
     def measures(self) -> tuple[dict[str, Measure], list[str]]:
@@ -142,6 +179,8 @@ class Table:
 
     def metric(self, name: str) -> Metric:
         """Return how these runs' metric of this name is shown."""
+        if self.joined and (domain := self.joined.domain_of(name)):
+            return unseen_metric(name, self.measures[0], domain)
         return metric(name, self.measures[0])
 
     def only_algorithm(self, purpose: str) -> str:
@@ -191,10 +230,11 @@ def select_runs(
         )
     methods = (table["label"], table["method"], algorithms(table))
     names = table["protocol"].map(lambda protocol: str(protocol.get("name", "")))
-    chosen &= _matches("--algo", algos, methods, chosen)
-    known = (table["dataset"], dataset_names(table), *_other_names(table))
-    chosen &= _matches("--dataset", datasets, known, chosen)
-    chosen &= _matches("--protocol", protocols, (names, table["protocol_hash"]), chosen)
+    chosen &= matching("--algo", algos, methods, chosen)
+    known = (table["dataset"], dataset_names(table), *other_names(table), *each_names(table))
+    chosen &= matching("--dataset", datasets, known, chosen)
+    hashes = (table["protocol_hash"], each_hashes(table)) if protocols else ()
+    chosen &= matching("--protocol", protocols, (names, *hashes), chosen)
     return runs.where(chosen.to_numpy())
 
 
@@ -226,6 +266,7 @@ def split_tables(runs: Runs) -> list[Table]:
     for protocol_hash, rows in runs.table.groupby("protocol_hash", sort=False):
         first = rows.iloc[0]
         shared = runs.where((runs.table["protocol_hash"] == protocol_hash).to_numpy())
+        scheme = scheme_of(first["options"], _domains(Path(first["path"])))
         tables.append(
             Table(
                 told_apart(shared),
@@ -233,13 +274,26 @@ def split_tables(runs: Runs) -> list[Table]:
                 names.loc[rows.index[0]],
                 first["title"],
                 clean(str(first["protocol"].get("name", ""))),
-                _setting(first),
+                setting_words(first, scheme),
                 # The same split to all of them, which those of older versions do not name.
                 split=next(filter(None, rows["split"]), ""),
+                scheme=scheme,
             )
         )
-    tables = headed_apart(tables)
+    return in_order(headed_apart(tables))
+
+
+def in_order(tables: Sequence[Table]) -> list[Table]:
+    """Return tables ordered by data set."""
     return sorted(tables, key=lambda table: (table.dataset, table.setting, table.protocol_hash))
+
+
+def _domains(folder: Path) -> list[str]:
+    """Return the domains of the data set of a run; none where its file does not say."""
+    try:
+        return list(read_data_facts(folder)["domains"])
+    except DataError:
+        return []
 
 
 def headed_apart(tables: Sequence[Table]) -> list[Table]:
@@ -264,21 +318,12 @@ def _whole_setting(table: Table) -> dict[str, str]:
     """Return everything that a table's runs share and other tables may not, as words."""
     run = table.runs.table.iloc[0]
     settings = {
-        **{str(key).replace("_", " "): value for key, value in _shared_protocol(run).items()},
+        **{str(key).replace("_", " "): value for key, value in shared_protocol(run).items()},
         "weights": run["weights"][:12] or "none",
         "preprocessing": preprocessing_text(run["preprocessing"]),
         "data": full_name(run["dataset"], run["options"]),
     }
     return {clean(key): clean(format_value(value)) for key, value in settings.items()}
-
-
-def _other_names(table: pd.DataFrame) -> list[pd.Series]:
-    """Return each run's data set with all options, and as it is called where it stands alone."""
-    pairs = list(zip(table["dataset"], table["options"], strict=True))
-    return [
-        pd.Series([name(*pair) for pair in pairs], index=table.index, dtype=object)
-        for name in (full_name, dataset_label)
-    ]
 
 
 def told_apart(runs: Runs) -> Runs:
@@ -348,48 +393,14 @@ def done(runs: Runs, purpose: str) -> Runs:
     return finished
 
 
-def dataset_names(table: pd.DataFrame) -> pd.Series:
-    """Return each run's data set with what its options say, ``cifar100-lt[ratio=50]``.
-
-    See :func:`~ltbench.report.dataset_labels.dataset_labels`.
-    """
-    names = dataset_labels(list(zip(table["dataset"], table["options"], strict=True)))
-    return pd.Series(names, index=table.index, dtype=object)
-
-
-def _shared_protocol(run: pd.Series) -> dict[str, Any]:
-    """Return the protocol that a run shares with its table: as it was before tuning."""
-    return protocol_before(run["protocol"], run["tuned"])
-
-
-def _setting(run: pd.Series) -> str:
-    protocol = _shared_protocol(run)
+def setting_words(run: pd.Series, scheme: EvaluationScheme) -> str:
+    """Return what the runs of a table share beside their data, as running text."""
+    protocol = shared_protocol(run)
     parts = [
         short_name(run["backbone"]) + (" (pretrained)" if run["pretrained"] else ""),
         f"{protocol['steps']} steps" if "steps" in protocol else "",
         str(run["precision"]),
-        f"chosen on validation by {protocol['select']}" if "select" in protocol else "",
+        scheme.selection(str(protocol.get("select", ""))),
         f"protocol {protocol['name']}" if protocol.get("name") else "",
     ]
     return ", ".join(clean(part) for part in parts if part)
-
-
-def _matches(
-    option: str, wanted: Sequence[str], columns: tuple[pd.Series, ...], within: pd.Series
-) -> pd.Series:
-    if not wanted:
-        return within
-    matched = pd.Series(False, index=within.index)
-    known: set[str] = set().union(*(column[within] for column in columns))
-    # Commas part names, as in `ltbench run`, but not the options within brackets.
-    for typed in (part.strip() for text in wanted for part in re.split(r",(?![^\[]*\])", text)):
-        name = spelled(typed, known)
-        hits = pd.Series(False, index=within.index)
-        for column in columns:
-            hits |= column == name
-            if option == "--protocol" and len(name) >= 4:
-                hits |= column.str.startswith(name)
-        if not (hits & within).any():
-            raise UsageError(f"{option} '{name}' matches no run here{suggestion(name, known)}.")
-        matched |= hits
-    return matched

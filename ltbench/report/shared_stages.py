@@ -25,6 +25,8 @@ def sharing_methods(table: Table, reference: str) -> frozenset[str]:
         table: the runs.
         reference: the label of the method that the others are compared with.
     """
+    if table.joined:
+        return frozenset.intersection(*(sharing_methods(t, reference) for t in table.parts))
     rows = table.runs.table
     done = rows[rows["status"] == "done"]
     runs = {str(label): group for label, group in done.groupby("label", sort=False)}

@@ -41,7 +41,8 @@ def write_report(
     tuned = set(Trials(_folders(content)).frame["protocol_hash"])
     wishes = [wish for board in content.boards for wish in _wishes(board, tuned)]
     if content.summary:
-        runs = joined([board.table.trained().runs for board in content.boards])
+        tables = [part for board in content.boards for part in board.table.trained().parts]
+        runs = joined([table.runs for table in tables])
         choices = Choices(metric=content.summary.metric.name)
         wishes.append(
             Wish("", "cd", "Critical differences of mean ranks", runs, choices, open=True)
@@ -57,12 +58,15 @@ def write_report(
 
 def _folders(content: Content) -> list[Path]:
     """Return the folders of all runs: four levels above a run's own."""
-    paths = (path for board in content.boards for path in board.table.runs.table["path"])
+    paths = (path for board in content.boards for path in board.table.every_run["path"])
     return sorted({folders[3] for path in paths if len(folders := Path(path).parents) > 3})
 
 
 def _wishes(board: Leaderboard, tuned: set[str]) -> Iterator[Wish]:
     """Yield the figures of one table; ``tuned`` are the hashes of those with trials."""
+    if board.table.joined:
+        yield from _wishes_of_each(board)
+        return
     runs, place = board.table.trained().runs, board.table.protocol_hash
     labels = [row.label for row in board.rows if row.done and not row.combined]
     top, best = _only(runs, labels[:_MOST_MAPS]), _only(runs, labels[:1])
@@ -83,6 +87,23 @@ def _wishes(board: Leaderboard, tuned: set[str]) -> Iterator[Wish]:
         swept = runs.where((runs.table["algorithm"] == name).to_numpy())
         # Most methods are not swept.
         yield Wish(place, "sensitivity", f"Hyper-parameters of {name}", swept, optional=True)
+
+
+def _wishes_of_each(board: Leaderboard) -> Iterator[Wish]:
+    """Yield the figures of each unseen domain, as no figure mixes runs of several."""
+    labels = [row.label for row in board.rows if not row.combined]
+    for part in board.table.trained().parts:
+        of = part.dataset.partition("[")[2].removesuffix("]") or part.dataset
+        shown = _only(part.runs, labels[:_MOST_HEATMAPS])
+        for kind, title, runs in (
+            ("violin", "Average and worst macro-F1 of every seed", part.runs),
+            ("heatmap", "F1 of each domain and class", shown),
+            ("convergence", "Loss and validation score over steps", part.runs),
+        ):
+            yield Wish(
+                board.table.protocol_hash, kind, f"{title}, {of}", runs,
+                protocol=part.protocol_hash,
+            )  # fmt: skip
 
 
 def _only(runs: Runs, labels: list[str]) -> Runs:

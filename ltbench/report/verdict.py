@@ -15,6 +15,8 @@ def verdict(board: Leaderboard) -> list[str]:
     metric = board.primary
     scored = [row for row in board.rows if row.cells[metric.name].values]
     if not scored:
+        if board.table.joined:
+            return ["No method has a score on every unseen domain."]
         return ["No run of this table is done."]
     made = [row for row in scored if row.combined]
     scored = [row for row in scored if not row.combined] or made

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 
 from ltbench.plugins.measure import find_base
 from ltbench.report.combined import combined_notes
-from ltbench.report.content import Content, ImageIntervals, Leaderboard, Row, Summary
+from ltbench.report.content import Content, ImageIntervals, Leaderboard, Row
 from ltbench.report.metrics import Metric
 from ltbench.report.priors import priors_notes
 from ltbench.report.section import probability
+from ltbench.report.summary import Summary
 from ltbench.stats.strata import FEWEST_OF_CLASS
 
 TUNED = (
@@ -39,7 +40,7 @@ def seeds(board: Leaderboard) -> str:
     """Return how many seeds a mean is over, "n = 5 seeds" or "n = 3 to 5 seeds"."""
     counts = sorted({row.done for row in board.rows if row.done and not row.combined})
     if not counts:
-        return "no run is done"
+        return "no seed has every domain" if board.table.joined else "no run is done"
     if len(counts) == 1:
         return f"n = {counts[0]} seed{'s' if counts[0] > 1 else ''}"
     return f"n = {counts[0]} to {counts[-1]} seeds, in column k/N"
@@ -95,7 +96,7 @@ def footnotes(board: Leaderboard, *, explain: bool = False) -> list[str]:
         notes += [TUNED, budget_note(board)]
     notes += _without_anova(board)
     if len(board.analysis.comparisons):
-        notes.append(_marks(board))
+        notes.append(marks_note(board))
     if board.images:
         notes += images_notes(board.images)
     return notes + priors_notes(board) + _gaps(board)
@@ -138,7 +139,8 @@ def _without_anova(board: Leaderboard) -> list[str]:
     ]
 
 
-def _marks(board: Leaderboard) -> str:
+def marks_note(board: Leaderboard) -> str:
+    """Return what the marks of a table mean."""
     count = len(board.analysis.comparisons)
     family = f", p after Holm over all {count} comparisons" if count > 1 else ""
     return (
@@ -221,28 +223,30 @@ def content_notes(content: Content) -> list[str]:
 
 def summary_notes(summary: Summary) -> list[str]:
     """Return the test across data sets in words, with what its power allows."""
-    result, notes = summary.result, []
+    result, blocks, notes = summary.result, f"{summary.block}s", []
     if result.reason:
-        notes.append(f"No test across data sets: {result.reason}.")
+        notes.append(f"No test across {blocks}: {result.reason}.")
     else:
         methods, datasets = result.ranks.shape
         notes.append(
             f"Friedman's χ²({result.df}) = {result.statistic:.2f}, {p_value(result.p)}; by "
-            f"permuting ranks within data sets {p_value(result.p_permutation)}. Blocks are the "
-            f"{datasets} data sets, not seeds."
+            f"permuting ranks within {blocks} {p_value(result.p_permutation)}. Blocks are the "
+            f"{datasets} {blocks}, not seeds."
         )
         notes.append(
             f"Nemenyi: mean ranks differ at 5 % when more than {result.critical_difference:.2f} "
             f"apart, of the {methods - 1} possible"
             + (
-                ": no two methods can, with so few data sets."
+                f": no two methods can, with so few {blocks}."
                 if result.critical_difference >= methods - 1
-                else "; with few data sets only large differences pass."
+                else f"; with few {blocks} only large differences pass."
             )
         )
     if result.incomplete:
         notes.append(
-            "Left out, for want of a score on every data set: " + ", ".join(result.incomplete) + "."
+            f"Left out, for want of a score on every {summary.block}: "
+            + ", ".join(result.incomplete)
+            + "."
         )
     notes += [
         f"A data set counts once, whatever its options; not counted: {name}."
@@ -252,8 +256,8 @@ def summary_notes(summary: Summary) -> list[str]:
 
 
 def _gaps(board: Leaderboard) -> list[str]:
-    notes = [*combined_notes(board), *paired_notes(board), *board.analysis.missing]
-    notes += _meanings(board)
+    notes = [*unseen_notes(board), *combined_notes(board), *paired_notes(board)]
+    notes += [*board.analysis.missing, *_meanings(board)]
     broken = [row for row in board.rows if row.started > row.done]
     if broken:
         gaps = ", ".join(f"{row.label} ({', '.join(_broken(row))})" for row in broken)
@@ -262,12 +266,13 @@ def _gaps(board: Leaderboard) -> list[str]:
             "other seeds and may flatter."
         )
     unfinished = [f"{r.label} ({r.unfinished})" for r in board.rows if r.unfinished]
-    if unfinished:
+    if unfinished and not board.table.joined:
         notes.append(f"Not finished, and not counted: {', '.join(unfinished)}.")
     if twice := [row.label for row in board.rows if row.variant]:
         notes.append(
             f"Of one name but not the same method: {listed(twice)}. A plugin has another version "
-            "or content, or a default changed; the digits begin the name of the runs' folder."
+            "or content, or a default changed"
+            + ("." if board.table.joined else "; the digits begin the name of the runs' folder.")
         )
     notes += _code(board)
     if any(math.isnan(cell.mean) for row in board.rows for cell in row.cells.values()):
@@ -277,9 +282,26 @@ def _gaps(board: Leaderboard) -> list[str]:
     return notes
 
 
+def unseen_notes(board: Leaderboard) -> list[str]:
+    """Return what a table of every unseen domain in turn is made of, and what is missing."""
+    if board.table.joined is None:
+        return []
+    across = [m for m in board.metrics if not m.domain]
+    worst = [m.short for m in across if m.name.endswith("_worst")]
+    means = [m.short for m in across if m.short not in worst]
+    made = [f"{listed(means)}: the mean over the unseen domains"] if means else []
+    made += [f"{listed(worst)}: the worst of them"] if worst else []
+    return [
+        f"{'; '.join(made)}, of each seed. Tests are of these: domains are blocks, so that what "
+        "makes one of them hard is in every method alike. They are about these domains, not about "
+        "others. Columns of one domain carry no claims.",
+        *board.table.joined.missing,
+    ]
+
+
 def _code(board: Leaderboard) -> list[str]:
     """Say so where runs that are compared were made by different code of ltbench itself."""
-    table = board.table.trained().runs.table
+    table = board.table.trained().every_run
     done = table[table["status"] == "done"]
     # Runs of before it was noted say nothing, and are no reason to say anything.
     found = done["environment"].map(lambda environment: str(environment.get("code") or ""))

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from ltbench.errors import UsageError, suggestion
-from ltbench.plugins.names import parse_chains, parse_names
+from ltbench.plugins.names import Name, format_value, parse_chains, parse_name, parse_names
 from ltbench.plugins.spelling import spelled
 from ltbench.results.index import read_runs
 from ltbench.results.run import RunRecord
+from ltbench.results.untrusted import clean
 
 _COMMA = re.compile(r",(?![^\[]*\])")  # that parts names, not the options within brackets
 _HASH = re.compile(r"[0-9a-f]{4,64}")
@@ -24,7 +26,8 @@ def find_run(text: str, out: Path, *, seed: int | None, dataset: str | None) -> 
         text: a run's folder (or a file in it), at least four digits of its hash, or its label.
         out: where runs named by hash or label are looked for.
         seed: the run's seed, where several seeds are there.
-        dataset: the run's data set, where several are there.
+        dataset: the run's data set, where several are there, with options that tell it from
+            others of its name: ``pacs-mlt[unseen=photo]``.
 
     Raises:
         UsageError: no run is meant, or more than one.
@@ -40,12 +43,14 @@ def find_run(text: str, out: Path, *, seed: int | None, dataset: str | None) -> 
         )
     records = [run for run in read_runs(out, scores=False) if run.status != "unreadable"]
     text = spelled(text, {run.label for run in records})
-    dataset = dataset and spelled(dataset, {run.dataset for run in records})
+    data = parse_name(dataset) if dataset else None
+    if data is not None:
+        data = replace(data, name=spelled(data.name, {run.dataset for run in records}))
     found = [run for run in records if _means(text, run)]
     if not found:
         near = suggestion(text, {run.label for run in records})
         raise UsageError(f"no run in '{out}' has the folder, hash or label '{text}'{near}")
-    chosen = [run for run in found if seed in (None, run.seed) and dataset in (None, run.dataset)]
+    chosen = [run for run in found if seed in (None, run.seed) and _is_on(data, run)]
     if len(chosen) == 1:
         return Path(chosen[0].path)
     raise UsageError(_which(text, found, chosen))
@@ -55,18 +60,40 @@ def _means(text: str, run: RunRecord) -> bool:
     return run.label == text or bool(_HASH.fullmatch(text) and run.hash.startswith(text))
 
 
+def _is_on(data: Name | None, run: RunRecord) -> bool:
+    """Return whether a run is on a data set, with the options that were typed."""
+    return data is None or (
+        run.dataset == data.name
+        and all(_plain(run.options.get(k)) == _plain(v) for k, v in data.options.items())
+    )
+
+
+def _plain(value: object) -> object:
+    """Return a list of one as that one, as both name the same domain."""
+    return value[0] if isinstance(value, list | tuple) and len(value) == 1 else value
+
+
 def _which(text: str, found: list[RunRecord], chosen: list[RunRecord]) -> str:
     """Return the sentence that names the choices."""
     if not chosen:
         datasets = ", ".join(sorted({run.dataset for run in found}))
         seeds = ", ".join(map(str, sorted({run.seed for run in found})))
         return f"'{text}' is there on {datasets} with the seeds {seeds} only"
-    lines = [f"{run.dataset} seed {run.seed} ({run.path})" for run in chosen[:_MOST_NAMED]]
+    keys = dict.fromkeys(key for run in chosen for key in run.options)
+    apart = [k for k in keys if len({repr(run.options.get(k)) for run in chosen}) > 1]
+    lines = [f"{_typed(run, apart)} seed {run.seed} ({run.path})" for run in chosen[:_MOST_NAMED]]
     more = f" and {len(chosen) - _MOST_NAMED} more" if len(chosen) > _MOST_NAMED else ""
     return (
         f"'{text}' means {len(chosen)} runs, {'; '.join(lines)}{more}: "
         "add --seed or --dataset, or name the folder"
     )
+
+
+def _typed(run: RunRecord, keys: Sequence[str]) -> str:
+    """Return a run's data set with those of its options that are asked for."""
+    options = {key: run.options[key] for key in keys if key in run.options}
+    pairs = ",".join(f"{key}={format_value(value)}" for key, value in options.items())
+    return clean(f"{run.dataset}[{pairs}]" if pairs else run.dataset)
 
 
 def filter_runs(

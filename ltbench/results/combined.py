@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
@@ -176,6 +177,16 @@ def combined_method(ingredients: Sequence[Ingredient], words: str) -> str:
     names = algorithms if len(algorithms) == 1 < len(methods) else methods
     named = " & ".join(names) if len(names) <= _MOST_NAMED else f"{len(names)} methods"
     return f"{named} ({words})"
+
+
+def without_choice(method: str, combined: Mapping[str, Any]) -> str:
+    """Return what a method is called without how many runs a soup took: "erm (greedy soup of 5)".
+
+    Args:
+        method: of :func:`combined_method`, or any other.
+        combined: of :func:`read_combined`; empty for any other.
+    """
+    return re.sub(r"soup of \d+ of (?=\d+\)$)", "soup of ", method) if combined else method
 
 
 def combined_folder(root: Path, identity: Mapping[str, Any], hash_: str) -> Path:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from ltbench.errors import UsageError, suggestion
 from ltbench.plugins.spelling import spelled
 from ltbench.results.index import read_runs
 from ltbench.results.run import RunRecord
+from ltbench.results.scheme import each_hash, one_unseen
+from ltbench.results.tuned import protocol_before
 
 _BEST_FIRST = {"done": 0, "diverged": 1, "failed": 2, "unfinished": 3, "unreadable": 4}
 _COMMA = re.compile(r",(?![^\[]*\])")  # that parts names, not the options within brackets
@@ -69,6 +72,12 @@ def check_filters(
     _check("--algo", algos, methods)
     _check("--dataset", datasets, {run.dataset for run in readable})
     names = {str(run.protocol.get("name", "")) for run in readable}
+    if protocols:
+        hashes |= {
+            each_hash(asdict(run), protocol_before(run.protocol, run.tuned))
+            for run in readable
+            if one_unseen(run.options)
+        }
     _check("--protocol", protocols, names | hashes, starts=hashes)
 
 

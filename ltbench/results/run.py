@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from ltbench.plugins.hparams import LARGEST_WHOLE
 from ltbench.plugins.measure import parse_measures
+from ltbench.plugins.names import Name
+from ltbench.plugins.unseen_options import OPTIONS
 from ltbench.results.arithmetic import known_format
 from ltbench.results.backbone import BackboneSpec, known_preprocessing
 from ltbench.results.combined import read_combined
@@ -108,6 +110,12 @@ class RunSpec:
     def dataset_options(self) -> dict[str, Any]:
         """All parameters of the data set, by which it can be opened."""
         return self.dataset.hparams | self.places
+
+    @property
+    def dataset_name(self) -> str:
+        """The data set with its unseen domains, for sentences: ``pacs-mlt[unseen=photo]``."""
+        unseen = {key: value for key, value in self.dataset.hparams.items() if key in OPTIONS}
+        return str(Name(self.dataset.name, unseen))
 
     @property
     def algo(self) -> str:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from ltbench.data.catalogue import create_dataset
+from ltbench.data.catalogue import Known, create_dataset, dataset_names
 from ltbench.data.locations import data_folder
 from ltbench.errors import DataError, PluginError, UsageError
 from ltbench.models.catalogue import check_backbone
@@ -60,16 +60,17 @@ def check_asked(
     """
     for chain in _chains(algos):
         _check_chain(chain)
-    for name in (name for text in datasets for name in parse_names(text)):
-        dataset = create_dataset(name, data_folder(data_dir))
+    folder, known = data_folder(data_dir), Known()
+    for name in (name for text in datasets for name in dataset_names(text, folder, known)):
+        dataset = create_dataset(name, folder, known)
         if cause := dataset.missing():
             raise DataError(cause)
         if protocol is not None:
             _check_protocol(dataset, protocol)
     if augmentation is not None:
         _check_augmentation(augmentation)
-    if backbone is not None and is_hub_name(known := check_backbone(backbone)):
-        hub_config(parse_hub_name(known))  # what cannot be fetched is said at once
+    if backbone is not None and is_hub_name(network := check_backbone(backbone)):
+        hub_config(parse_hub_name(network))  # what cannot be fetched is said at once
     asked_preprocessing(preprocessing)
     if weights is not None:
         try:

@@ -24,7 +24,7 @@ def changes(plan: Plan) -> list[str]:
     """
     found: dict[str, set[str]] = defaultdict(set)
     for spec in {(spec.dataset.name, spec.hash): spec for spec in plan.specs}.values():
-        name = f"{spec.label} on {spec.dataset.name}"
+        name = f"{spec.label} on {spec.dataset_name}"
         for cause in _others(spec, plan.out):
             found[f"{cause}: they stay, and count as other runs"].add(name)
         if _by_other_code(spec, plan.out):

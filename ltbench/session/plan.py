@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ltbench.data.catalogue import open_dataset
+from ltbench.data.catalogue import Known, dataset_names, open_dataset
 from ltbench.data.content import content_sha256
 from ltbench.errors import DataError, PluginError, UsageError
 from ltbench.models.catalogue import check_backbone
@@ -16,7 +16,7 @@ from ltbench.plugins.dataset import Dataset
 from ltbench.plugins.facts import Facts
 from ltbench.plugins.hparams import LARGEST_WHOLE
 from ltbench.plugins.manager import get_plugins
-from ltbench.plugins.names import MOST_NAMES, Name, format_value, parse_chains, parse_names
+from ltbench.plugins.names import MOST_NAMES, Name, format_value, parse_chains
 from ltbench.plugins.resolve import earlier, registered
 from ltbench.plugins.split import Split
 from ltbench.results.backbone import BackboneSpec, preprocessing_text
@@ -99,7 +99,7 @@ class PlannedMethod:
     @property
     def title(self) -> str:
         """What it is called in a sentence."""
-        return f"{self.typed} on {self.spec.dataset.name}"
+        return f"{self.typed} on {self.spec.dataset_name}"
 
     @property
     def fixed(self) -> dict[str, Any]:
@@ -187,12 +187,13 @@ def plan_runs(request: Request, *, show: bool = False) -> Plan:
         PluginError: no algorithm that was asked for can be imported.
     """
     chains = [chain for text in request.algos for chain in parse_chains(text)]
-    names = [name for text in request.datasets for name in parse_names(text)]
+    known: Known = {}
+    names = [n for text in request.datasets for n in dataset_names(text, request.data_dir, known)]
     typed = typed_protocols(request.protocol)
     asked = [name for name, _ in typed]
     _check_size(len(chains) * len(names) * len(asked), request.seeds)
     _check_overrides(request, asked)
-    datasets = [open_dataset(name, request.data_dir) for name in names]
+    datasets = [open_dataset(name, request.data_dir, known) for name in names]
     fixed = [settings.union(request.overrides) for _ in names for _, settings in typed]
     blanks = [
         replace(_blank(request, dataset, split, one), images=_content(dataset, split, show=show))
@@ -303,6 +304,7 @@ def _blank(request: Request, dataset: Dataset, split: Split, asked: Name | None)
             "shots": facts.shots.as_dict(),
             **({"split": origin.words} if origin else {}),
             "counts": {part: split.counts(part).tolist() for part in ("train", "val", "test")},
+            **({"shot_counts": split.shot_counts().tolist()} if split.held_out else {}),
             "preprocessing": backbone.whole(facts, protocol),
         },
     )
@@ -352,7 +354,7 @@ def _check_domains(algorithm: Name, blank: RunSpec) -> None:
     if trained < needed:
         raise UsageError(
             f"'{algorithm.name}' needs at least {needed} domains with training images and "
-            f"'{blank.dataset.name}' has {trained}: choose another algorithm or data set"
+            f"'{blank.dataset_name}' has {trained}: choose another algorithm or data set"
         )
 
 

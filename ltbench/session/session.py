@@ -77,7 +77,7 @@ class SweepRun:
         summary: dict[str, Any] = {
             "label": self.spec.label,
             "differs": self.spec.apart.removeprefix(", "),
-            "dataset": self.spec.dataset.name,
+            "dataset": self.spec.dataset_name,
             "seed": self.spec.seed,
             "hash": self.spec.hash,
             "folder": str(self.folder),
@@ -186,12 +186,12 @@ class Session:
         plan = replace(plan_runs(request, show=not self.quiet), out=self.out, sweep_size=sweep_size)
         place = self._place(plan)
         plan = Chooser(precision, memory_format, place, self.say).settle(plan)
-        for dataset, split in plan.datasets:
-            if origin := dataset.split_origin(split):
-                self.say(f"{dataset.name}: {origin}")
-            for line in dataset.remarks(split):
-                self.say(f"{dataset.name}: {line}")
-        for sentence in (*plan.remarks, *changes(plan), *disk_use(plan)):
+        for sentence in (
+            *_said_of_data(plan),
+            *plan.remarks,
+            *changes(plan),
+            *disk_use(plan),
+        ):
             self.say(sentence)
         return plan
 
@@ -327,6 +327,16 @@ class Session:
             write_record(plan.out, self.command, runs, len(slots.devices))
         except OSError as error:
             self.say(f"Warning: no record of this sweep: {error}")
+
+
+def _said_of_data(plan: Plan) -> list[str]:
+    """Return where splits are from, and remarks on them; what is true of several settings once."""
+    said: list[str] = []
+    for dataset, split in plan.datasets:
+        origin = dataset.split_origin(split)
+        for line in (*([str(origin)] if origin else []), *dataset.remarks(split)):
+            said.append(f"{dataset.name}: {line}")
+    return list(dict.fromkeys(said))
 
 
 def _threads(slots: Slots) -> int:

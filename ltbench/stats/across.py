@@ -50,7 +50,11 @@ class AcrossDatasets:
 
 
 def across_datasets(
-    scores: pd.DataFrame, *, larger_is_better: bool = True, draws: int = DRAWS
+    scores: pd.DataFrame,
+    *,
+    larger_is_better: bool = True,
+    draws: int = DRAWS,
+    block: str = "data set",
 ) -> AcrossDatasets:
     """Rank methods on each data set and test whether mean ranks differ.
 
@@ -58,16 +62,17 @@ def across_datasets(
         scores: methods × data sets, each the mean over seeds; NaN where there is none.
         larger_is_better: whether the highest score has rank 1.
         draws: permutations drawn for ``p_permutation``.
+        block: what a column is of, for the reason why there are no ranks.
     """
     complete = scores.dropna()
     incomplete = tuple(str(name) for name in scores.index.difference(complete.index, sort=False))
     ranks = complete.rank(axis=0, ascending=not larger_is_better)
     methods, datasets = ranks.shape
     if datasets < FEWEST_DATASETS:
-        reason = f"mean ranks need {FEWEST_DATASETS} data sets or more, and there are {datasets}"
+        reason = f"mean ranks need {FEWEST_DATASETS} {block}s or more, and there are {datasets}"
         return AcrossDatasets(ranks, incomplete, reason=reason)
     if methods < 2:
-        reason = "fewer than two methods have a score on every data set"
+        reason = f"fewer than two methods have a score on every {block}"
         return AcrossDatasets(ranks, incomplete, reason=reason)
     blocks = ranks.to_numpy().T
     statistic = float(friedman_statistic(blocks))

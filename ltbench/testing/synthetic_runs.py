@@ -16,6 +16,7 @@ import numpy as np
 from ltbench.plugins.shots import ShotRule
 from ltbench.results.folder import LOGITS
 from ltbench.results.logits import kept_logits, write_logits
+from ltbench.results.scheme import unseen_domains
 from ltbench.results.sweeps import TRIAL_SEEDS, TUNING
 from ltbench.results.trials import STUDIES
 
@@ -49,6 +50,8 @@ def write_run(
     Args:
         root: the folder of runs.
         skill: the expected share of right predictions; few-shot pairs are given less.
+        options: of the data set. With ``unseen`` those domains come last, have no training images
+            and are the test, as in runs that are made.
         train: training images (domains, classes); by default a long tail, reversed in the second.
         per_class: test images of each pair.
         error: write ``error.json`` with this status instead of a result.
@@ -59,6 +62,12 @@ def write_run(
     rng = np.random.default_rng([seed, _number(algo, dataset, hparams, stages)])
     if train is None:
         train = _long_tail(len(domains), classes)
+    unseen = [name for name in unseen_domains(options or {}) if name in domains]
+    if unseen:
+        rng = np.random.default_rng([seed, _number(algo, dataset, hparams, stages, *unseen)])
+        domains = (*(name for name in domains if name not in unseen), *unseen)
+        train[-len(unseen) :] = 0
+    tested = np.isin(domains, unseen or domains)
     protocol = {"name": dataset, "steps": steps, "batch_per_domain": 32, "optimizer": "adam",
                 "lr": 0.001, "weight_decay": 0.0, "schedule": "constant", "eval_every": 25,
                 "select": "f1", "augmentation": "none"}  # fmt: skip
@@ -77,6 +86,8 @@ def write_run(
     folder = root / dataset / name / _digest(identity)[:12] / f"seed-{seed}"
     folder.mkdir(parents=True, exist_ok=True)
     counts = {"train": train, "val": np.full_like(train, 5), "test": np.full_like(train, per_class)}
+    if unseen:
+        counts["val"][tested], counts["test"][~tested] = 0, 0
     spec = {
         "format": 1, "hash": _digest(identity), "protocol_hash": _digest(shared), "seed": seed,
         "label": label or name, "identity": identity,
@@ -92,6 +103,8 @@ def write_run(
                                        "traceback": "…", "stage": algo, "step": 120})  # fmt: skip
     elif finished:
         predictions = _predict(train, per_class, skill, rng)
+        kept = tested[predictions["domain"]]
+        predictions = {name: values[kept] for name, values in predictions.items()}
         if arrays:
             _write_arrays(folder, predictions, train.shape, rng)
             _write_logits(folder, predictions, counts["val"], seed)
@@ -165,6 +178,9 @@ def _result(
     label, domain, guess = (predictions[name] for name in ("class", "domain", "prediction"))
     confusion = np.zeros((domains, classes, classes), dtype=int)
     np.add.at(confusion, (domain, label, guess), 1)
+    tested = confusion.sum((1, 2)) > 0
+    names = [name for name, test in zip(spec["data"]["domains"], tested, strict=True) if test]
+    confusion, train = confusion[tested], train[tested]
     hits = confusion.diagonal(axis1=1, axis2=2)
     accuracy = hits.sum(1) / confusion.sum((1, 2))
     f1 = (2 * hits / np.maximum(confusion.sum(1) + confusion.sum(2), 1)).mean(1)
@@ -175,7 +191,6 @@ def _result(
         test |= {f"{name}_average": values.mean(), f"{name}_worst": values.min()}
     tables = (table.ravel().tolist() for table in (train, hits, confusion.sum(2)))
     test |= rule.accuracies(zip(*tables, strict=True))
-    names = spec["data"]["domains"]
     return {
         "format": 1, "hash": spec["hash"], "seed": spec["seed"], "label": spec["label"],
         "test": {key: None if value is None else float(value) for key, value in test.items()},

@@ -80,7 +80,7 @@ def open_context(
         DataError: an image cannot be decoded.
         RuntimeError: the images are others than the run was planned with.
     """
-    spec, options = job.spec, tuple(sorted(job.spec.dataset_options.items()))
+    spec, options = job.spec, _hashable(job.spec.dataset_options)
     dataset, store, content = _open_store(spec.dataset.name, options, job.data_dir, job.store)
     split = store.split
     if split.sha256 != spec.split or (content and spec.images not in ("", content)):
@@ -88,7 +88,7 @@ def open_context(
     images = _on_device(dataset, store, torch.device(job.device), job.sharing)
     facts = spec.backbone.scaled(spec.protocol.sized(dataset.facts))
     normalise = Normalisation(facts, images.device)
-    counts = split.counts("train")
+    counts = split.shot_counts()
     interpolation, crop = spec.backbone.resizing(spec.protocol)
     cropped = spec.protocol.evaluation == "crop"
     evaluator = Evaluator(
@@ -126,6 +126,12 @@ def _signs_of_life(report: Report) -> Callable[[], None]:
             report({"event": "alive"})
 
     return tell
+
+
+def _hashable(options: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
+    """Return options in the order of their names, lists of names as tuples."""
+    pairs = sorted(options.items())
+    return tuple((key, tuple(v) if isinstance(v, list) else v) for key, v in pairs)
 
 
 @lru_cache(maxsize=2)

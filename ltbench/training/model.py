@@ -65,9 +65,10 @@ class ModelBuilder:
     ) -> None:
         check_plugin_versions(spec)
         self.spec, self.device, self.weights = spec, device, weights
+        domains = len(facts.domains) - split.held_out
         self.info = TrainInfo(
-            counts=torch.from_numpy(split.counts("train")),
-            domains=facts.domains,
+            counts=torch.from_numpy(split.counts("train")[:domains]),
+            domains=facts.domains[:domains],
             classes=facts.classes,
             **facts.shots.as_dict(),
             steps=spec.protocol.steps,

@@ -43,6 +43,11 @@ DATASETS = (
 
 PROTOCOLS = (
     ("mdlt", "MDLT", "Yang et al., ECCV 2022: ResNet-50, Adam 5e-5, 5,001 steps"),
+    (
+        "domainbed",
+        "DOMAINBED",
+        "Gulrajani and Lopez-Paz, ICLR 2021: the same with 32 images a domain, by accuracy",
+    ),
     ("cifar-lt", "CIFAR_LT", "Cao et al., NeurIPS 2019: ResNet-32, SGD, 200 epochs in steps"),
     ("cifar-lt-cosine", "CIFAR_LT_COSINE", "The same with a cosine and weight decay 5e-4"),
     ("imagenet-lt", "IMAGENET_LT", "Kang et al., ICLR 2020: ResNet-50 from scratch, 90 epochs"),

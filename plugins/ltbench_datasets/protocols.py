@@ -23,6 +23,23 @@ MDLT: dict[str, Any] = {
 }
 """Yang et al., ECCV 2022, arXiv:2203.09513, appendix on training details and ``mdlt/hparams``."""
 
+DOMAINBED: dict[str, Any] = {
+    "backbone": "resnet50",
+    "pretrained": True,
+    "steps": 5001,
+    "batch_per_domain": 32,
+    "optimizer": "adam",
+    "lr": 5e-5,
+    "weight_decay": 0.0,
+    "eval_every": 300,
+    "select": "accuracy",
+    "augmentation": "photo",
+    "freeze_bn": True,
+    "dropout": 0.0,
+}
+"""Gulrajani and Lopez-Paz, "In Search of Lost Domain Generalization", ICLR 2021, arXiv:2007.01434,
+appendix on hyper-parameters and ``domainbed/hparams_registry.py``."""
+
 CIFAR_LT: dict[str, Any] = {
     "backbone": "resnet32",
     "epochs": 200,

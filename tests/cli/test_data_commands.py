@@ -56,8 +56,8 @@ def test_every_registered_data_set_is_listed() -> None:
 @pytest.mark.parametrize(
     ("name", "protocols"),
     [
-        ("pacs-mlt", ["mdlt"]),
-        ("domainnet-mlt", ["mdlt"]),
+        ("pacs-mlt", ["mdlt", "domainbed"]),
+        ("domainnet-mlt", ["mdlt", "domainbed"]),
         ("cifar100-lt", ["cifar-lt", "cifar-lt-cosine", "thesis"]),
         ("imagenet-lt", ["imagenet-lt", "mdlt"]),
         ("digits-mlt", ["mdlt"]),

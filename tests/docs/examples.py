@@ -29,7 +29,6 @@ from ltbench.plugins.names import Name, parse_chains
 from ltbench.plugins.registry import Entry
 from ltbench.plugins.scaffold import write_project
 from ltbench.plugins.split import Split
-from ltbench.results.logits import kept_logits, write_logits
 from ltbench.session.session import Session
 from ltbench.testing import write_run, write_study
 from ltbench.training.job import Job
@@ -177,18 +176,23 @@ class Readers:
             if options.get("kind") == "budget":
                 write_study(self.folder / root, dataset=datasets[0])
             for dataset, chain in itertools.product(datasets, chains or parse_chains("brl")):
-                for variant in _variants(example, options, chain):
-                    for seed in range(SEEDS):
-                        folder = self._write(root, dataset, variant, seed)
-                        _add_metrics(folder, _listed(options.get("metrics")))
-            if example.name == "ensemble":
-                for folder in self.folder.glob(f"{root}/*/*/*/seed-*"):
-                    _add_logits(folder)
+                variants = _variants(example, options, chain)
+                cells = itertools.product(variants, _unseen(example), range(SEEDS))
+                for variant, unseen, seed in cells:
+                    folder = self._write(root, dataset, variant, seed, options=unseen)
+                    _add_metrics(folder, _listed(options.get("metrics")))
             if example.name in ("status", "clean", "leaderboard"):
                 self._write(root, datasets[0], [Name("brl")], 0, error="failed")
 
     def _write(
-        self, root: str, dataset: str, chain: list[Name], seed: int, error: str | None = None
+        self,
+        root: str,
+        dataset: str,
+        chain: list[Name],
+        seed: int,
+        *,
+        error: str | None = None,
+        options: dict[str, Any] | None = None,
     ) -> Path:
         first, *stages = chain
         return write_run(
@@ -200,6 +204,7 @@ class Readers:
             label="+".join(map(str, chain)),
             stages=[stage.name for stage in stages],
             error=error,
+            options=options,
             classes=5,
         )
 
@@ -229,15 +234,6 @@ class Readers:
                     (folder / "error.json").write_text(json.dumps(error))
 
 
-def _add_logits(folder: Path) -> None:
-    """Give a run logits of as many test and validation images as it has predictions."""
-    with np.load(folder / "predictions.npz") as arrays:
-        y, d = arrays["class"], arrays["domain"]
-    z = np.random.default_rng(0).normal(size=(len(y), 5))
-    kept = kept_logits(z, y, d, np.array([f"{i}.png" for i in range(len(y))]))
-    write_logits(folder / "logits.npz", {"test": kept, "val": kept})
-
-
 def _add_metrics(folder: Path, names: list[str]) -> None:
     """Give a run the metrics that are asked for, of those that a real one has."""
     known = set(re.findall(r"`(\w+)`", reference.pages()["metrics.md"])) if names else set()
@@ -256,6 +252,13 @@ def _roots(options: dict[str, Any]) -> list[str]:
     """Return the folders of runs below the reader's: ``runs/pacs-mlt`` lies in ``runs``."""
     given = [str(path).lstrip("/") for path in options.get("runs") or ("runs",)]
     return ["runs" if path.startswith("runs/") else path for path in given]
+
+
+def _unseen(example: Example) -> list[dict[str, Any] | None]:
+    """Return the options of runs that leave each domain out, where the example is about those."""
+    if "unseen" not in typed(example.line):
+        return [None]
+    return [{"unseen": domain} for domain in ("mnist", "mnist-m", "optdigits")]
 
 
 def _variants(example: Example, options: dict[str, Any], chain: list[Name]) -> list[list[Name]]:

@@ -17,6 +17,7 @@ from ltbench.plugins.files import hyphenated
 from ltbench.plugins.manager import get_plugins
 from ltbench.plugins.names import Name, parse_chains, parse_name, parse_names
 from ltbench.plugins.registry import Entry
+from ltbench.plugins.resolve import resolve
 from ltbench.session.protocols import asked_protocols, protocol_of
 
 __all__ = ["anything_exists"]
@@ -122,9 +123,9 @@ def check(name: Name, *kinds: str) -> None:
     plugins = get_plugins()
     if name.name.isupper() or any(name.name in own_names().get(kind, ()) for kind in kinds):
         return
-    registry = next((plugins[kind] for kind in kinds if name.name in plugins[kind]), None)
-    assert registry is not None, f"there is no {kinds[0]} '{name.name}'"
-    registry.get(name.name).load().HParams.from_options(name.options, name.name)
+    found = next((kind for kind in kinds if name.name in plugins[kind]), None)
+    assert found is not None, f"there is no {kinds[0]} '{name.name}'"
+    resolve(found, name.name, name.options)
 
 
 def test_the_pages_hold_commands_of_every_kind():

@@ -13,7 +13,7 @@ from ltbench.cli.data.options import (
     data_dir_option,
     json_option,
     name_argument,
-    named_dataset,
+    named_datasets,
     read_split,
     shot_buckets,
 )
@@ -21,6 +21,7 @@ from ltbench.plugins.names import format_value
 from ltbench.printable import json_text, styled
 
 if TYPE_CHECKING:
+    from ltbench.plugins.dataset import Dataset
     from ltbench.plugins.facts import Facts
 
 PARTS = ("train", "val", "test")
@@ -38,10 +39,22 @@ def info(name: str, data_dir: Path | None, as_json: bool) -> None:
       ltbench data info digits-mini-mlt
       ltbench data info 'cifar100-lt[ratio=50]'
       ltbench data info 'image-folder[root=/data/moths]' --json
+      ltbench data info 'digits-mini-mlt[unseen=each]'
     """
+    described = [_of(*named) for named in named_datasets(name, data_dir)]
+    if as_json:
+        click.echo(json_text(described if len(described) > 1 else described[0], indent=1))
+        return
+    for number, one in enumerate(described):
+        click.echo("\n" * (number > 0), nl=False)
+        _print(one, ready=one["missing"] is None)
+
+
+def _of(name: str, dataset: Dataset) -> dict[str, Any]:
+    """Return what is known of one data set."""
+    from ltbench.data.unseen_domains import Scheme
     from ltbench.errors import DataError
 
-    dataset = named_dataset(name, data_dir)
     cause = dataset.missing()
     try:
         facts = dataset.facts
@@ -67,11 +80,14 @@ def info(name: str, data_dir: Path | None, as_json: bool) -> None:
     # Whose files lie in one folder has it as ``root``; what is embedded has none.
     if place := getattr(dataset, "root", None):
         found["folder"] = str(place)
-    described = _described(name, facts, cause, found)
-    if as_json:
-        click.echo(json_text(described, indent=1))
-        return
-    _print(described, ready=cause is None)
+    scheme = getattr(dataset, "scheme", None)
+    if isinstance(scheme, Scheme):
+        found["scheme"] = {
+            "unseen": list(scheme.unseen),
+            "validation": scheme.options()["validation"],
+            "held_out": scheme.hold_out,
+        }
+    return _described(name, facts, cause, found)
 
 
 def _described(name: str, facts: Facts, cause: str | None, found: dict[str, Any]) -> dict[str, Any]:
@@ -118,10 +134,12 @@ def _print(described: dict[str, Any], *, ready: bool) -> None:
     click.echo(styled(f"{described['name']}: {described['title']}", bold=True))
     names = ", ".join(classes[:12]) + (", …" if len(classes) > 12 else "")
     click.echo(f"domains    {', '.join(described['domains'])}")
+    click.echo(_unseen(described), nl=False)
     click.echo(f"classes    {len(classes)}: {names}")
     click.echo(f"images     {image['size']}×{image['size']}, {image['channels']} channels")
     click.echo(f"pixels     {in_words(image)}; pretrained weights bring their own")
-    click.echo(f"shots      {shots['rule']} training images of a pair")
+    of_class = ", of its class where the domain is unseen" if "scheme" in described else ""
+    click.echo(f"shots      {shots['rule']} training images of a pair{of_class}")
     for key in ("folder", "licence", "citation"):
         if described.get(key):
             click.echo(f"{key:10} {described[key]}")
@@ -150,6 +168,18 @@ def _print(described: dict[str, Any], *, ready: bool) -> None:
         click.echo(f"split sha256 {described['split']}")
         for line in described["remarks"]:
             click.echo(f"remark     {line}")
+
+
+def _unseen(described: Mapping[str, Any]) -> str:
+    """Return the line about domains that do not train; of one domain alone there is none."""
+    if scheme := described.get("scheme"):
+        return (
+            f"unseen     {', '.join(scheme['unseen'])}; validation: {scheme['validation']}; tested "
+            f"on {'four fifths' if scheme['held_out'] else 'all'} of its images\n"
+        )
+    if len(described["domains"]) < 2:
+        return ""
+    return "unseen     none; [unseen=DOMAIN] keeps one from training, [unseen=each] one by one\n"
 
 
 def _listed(settings: Mapping[str, Any]) -> str:

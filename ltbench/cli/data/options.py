@@ -26,30 +26,39 @@ name_argument = click.argument("name", shell_complete=plugin_completer("datasets
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
-def named_dataset(name: str, data_dir: Path | None) -> Dataset:
-    """Return the data set that was typed, whether its files are there or not.
+def named_datasets(text: str, data_dir: Path | None) -> list[tuple[str, Dataset]]:
+    """Return the data sets that were typed, with their names, whether their files are there or not.
+
+    They are several where the options stand for several settings, as ``unseen=each`` does. One
+    alone is called as it was typed.
 
     Raises:
-        UsageError: it does not exist, or its parameters are not possible.
+        UsageError: one does not exist, or its parameters are not possible.
+        DataError: which settings there are is told by files that are missing.
     """
-    from ltbench.data.catalogue import create_dataset
+    from ltbench.data.catalogue import Known, create_dataset, dataset_names
     from ltbench.data.locations import data_folder
-    from ltbench.plugins.names import parse_name
 
-    return create_dataset(parse_name(name), data_folder(data_dir))
+    folder, known = data_folder(data_dir), Known()
+    with waiting("Reading the data set"):
+        names = dataset_names(text, folder, known)
+        found = [(str(name), create_dataset(name, folder, known)) for name in names]
+    return found if len(found) > 1 else [(text, found[0][1])]
 
 
-def ready_dataset(name: str, data_dir: Path | None) -> tuple[Dataset, Split]:
-    """Return the data set that was typed, with its split.
+def ready_datasets(text: str, data_dir: Path | None) -> list[tuple[str, Dataset, Split]]:
+    """Return the data sets that were typed, with their names and splits.
 
     Raises:
-        UsageError: it does not exist, or its parameters are not possible.
-        DataError: its files are missing or broken.
+        UsageError: one does not exist, or its parameters are not possible.
+        DataError: files are missing or broken.
     """
-    dataset = named_dataset(name, data_dir)
-    if cause := dataset.missing():
-        raise DataError(cause)
-    return dataset, read_split(dataset)
+    ready = []
+    for name, dataset in named_datasets(text, data_dir):
+        if cause := dataset.missing():
+            raise DataError(cause)
+        ready.append((name, dataset, read_split(dataset)))
+    return ready
 
 
 def read_split(dataset: Dataset) -> Split:
@@ -60,5 +69,5 @@ def read_split(dataset: Dataset) -> Split:
 
 def shot_buckets(dataset: Dataset, split: Split) -> dict[str, int]:
     """Return how many domain-class pairs are many-, medium-, few- and zero-shot."""
-    buckets = dataset.facts.shots.buckets(split.counts("train"))
+    buckets = dataset.facts.shots.buckets(split.shot_counts())
     return {name: int(pairs.sum()) for name, pairs in buckets.items()}

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from ltbench.cli.data.options import data_dir_option, name_argument, ready_dataset
+from ltbench.cli.data.options import data_dir_option, name_argument, ready_datasets
 from ltbench.report import check_figure_suffix
 from ltbench.waiting import end_waiting, waiting
 
@@ -42,9 +43,18 @@ def plot(name: str, data_dir: Path | None, outputs: tuple[Path, ...]) -> None:
     """
     for output in outputs:
         check_figure_suffix(output)
-    dataset, split = ready_dataset(name, data_dir)
+    ready = ready_datasets(name, data_dir)
     with waiting("Drawing the figure"):
-        _draw(name, dataset, split, outputs)
+        for one, dataset, split in ready:
+            several = _file_name(one.removeprefix(dataset.name)) if len(ready) > 1 else ""
+            default = Path(f"{dataset.name}.png"), Path(f"{dataset.name}.svg")
+            places = [path.with_stem(f"{path.stem}{several}") for path in outputs or default]
+            _draw(one, dataset, split, places)
+
+
+def _file_name(options: str) -> str:
+    """Return the part of a file's name that tells one setting of a data set from another."""
+    return "-" + re.sub(r"[^\w.-]+", "-", options).strip("-")
 
 
 def _draw(name: str, dataset: Dataset, split: Split, outputs: Sequence[Path]) -> None:
@@ -62,7 +72,7 @@ def _draw(name: str, dataset: Dataset, split: Split, outputs: Sequence[Path]) ->
     data = FigureData.of_dataset(name, facts)
     with style():
         figure, frame = draw("distribution", data, Choices())
-        for output in outputs or (Path(f"{dataset.name}.png"), Path(f"{dataset.name}.svg")):
+        for output in outputs:
             written = save(figure, output, _DPI, name_codes(data))
             end_waiting()
             click.echo(f"Wrote {output}", err=True)

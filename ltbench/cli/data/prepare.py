@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from ltbench.cli.data.options import data_dir_option, name_argument, named_dataset
+from ltbench.cli.data.options import data_dir_option, name_argument, named_datasets
+
+if TYPE_CHECKING:
+    from ltbench.plugins.dataset import Dataset
 
 
 @click.command("prepare")
@@ -25,11 +29,16 @@ def prepare(name: str, data_dir: Path | None, no_decode: bool) -> None:
       ltbench data prepare cifar100-lt --data-dir /data
       ltbench data prepare 'image-folder[root=/data/moths]'
     """
+    for named in named_datasets(name, data_dir):
+        _prepare(*named, decode=not no_decode)
+
+
+def _prepare(name: str, dataset: Dataset, *, decode: bool) -> None:
+    """Do it for one data set."""
     from ltbench.data.store import open_store, store_folder
     from ltbench.errors import DataError
     from ltbench.session.progress import decoding_bar
 
-    dataset = named_dataset(name, data_dir)
     dataset.prepare(_Lines())
     if cause := dataset.missing():
         raise DataError(cause)
@@ -42,7 +51,7 @@ def prepare(name: str, data_dir: Path | None, no_decode: bool) -> None:
     for line in dataset.remarks(split):
         if line not in differences:
             click.echo(f"remark: {line}", err=True)
-    if no_decode:
+    if not decode:
         click.echo(f"{name} is there: {len(split)} images")
         return
     with decoding_bar(dataset.name) as show:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from ltbench.cli.data.options import data_dir_option, json_option, name_argument, ready_dataset
+from ltbench.cli.data.options import data_dir_option, json_option, name_argument, ready_datasets
 from ltbench.printable import json_text
 
 if TYPE_CHECKING:
@@ -32,34 +32,44 @@ def verify(name: str, data_dir: Path | None, images: bool, as_json: bool) -> Non
       ltbench data verify pacs-mlt
       ltbench data verify 'image-folder[root=/data/moths]' --images
     """
-    dataset, split = ready_dataset(name, data_dir)
+    found = [_compared(*one, images=images) for one in ready_datasets(name, data_dir)]
+    if as_json:
+        click.echo(json_text(found if len(found) > 1 else found[0], indent=1))
+    else:
+        for one in found:
+            _print(one)
+    if any(one["differences"] for one in found):
+        raise SystemExit(1)
+
+
+def _compared(name: str, dataset: Dataset, split: Split, *, images: bool) -> dict[str, Any]:
+    """Return what one data set differs in from its facts."""
     origin = dataset.split_origin(split)
     differences = dataset.verify(split)
     remarks = [line for line in dataset.remarks(split) if line not in differences]
     if images:
         differences += broken_images(dataset, split)
-    if as_json:
-        found = {
-            "name": name,
-            "images": len(split),
-            "split_origin": asdict(origin) if origin else None,
-            "differences": differences,
-            "remarks": remarks,
-        }
-        click.echo(json_text(found, indent=1))
-    else:
-        for line in differences:
-            click.echo(line)
-        for line in remarks:
-            click.echo(f"remark: {line}")
-        if origin:
-            click.echo(str(origin))
-        count = len(differences)
-        said = f"{count} difference{'s' * (count != 1)}" if count else "no difference"
-        made = f", {origin.words}" if origin else ""
-        click.echo(f"{name}: {len(split)} images{made}, {said}")
-    if differences:
-        raise SystemExit(1)
+    return {
+        "name": name,
+        "images": len(split),
+        "split_origin": asdict(origin) if origin else None,
+        "differences": differences,
+        "remarks": remarks,
+    }
+
+
+def _print(found: dict[str, Any]) -> None:
+    origin = found["split_origin"]
+    for line in found["differences"]:
+        click.echo(line)
+    for line in found["remarks"]:
+        click.echo(f"remark: {line}")
+    if origin:
+        click.echo(f"{origin['words']}: {origin['detail']}")
+    count = len(found["differences"])
+    said = f"{count} difference{'s' * (count != 1)}" if count else "no difference"
+    made = f", {origin['words']}" if origin else ""
+    click.echo(f"{found['name']}: {found['images']} images{made}, {said}")
 
 
 def broken_images(dataset: Dataset, split: Split) -> list[str]:

@@ -1,0 +1,103 @@
+"""Unseen domains as they are typed: what is said of a wrong one, and what commands print."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from ltbench.cli.data import data
+from ltbench.cli.main import cli
+from ltbench.cli.run import run
+
+DIGITS = "digits-mini-mlt"
+DOMAINS = ("mnist", "mnist-m", "optdigits")
+
+
+def ltbench(*arguments: str) -> Result:
+    for command in (data, run):
+        if command.name not in cli.commands:
+            cli.add_command(command)
+    return CliRunner().invoke(cli, list(arguments))
+
+
+@pytest.mark.parametrize(
+    ("dataset", "message"),
+    [
+        (f"{DIGITS}[unseen=mnis]", "there is no domain 'mnis'; did you mean 'mnist'?"),
+        (f"{DIGITS}[unseen=[mnist,x9]]", "there is no domain 'x9'"),
+        (f"{DIGITS}[unsen=mnist]", "did you mean 'unseen'?"),
+        (f"{DIGITS}[unseen=[mnist,mnist-m,optdigits]]", "leaves no domain to train on"),
+        (f"{DIGITS}[unseen=[]]", "is empty"),
+        (f"{DIGITS}[validation=oracle]", "say which, with unseen=DOMAIN"),
+        (f"{DIGITS}[unseen_test=heldout]", "say which, with unseen=DOMAIN"),
+        (f"{DIGITS}[unseen=mnist,unseen_test=held]", "choose one of all, heldout"),
+        (f"{DIGITS}[unseen=mnist,validation=mnist]", "'mnist' is unseen"),
+        (f"{DIGITS}[unseen=mnist,validation=orcle]", "did you mean 'oracle'?"),
+        (f"{DIGITS}[unseen=each,validation=mnist]", "'mnist' is unseen"),
+        (
+            f"{DIGITS}[unseen=[mnist,optdigits],validation=leave-one-domain-out]",
+            "is the only domain that is not unseen",
+        ),
+        (f"{DIGITS}[unseen=[mnist,optdigits],validation=mnist-m]", "no domain to train on"),
+        ("cifar10-lt[unseen=each]", "has one domain, 'cifar10'"),
+        ("cifar10-lt[unseen=cifar10]", "has one domain, 'cifar10'"),
+        ("image-folder[root=/nowhere,unseen=each]", "there is no folder /nowhere"),
+        ("image-folder[root=/nowhere,unseen=a]", "there is no folder /nowhere"),
+    ],
+)
+@pytest.mark.parametrize("command", [["run", "--algo", "erm", "--dataset"], ["data", "info"]])
+def test_bad_input_is_one_sentence(dataset: str, message: str, command: list[str]) -> None:
+    done = ltbench(*command, dataset)
+    assert done.exit_code == 2, done.output
+    assert message in done.output
+    assert done.output.count("Error:") == 1
+    assert "Traceback" not in done.output
+
+
+def test_info_tells_the_counts_of_each_setting() -> None:
+    done = ltbench("data", "info", f"{DIGITS}[unseen=each]", "--json")
+    found = json.loads(done.stdout)
+    assert [one["name"] for one in found] == [f"{DIGITS}[unseen={d}]" for d in DOMAINS]
+    assert found[0]["counts"] == {
+        "mnist-m": [417, 250, 0], "optdigits": [244, 250, 0], "mnist": [0, 0, 1167],
+    }  # fmt: skip
+    assert sum(found[0]["pairs"].values()) == 30
+    one = ltbench("data", "info", f"{DIGITS}[unseen=mnist]", "--json")
+    assert json.loads(one.stdout)["name"] == f"{DIGITS}[unseen=mnist]"
+
+
+def test_what_data_commands_write_of_several_settings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    settings = f"{DIGITS}[unseen=each]"
+    assert ltbench("data", "verify", settings).output.count("no difference") == 3
+    assert ltbench("data", "prepare", settings, "--no-decode").output.count("is there") == 3
+    assert not ltbench("data", "plot", settings, "-o", "tail.png").exit_code
+    assert sorted(path.name for path in tmp_path.glob("*.png")) == [
+        f"tail-unseen-{domain}.png" for domain in ("mnist-m", "mnist", "optdigits")
+    ]
+
+
+def test_every_setting_is_a_run_of_its_own(tmp_path: Path) -> None:
+    done = ltbench(
+        "run", "--algo", "erm", "--dataset", f"{DIGITS}[unseen=each]", "--seeds", "1",
+        "--dry-run", "--json", "--out", str(tmp_path / "runs"), "--precision", "fp32",
+    )  # fmt: skip
+    found = json.loads(done.stdout)
+    assert [one["dataset"] for one in found] == [f"{DIGITS}[unseen={d}]" for d in DOMAINS]
+    assert len({one["hash"] for one in found}) == 3
+
+
+def test_plugins_info_lists_the_options() -> None:
+    from ltbench.cli.plugins import plugins
+
+    if "plugins" not in cli.commands:
+        cli.add_command(plugins)
+    (found,) = json.loads(ltbench("plugins", "info", DIGITS, "--json").stdout)
+    assert [one["name"] for one in found["parameters"]] == [
+        "data_seed", "unseen", "validation", "unseen_test",
+    ]  # fmt: skip
