@@ -173,7 +173,7 @@ def _averaged(
 
     probabilities = mean_probabilities(members())
     shots = ShotRule.from_dict(facts["shots"])
-    counts = facts["counts"]["train"]
+    counts = facts["shot_counts"]
     predictions = answers(probabilities, first.classes, first.domains, counts, shots)
     with np.errstate(divide="ignore"):
         logits = np.log(probabilities)
@@ -181,6 +181,8 @@ def _averaged(
 
 
 def _check_facts(one: Ingredient, found: Logits, facts: Mapping[str, Any]) -> None:
+    if "shot_counts" not in facts:
+        raise DataError(f"{one.folder}/spec.json: 'data' does not hold the training counts")
     domains, classes = len(facts["domains"]), len(facts["classes"])
     if found.width != classes or found.domains.max(initial=0) >= domains:
         raise DataError(

@@ -22,6 +22,7 @@ from ltbench.cli.show import show
 from ltbench.cli.status import status
 from ltbench.errors import UsageError
 from ltbench.report import leaderboard
+from ltbench.results.combined import without_choice
 from ltbench.results.index import read_runs
 from ltbench.results.run import RunRecord
 from ltbench.session.estimate import Estimator
@@ -160,3 +161,36 @@ def test_a_hostile_document_is_read_field_by_field(tmp_path, combined):
     assert record.combined["kind"].isprintable()
     assert "\x1b" not in call(show, folder)
     assert "\x1b" not in leaderboard.render(tmp_path)
+
+
+def test_over_unseen_domains_it_is_one_row_of_their_mean(tmp_path):
+    runs = tmp_path / "runs"
+    for unseen in ("mnist", "mnist-m", "optdigits"):
+        for algo, skill in (("erm", 0.6), ("bsoftmax", 0.8)):
+            for seed in range(3):
+                write_ingredient(runs, algo=algo, seed=seed, skill=skill, per_class=20,
+                                 options={"unseen": [unseen]})  # fmt: skip
+    (before,) = document(runs)["tables"]
+    call(ensemble, runs)
+    (after,) = document(runs)["tables"]
+    assert after["omnibus"] == before["omnibus"]
+    rows = {row["label"]: row for row in after["rows"]}
+    assert [row for row in after["rows"] if not row["combined"]] == before["rows"]
+    assert len(rows) == 4
+    scores = [run.test["macro_f1_average"] for run in read_runs(runs)
+              if run.combined and run.algorithm == "erm"]  # fmt: skip
+    mean = rows["erm (ensemble of 3)"]["cells"]["macro_f1_average"]["mean"]
+    assert len(scores) == 3
+    assert mean == pytest.approx(sum(scores) / 3)
+    assert any(
+        note.startswith("erm (ensemble of 3), on each unseen domain:") and "6 min in all" in note
+        for note in after["notes"]
+    )
+    assert "18 runs of 2 methods" in leaderboard.render(runs, format="html")
+
+
+def test_a_soup_is_one_method_whatever_it_took():
+    combined = {"kind": "soup"}
+    assert without_choice("erm (greedy soup of 3 of 5)", combined) == "erm (greedy soup of 5)"
+    assert without_choice("erm (ensemble of 5)", combined) == "erm (ensemble of 5)"
+    assert without_choice("a (soup of 3 of 5)", {}) == "a (soup of 3 of 5)"

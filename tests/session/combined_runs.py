@@ -49,6 +49,7 @@ def train(
     data_dir: Path,
     *,
     algo: str = "erm",
+    dataset: str = "tiny-mlt",
     seeds: Sequence[int] = (0, 1, 2),
     weights: Path | None = None,
     backbone: str | None = None,
@@ -57,7 +58,7 @@ def train(
     """Train on the tiny data set for a few steps and return the runs' folders."""
     request = Request(
         [algo],
-        ["tiny-mlt"],
+        [dataset],
         seeds,
         "fp32",
         data_dir,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from scipy.special import softmax
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from combined_runs import CLASSES, write_ingredient
+from combined_runs import CLASSES, train, write_ingredient
 
 from ltbench.cli.ensemble import ensemble
 from ltbench.errors import LtbenchError
@@ -234,3 +235,22 @@ def test_the_mean_holds_one_model_at_a_time():
     parts = [np.full((2, 3), value) for value in (0.0, 1.0, 5.0)]
     assert np.array_equal(mean_probabilities(iter(parts)), np.full((2, 3), 2.0))
     assert (parts[0] == 0).all(), "no member is written to"
+
+
+def test_shots_of_an_unseen_domain_are_those_of_its_runs(tmp_path):
+    folders = train(tmp_path / "runs", tmp_path, dataset="tiny-mlt[unseen=dark]", seeds=[0, 1])
+    (made,) = call(tmp_path / "runs")["made"]
+    known = json.loads((folders[0] / "result.json").read_text())["test"]
+    assert known["accuracy_zero"] is None
+    assert {name for name, value in made["test"].items() if value is None} == {
+        name for name, value in known.items() if value is None
+    }
+    assert made["test"].keys() == known.keys()
+
+
+def test_an_ensemble_of_one_network_is_that_network(tmp_path):
+    one, other = train(tmp_path / "runs", tmp_path, seeds=[0, 1])
+    shutil.copy(one / "logits.npz", other / "logits.npz")
+    (made,) = call(tmp_path / "runs")["made"]
+    known = json.loads((one / "result.json").read_text())
+    assert made["test"] == pytest.approx(known["test"], abs=2e-3), "logits are rounded"
