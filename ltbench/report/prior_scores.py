@@ -103,7 +103,7 @@ def prior_scores(
     asked = {prior.name: prior.over(facts["classes"], training, table.dataset) for prior in priors}
     runs, problems = table.runs.table, []
     lines: list[dict[str, Any]] = []
-    if corrections:
+    if corrections and model_prior == "train":
         problems += _without_training(facts, training)
     correct = () if problems else tuple(corrections)
     work = _Work(facts, asked, training, correct, model_prior)
@@ -143,7 +143,7 @@ def _without_training(facts: Mapping[str, Any], training: np.ndarray) -> list[st
     lacking = [name for name, count in zip(facts["classes"], training, strict=True) if not count]
     if not lacking:
         return []
-    return [f"class '{lacking[0]}' has no training image, so no answer is corrected"]
+    return [f"class '{lacking[0]}' has no training image, so --model-prior train corrects none"]
 
 
 @dataclass(frozen=True)

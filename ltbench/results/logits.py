@@ -153,7 +153,7 @@ def kept_logits(
 
 def expected_bytes(images: int, classes: int) -> int:
     """Return about how many bytes :func:`write_logits` takes for so many images in all."""
-    of_logits = 2 * classes if classes <= MOST_WHOLE else 6 * TOP + 4
+    of_logits = 2 * classes if classes <= MOST_WHOLE else 4 * TOP + 4  # sorted, they compress
     return images * (of_logits + _OTHER_BYTES)
 
 

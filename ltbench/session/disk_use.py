@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 from ltbench.results.folder import RunFolder
 from ltbench.results.logits import expected_bytes
 from ltbench.results.run import RunSpec
@@ -25,9 +27,10 @@ def disk_use(plan: Plan) -> list[str]:
     total = logits_bytes(plan)
     if total < WORTH_SAYING:
         return []
+    folder = shlex.quote(str(plan.out))
     return [
         f"logits: the runs will keep about {_amount(total)} of them (logits.npz), for metrics and "
-        f"corrections asked for later; `ltbench clean {plan.out} --logits` frees that"
+        f"corrections asked for later; `ltbench clean {folder} --logits` frees that"
     ]
 
 

@@ -209,7 +209,7 @@ def mlls(logits: Logits, source: Source, weights: FloatArray) -> Estimate:
         q = q * (ratios.T @ (w / mixed))
         q /= q.sum(axis=0)
         if len(before) == 3:
-            q, before = _further(*before[1:], q), []
+            q, before = _further(before[1], before[2], q), []
     problem = f"EM had not converged after {MOST_STEPS:,} steps"
     return Estimate(q.reshape(len(q), *weights.shape[1:]), MOST_STEPS, problem)
 
@@ -222,8 +222,8 @@ def _further(first: FloatArray, second: FloatArray, third: FloatArray) -> FloatA
     """
     u, v, w = (np.log(np.maximum(q, _LEAST_SHARE)) for q in (first, second, third))
     change, turn = v - u, w - 2 * v + u
-    lengths = [np.sqrt((second * part**2).sum(axis=0)) for part in (change, turn)]
-    reach = np.divide(*lengths, out=np.ones(len(lengths[0])), where=lengths[1] > 0)
+    far, bent = (np.sqrt((second * part**2).sum(axis=0)) for part in (change, turn))
+    reach = np.divide(far, bent, out=np.ones(len(far)), where=bent > 0)
     reach = np.clip(reach, 1, _LONGEST_REACH)
     ahead = u + 2 * reach * change + reach**2 * turn
     q: FloatArray = np.maximum(np.exp(ahead - ahead.max(axis=0)), _LEAST_SHARE)

@@ -17,6 +17,7 @@ from ltbench.cli.clean import clean
 from ltbench.errors import LtbenchError, UsageError
 from ltbench.results import cleaning
 from ltbench.results.claim import acquire
+from ltbench.results.folder import LOGITS
 from ltbench.results.states import read_states
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "results"))
@@ -317,3 +318,34 @@ def test_no_link_is_followed_to_first_stages(runs, stage, tmp_path):
     (runs / ".stages").symlink_to(elsewhere)
     call(runs, "--checkpoints", "--yes")
     assert list(elsewhere.rglob("abc.pt"))
+
+
+def test_logits_of_done_runs_and_of_trials_go_only_when_told(tmp_path):
+    root = tmp_path / "runs"
+    done, other = write_run(root), write_run(root, algo="boda")
+    trial = write_run(root / ".tuning", algo="boda", seed=1)
+    begun = write_run(root, algo="brl", finished=False)
+    (begun / LOGITS).write_bytes(b"half")
+    call(root, "--yes", "--status", "failed")
+    assert (done / LOGITS).exists()
+    listed = call(root, "--logits", "--dry-run", "--status", "failed").stdout
+    assert "3 logits files" in listed
+    assert (done / LOGITS).exists()
+    call(root, "--logits", "--yes", "--algo", "erm", "--status", "failed")
+    assert [p.exists() for p in (done / LOGITS, other / LOGITS)] == [False, True]
+    call(root, "--logits", "--yes", "--status", "failed")
+    assert not any((folder / LOGITS).exists() for folder in (done, other, trial))
+    assert (begun / LOGITS).exists(), "whoever goes on writes it anew"
+    assert (done / "predictions.npz").exists()
+    assert left(root) == {"erm 0": "done", "boda 0": "done", "brl 0": left(root)["brl 0"]}
+
+
+def test_logits_of_a_run_that_somebody_works_on_stay(tmp_path):
+    folder = write_run(tmp_path)
+    process = holder(folder)
+    try:
+        call(tmp_path, "--logits", "--yes")
+        assert (folder / LOGITS).exists()
+    finally:
+        process.kill()
+        process.wait()

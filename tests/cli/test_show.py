@@ -198,3 +198,13 @@ def test_odd_values_draw_something(points):
 )  # fmt: skip
 def test_times_as_people_say_them(seconds, words):
     assert duration(seconds) == words
+
+
+def test_it_says_what_the_logits_take(tmp_path):
+    folder = write_run(tmp_path)
+    size = (folder / "logits.npz").stat().st_size
+    assert f"Logits: {size / 1e6:.2f} MB" in call(folder)
+    assert json.loads(call(folder, "--json"))["logits_bytes"] == size
+    (folder / "logits.npz").unlink()
+    assert "Logits: none kept" in call(folder)
+    assert json.loads(call(folder, "--json"))["logits_bytes"] is None

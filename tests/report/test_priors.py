@@ -203,9 +203,14 @@ def test_a_class_without_training_images_cannot_be_corrected_for(tmp_path):
     train[:, 9] = 0
     for seed in range(2):
         write_run(tmp_path, seed=seed, train=train)
+    for model in ("uniform", "validation"):
+        words = ("--test-prior", "uniform", "--correct", "known", "--model-prior", model)
+        assert len(tables(tmp_path, *words)["rows"]) == 2
     found = tables(tmp_path, "--test-prior", "uniform", "--correct", "known")
     assert len(found["rows"]) == 1
-    assert found["problems"] == ["class 'class 9' has no training image, so no answer is corrected"]
+    assert found["problems"] == [
+        "class 'class 9' has no training image, so --model-prior train corrects none"
+    ]
 
 
 @pytest.mark.parametrize(

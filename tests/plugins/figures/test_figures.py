@@ -503,3 +503,33 @@ def test_names_are_cut_in_the_middle() -> None:
     cut = shortened("a" * 30 + "b" * 30, 21)
     assert len(cut) == 21
     assert (cut[0], cut[-1]) == ("a", "b")
+
+
+def test_priors_are_accuracies_from_against_training_to_with_it(two: Path, tmp_path: Path) -> None:
+    numbers = draw("priors", two, tmp_path / "figure.png")
+    assert list(numbers["prior"][:11]) == [
+        *(f"backward-{r}" for r in (50, 25, 10, 5, 2)), "uniform",
+        *(f"forward-{r}" for r in (2, 5, 10, 25, 50)),
+    ]  # fmt: skip
+    (folder,) = two.glob("*/erm/*/seed-2")
+    facts = json.loads((folder / "spec.json").read_text())["data"]
+    train = np.array(facts["counts"]["train"]).sum(0)
+    q = np.empty(10)
+    q[np.argsort(-train, kind="stable")] = 50.0 ** -(np.arange(10) / 9)
+    values = []
+    for path in two.glob("*/erm/*/seed-*"):
+        matrices = read_confusion(path, facts["domains"], 10)
+        recalls = matrices.diagonal(axis1=1, axis2=2) / matrices.sum(2)
+        values.append((recalls.mean(0) * q).sum() / q.sum())
+    line = numbers[(numbers["method"] == "erm") & (numbers["prior"] == "forward-50")].iloc[0]
+    assert (line["ratio"], line["seeds"]) == (50, 3)
+    assert line["accuracy"] == pytest.approx(np.mean(values))
+
+
+def test_bands_are_drawn_of_few_methods_with_seeds_enough(two: Path, datasets: Path) -> None:
+    def bands(runs: Runs) -> int:
+        (axes,) = made("priors", runs).axes
+        return len(axes.collections)
+
+    assert bands(load_runs(two)) == 2
+    assert bands(select_runs(load_runs(datasets), datasets=["data-0"])) == 0, "of one seed"
