@@ -23,6 +23,13 @@ from ltbench.results.index import read_runs
 from ltbench.results.logits import kept_logits, write_logits
 
 
+def write_old(root: Path, **how: object) -> Path:
+    """Write a run of a version that kept no logits."""
+    folder = write_run(root, **how)
+    (folder / "logits.npz").unlink(missing_ok=True)
+    return folder
+
+
 def write_probabilities(folder: Path, classes: int = 10) -> np.ndarray:
     """Give a synthetic run logits that fit its predictions, and return their softmax."""
     arrays = np.load(folder / "predictions.npz")
@@ -44,7 +51,7 @@ def call(command, *words: object, code: int = 0):
 
 
 def test_recalls_follow_from_predictions_alone(tmp_path):
-    folder = write_run(tmp_path)
+    folder = write_old(tmp_path)
     arrays = read_predictions(folder)
     found = metrics_of_stored(folder)
     written = json.loads((folder / "result.json").read_text())["test"]
@@ -56,7 +63,7 @@ def test_recalls_follow_from_predictions_alone(tmp_path):
 
 
 def test_probabilities_follow_from_logits(tmp_path):
-    folder = write_run(tmp_path)
+    folder = write_old(tmp_path)
     softmax = write_probabilities(folder)
     y = read_predictions(folder)["class"]
     found = metrics_of_stored(folder, ["macro_auroc", "brier_score"])
@@ -68,7 +75,7 @@ def test_probabilities_follow_from_logits(tmp_path):
 
 
 def test_logits_alone_give_everything(tmp_path):
-    folder = write_run(tmp_path)
+    folder = write_old(tmp_path)
     softmax = write_probabilities(folder)
     arrays, facts = read_predictions(folder), read_data_facts(folder)
     (folder / "predictions.npz").unlink()
@@ -84,7 +91,7 @@ def test_logits_alone_give_everything(tmp_path):
 
 
 def test_what_does_not_fit_is_refused_in_one_sentence(tmp_path):
-    folder = write_run(tmp_path)
+    folder = write_old(tmp_path)
     write_probabilities(folder, classes=12)
     stored = read_answers(folder)
     assert stored.predictions.probabilities is None
@@ -103,7 +110,7 @@ def test_what_does_not_fit_is_refused_in_one_sentence(tmp_path):
 
 
 def test_a_board_of_old_runs_has_the_metric(tmp_path):
-    folders = [write_run(tmp_path, algo=a, seed=s) for a in ("erm", "boda") for s in (0, 1)]
+    folders = [write_old(tmp_path, algo=a, seed=s) for a in ("erm", "boda") for s in (0, 1)]
     found = call(leaderboard, tmp_path, "--metrics", "balanced_accuracy,f1_few", "--format", "csv")
     assert found.stderr.count("Note") == 0
     values = [metrics_of_stored(f, ["balanced_accuracy"])["balanced_accuracy"] for f in folders]
@@ -117,7 +124,7 @@ def test_a_board_of_old_runs_has_the_metric(tmp_path):
 
 
 def test_runs_that_cannot_have_it_are_named(tmp_path):
-    old, new = (write_run(tmp_path, algo=algo) for algo in ("erm", "boda"))
+    old, new = (write_old(tmp_path, algo=algo) for algo in ("erm", "boda"))
     refused = call(leaderboard, tmp_path, "--metrics", "macro_auroc", code=2)
     assert isinstance(refused.exception, UsageError)
     said = f"No run here has the metric 'macro_auroc', and it cannot be computed: {new} keeps no"
@@ -132,7 +139,7 @@ def test_runs_that_cannot_have_it_are_named(tmp_path):
 
 @pytest.mark.parametrize("name", ["balanced_acuracy", "accuracy_wrost", "nonsense"])
 def test_a_name_that_is_none_is_refused(tmp_path, name):
-    write_run(tmp_path)
+    write_old(tmp_path)
     refused = call(leaderboard, tmp_path, "--metrics", name, code=2)
     assert str(refused.exception).startswith(f"No run here has the metric '{name}'")
     if name == "balanced_acuracy":
@@ -140,12 +147,12 @@ def test_a_name_that_is_none_is_refused(tmp_path, name):
 
 
 def test_names_are_found_whatever_their_case(tmp_path):
-    write_run(tmp_path)
+    write_old(tmp_path)
     assert "balanced acc" in call(leaderboard, tmp_path, "--metrics", "Balanced_Accuracy").stdout
 
 
 def test_a_value_that_nothing_gives_is_missing_and_no_lack(tmp_path):
-    write_run(tmp_path, domains=["one"])  # a domain whose pairs all have training images
+    write_old(tmp_path, domains=["one"])  # a domain whose pairs all have training images
     records = read_runs(tmp_path)
     records = [
         replace(r, test={k: v for k, v in r.test.items() if "zero" not in k}) for r in records
@@ -156,7 +163,7 @@ def test_a_value_that_nothing_gives_is_missing_and_no_lack(tmp_path):
 
 
 def test_what_is_written_down_is_never_computed_anew(tmp_path):
-    folder = write_run(tmp_path)
+    folder = write_old(tmp_path)
     (record,) = read_runs(tmp_path)
     record = replace(record, test={**record.test, "balanced_accuracy": 0.125})
     (completed,), _ = with_stored_metrics([record], ["balanced_accuracy", "gmean"])
@@ -168,7 +175,7 @@ def test_what_is_written_down_is_never_computed_anew(tmp_path):
 def test_figures_find_it_too(tmp_path):
     for d in range(3):
         for algo in ("erm", "boda"):
-            write_run(tmp_path, algo=algo, dataset=f"data-{d}")
+            write_old(tmp_path, algo=algo, dataset=f"data-{d}")
     out = tmp_path / "ranks.svg"
     call(figures, "cd", tmp_path, "--metric", "balanced_accuracy_worst", "-o", out)
     assert out.is_file()
