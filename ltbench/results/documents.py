@@ -152,8 +152,8 @@ def read_data_facts(folder: Path) -> dict[str, Any]:
     """Return the ``data`` part of ``spec.json``: title, domains, classes, shots and counts.
 
     ``counts`` become arrays of shape (domains, classes), ``shots`` what
-    :meth:`ltbench.api.ShotRule.from_dict` takes. ``shot_counts`` are the training images by which
-    shots are told: those of an unseen domain are its classes' in the others.
+    :meth:`ltbench.api.ShotRule.from_dict` takes, and ``shot_counts`` the training images by which
+    that rule tells the shots of pairs: their own, but of domains that were kept from training.
 
     Raises:
         DataError: the file is missing or its ``data`` does not fit.
@@ -164,9 +164,16 @@ def read_data_facts(folder: Path) -> dict[str, Any]:
         data = (document or {})["data"]
         domains = [str(name) for name in data["domains"]]
         classes = [str(name) for name in data["classes"]]
-        counts = {part: _table(data["counts"][part], domains, classes) for part in data["counts"]}
-        told = data.get("shot_counts", data["counts"].get("train"))
-        by_shot = None if told is None else _table(told, domains, classes)
+        counts = {
+            part: np.asarray(data["counts"][part], dtype=np.int64).reshape(
+                len(domains), len(classes)
+            )
+            for part in data["counts"]
+        }
+        told_by = data.get("shot_counts", data["counts"].get("train", []))
+        shot_counts = np.asarray(told_by, dtype=np.int64)
+        if shot_counts.size:
+            shot_counts = shot_counts.reshape(len(domains), len(classes))
         shots = shot_rule(_dataset(document), data.get("shots", {})).as_dict()
         title = str(data.get("title", ""))
     except (UnreadableRun, KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
@@ -177,17 +184,8 @@ def read_data_facts(folder: Path) -> dict[str, Any]:
         "classes": classes,
         "counts": counts,
         "shots": shots,
-        **({} if by_shot is None else {"shot_counts": by_shot}),
+        "shot_counts": shot_counts,
     }
-
-
-def _table(value: Any, domains: list[str], classes: list[str]) -> NDArray[np.int64]:
-    """Return images per domain and class, (D, C).
-
-    Raises:
-        TypeError, ValueError, OverflowError: the value is something else.
-    """
-    return np.asarray(value, dtype=np.int64).reshape(len(domains), len(classes))
 
 
 def _dataset(document: Mapping[str, Any] | None) -> object:

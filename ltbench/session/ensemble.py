@@ -181,7 +181,7 @@ def _averaged(
 
 
 def _check_facts(one: Ingredient, found: Logits, facts: Mapping[str, Any]) -> None:
-    if "shot_counts" not in facts:
+    if not facts["shot_counts"].size:
         raise DataError(f"{one.folder}/spec.json: 'data' does not hold the training counts")
     domains, classes = len(facts["domains"]), len(facts["classes"])
     if found.width != classes or found.domains.max(initial=0) >= domains:
