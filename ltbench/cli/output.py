@@ -116,9 +116,7 @@ def chosen_records(runs: Sequence[Path], options: dict[str, Any]) -> list[RunRec
     Raises:
         UsageError: there are none.
     """
-    wanted = options.get("metrics") or options.get("metric")
     records = _records(runs, options)
-    records = _with_metrics(records, names(wanted) if isinstance(wanted, str) else (), options)
     from ltbench.report.selection import select_runs
     from ltbench.results.frame import as_frames
 
@@ -135,7 +133,9 @@ def chosen_runs(runs: Sequence[Path], options: dict[str, Any]) -> Runs:
     Raises:
         UsageError: there are none.
     """
+    wanted = options.get("metrics") or options.get("metric")
     records = _records(runs, options)
+    records = _with_metrics(records, names(wanted) if isinstance(wanted, str) else (), options)
     from ltbench.report.selection import select_runs, trained_alone
     from ltbench.results.frame import as_frames
 
