@@ -42,6 +42,8 @@ COMMANDS = (
     "status",
     "retry",
     "show",
+    "ensemble",
+    "soup",
     "clean",
     "doctor",
 )

@@ -110,8 +110,25 @@ def names(text: str | None) -> list[str]:
     return [name.strip() for name in (text or "").split(",") if name.strip()]
 
 
+def chosen_records(runs: Sequence[Path], options: dict[str, Any]) -> list[RunRecord]:
+    """Read the runs that the options of :func:`selection_options` choose, as records.
+
+    Raises:
+        UsageError: there are none.
+    """
+    records = _records(runs, options)
+    from ltbench.report.selection import select_runs
+    from ltbench.results.frame import as_frames
+
+    found = select_runs(as_frames(records), *(options[name] for name in _FILTERS))
+    paths = set(found.table["path"])
+    return [record for record in records if record.path in paths]
+
+
 def chosen_runs(runs: Sequence[Path], options: dict[str, Any]) -> Runs:
     """Read the runs that the options of :func:`selection_options` choose.
+
+    What was made of other runs is passed over.
 
     Raises:
         UsageError: there are none.
@@ -119,10 +136,10 @@ def chosen_runs(runs: Sequence[Path], options: dict[str, Any]) -> Runs:
     wanted = options.get("metrics") or options.get("metric")
     records = _records(runs, options)
     records = _with_metrics(records, names(wanted) if isinstance(wanted, str) else (), options)
-    from ltbench.report.selection import select_runs
+    from ltbench.report.selection import select_runs, trained_alone
     from ltbench.results.frame import as_frames
 
-    return select_runs(as_frames(records), *(options[name] for name in _FILTERS))
+    return trained_alone(select_runs(as_frames(records), *(options[name] for name in _FILTERS)))
 
 
 def chosen_runs_or_trials(runs: Sequence[Path], options: dict[str, Any]) -> tuple[Runs, Trials]:

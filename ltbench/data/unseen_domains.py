@@ -242,7 +242,8 @@ class UnseenDomains(Dataset):
 
         It is drawn by the data set's seed for every domain and class, of the sorted names.
         """
-        seed = int(getattr(self.whole.hparams, "data_seed", 0))
+        own = getattr(self.whole.hparams, "data_seed", 0)
+        seed = own if isinstance(own, int) else 0
         classes = self.whole.facts.classes
         held = []
         for d, c in np.unique(np.stack([whole.d, whole.y])[:, candidates], axis=1).T.tolist():

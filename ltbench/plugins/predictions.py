@@ -22,7 +22,8 @@ class Predictions:
         prediction: predicted classes, (N,).
         confidence: softmax probability of the prediction, (N,) in 0…1.
         nll: negative log-likelihood of the true class in nats, (N,).
-        counts: training images per domain and class, (D, C).
+        counts: training images per domain and class, (D, C); in the row of a domain that was kept
+            from training those of each class in all training domains.
         many: pairs with more training images than this are many-shot.
         few: pairs with at most this many (but some) training images are few-shot.
         many_inclusive: whether pairs with exactly ``many`` are many-shot too.

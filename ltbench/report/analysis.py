@@ -93,7 +93,7 @@ def anova_sections(content: Content, *, only_scored: bool = False) -> list[Secti
 
 def groups_by_metric(board: Leaderboard) -> dict[str, Groups]:
     """Return the scores of each metric of a table, split by method, in the order of its rows."""
-    scores = board.table.long_scores([m.name for m in board.metrics])
+    scores = board.table.trained().long_scores([m.name for m in board.metrics])
     order = {row.label: i for i, row in enumerate(board.rows)}
     found = {m.name: split_by_label(scores[scores["metric"] == m.name]) for m in board.metrics}
     found |= board.analysis.groups  # these know the error of the test images

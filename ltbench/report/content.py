@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -21,6 +21,7 @@ from ltbench.results.labels import budget_words, tuning_cell
 from ltbench.stats.claims import Analysis, analyse
 from ltbench.stats.groups import ROUNDING
 from ltbench.stats.intervals import share_interval
+from ltbench.stats.intervals import summarise as over_seeds
 
 if TYPE_CHECKING:
     from ltbench.report.priors import PriorTable
@@ -78,6 +79,7 @@ class Row:
         tuned: how it was tuned, with what was ``found`` of the protocol; empty where it was not.
         variant: digits of the hash, where another row has the same method and budget.
         done: seeds with a result; ``started`` counts those that failed or diverged too.
+        combined: what a row was made of that no test includes, as in a ``RunRecord``.
         ranks: lowest and highest rank it could hold on the primary metric, where testable.
     """
 
@@ -94,6 +96,7 @@ class Row:
     ranks: tuple[int, int] | None
     letters: str
     comparisons: dict[str, Comparison]
+    combined: dict[str, Any] = field(default_factory=dict)
 
     @property
     def label(self) -> str:
@@ -108,6 +111,8 @@ class Row:
     @property
     def settings(self) -> str:
         """Where they come from: "default", "set by hand" or "tuned: 16 trials of hparams, lr"."""
+        if self.combined:
+            return f"{self.combined['kind']} of runs"
         if self.tuned:
             return tuning_cell(self.tuned)
         return "default" if self.method == self.algo else "set by hand"
@@ -233,19 +238,22 @@ def _board(table: Table, names: Sequence[str], reference: str) -> Leaderboard:
     primary = metrics[0]
     declared = tuple(m for m in metrics if m.name in DECLARED_METRICS or m is primary)
     scores = table.long_scores([m.name for m in metrics])
-    labels = set(scores["label"])
-    reference = _reference(reference, table, labels)
+    trained = table.trained()  # tests need seeds that are independent of one another
+    tested = scores[scores["label"].isin(trained.runs.table["label"])]
+    labels = set(tested["label"])
+    reference = _reference(reference, trained, labels)
     has_reference = reference in labels
     analysis = analyse(
-        scores,
+        tested,
         primary=primary.name,
         declared=[m.name for m in declared],
         reference=reference if has_reference else None,
         smaller_is_better=[m.name for m in metrics if m.smaller_is_better],
-        images=table_image_errors(table, scores),
-        first_stages=first_stages(table),
-        shared=sharing_methods(table, reference) if has_reference else (),
+        images=table_image_errors(trained, tested),
+        first_stages=first_stages(trained),
+        shared=sharing_methods(trained, reference) if has_reference else (),
     )
+    analysis = replace(analysis, summary=over_seeds(scores))
     values: dict[tuple[str, str], list[tuple[int, float]]] = {}
     for label, seed, name, value in scores.dropna().itertuples(index=False):
         values.setdefault((label, name), []).append((seed, value))
@@ -322,13 +330,14 @@ def _row(
         ranks=analysis.ranks.get(label),
         letters=analysis.letters.get(label, ""),
         comparisons=_comparisons(label, analysis.comparisons),
+        combined=first["combined"],
     )
 
 
 def _comparisons(label: str, table: pd.DataFrame) -> dict[str, Comparison]:
     if table.empty:
         return {}
-    names = [field.name for field in fields(Comparison)]
+    names = [one.name for one in fields(Comparison)]
     return {
         line["metric"]: Comparison(**{name: line[name] for name in names})
         for line in table[table["label"] == label].to_dict("records")

@@ -37,7 +37,8 @@ def results_grid(board: Leaderboard) -> Grid:
     for row in board.rows:
         own = run_label(row.method, {}, row.variant)
         line = [Cell(own, narrow=row.label), row.settings] if board.tuned else [row.label]
-        line.append(Cell(f"{row.done}/{row.started}", str(row.done)))
+        seeds = "—" if row.combined else f"{row.done}/{row.started}"
+        line.append(Cell(seeds, "" if row.combined else str(row.done)))
         if ranked:
             place = str(row.ranks[0] + row.ranks[1] / 1000) if row.ranks else ""
             line.append(Cell(f"{ranks_text(row.ranks)} {row.letters}".strip(), place))

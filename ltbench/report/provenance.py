@@ -7,6 +7,7 @@ from collections import Counter
 
 import pandas as pd
 
+from ltbench.report.combined import combined_commands
 from ltbench.report.command import commands_for
 from ltbench.report.content import Content, Leaderboard
 from ltbench.report.section import Column, Grid, Section
@@ -19,8 +20,9 @@ _FIELDS = ("ltbench", "git", "python", "torch", "device", "threads", "platform")
 
 def lead(content: Content) -> str:
     """Return how much was run, in a sentence or two."""
-    runs = sum((board.table.every_run["status"] == "done").sum() for board in content.boards)
-    methods = len({row.label for board in content.boards for row in board.rows})
+    rows = [row for board in content.boards for row in board.rows if not row.combined]
+    runs = sum((table["status"] == "done").sum() for table in _trained(content))
+    methods = len({row.label for row in rows})
     datasets = len({board.table.dataset for board in content.boards})
     return (
         f"{runs:,} runs of {methods} method{'s' * (methods != 1)} on {datasets} data "
@@ -51,8 +53,7 @@ def origin(content: Content, command: str = "") -> Section:
 def environments(content: Content) -> list[dict[str, str]]:
     """Return each environment in which runs were made, with their number, commonest first."""
     found: Counter[tuple[str, ...]] = Counter()
-    for board in content.boards:
-        table = board.table.every_run
+    for table in _trained(content):
         for environment in table["environment"][table["status"] == "done"]:
             found[tuple(_text(environment.get(name)) for name in _FIELDS)] += 1
     return [
@@ -63,13 +64,21 @@ def environments(content: Content) -> list[dict[str, str]]:
 
 def run_commands(board: Leaderboard) -> list[str]:
     """Return the commands that make the runs of a table."""
-    parts = [part.runs.table for part in board.table.parts]
-    if board.table.joined:
+    table = board.table.every_run
+    made = combined_commands(table[table["combined"].astype(bool)].to_dict("records"))
+    trained = board.table.trained()
+    parts = [part.runs.table for part in trained.parts if len(part.runs.table)]
+    if trained.joined and parts:
         whole = [_of_each(part) for part in parts]
         commands = dict.fromkeys(tuple(commands_for(part)) for part in whole)
-        if len(commands) == 1 and board.table.joined.is_whole:
-            return list(next(iter(commands)))
-    return [line for part in parts for line in commands_for(part)]
+        if len(commands) == 1 and trained.joined.is_whole:
+            return [*next(iter(commands)), *made]
+    return [*(line for part in parts for line in commands_for(part)), *made]
+
+
+def _trained(content: Content) -> list[pd.DataFrame]:
+    """Return the runs of each table, without what was made of other runs."""
+    return [board.table.trained().every_run for board in content.boards]
 
 
 def _of_each(runs: pd.DataFrame) -> pd.DataFrame:
@@ -80,7 +89,7 @@ def _of_each(runs: pd.DataFrame) -> pd.DataFrame:
 
 def total_time(content: Content) -> str:
     """Return ", 3.2 hours of computation", or nothing where no run says how long it took."""
-    seconds = sum(board.table.every_run["seconds"].sum() for board in content.boards)
+    seconds = sum(table["seconds"].sum() for table in _trained(content))
     return f", {seconds / 3600:.1f} hours of computation" if seconds > 0 else ""
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from ltbench.plugins.shots import SHOTS
 from ltbench.plugins.stopwatch import PARTS as SPENT
 from ltbench.report.chart import SYMBOLS, Curve, draw
+from ltbench.report.combined import made_of_lines
 from ltbench.report.plain import duration
 from ltbench.report.short_names import text_width
 from ltbench.report.terminal import table, terminal_width, wrapped
@@ -59,6 +60,7 @@ def as_text(state: RunRecord, documents: Documents, folder: str) -> str:
         [f"{name}: {state.status.replace('-', ' ')}{holder}", folder],
         [f"Unreadable: {problem}" for problem in documents.broken],
         _specification(documents.spec, tuning_cell(state.tuned) if state.tuned else ""),
+        [wrapped(line, _width()) for line in made_of_lines(documents.spec, documents.result)],
         _error(documents.error, folder),
         *_curves(documents),
         _results(documents.result),
@@ -203,10 +205,12 @@ def _results(result: Mapping[str, Any]) -> list[str]:
     blocks = [_metric_table(columns, parts) for columns in _side_by_side(names, parts)]
     selection = _mapping(result, "selection")
     best = numbers(selection).get("value")
-    chosen = (
-        f"Chosen: {_text(selection.get('stage'))} step {_text(selection.get('step'))}, by "
-        f"{_text(selection.get('metric'))}" + ("" if best is None else f" = {best:.4g}")
-    )
+    by = _text(selection.get("metric")) + ("" if best is None else f" = {best:.4g}")
+    if "stage" in selection or not selection:
+        place = f"{_text(selection.get('stage'))} step {_text(selection.get('step'))}"
+        chosen = f"Chosen: {place}, by {by}"
+    else:  # of what was made of other runs nothing was chosen
+        chosen = f"On validation images: {by}"
     return ["\n\n".join(blocks), "", chosen, *_stops(selection)]
 
 
@@ -286,7 +290,8 @@ def _costs(result: Mapping[str, Any]) -> list[str]:
     if "total_s" in times:
         train, evaluate = times.get("train_s", 0.0), times.get("evaluate_s", 0.0)
         whole = duration(times["total_s"])
-        lines.append(f"Time: {whole} (training {train:.1f} s, evaluation {evaluate:.1f} s)")
+        parts = f" (training {train:.1f} s, evaluation {evaluate:.1f} s)"
+        lines.append(f"Time: {whole}{parts if 'train_s' in times else ''}")
         lines += _taken_over(_mapping(result, "timings")) + _spent(_mapping(result, "timings"))
     words = []
     if "parameters" in sizes:

@@ -162,6 +162,16 @@ class Table:
         chosen = ~self.runs.table["tuned"].astype(bool).to_numpy()
         return replace(self, runs=self.runs.where(chosen)) if chosen.any() else self
 
+    def trained(self) -> Table:
+        """Return the table without what was made of other runs, which tests pass over."""
+        kept = replace(self, runs=trained(self.runs))
+        if self.joined is None:
+            return kept
+        members = (member.trained() for member in self.joined.members)
+        rows = self.joined.runs[~self.joined.runs["combined"].astype(bool)]
+        found = tuple(member for member in members if len(member.runs.table))
+        return replace(kept, joined=replace(self.joined, members=found, runs=rows))
+
     @cached_property
     def measures(self) -> tuple[dict[str, Measure], list[str]]:
         """What the runs declare of their metrics, and about which of them they disagree."""
@@ -226,6 +236,27 @@ def select_runs(
     hashes = (table["protocol_hash"], each_hashes(table)) if protocols else ()
     chosen &= matching("--protocol", protocols, (names, *hashes), chosen)
     return runs.where(chosen.to_numpy())
+
+
+def trained(runs: Runs) -> Runs:
+    """Return the runs that were trained, without what was made of other runs."""
+    return runs.where(~runs.table["combined"].astype(bool).to_numpy())
+
+
+def trained_alone(runs: Runs) -> Runs:
+    """Return the same for what shows how methods train, and vary over seeds.
+
+    Raises:
+        UsageError: all of them were made of other runs.
+    """
+    found = trained(runs)
+    if found.table.empty and not runs.table.empty:
+        raise UsageError(
+            f"Figures and tables of experiments show runs that were trained, and "
+            f"'{runs.table['label'].iloc[0]}' was made of others: `ltbench leaderboard` and "
+            "`ltbench show` have it."
+        )
+    return found
 
 
 def split_tables(runs: Runs) -> list[Table]:

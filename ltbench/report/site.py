@@ -41,7 +41,8 @@ def write_report(
     tuned = set(Trials(_folders(content)).frame["protocol_hash"])
     wishes = [wish for board in content.boards for wish in _wishes(board, tuned)]
     if content.summary:
-        runs = joined([part.runs for board in content.boards for part in board.table.parts])
+        tables = [part for board in content.boards for part in board.table.trained().parts]
+        runs = joined([table.runs for table in tables])
         choices = Choices(metric=content.summary.metric.name)
         wishes.append(
             Wish("", "cd", "Critical differences of mean ranks", runs, choices, open=True)
@@ -66,8 +67,8 @@ def _wishes(board: Leaderboard, tuned: set[str]) -> Iterator[Wish]:
     if board.table.joined:
         yield from _wishes_of_each(board)
         return
-    runs, place = board.table.runs, board.table.protocol_hash
-    labels = [row.label for row in board.rows if row.done]
+    runs, place = board.table.trained().runs, board.table.protocol_hash
+    labels = [row.label for row in board.rows if row.done and not row.combined]
     top, best = _only(runs, labels[:_MOST_MAPS]), _only(runs, labels[:1])
     shown = _only(runs, labels[:_MOST_HEATMAPS])
     maps = f"Test features of the first {_MOST_MAPS} methods"
@@ -90,8 +91,8 @@ def _wishes(board: Leaderboard, tuned: set[str]) -> Iterator[Wish]:
 
 def _wishes_of_each(board: Leaderboard) -> Iterator[Wish]:
     """Yield the figures of each unseen domain, as no figure mixes runs of several."""
-    labels = [row.label for row in board.rows]
-    for part in board.table.parts:
+    labels = [row.label for row in board.rows if not row.combined]
+    for part in board.table.trained().parts:
         of = part.dataset.partition("[")[2].removesuffix("]") or part.dataset
         shown = _only(part.runs, labels[:_MOST_HEATMAPS])
         for kind, title, runs in (

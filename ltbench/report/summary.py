@@ -42,8 +42,8 @@ def sort_key(value: float, label: str) -> tuple[bool, float, str]:
 def summarise(tables: Sequence[Table], metric: str) -> Summary | None:
     """Rank methods over data sets; one under several protocols, or with several options, is one.
 
-    Only tables of one evaluation scheme and one way of choosing models are compared: of those that
-    most data sets have.
+    What was made of other runs is passed over. Only tables of one evaluation scheme and one way of
+    choosing models are compared: of those that most data sets have.
 
     Args:
         tables: of :func:`~ltbench.report.unseen.join_tables`.
@@ -52,6 +52,7 @@ def summarise(tables: Sequence[Table], metric: str) -> Summary | None:
     Returns:
         The summary, or ``None`` for runs of one data set.
     """
+    tables = [one for one in (table.trained() for table in tables) if len(one.runs.table)]
     by_kind: dict[Kind, dict[tuple[str, ...], Table]] = {}
     for table in tables:
         by_source = by_kind.setdefault(table.scheme.kind, {})
@@ -77,9 +78,10 @@ def summarise(tables: Sequence[Table], metric: str) -> Summary | None:
 
 def across_domains(table: Table, metric: str) -> Summary | None:
     """Rank methods over the unseen domains of a table of each of them; ``None`` for others."""
+    names = table.joined.columns(metric) if table.joined else ()
+    table = table.trained()
     if table.joined is None:
         return None
-    names = table.joined.columns(metric)
     scores = table.long_scores(names).dropna(subset=["value"])
     means = scores.groupby(["label", "metric"])["value"].mean().unstack("metric")
     wide = means.reindex(index=list(_merits(table, metric)), columns=list(names))

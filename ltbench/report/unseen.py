@@ -29,6 +29,7 @@ from ltbench.report.selection import (
     setting_words,
 )
 from ltbench.report.unseen_gaps import gaps
+from ltbench.results.combined import without_choice
 from ltbench.results.frame import Runs
 from ltbench.results.run import canonical_hash
 from ltbench.results.scheme import each_hash, each_options
@@ -214,7 +215,8 @@ def _without_found(runs: pd.DataFrame) -> pd.DataFrame:
     """Return runs whose method, if it was tuned, is named as it was before."""
     tuned = [{**one, "found": {}} if one else one for one in runs["tuned"]]
     methods = [
-        typed_algorithm(run) if run["tuned"] else run["method"] for _, run in runs.iterrows()
+        typed_algorithm(run) if run["tuned"] else without_choice(run["method"], run["combined"])
+        for _, run in runs.iterrows()
     ]
     labels = [run_label(method, one, "") for method, one in zip(methods, tuned, strict=True)]
     lists = {"tuned": tuned, "method": methods, "label": labels}

@@ -18,10 +18,15 @@ def verdict(board: Leaderboard) -> list[str]:
         if board.table.joined:
             return ["No method has a score on every unseen domain."]
         return ["No run of this table is done."]
+    made = [row for row in scored if row.combined]
+    scored = [row for row in scored if not row.combined] or made
     best = scored[0]
     value = metric.with_unit(cell_text(metric, best.cells[metric.name], best))
     extreme = "lowest" if metric.smaller_is_better else "highest"
     sentences = [f"The {extreme} {metric.words} is that of {best.label}: {value}."]
+    if made and made != scored:
+        value = metric.with_unit(cell_text(metric, made[0].cells[metric.name], made[0]))
+        sentences.append(f"{made[0].label}, which was made of other runs, has {value}.")
     if len(scored) == 1:
         return sentences
     if not board.analysis.ranks:

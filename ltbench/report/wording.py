@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 from ltbench.plugins.measure import find_base
+from ltbench.report.combined import combined_notes
 from ltbench.report.content import Content, ImageIntervals, Leaderboard, Row
 from ltbench.report.metrics import Metric
 from ltbench.report.priors import priors_notes
@@ -37,7 +38,7 @@ def listed(words: Sequence[str], most: int | None = None) -> str:
 
 def seeds(board: Leaderboard) -> str:
     """Return how many seeds a mean is over, "n = 5 seeds" or "n = 3 to 5 seeds"."""
-    counts = sorted({row.done for row in board.rows if row.done})
+    counts = sorted({row.done for row in board.rows if row.done and not row.combined})
     if not counts:
         return "no seed has every domain" if board.table.joined else "no run is done"
     if len(counts) == 1:
@@ -255,7 +256,8 @@ def summary_notes(summary: Summary) -> list[str]:
 
 
 def _gaps(board: Leaderboard) -> list[str]:
-    notes = [*unseen_notes(board), *paired_notes(board), *board.analysis.missing, *_meanings(board)]
+    notes = [*unseen_notes(board), *combined_notes(board), *paired_notes(board)]
+    notes += [*board.analysis.missing, *_meanings(board)]
     broken = [row for row in board.rows if row.started > row.done]
     if broken:
         gaps = ", ".join(f"{row.label} ({', '.join(_broken(row))})" for row in broken)
@@ -299,7 +301,7 @@ def unseen_notes(board: Leaderboard) -> list[str]:
 
 def _code(board: Leaderboard) -> list[str]:
     """Say so where runs that are compared were made by different code of ltbench itself."""
-    table = board.table.every_run
+    table = board.table.trained().every_run
     done = table[table["status"] == "done"]
     # Runs of before it was noted say nothing, and are no reason to say anything.
     found = done["environment"].map(lambda environment: str(environment.get("code") or ""))

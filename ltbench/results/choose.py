@@ -14,6 +14,7 @@ from ltbench.results.index import read_runs
 from ltbench.results.run import RunRecord
 from ltbench.results.untrusted import clean
 
+_COMMA = re.compile(r",(?![^\[]*\])")  # that parts names, not the options within brackets
 _HASH = re.compile(r"[0-9a-f]{4,64}")
 _MOST_NAMED = 3
 
@@ -112,7 +113,7 @@ def filter_runs(
     Raises:
         UsageError: a name is that of no run here; the message suggests what it may have meant.
     """
-    labels = ["+".join(map(str, chain)) for text in algos for chain in parse_chains(text)]
+    labels = [label for text in algos for label in _labels(text, runs)]
     names = [name.name for text in datasets for name in parse_names(text)]
     labels = _spelled("--algo", labels, {name for run in runs for name in _names(run)})
     names = _spelled("--dataset", names, {run.dataset for run in runs})
@@ -123,6 +124,15 @@ def filter_runs(
         and (not labels or _names(run) & set(labels))
         and (not names or run.dataset in names)
     ]
+
+
+def _labels(text: str, runs: Sequence[RunRecord]) -> list[str]:
+    """Return the methods of a comma list, which may be labels that no command takes to train."""
+    there = {run.label for run in runs}
+    listed = [part.strip() for part in _COMMA.split(text)]
+    if there.issuperset(listed):
+        return listed
+    return ["+".join(map(str, chain)) for chain in parse_chains(text)]
 
 
 def parse_statuses(text: str, allowed: Sequence[str]) -> list[str]:

@@ -13,6 +13,7 @@ import stat
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from ltbench.results.claim import Owner, acquire, find_owner, is_claim_file
@@ -35,7 +36,8 @@ class Litter:
 
     Attributes:
         kind: ``run``, ``checkpoint``, ``logits file``, ``first stage``, ``temporary file``,
-            ``stale claim``, ``sweep record``, ``index of an old version`` or ``tuning folder``.
+            ``stale claim``, ``sweep record``, ``index of an old version``, ``temporary folder`` or
+            ``tuning folder``.
         path: the run's folder, or the file or folder itself.
         detail: what more there is to say, as the run's state.
         size: bytes.
@@ -137,12 +139,24 @@ def find_records(overview: Overview, removed: Collection[str], *, forget: bool) 
 
 
 def find_drafts(root: Path) -> Iterator[Litter]:
-    """Yield old temporary files beside the records of sweeps."""
+    """Yield old temporary files beside the records of sweeps, and folders beside runs."""
     for entry in _files(root / SWEEPS):
         draft = entry.name.startswith(".") and entry.name.endswith(".tmp")
         if draft and time.time() - entry.stat(follow_symlinks=False).st_mtime > _DRAFT_AGE:
             path = Path(entry.path)
             yield Litter("temporary file", path, "", _size(entry), _unlink(path))
+    for path in sorted(root.glob("*/*/*/.seed-*.tmp")):  # of an ensemble or a soup
+        if _is_old_folder(path):
+            size = tree_size(path)
+            yield Litter("temporary folder", path, "", size, partial(shutil.rmtree, path))
+
+
+def _is_old_folder(path: Path) -> bool:
+    try:
+        state = os.lstat(path)
+    except OSError:
+        return False
+    return stat.S_ISDIR(state.st_mode) and time.time() - state.st_mtime > _DRAFT_AGE
 
 
 def find_old_index(root: Path) -> Iterator[Litter]:

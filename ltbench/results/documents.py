@@ -152,7 +152,8 @@ def read_data_facts(folder: Path) -> dict[str, Any]:
     """Return the ``data`` part of ``spec.json``: title, domains, classes, shots and counts.
 
     ``counts`` become arrays of shape (domains, classes), ``shots`` what
-    :meth:`ltbench.api.ShotRule.from_dict` takes.
+    :meth:`ltbench.api.ShotRule.from_dict` takes, and ``shot_counts`` the training images by which
+    that rule tells the shots of pairs: their own, but of domains that were kept from training.
 
     Raises:
         DataError: the file is missing or its ``data`` does not fit.
@@ -169,6 +170,10 @@ def read_data_facts(folder: Path) -> dict[str, Any]:
             )
             for part in data["counts"]
         }
+        told_by = data.get("shot_counts", data["counts"].get("train", []))
+        shot_counts = np.asarray(told_by, dtype=np.int64)
+        if shot_counts.size:
+            shot_counts = shot_counts.reshape(len(domains), len(classes))
         shots = shot_rule(_dataset(document), data.get("shots", {})).as_dict()
         title = str(data.get("title", ""))
     except (UnreadableRun, KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
@@ -179,6 +184,7 @@ def read_data_facts(folder: Path) -> dict[str, Any]:
         "classes": classes,
         "counts": counts,
         "shots": shots,
+        "shot_counts": shot_counts,
     }
 
 

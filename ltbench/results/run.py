@@ -24,6 +24,7 @@ from ltbench.plugins.names import Name
 from ltbench.plugins.unseen_options import OPTIONS
 from ltbench.results.arithmetic import known_format
 from ltbench.results.backbone import BackboneSpec, known_preprocessing
+from ltbench.results.combined import read_combined
 from ltbench.results.labels import method_label, method_of
 from ltbench.results.method_settings import MethodSettings
 from ltbench.results.protocol import Protocol
@@ -252,6 +253,7 @@ class RunRecord:
         progress: how far it is, where it was begun and is not done.
         expected: whether a command that is at work will come to it.
         sweep: the newest command that planned it, or ``None``.
+        combined: what it was made of (:mod:`ltbench.results.combined`); empty where it was trained.
     """
 
     path: str
@@ -290,6 +292,7 @@ class RunRecord:
     expected: bool = False
     sweep: SweepRecord | None = None
     memory_format: str = ""
+    combined: dict[str, Any] = field(default_factory=dict)
 
     @property
     def algo(self) -> str:
@@ -369,6 +372,7 @@ def parse_record(
         memory_format=clean(str(identity.get("memory_format", ""))),
         title=clean(str(data.get("title", ""))) if isinstance(data, dict) else "",
         split=clean(str(data.get("split", ""))) if isinstance(data, dict) else "",
+        combined=read_combined(identity, result),
     )
     if result is not None:
         return replace(record, status="done", **_outcome(spec, result))

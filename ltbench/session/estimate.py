@@ -89,6 +89,8 @@ def _rates(records: Iterable[RunRecord], kind: str) -> Iterator[tuple[Key, float
         device = str(run.environment.get("device", "")).partition(" ")[0]
         if run.status != "done" or device != kind or not (work > 0 and run.seconds > 0):
             continue
+        if run.combined:  # its seconds are of no training
+            continue
         yield (run.algo, run.dataset, run.backbone), run.seconds / work
         # Stages have steps of their own, so such runs say little of other algorithms.
         if not run.stages:

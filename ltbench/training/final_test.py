@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ltbench.data.sampling import Rows
-from ltbench.evaluation.compute import compute_domain_metrics, compute_metrics
-from ltbench.evaluation.metrics import confusion_matrix
+from ltbench.evaluation.tested import answer_arrays, results_of_test
 from ltbench.plugins.algorithm import Algorithm
 from ltbench.plugins.split import Split
 from ltbench.results.folder import write_arrays
@@ -38,33 +37,13 @@ def evaluate_on_test(model: Algorithm, context: RunContext) -> dict[str, Any]:
     found = answers.predictions
     logits = {"test": _kept(answers.logits, split, rows), "val": _validation(model, context)}
     context.folder.guard()
-    write_arrays(
-        context.folder.predictions,
-        {
-            "class": found.y.astype(np.int32),
-            "domain": found.d.astype(np.int32),
-            "prediction": found.prediction.astype(np.int32),
-            "confidence": found.confidence.astype(np.float32),
-            "loss": found.nll.astype(np.float32),
-        },
-        sync=None,
-    )
+    write_arrays(context.folder.predictions, answer_arrays(found), sync=None)
     write_arrays(
         context.folder.features, _feature_arrays(answers.features.features, split), sync=None
     )
     write_logits(context.folder.logits, logits)
-    further = {
-        name: compute_metrics(found.where(np.isin(rows, part)))
-        for name, part in context.dataset.test_sets(split).items()
-    }
-    return {
-        "test": compute_metrics(found),
-        **({"test_sets": further} if further else {}),
-        "domains": compute_domain_metrics(found, domains),
-        "confusion": {
-            domains[d]: confusion_matrix(part).tolist() for d, part in found.by_domain().items()
-        },
-    }
+    sets = context.dataset.test_sets(split).items()
+    return results_of_test(found, domains, {name: np.isin(rows, part) for name, part in sets})
 
 
 def _validation(model: Algorithm, context: RunContext) -> Logits:

@@ -92,6 +92,19 @@ def test_every_setting_is_a_run_of_its_own(tmp_path: Path) -> None:
     assert len({one["hash"] for one in found}) == 3
 
 
+def test_a_sweep_file_may_name_every_setting(tmp_path: Path) -> None:
+    path = tmp_path / "sweep.toml"
+    path.write_text(
+        f'algo = "erm"\ndataset = ["{DIGITS}[unseen=each,validation=oracle]"]\nseeds = 1\n'
+        'precision = "fp32"\n'
+    )
+    done = ltbench("run", str(path), "--dry-run", "--json", "--out", str(tmp_path / "runs"))
+    found = json.loads(done.stdout)
+    assert [one["dataset"] for one in found] == [
+        f"{DIGITS}[unseen={d},validation=oracle]" for d in DOMAINS
+    ]
+
+
 def test_plugins_info_lists_the_options() -> None:
     from ltbench.cli.plugins import plugins
 

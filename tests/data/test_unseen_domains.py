@@ -13,16 +13,19 @@ from PIL import Image
 from ltbench.data.catalogue import create_dataset, dataset_names, open_dataset
 from ltbench.data.content import content_sha256
 from ltbench.data.store import open_store, store_folder
-from ltbench.errors import UsageError
+from ltbench.errors import DataError, UsageError
 from ltbench.plugins.facts import Facts
 from ltbench.plugins.hparams import HParams, hparam
 from ltbench.plugins.manager import get_plugins
 from ltbench.plugins.names import Name, parse_name
 from ltbench.plugins.registry import Entry
 from ltbench.plugins.split import PARTS, Split
+from ltbench.results.documents import read_data_facts
 from ltbench.results.run import RunSpec
 from ltbench.session.plan import Request, plan_runs
 from ltbench.session.retry import plan_retry
+from ltbench.testing.conformance import check_entry, prepare
+from ltbench.testing.point import FAILED
 from ltbench.testing.small_data import COUNTS, SmallDataset, register_small_data
 
 DIGITS = "digits-mini-mlt"
@@ -140,6 +143,29 @@ def test_shots_of_an_unseen_domain_are_those_of_the_classes_that_trained() -> No
     (spec,) = planned("small-mlt[unseen=b]")
     assert spec.data["shot_counts"] == split.shot_counts().tolist()
     assert "shot_counts" not in planned("small-mlt")[0].data
+
+
+def test_reports_read_by_what_shots_are_told(tmp_path: Path) -> None:
+    register_small_data()
+    for dataset in ("small-mlt", "small-mlt[unseen=b]"):
+        (spec,) = planned(dataset)
+        (tmp_path / "spec.json").write_text(json.dumps(spec.as_dict()))
+        facts = read_data_facts(tmp_path)
+        expected = spec.data.get("shot_counts", spec.data["counts"]["train"])
+        assert facts["shot_counts"].tolist() == expected
+        assert facts["counts"]["train"].tolist() == spec.data["counts"]["train"]
+    text = json.dumps(spec.as_dict() | {"data": spec.data | {"shot_counts": [[1, 2]]}})
+    (tmp_path / "spec.json").write_text(text)
+    with pytest.raises(DataError, match="does not hold"):
+        read_data_facts(tmp_path)
+
+
+def test_the_conformance_kit_takes_a_setting(tmp_path: Path) -> None:
+    prepare()
+    entry = get_plugins()["datasets"].get("tiny-mlt")
+    results = check_entry(entry, "tiny-mlt[unseen=bright]", tmp_path)
+    failed = {result.point.name: result.cause for result in results if result.status == FAILED}
+    assert failed.keys() <= {"source"}, failed  # which it has none of at all
 
 
 def test_settings_at_their_defaults_leave_no_trace() -> None:

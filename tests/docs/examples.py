@@ -31,6 +31,8 @@ from ltbench.plugins.scaffold import write_project
 from ltbench.plugins.split import Split
 from ltbench.session.session import Session
 from ltbench.testing import write_run, write_study
+from ltbench.training.job import Job
+from ltbench.training.run import execute
 
 TUTORIALS = ROOT / "docs" / "tutorials"  # followed from first to last by test_tutorials.py
 SEEDS = 3
@@ -120,6 +122,8 @@ class Readers:
             open_store(*open_dataset(Name("pacs-mlt"), self.folder))
         elif example.name == "retry":
             self._fail(options)
+        elif example.name == "soup":
+            self._train()
         elif example.name not in (*TRAINS, "data", "plugins"):
             self._run(example, options)
 
@@ -203,6 +207,16 @@ class Readers:
             options=options,
             classes=5,
         )
+
+    def _train(self) -> None:
+        """Train for a moment what begins at the same weights: settings of one seed."""
+        session = Session(self.folder / "runs", device="cpu", quiet=True)
+        for rate in (1e-3, 2e-3):
+            plan = session.plan(["erm"], ["digits-mini-mlt"], [0], precision="fp32", steps=1,
+                                lr=rate)  # fmt: skip
+            for spec in plan.specs:
+                job = Job(spec, spec.folder(self.folder / "runs"), self.folder)
+                assert "test" in execute(job, lambda _: None, lambda: False)
 
     def _fail(self, options: dict[str, Any]) -> None:
         """Write runs that were planned for good and failed, diverged or were broken off."""

@@ -24,6 +24,26 @@ def test_values_become_the_annotated_types():
     assert isinstance(hparams.steps, int)
 
 
+class Named(HParams):
+    names: str | tuple[str, ...] = hparam("none", later=True)
+
+
+@pytest.mark.parametrize(
+    ("typed", "value"),
+    [("a", "a"), (38, "38"), (["a", 38], ("a", "38")), (("a",), ("a",)), (True, "true")],
+)
+def test_a_name_or_a_list_of_names(typed, value):
+    hparams = Named.from_options({"names": typed}, "x")
+    assert hparams.names == value
+    assert Named().as_dict() == {}
+
+
+@pytest.mark.parametrize("typed", [[["a"]], ["a\x1b"], "a\n"])
+def test_what_is_no_list_of_names(typed):
+    with pytest.raises(UsageError, match=r"text|unprintable"):
+        Named.from_options({"names": typed}, "x")
+
+
 def test_only_what_differs_from_the_default_is_changed():
     assert Example.from_options({"gamma": 1, "steps": 9}, "x").changed() == {"steps": 9}
 

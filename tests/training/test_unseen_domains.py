@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -98,6 +99,8 @@ def test_an_unseen_domain_changes_the_test_alone(
     change(SmallDataset, 1)
     after = run(method, dataset, tmp_path / "after", steps=8, eval_every=4)
     check_trained_alike(before, after)
+    results = [json.loads((tmp_path / n / "result.json").read_text()) for n in ("before", "after")]
+    assert results[0]["selection"] == results[1]["selection"]
 
 
 @pytest.mark.parametrize("method", first_party("algorithms", "stages"))
@@ -116,7 +119,9 @@ def test_a_method_knows_the_training_domains_alone(
     assert set(split.d[split.rows("test")].tolist()) == {2}
 
 
-@pytest.mark.parametrize("method", ["erm", "dann", "boda", "bsoftmax+crt"])
+@pytest.mark.parametrize(
+    "method", ["erm", "coral", "dann", "boda", "brl", "bsoftmax", "mtl", "crt"]
+)
 def test_nor_on_real_images(method: str, tmp_path: Path, change: Callable[..., None]) -> None:
     dataset = "digits-mini-mlt[unseen=mnist-m]"
     settings = {"steps": 6, "eval_every": 3}

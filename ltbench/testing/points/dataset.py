@@ -20,7 +20,7 @@ from ltbench.errors import DataError
 from ltbench.plugins.dataset import Dataset
 from ltbench.plugins.facts import Facts
 from ltbench.plugins.names import parse_name
-from ltbench.plugins.split import PARTS, Split
+from ltbench.plugins.split import PARTS, UNUSED, Split
 from ltbench.testing.digest import digest, sample_rows
 from ltbench.testing.point import NotApplicable, Points, Subject
 
@@ -79,16 +79,16 @@ def check_labels(subject: Subject) -> None:
     assert split.shape == shape, (
         f"{name}: its split is for {split.shape} domains and classes, its facts name {shape}"
     )
-    for what, values, number in (
-        ("classes", split.y, shape[1]),
-        ("domains", split.d, shape[0]),
-        ("parts", split.part, len(PARTS)),
+    for what, values, least, number in (
+        ("classes", split.y, 0, shape[1]),
+        ("domains", split.d, 0, shape[0]),
+        ("parts", split.part, UNUSED, len(PARTS)),
     ):
         assert len(values) == len(split), f"{name}: {len(values)} {what} for {len(split)} images"
-        wrong = values[(values < 0) | (values >= number)]
+        wrong = values[(values < least) | (values >= number)]
         assert not len(wrong), (
             f"{name}: {len(wrong)} images have {what} such as {int(wrong[0])}, and there are only "
-            f"0 … {number - 1}"
+            f"{least} … {number - 1}"
         )
 
 
@@ -105,7 +105,8 @@ def check_overlap(subject: Subject) -> None:
     """Check the images' names, and the pixels of data sets that are small."""
     split, name = _split(subject), subject.text
     seen: dict[str, int] = {}
-    for image, part in zip(split.images.tolist(), split.part.tolist(), strict=True):
+    used = np.flatnonzero(split.part != UNUSED)
+    for image, part in zip(split.images[used].tolist(), split.part[used].tolist(), strict=True):
         other = seen.setdefault(image, part)
         assert other == part, (
             f"{name}: the image '{image}' is both a {PARTS[other]} and a {PARTS[part]} image"
