@@ -125,9 +125,19 @@ def check_several(where: str, domains: Sequence[str]) -> None:
 
 
 def _spelled(name: str, domains: Sequence[str]) -> str:
-    """Return the domain that is meant; 038 was read as a number."""
-    alike = [domain for domain in domains if format_value(parse_value(domain)) == name]
+    """Return the domain that is meant: 038, say, which was read as the number 38."""
+    if name in domains:
+        return name
+    alike = [domain for domain in domains if _as_typed(domain) == name]
     return alike[0] if len(alike) == 1 else spelled(name, domains)
+
+
+def _as_typed(domain: str) -> str:
+    """Return what is read of a domain's name that is typed without quotes."""
+    try:
+        return format_value(parse_value(domain))
+    except UsageError:  # it has brackets or quotes of its own
+        return domain
 
 
 def _domain(name: str, domains: Sequence[str], where: str) -> str:

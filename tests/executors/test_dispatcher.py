@@ -56,7 +56,7 @@ def _at_once(monkeypatch):
 def make_jobs(folder, count: int) -> list[Job]:
     specs = [
         SimpleNamespace(
-            label=f"run{i}", seed=i, apart="", dataset=SimpleNamespace(name="d"),
+            label=f"run{i}", seed=i, apart="", dataset=SimpleNamespace(name="d"), dataset_name="d",
             algorithm=SimpleNamespace(name="a"),
         )
         for i in range(count)
