@@ -136,7 +136,8 @@ def chosen_runs(runs: Sequence[Path], options: dict[str, Any]) -> Runs:
     wanted = options.get("metrics") or options.get("metric")
     records = _records(runs, options)
     records = _with_metrics(records, names(wanted) if isinstance(wanted, str) else (), options)
-    from ltbench.report.selection import select_runs, trained_alone
+    from ltbench.report.filters import trained_alone
+    from ltbench.report.selection import select_runs
     from ltbench.results.frame import as_frames
 
     return trained_alone(select_runs(as_frames(records), *(options[name] for name in _FILTERS)))

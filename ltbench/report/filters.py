@@ -1,4 +1,7 @@
-"""What the filters of reports match: names of data sets as people type them, and hashes."""
+"""What the filters of reports match: names of data sets as people type them, and hashes.
+
+And which runs are left out where independent seeds are needed.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from ltbench.errors import UsageError, suggestion
 from ltbench.plugins.spelling import spelled
 from ltbench.plugins.unseen_options import EACH, UNSEEN
 from ltbench.report.dataset_labels import dataset_label, dataset_labels, full_name
+from ltbench.results.frame import Runs
 from ltbench.results.scheme import each_hash, each_options, one_unseen
 from ltbench.results.tuned import protocol_before
 
@@ -107,3 +111,24 @@ def matching(
             raise UsageError(f"{option} '{name}' matches no run here{suggestion(name, known)}.")
         matched |= hits
     return matched
+
+
+def trained(runs: Runs) -> Runs:
+    """Return the runs that were trained, without what was made of other runs."""
+    return runs.where(~runs.table["combined"].astype(bool).to_numpy())
+
+
+def trained_alone(runs: Runs) -> Runs:
+    """Return the same for what shows how methods train, and vary over seeds.
+
+    Raises:
+        UsageError: all of them were made of other runs.
+    """
+    found = trained(runs)
+    if found.table.empty and not runs.table.empty:
+        raise UsageError(
+            f"Figures and tables of experiments show runs that were trained, and "
+            f"'{runs.table['label'].iloc[0]}' was made of others: `ltbench leaderboard` and "
+            "`ltbench show` have it."
+        )
+    return found

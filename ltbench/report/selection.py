@@ -22,6 +22,7 @@ from ltbench.report.filters import (
     matching,
     other_names,
     shared_protocol,
+    trained,
 )
 from ltbench.report.metrics import Metric, measures_of, metric, unseen_metric
 from ltbench.results.backbone import preprocessing_text, short_name
@@ -236,27 +237,6 @@ def select_runs(
     hashes = (table["protocol_hash"], each_hashes(table)) if protocols else ()
     chosen &= matching("--protocol", protocols, (names, *hashes), chosen)
     return runs.where(chosen.to_numpy())
-
-
-def trained(runs: Runs) -> Runs:
-    """Return the runs that were trained, without what was made of other runs."""
-    return runs.where(~runs.table["combined"].astype(bool).to_numpy())
-
-
-def trained_alone(runs: Runs) -> Runs:
-    """Return the same for what shows how methods train, and vary over seeds.
-
-    Raises:
-        UsageError: all of them were made of other runs.
-    """
-    found = trained(runs)
-    if found.table.empty and not runs.table.empty:
-        raise UsageError(
-            f"Figures and tables of experiments show runs that were trained, and "
-            f"'{runs.table['label'].iloc[0]}' was made of others: `ltbench leaderboard` and "
-            "`ltbench show` have it."
-        )
-    return found
 
 
 def split_tables(runs: Runs) -> list[Table]:
