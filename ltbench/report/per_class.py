@@ -48,12 +48,20 @@ def per_class(
     answers = read_answers(folder, probabilities=False).predictions
     classes = [clean(name) for name in facts["classes"]]
     known = [clean(name) for name in facts["domains"]]
-    parts = [_section(f"{label}: classes of all test images", answers, classes, sort)]
+    trained = facts["counts"].get("train", answers.counts).sum(axis=0)
+    parts = [_section(f"{label}: classes of all test images", answers, classes, trained, sort=sort)]
     if domains:
         tested = answers.by_domain()
         chosen = _chosen(domains, [known[d] for d in tested])
         parts = [
-            _section(f"{label}: classes in {known[d]}", part, classes, sort, known[d])
+            _section(
+                f"{label}: classes in {known[d]}",
+                part,
+                classes,
+                part.counts[d],
+                sort=sort,
+                domain=known[d],
+            )
             for d, part in tested.items()
             if known[d] in chosen
         ]
@@ -82,18 +90,22 @@ def _chosen(wanted: Sequence[str], tested: Sequence[str]) -> set[str]:
     return set(names)
 
 
-def class_table(answers: Predictions, classes: Sequence[str], domain: str = "") -> pd.DataFrame:
+def class_table(
+    answers: Predictions, classes: Sequence[str], trained: NDArray[Any], domain: str = ""
+) -> pd.DataFrame:
     """Return a row for each class; shares are in 0…1, NaN where nothing is there to compute one.
 
     Columns: ``domain``, where one is given; ``class``; ``recall``, the share of right answers on
     its images; ``precision``, the share of right ones among the images that were taken for it;
     ``f1``, 2 TP / (2 TP + FP + FN) where it has images; ``support``, its test images; ``train``,
     its training images; ``shot``, of one domain ``many``, ``medium``, ``few`` or ``zero``, of
-    several how many of its domain-class pairs are which.
+    several how many of its domain-class pairs are which. Of a domain that was kept from training,
+    training images are those of the training domains.
 
     Args:
         answers: of one domain or of several.
         classes: their names.
+        trained: training images of each class, (C,).
         domain: the domain's name, where the answers are of one.
     """
     number = len(classes)
@@ -101,9 +113,8 @@ def class_table(answers: Predictions, classes: Sequence[str], domain: str = "") 
     hits, actual, taken = (
         np.bincount(which, minlength=number) for which in (y[answers.correct], y, guess)
     )
-    # Whatever domains a table is of, training images are those of the same ones.
-    rows = np.unique(answers.d) if domain else np.arange(len(answers.counts))
-    counts = answers.counts[rows]
+    # Pairs of a domain without test images have no part in what the table shows.
+    pairs = answers.counts[np.unique(answers.d)].T.tolist()
     return pd.DataFrame(
         {
             **({"domain": domain} if domain else {}),
@@ -112,16 +123,22 @@ def class_table(answers: Predictions, classes: Sequence[str], domain: str = "") 
             "precision": _ratio(hits, taken),
             "f1": np.where(actual > 0, _ratio(2 * hits, actual + taken), np.nan),
             "support": actual,
-            "train": counts.sum(axis=0),
-            "shot": [_shot([answers.shots.shot(n) for n in pairs]) for pairs in counts.T.tolist()],
+            "train": trained,
+            "shot": [_shot([answers.shots.shot(n) for n in pair]) for pair in pairs],
         }
     )
 
 
 def _section(
-    title: str, answers: Predictions, classes: Sequence[str], sort: str, domain: str = ""
+    title: str,
+    answers: Predictions,
+    classes: Sequence[str],
+    trained: NDArray[Any],
+    *,
+    sort: str,
+    domain: str = "",
 ) -> Section:
-    frame = class_table(answers, classes, domain)
+    frame = class_table(answers, classes, trained, domain)
     if sort != "class":
         frame = frame.sort_values(sort, ascending=sort not in _LARGEST_FIRST, kind="stable")
     columns = {

@@ -111,8 +111,8 @@ def read_answers(folder: Path, *, probabilities: bool = True) -> StoredAnswers:
         DataError: neither predictions nor logits are there, or they do not fit the run.
     """
     facts = read_data_facts(folder)
-    counts, rule = facts["counts"].get("train"), ShotRule.from_dict(facts["shots"])
-    if counts is None:
+    counts, rule = facts["shot_counts"], ShotRule.from_dict(facts["shots"])
+    if not counts.size:
         raise DataError(f"{folder / 'spec.json'}: 'data' does not hold the training counts")
     without, logits, kept = "", None, (folder / "predictions.npz").exists()
     if probabilities or not kept:
