@@ -19,7 +19,7 @@ class ImbSAMHParams(SAMHParams):
 
 
 class ImbSAM(Modifier):
-    """ImbSAM (Zhou et al., ICCV 2023, "Class-imbalanced sharpness-aware minimization").
+    """ImbSAM (Zhou et al., ICCV 2023, "A closer look at sharpness-aware minimization").
 
     arXiv:2308.07815, cool-xuan/Imbalanced_SAM. The step goes down ∇L_head(θ) + ∇L_tail(θ + ε): the
     parts that images of head and of tail classes have in the batch's loss, the one at the weights,
