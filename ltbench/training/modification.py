@@ -90,7 +90,7 @@ class Modification:
         if weights is None:
             yield False
             return
-        places = dict(self.model.named_parameters())
+        places: dict[str, Tensor] = dict(self.model.named_parameters())
         if all(torch.equal(places[name], value) for name, value in weights.items()):
             yield True  # those in training, to which everything else belongs already
             return

@@ -64,11 +64,12 @@ def ascended(model: Algorithm, found: Sequence[Tensor | None], rho: float) -> It
     """
     pairs = zip(main_parameters(model), found, strict=True)
     moved = [(parameter, gradient) for parameter, gradient in pairs if gradient is not None]
-    places, directions = [p for p, _ in moved], [g for _, g in moved]
+    places: list[Tensor] = [parameter for parameter, _ in moved]
+    directions = [gradient for _, gradient in moved]
     before = [place.detach().clone() for place in places]
     with torch.no_grad():
         norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(directions)))
-        torch._foreach_add_(places, torch._foreach_mul(directions, rho / (norm + _LEAST)))
+        torch._foreach_add_(places, list(torch._foreach_mul(directions, rho / (norm + _LEAST))))
     try:
         yield
     finally:

@@ -53,8 +53,8 @@ def check_weights(subject: Subject) -> None:
     for _ in _stepped(modifier, STEPS):
         before = {name: value.detach().clone() for name, value in modifier.trained().items()}
         found = modifier.weights()
-        for name, value in modifier.trained().items():
-            assert value.equal(before[name]), (
+        for name, parameter in modifier.trained().items():
+            assert parameter.equal(before[name]), (
                 f"{_said(subject)} changes the weights in training where it is asked for those to "
                 "be evaluated"
             )
