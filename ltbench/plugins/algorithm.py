@@ -71,8 +71,8 @@ class Algorithm(nn.Module):
         min_domains: fewer domains are refused before any training.
         sampling: ``uniform``, or ``class-balanced`` for batches in which every class of a domain
             is equally likely.
-        honours: what a protocol may ask (:data:`ltbench.plugins.honours.DONE_IN`) that the class
-            honours although it overrides the methods which do.
+        honours: what a protocol or modifier may ask (:data:`ltbench.plugins.honours.DONE_IN`) that
+            the class honours although it overrides the methods which do.
         counts: training images per domain and class, (D, C), float, on the model's device.
         generator: draws what is random in a step, on the model's device.
         micro_batches: batches that make one step; :meth:`step` is called for each of them.

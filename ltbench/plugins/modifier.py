@@ -44,6 +44,12 @@ class Modifier:
     def __init__(self, model: Algorithm, hparams: Any) -> None:
         self.model = model
         self.hparams: Any = hparams
+        moved = {
+            id(p) for o in model.optimizers.values() for g in o.param_groups for p in g["params"]
+        }
+        self._trained = {
+            name: p for name, p in model.named_parameters() if p.requires_grad or id(p) in moved
+        }
 
     def step(self, batch: Batch, take: TakeStep) -> dict[str, Tensor]:
         """Take the step on a batch; as the algorithm takes it unless overridden.
@@ -102,8 +108,11 @@ class Modifier:
         """Take what :meth:`state_dict` returned; its tensors may lie on another device."""
 
     def trained(self) -> dict[str, nn.Parameter]:
-        """Return the parameters that are trained, by name."""
-        return {name: p for name, p in self.model.named_parameters() if p.requires_grad}
+        """Return the parameters that are trained, by name; the same ones at every step.
+
+        They are those that have a gradient, or an optimiser, when the training begins.
+        """
+        return self._trained
 
 
 def steps_itself(cls: type[Modifier]) -> bool:

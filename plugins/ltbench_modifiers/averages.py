@@ -16,7 +16,7 @@ class Average:
         weights: any of the model's, by name; they give the shapes.
 
     Attributes:
-        values: the mean, by name; all 0 where nothing was added.
+        values: the mean, by name; of no meaning where nothing was added.
         count: how many weights it is the mean of.
     """
 
@@ -37,13 +37,14 @@ class Average:
         self.add(other.values, other.count)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the mean and its count."""
-        return {"values": self.values, "count": self.count}
+        """Return the mean and its count; of nothing the count alone."""
+        return {"values": self.values if self.count else {}, "count": self.count}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take what :meth:`state_dict` returned."""
-        restore(self.values, state["values"])
         self.count = int(state["count"])
+        if self.count:
+            restore(self.values, state["values"])
 
 
 @torch.no_grad()
