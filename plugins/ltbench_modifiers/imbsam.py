@@ -14,7 +14,7 @@ class ImbSAMHParams(SAMHParams):
 
     eta: int = hparam(20, low=0, help="η: what has fewer training images is the tail")
     tail: str = hparam(
-        "class", choices=("class", "pair"), help="what is counted: classes, or domain-class pairs"
+        "pair", choices=("pair", "class"), help="what is counted: domain-class pairs, or classes"
     )
 
 
@@ -22,11 +22,11 @@ class ImbSAM(Modifier):
     """ImbSAM (Zhou et al., ICCV 2023, "A closer look at sharpness-aware minimization").
 
     arXiv:2308.07815, cool-xuan/Imbalanced_SAM. The step goes down ∇L_head(θ) + ∇L_tail(θ + ε): the
-    parts that images of head and of tail classes have in the batch's loss, the one at the weights,
-    the other at ε = ρ·∇L_tail/‖∇L_tail‖ from them. A class is of the tail where it has fewer than η
-    training images over all domains, as in the authors' code (20 on CIFAR-100-LT), or, with
-    ``tail=pair``, where its pair with the image's domain has. Of a mixed image the first class
-    counts.
+    parts that images of the head and of the tail have in the batch's loss, the one at the weights,
+    the other at ε = ρ·∇L_tail/‖∇L_tail‖ from them. Pairs of a domain and a class that have fewer
+    than η training images are the tail; with one domain these are the classes of the authors' code
+    (η = 20 on CIFAR-100-LT). With ``tail=class`` a class is counted over all domains. Of a mixed
+    image the first class counts. Where nothing is so rare the step is the plain one.
 
     An image's part is what of the loss's gradient passes through its logits, which is the paper's
     sum over images for every loss that is one. Algorithms that have more than a loss on logits are
@@ -43,9 +43,12 @@ class ImbSAM(Modifier):
         if self.hparams.tail == "class":
             counts = counts.sum(0, keepdim=True).expand_as(counts)
         self.is_tail = counts < self.hparams.eta
+        self.has_tail = bool((self.is_tail & (model.counts > 0)).any())
 
     def step(self, batch: Batch, take: TakeStep) -> dict[str, Tensor]:
         """Take a step down the gradient of the head at θ and of the tail at θ + ε."""
+        if not self.has_tail:
+            return take(batch)
         model, draws = self.model, Draws(self.model)
         tail = self.is_tail[batch.d, batch.y]
         logits = model.predict(batch.x)

@@ -45,7 +45,7 @@ SUBJECTS = [
     ("stage", "mislas[shift_bn=false]"),
     ("stage", "weight-balancing[projection=1,loss=binary]"),
     ("augmentation", "randaugment[n=3]"),
-    ("modifier", "imbsam[tail=pair,eta=6]"),
+    ("modifier", "imbsam[tail=class,eta=6]"),
     ("modifier", "lookahead[k=2]"),
     ("modifier", "swa[start=0.2,cycle=2]"),
     ("modifier", "swad[converge=1]"),

@@ -112,8 +112,8 @@ def check_image_losses(subject: Subject) -> None:
     total = _total(model, batch)
     _seed(reference, 0)
     reference.before_step(0, SmallTraining(reference, batch))
-    expected = reference.mixed_risks(reference.predict(batch.x), batch).mean()
-    assert torch.isclose(total, expected.detach(), rtol=1e-4), (
+    expected = reference.mixed_risks(reference.predict(batch.x), batch).mean().detach()
+    assert torch.isclose(total, expected, rtol=1e-4), (
         f"{subject.text} says that it honours image_losses, and its loss is {float(total):g} where "
         f"the risks of its logits have the mean {float(expected):g}"
     )

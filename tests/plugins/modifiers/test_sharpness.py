@@ -133,9 +133,9 @@ def image_losses(model, batch) -> torch.Tensor:
 @pytest.mark.parametrize(
     ("options", "is_tail"),
     [
-        ("eta=20", lambda y, d: y >= 1),
-        ("eta=10", lambda y, d: y == 2),
-        ("eta=6,tail=pair", lambda y, d: (y == 2) | ((y == 1) & (d == 1))),
+        ("eta=20,tail=class", lambda y, d: y >= 1),
+        ("eta=10,tail=class", lambda y, d: y == 2),
+        ("eta=6", lambda y, d: (y == 2) | ((y == 1) & (d == 1))),
     ],
 )
 def test_imbsam_looks_up_the_gradient_of_the_tail(options, is_tail):
@@ -157,7 +157,7 @@ def test_imbsam_looks_up_the_gradient_of_the_tail(options, is_tail):
 
 def test_imbsam_without_a_tail_is_the_plain_step_and_with_nothing_else_is_sam():
     batch = random_batch(small().train_info)
-    for options, other in (("eta=0", None), ("eta=1000000", "sam[rho=0.3]")):
+    for options, other in (("eta=2", None), ("eta=1000000", "sam[rho=0.3]")):
         model, reference = small(), small()
         step(model, build_modifier(f"imbsam[rho=0.3,{options}]", model), batch)
         if other is None:
