@@ -13,7 +13,8 @@ from ltbench_domains.dann import DANN
 class TestBothPlayers:
     def test_go_down_their_own_objectives_one_after_the_other(self, tiny, cls):
         """A move is −0.1 times the finite difference of the player's objective at its turn."""
-        batch, model = tiny.batch(), tiny.ready(tiny.algorithm(cls, weight=0.7, d_steps=2))
+        model = tiny.ready(tiny.algorithm(cls, weight=0.7, d_steps=2, width=24))
+        batch = tiny.batch()
 
         def of_discriminator():
             return float(model.domain_loss(model.features(batch.x), batch).detach())
@@ -49,8 +50,12 @@ class TestBothPlayers:
         model.step(batch)
         ours = {k: v.clone() for k, v in model.state_dict().items()}
         model.load_state_dict(start)
+        given = model.features(batch.x).detach()  # which the discriminator does not change
         for _ in range(2):
-            apply(model.discriminator, descend(model.discriminator, of_discriminator))
+            slopes = descend(
+                model.discriminator, lambda: float(model.domain_loss(given, batch).detach())
+            )
+            apply(model.discriminator, slopes)
         players = (model.backbone, model.classifier)
         slopes = [descend(player, of_features) for player in players]
         for player, of_player in zip(players, slopes, strict=True):
