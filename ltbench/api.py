@@ -65,6 +65,8 @@ if TYPE_CHECKING:
     from ltbench.plugins.hparams import hparam as hparam
     from ltbench.plugins.lookup import load_plugin as load_plugin
     from ltbench.plugins.lookup import plugin_names as plugin_names
+    from ltbench.plugins.modifier import Modifier as Modifier
+    from ltbench.plugins.modifier import TakeStep as TakeStep
     from ltbench.plugins.names import Name as Name
     from ltbench.plugins.names import parse_name as parse_name
     from ltbench.plugins.observer import Observer as Observer

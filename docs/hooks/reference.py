@@ -30,6 +30,7 @@ from ltbench.session.protocols import own_protocols
 OWN = "ltbench"  # what other distributions register stays out, wherever the pages are built
 TITLES = {
     "algorithms": "Algorithms",
+    "modifiers": "Modifiers",
     "stages": "Stages",
     "datasets": "Data sets",
     "backbones": "Backbones",
@@ -41,14 +42,16 @@ TITLES = {
     "figures": "Figures",
     "tables": "Tables",
 }
-TUTORIALS = {"algorithms": "algorithm", "stages": "stage", "datasets": "dataset",
-             "backbones": "backbone", "protocols": "protocol", "augmentations": "augmentation",
-             "metrics": "metric", "executors": "executor", "observers": "observer",
-             "figures": "figure", "tables": "table"}  # fmt: skip
+TUTORIALS = {"algorithms": "algorithm", "modifiers": "modifier", "stages": "stage",
+             "datasets": "dataset", "backbones": "backbone", "protocols": "protocol",
+             "augmentations": "augmentation", "metrics": "metric", "executors": "executor",
+             "observers": "observer", "figures": "figure", "tables": "table"}  # fmt: skip
 OPENINGS = {
     "algorithms": "Names for `--algo`. What each shares and where it deviates from its paper: "
     "[long-tail](../algorithms/longtail.md), [domain](../algorithms/domains.md) and "
     "[MDLT](../algorithms/mdlt.md) algorithms.",
+    "modifiers": "Names after an at sign, `--algo erm@ema`; more on "
+    "[modifiers](../algorithms/modifiers.md).",
     "stages": "Names after a plus, `--algo boda+crt`; more on [stages](../algorithms/stages.md).",
     "datasets": "Names for `--dataset`; more on [data](../data.md).",
     "backbones": "Names for `--backbone`. Any other model of timm is known by timm's own name.",

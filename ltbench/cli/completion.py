@@ -66,12 +66,14 @@ def plugin_completer(*kinds: str, between: str = "") -> Completer:
 
 
 def _find_methods(ctx: click.Context, before: str) -> Found:
+    if before.endswith("@"):
+        return _registered("modifiers")
     # A stage may also stand first, on the algorithm that it has by default.
     return _registered("stages") if before.endswith("+") else _registered("algorithms", "stages")
 
 
-complete_methods = _completer(_find_methods, ",+")
-"""Names of algorithms, and after a ``+`` of stages."""
+complete_methods = _completer(_find_methods, ",+@")
+"""Names of algorithms, after a ``+`` of stages, and after an ``@`` of modifiers."""
 
 
 def _find_backbones(ctx: click.Context, before: str) -> Iterator[tuple[str, str]]:

@@ -203,7 +203,7 @@ def sweep_options(*more: Decorator) -> Decorator:
             "algos",
             required=True,
             shell_complete=complete_methods,
-            help="Algorithms, comma-separated or repeated: erm, brl[alpha=1], boda+crt.",
+            help="Algorithms, comma-separated or repeated: erm, brl[alpha=1], boda@ema+crt.",
         ),
         _names(
             "--dataset",

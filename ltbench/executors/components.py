@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ltbench.plugins.manager import get_plugins
 from ltbench.plugins.registry import Entry
+from ltbench.plugins.resolve import MODIFIERS
 from ltbench.results.run import RunSpec
 
 
@@ -14,6 +15,7 @@ def whose(spec: RunSpec) -> str:
     """
     plugins = get_plugins()
     names = [("algorithms", spec.algorithm.name), *(("stages", s.name) for s in spec.stages)]
+    names += [(MODIFIERS, modifier.name) for part in spec.parts for modifier in part.modifiers]
     names += [("datasets", spec.dataset.name), ("backbones", spec.backbone.name)]
     entries = [
         entry for kinds, name in names for entry in plugins[kinds] if entry.name == name

@@ -250,7 +250,7 @@ def record_lost(
     """
     from ltbench.training.run import claimed
 
-    stage = job.spec.algorithm.name
+    stage = job.spec.algorithm.title
     error = {"status": status, "error": sentence, "traceback": "", "stage": stage, "step": step}
     with contextlib.suppress(OSError):  # on a full disk the observers still hear of it
         job.folder.mkdir(parents=True, exist_ok=True)

@@ -84,7 +84,7 @@ class FirstStages:
 
     def sharing(self, job: Job, result: Mapping[str, Any]) -> Iterator[Job]:
         """Yield the runs that a run's divergence is one of too: it was in the stage they share."""
-        if result.get("status") == "diverged" and result.get("stage") == job.spec.algorithm.name:
+        if result.get("status") == "diverged" and result.get("stage") == job.spec.algorithm.title:
             yield from self._followers(job)
 
     def _followers(self, job: Job) -> Iterator[Job]:

@@ -71,8 +71,8 @@ class Algorithm(nn.Module):
         min_domains: fewer domains are refused before any training.
         sampling: ``uniform``, or ``class-balanced`` for batches in which every class of a domain
             is equally likely.
-        honours: what a protocol may ask (:data:`ltbench.plugins.honours.DONE_IN`) that the class
-            honours although it overrides the methods which do.
+        honours: what a protocol or modifier may ask (:data:`ltbench.plugins.honours.DONE_IN`) that
+            the class honours although it overrides the methods which do.
         counts: training images per domain and class, (D, C), float, on the model's device.
         generator: draws what is random in a step, on the model's device.
         micro_batches: batches that make one step; :meth:`step` is called for each of them.
@@ -170,12 +170,20 @@ class Algorithm(nn.Module):
         """
         return self.mixed_risks(self.predict(batch.x), batch).mean()
 
+    def named_losses(self, batch: Batch) -> dict[str, Tensor]:
+        """Return :meth:`loss` by name, the sum under ``total``, whichever way it is returned.
+
+        Raises:
+            KeyError: a mapping without ``total``.
+        """
+        return named(self.loss(batch))
+
     def step(self, batch: Batch) -> dict[str, Tensor]:
         """Take one optimisation step and return the detached losses, the sum under ``total``.
 
         Of a step that several batches make it takes this batch's part; see :meth:`minimize`.
         """
-        losses = named(self.loss(batch))
+        losses = self.named_losses(batch)
         self.minimize(losses["total"])
         return {name: value.detach() for name, value in losses.items()}
 
@@ -193,12 +201,27 @@ class Algorithm(nn.Module):
         """
         if self.micro_batch == 0:
             self.optimizers[optimizer].zero_grad(set_to_none=True)
-        mean = loss / self.micro_batches if self.micro_batches > 1 else loss
-        scale = self.loss_scale
         with self.stopwatch.part("backward"):
-            (mean if scale is None else scale.scaled(mean)).backward()  # type: ignore[no-untyped-call]
+            self.to_differentiate(loss).backward()  # type: ignore[no-untyped-call]
+        self.descend(optimizer)
+
+    def to_differentiate(self, loss: Tensor) -> Tensor:
+        """Return what gradients are computed of: this batch's part of the step's loss, scaled.
+
+        It is what :meth:`minimize` differentiates. Who computes gradients otherwise, twice for
+        instance, gathers those of it in ``.grad`` and calls :meth:`descend`.
+        """
+        mean = loss / self.micro_batches if self.micro_batches > 1 else loss
+        return mean if self.loss_scale is None else self.loss_scale.scaled(mean)
+
+    def descend(self, optimizer: str = "main") -> None:
+        """Take one step of the named optimiser down the gradients that were gathered.
+
+        Nothing is done where further batches belong to the step.
+        """
         if self.accumulating:
             return
+        scale = self.loss_scale
         with self.stopwatch.part("optimizer"):
             if scale is None:
                 self.optimizers[optimizer].step()

@@ -127,6 +127,8 @@ def _text(target: Any) -> str:
 def _needs(kind: str, target: Any) -> list[str]:
     if kind == "augmentation":
         return _needs_of_augmentation(target)
+    if kind == "modifier":
+        return _needs_of_modifier(target)
     if kind not in ("algorithm", "stage"):
         return []
     domains = target.min_domains
@@ -139,6 +141,19 @@ def _needs(kind: str, target: Any) -> list[str]:
         if target.steps(STEPS, target.HParams()) == 0:
             needs.append("no training")
     return needs
+
+
+def _needs_of_modifier(target: Any) -> list[str]:
+    from ltbench.plugins.modifier import gives_weights, steps_itself
+
+    words = {
+        "gradients": "an algorithm whose steps are those of its loss",
+        "image_losses": "an algorithm that has a loss on logits and nothing else",
+    }
+    needs = [words.get(wish, f"an algorithm that honours {wish}") for wish in sorted(target.needs)]
+    needs += ["validation images"] if target.needs_validation else []
+    alone = ((steps_itself, "takes the steps"), (gives_weights, "gives the weights"))
+    return needs + [f"no other modifier that {what}" for belongs, what in alone if belongs(target)]
 
 
 def _needs_of_augmentation(target: Any) -> list[str]:

@@ -34,6 +34,7 @@ __path__: list[str] = []  # lets modules be imported from below this one, throug
 _BASES = {
     "stages": "ltbench.plugins.stage:Stage",
     "algorithms": "ltbench.plugins.algorithm:Algorithm",
+    "modifiers": "ltbench.plugins.modifier:Modifier",
     "datasets": "ltbench.plugins.dataset:Dataset",
     "augmentations": "ltbench.plugins.augmentation:Augmentation",
     "observers": "ltbench.plugins.observer:Observer",
@@ -103,7 +104,7 @@ def load_plugin_file(path: Path) -> object:
     if not classes.found:
         raise PluginError(
             f"{path} registers nothing: mark a function with @hookimpl, or define a subclass of "
-            "Algorithm, Stage, Dataset, Augmentation or Observer"
+            "Algorithm, Modifier, Stage, Dataset, Augmentation or Observer"
         )
     return classes
 
@@ -132,6 +133,11 @@ class Classes:
     def ltbench_algorithms(self, register: Register) -> None:
         """Register the algorithms."""
         self._register("algorithms", register)
+
+    @hookimpl
+    def ltbench_modifiers(self, register: Register) -> None:
+        """Register the modifiers."""
+        self._register("modifiers", register)
 
     @hookimpl
     def ltbench_stages(self, register: Register) -> None:

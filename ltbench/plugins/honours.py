@@ -1,4 +1,4 @@
-"""Which of a protocol's wishes an algorithm honours: those whose methods it does not override.
+"""Which wishes of a protocol or modifier an algorithm honours: those whose methods it inherits.
 
 A setting that has no effect on an algorithm is refused, so that no row of a table carries the name
 of a protocol that its runs did not follow.
@@ -17,9 +17,13 @@ DONE_IN: Mapping[str, tuple[str, ...]] = {
     "mixed_labels": ("loss", "step"),
     "accumulate": ("step", "minimize"),
     "fp16": ("step", "minimize"),
+    "gradients": ("step", "minimize"),
+    "image_losses": ("loss", "step", "minimize"),
 }
-"""What a protocol may ask, and the methods of :class:`~ltbench.plugins.algorithm.Algorithm` that do
-it; one that overrides them says in ``honours`` that it does it too."""
+"""What a protocol or modifier may ask, and the methods that do it, of
+:class:`~ltbench.plugins.algorithm.Algorithm`; one that overrides them says in ``honours`` that it
+does it too. ``gradients`` is that a step goes down the gradient of ``loss`` and does nothing else,
+``image_losses`` that besides ``loss`` is the mean of ``mixed_risks(predict(batch.x), batch)``."""
 
 
 def obstacle(cls: type[Algorithm], wish: str) -> str:
@@ -42,7 +46,7 @@ def check_honoured(wish: str, asked: str, parts: Iterable[tuple[str, Any]]) -> N
 
     Args:
         wish: of :data:`DONE_IN`.
-        asked: what the user typed, ``label_smoothing=0.1`` or ``--precision fp16``.
+        asked: what the user typed, ``label_smoothing=0.1``, ``--precision fp16`` or ``@sam``.
         parts: name and class of the algorithm, its stages and the algorithms that these name.
 
     Raises:

@@ -79,6 +79,14 @@ def ltbench_algorithms(register: Register) -> None:
 
 
 @hookspec
+def ltbench_modifiers(register: Register) -> None:
+    """Register modifiers of training (subclasses of :class:`ltbench.api.Modifier`).
+
+    ``register("ema", "package.ema:EMA", summary=…)`` makes ``ltbench run --algo erm@ema``.
+    """
+
+
+@hookspec
 def ltbench_stages(register: Register) -> None:
     """Register second stages (subclasses of :class:`ltbench.api.Stage`)."""
 

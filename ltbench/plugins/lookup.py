@@ -15,8 +15,9 @@ def plugin_names(kinds: str) -> list[str]:
     """Return the registered names of one kind, sorted.
 
     Args:
-        kinds: ``algorithms``, ``stages``, ``datasets``, ``backbones``, ``protocols``,
-            ``augmentations``, ``metrics``, ``executors``, ``observers``, ``figures`` or ``tables``.
+        kinds: ``algorithms``, ``modifiers``, ``stages``, ``datasets``, ``backbones``,
+            ``protocols``, ``augmentations``, ``metrics``, ``executors``, ``observers``, ``figures``
+            or ``tables``.
     """
     return get_plugins()[kinds].names()
 

@@ -40,6 +40,7 @@ NO_CODE = "LTBENCH_NO_PLUGIN_CODE"
 CORE = "core"  # the entry point without which nothing runs; LTBENCH_PLUGINS never excludes it
 KINDS = {
     "algorithms": "algorithm",
+    "modifiers": "modifier",
     "stages": "stage",
     "datasets": "data set",
     "backbones": "backbone",

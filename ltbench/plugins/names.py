@@ -1,9 +1,10 @@
-"""The one grammar for names: ``name[key=value,…]``, joined by ``+`` and listed with ``,``.
+"""The one grammar for names: ``name[key=value,…]``, joined by ``@`` and ``+``, listed with ``,``.
 
 ::
 
     names  = chain ("," chain)*
-    chain  = name ("+" name)*
+    chain  = part ("+" part)*
+    part   = name ("@" name)*
     name   = word ["[" key "=" value ("," key "=" value)* "]"]
     value  = number | true | false | "quoted" | [value, …] | name | plain text
 
@@ -20,8 +21,8 @@ import functools
 import itertools
 import math
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ltbench.errors import UsageError
@@ -35,36 +36,53 @@ _LARGEST = 10**300  # a whole number that a float can still hold
 
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _OPEN, _CLOSE, QUOTES = "[", "]", "\"'"
+AT = "@"
+"""What parts an algorithm or stage from the modifiers of its training."""
 
 
 @dataclass(frozen=True)
 class Name:
-    """A registered name with options, as typed; ``str()`` gives the canonical spelling."""
+    """A registered name with options, as typed; ``str()`` gives the canonical spelling.
+
+    Attributes:
+        name: of the plugin.
+        options: what stands in its brackets.
+        modifiers: of an algorithm or stage, the modifiers typed behind it.
+    """
 
     name: str
     options: dict[str, Any] = field(default_factory=dict)
+    modifiers: tuple[Name, ...] = ()
 
     def __str__(self) -> str:
-        if not self.options:
-            return self.name
         options = ",".join(f"{key}={format_value(value)}" for key, value in self.options.items())
-        return f"{self.name}[{options}]"
+        return AT.join(
+            [f"{self.name}[{options}]" if options else self.name, *map(str, self.modifiers)]
+        )
 
 
 def parse_chains(text: str) -> list[list[Name]]:
-    """Parse ``"erm,boda[weight=1]+crt"`` into chains of names, sweeps expanded.
+    """Parse ``"erm,boda[weight=1]@ema+crt"`` into chains of names, sweeps expanded.
 
     Raises:
         UsageError: the text does not follow the grammar, or stands for too many chains.
     """
     split = functools.partial(_split, deepest=_DEEPEST + 1)  # those of names and of their values
-    chains = [[parse_name(part) for part in split(chain, "+")] for chain in split(text, ",")]
+    chains = [
+        [_parse_part(part, split) for part in split(chain, "+")] for chain in split(text, ",")
+    ]
     check_count(sum(math.prod(map(_combinations, chain)) for chain in chains), text)
     return [
         list(combination)
         for chain in chains
         for combination in itertools.product(*map(_expand, chain))
     ]
+
+
+def _parse_part(text: str, split: Callable[[str, str], list[str]]) -> Name:
+    """Parse an algorithm or stage with its modifiers; list values stay lists."""
+    name, *modifiers = (parse_name(part) for part in split(text, AT))
+    return replace(name, modifiers=tuple(modifiers))
 
 
 def parse_names(text: str) -> list[Name]:
@@ -219,13 +237,15 @@ def _axes(name: Name) -> list[list[Any]]:
 
 
 def _combinations(name: Name) -> int:
-    return math.prod(map(len, _axes(name)))
+    return math.prod(map(len, _axes(name))) * math.prod(map(_combinations, name.modifiers))
 
 
 def _expand(name: Name) -> Iterable[Name]:
     """Turn list values into one name per combination."""
     for values in itertools.product(*_axes(name)):
-        yield Name(name.name, dict(zip(name.options, values, strict=True)))
+        options = dict(zip(name.options, values, strict=True))
+        for modifiers in itertools.product(*map(_expand, name.modifiers)):
+            yield Name(name.name, options, modifiers)
 
 
 def _split(text: str, separator: str, deepest: int = _DEEPEST) -> list[str]:

@@ -18,7 +18,7 @@ class Entry:
     """One registered name and where it comes from.
 
     Attributes:
-        kind: ``algorithm``, ``stage``, ``data set``, ``backbone``, ``protocol``,
+        kind: ``algorithm``, ``modifier``, ``stage``, ``data set``, ``backbone``, ``protocol``,
             ``augmentation``, ``metric``, ``executor``, ``observer``, ``figure`` or ``table``.
         name: what a user types.
         target: ``"module:attribute"``, or the object itself.

@@ -9,8 +9,13 @@ from typing import Any
 from ltbench.errors import UsageError
 from ltbench.plugins.hparams import HParams
 from ltbench.plugins.manager import get_plugins
-from ltbench.plugins.names import Name, parse_name
+from ltbench.plugins.names import AT, Name, parse_name
 from ltbench.plugins.unseen_options import with_unseen
+
+MODIFIERS = "modifiers"
+"""The registry of modifiers."""
+METHOD_KINDS = ("algorithms", "stages", MODIFIERS)
+"""The registries of what a method is made of."""
 
 
 def resolve(kinds: str, name: str, options: Mapping[str, Any]) -> tuple[Any, Any]:
@@ -60,17 +65,42 @@ def earlier(kinds: str, name: str) -> dict[str, Any]:
 def registered(name: Name, *kinds: str) -> Name:
     """Return a name as the first of some registries that has it spells it.
 
-    A run is known by this spelling, whatever was typed. A name that none has stays as it is.
+    A run is known by this spelling, whatever was typed. A name that none has stays as it is. So it
+    is with the modifiers behind it.
 
     Args:
         name: as typed.
         kinds: the registries, ``algorithms`` for example.
     """
     plugins = get_plugins()
+    if name.modifiers:
+        spelled = tuple(registered(modifier, MODIFIERS) for modifier in name.modifiers)
+        name = dataclasses.replace(name, modifiers=spelled)
     for kind in kinds:
         if name.name in plugins[kind]:
             return dataclasses.replace(name, name=plugins[kind].spelled(name.name))
     return name
+
+
+def check_modifiers_of(name: Name) -> None:
+    """Check that the modifiers of an algorithm or stage exist, and that none stands there twice.
+
+    Raises:
+        UsageError: one does not, or stands there twice; the message says how to go on.
+        PluginError: two plugins registered one of them.
+    """
+    plugins, seen = get_plugins(), set[str]()
+    for modifier in name.modifiers:
+        word = modifier.name
+        if word not in plugins[MODIFIERS] and word in plugins["stages"]:
+            raise UsageError(
+                f"'{word}' is a stage, not a modifier: write {name.name}+{word} in the place of "
+                f"{name.name}{AT}{word}"
+            )
+        known = plugins[MODIFIERS].get(word).name
+        if known in seen:
+            raise UsageError(f"'{name}' names the modifier '{known}' twice: leave one of them out")
+        seen.add(known)
 
 
 def _named_as_registered(hparams: HParams) -> HParams:

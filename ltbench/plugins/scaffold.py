@@ -21,6 +21,7 @@ HOOKS = {
     "stage": "ltbench_stages",
     "metric": "ltbench_metrics",
     "augmentation": "ltbench_augmentations",
+    "modifier": "ltbench_modifiers",
 }
 FILES = {
     "pyproject.toml": "pyproject.toml",
@@ -38,7 +39,8 @@ class Project:
     """The names in a project.
 
     Attributes:
-        kind: ``algorithm``, ``dataset``, ``stage``, ``metric`` or ``augmentation``.
+        kind: ``algorithm``, ``dataset``, ``stage``, ``metric``, ``augmentation`` or
+            ``modifier``.
         name: what a user types.
         package: what Python imports.
         cls: of the class in it.

@@ -14,6 +14,7 @@ from typing import Any
 
 import pandas as pd
 
+from ltbench.plugins.names import AT
 from ltbench.report.dataset_labels import full_name
 from ltbench.results.backbone import preprocessing_words
 from ltbench.results.protocol import protocol_words
@@ -96,10 +97,15 @@ def typed_algorithm(run: Mapping[str, Any]) -> str:
     fixed = run["tuned"].get("fixed")
     pairs = fixed.items() if isinstance(fixed, dict) else ()
     parts = []
-    for name in (run["algorithm"], *run["stages"]):
-        own = [(key.rpartition("."), value) for key, value in pairs]
-        typed = ",".join(f"{key}={_text(value)}" for (owner, _, key), value in own if owner == name)
-        parts.append(f"{name}[{typed}]" if typed else name)
+    own = [(key.rpartition("."), value) for key, value in pairs]
+    for title in (run["algorithm"], *run["stages"]):
+        head, *modifiers = title.split(AT)
+        owners = {head: head} | {f"{head}{AT}{one}": one for one in modifiers}
+        names = []
+        for owner, name in owners.items():
+            typed = ",".join(f"{key}={_text(v)}" for (of, _, key), v in own if of == owner)
+            names.append(f"{name}[{typed}]" if typed else name)
+        parts.append(AT.join(names))
     return "+".join(parts)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ltbench.plugins.names import AT
 from ltbench.plugins.shots import SHOTS
 from ltbench.plugins.stopwatch import PARTS as SPENT
 from ltbench.report.chart import SYMBOLS, Curve, draw
@@ -331,7 +332,8 @@ def _component(component: object) -> str:
         return _text(component)
     hparams = component.get("hparams")
     options = _settings(hparams) if isinstance(hparams, dict) else ""
-    return _text(component.get("name")) + (f"[{options}]" if options else "")
+    own = _text(component.get("name")) + (f"[{options}]" if options else "")
+    return AT.join([own, *map(_component, _list(component, "modifiers"))])
 
 
 def _settings(values: Mapping[str, Any]) -> str:

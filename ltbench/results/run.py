@@ -25,6 +25,7 @@ from ltbench.plugins.unseen_options import OPTIONS
 from ltbench.results.arithmetic import known_format
 from ltbench.results.backbone import BackboneSpec, known_preprocessing
 from ltbench.results.combined import read_combined
+from ltbench.results.component import Component, read_hparams, read_title
 from ltbench.results.labels import method_label, method_of
 from ltbench.results.method_settings import MethodSettings
 from ltbench.results.protocol import Protocol
@@ -47,14 +48,6 @@ Status = Literal[
     "done", "running", "waiting", "broken-off", "failed", "diverged", "unreadable", "unfinished"
 ]
 FORMAT = 1
-
-
-@dataclass(frozen=True)
-class Component:
-    """A plugin with its resolved hyper-parameters (or a data set with its parameters)."""
-
-    name: str
-    hparams: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -119,8 +112,13 @@ class RunSpec:
 
     @property
     def algo(self) -> str:
-        """The algorithm with its stages, for example ``boda+crt``."""
-        return "+".join([self.algorithm.name, *(stage.name for stage in self.stages)])
+        """The algorithm with its stages and modifiers, for example ``boda@ema+crt``."""
+        return "+".join(part.title for part in self.parts)
+
+    @property
+    def parts(self) -> tuple[Component, ...]:
+        """The algorithm and its stages."""
+        return (self.algorithm, *self.stages)
 
     @property
     def label(self) -> str:
@@ -159,8 +157,8 @@ class RunSpec:
     def identity(self) -> dict[str, Any]:
         """Return what makes this run the run it is, except for its seed."""
         identity = {
-            "algorithm": vars(self.algorithm),
-            "stages": [vars(stage) for stage in self.stages],
+            "algorithm": self.algorithm.as_dict(),
+            "stages": [stage.as_dict() for stage in self.stages],
             **self.setting(),
         }
         further = ("plugins", "tuned", "memory_format")
@@ -201,8 +199,8 @@ class RunSpec:
         identity = spec["identity"]
         dataset = identity["dataset"]
         return cls(
-            algorithm=Component(**identity["algorithm"]),
-            stages=tuple(Component(**stage) for stage in identity["stages"]),
+            algorithm=Component.from_dict(identity["algorithm"]),
+            stages=tuple(Component.from_dict(stage) for stage in identity["stages"]),
             dataset=Component(dataset["name"], dataset["options"]),
             split=dataset["split"],
             images=dataset.get("images", ""),
@@ -237,6 +235,8 @@ class RunRecord:
             work (:mod:`ltbench.results.states`) tells ``running``, ``waiting`` and ``broken-off``
             apart.
         method: the algorithm with its stages and what differs from the defaults, as typed.
+        algorithm, stages: their names, each with those of its modifiers, ``erm@ema``.
+        hparams: of the algorithm by name, and of its modifiers, ``ema.decay``.
         protocol: the settings that it trains with, those that tuning found among them.
         tuned: how it was tuned, as :func:`~ltbench.results.tuned.read_tuned` returns it; empty
             where it was not.
@@ -343,9 +343,7 @@ def parse_record(
     if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed <= LARGEST_WHOLE:
         raise UnreadableRun("spec.json: 'seed' is not a whole number from 0 of at most 64 bits")
     name_in(spec, "label", "spec.json")
-    names = tuple(
-        name_in(stage if isinstance(stage, dict) else {}, "name", "spec.json") for stage in stages
-    )
+    names = tuple(read_title(stage if isinstance(stage, dict) else {}) for stage in stages)
     protocol = dict(mapping_in(identity, "protocol", "spec.json"))
     tuned = read_tuned(identity.get("tuned"), protocol)
     record = RunRecord(
@@ -355,13 +353,13 @@ def parse_record(
         protocol_hash=name_in(spec, "protocol_hash", "spec.json"),
         seed=seed,
         method=clean(method_of(spec, tuned), LONGEST_WORD),
-        algorithm=name_in(algorithm, "name", "spec.json"),
+        algorithm=read_title(algorithm),
         stages=names,
         dataset=name_in(dataset, "name", "spec.json"),
         protocol=protocol,
         steps=known_steps(names, protocol),
         tuned=tuned,
-        hparams=dict(mapping_in(algorithm, "hparams", "spec.json")),
+        hparams=read_hparams(algorithm),
         options={**mapping_in(dataset, "options", "spec.json"), **_places(spec)},
         backbone=name_in(backbone, "name", "spec.json"),
         pretrained=backbone.get("pretrained") is True,

@@ -22,7 +22,7 @@ from ltbench.plugins.dataset import Dataset
 from ltbench.plugins.facts import registry_facts
 from ltbench.plugins.manager import get_plugins
 from ltbench.plugins.names import Name, parse_chains, parse_name, parse_names
-from ltbench.plugins.resolve import registered
+from ltbench.plugins.resolve import check_modifiers_of, registered
 from ltbench.regular_files import open_file
 from ltbench.session.preprocessing import asked_preprocessing
 from ltbench.session.protocols import asked_protocols, protocol_of
@@ -45,7 +45,7 @@ def check_asked(
     """Check the names of what is to be trained, and that the images are there.
 
     Args:
-        algos: comma lists of ``algorithm[+stage…]`` names.
+        algos: comma lists of ``algorithm[@modifier…][+stage…]`` names.
         datasets: comma lists of data set names.
         data_dir: the folder of the data sets' files; by default ``LTBENCH_DATA`` or the user's.
         protocol: protocols, as :func:`ltbench.session.protocols.asked_protocols` reads them.
@@ -109,7 +109,8 @@ def check_tables(algos: Sequence[str], file: SweepFile, *, own: bool) -> None:
     Raises:
         UsageError: one is about another.
     """
-    names = {registered(n, "algorithms", "stages").name for c in _chains(algos) for n in c}
+    parts = [registered(name, "algorithms", "stages") for c in _chains(algos) for name in c]
+    names = {name.name for part in parts for name in (part, *part.modifiers)}
     file.tables_of(names, own=own)
 
 
@@ -126,6 +127,9 @@ def _check_chain(chain: Sequence[Name]) -> None:
             plugins["algorithms"].get(first)
         for stage in stages:
             plugins["stages"].get(stage)
+    for name in chain:
+        with contextlib.suppress(PluginError):
+            check_modifiers_of(name)
 
 
 def _check_protocol(dataset: Dataset, protocol: str) -> None:

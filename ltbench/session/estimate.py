@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from ltbench.executors.first_stages import FirstStages
+from ltbench.plugins.names import AT
 from ltbench.results.folder import RunFolder
 from ltbench.results.forecast import medians
 from ltbench.results.index import read_runs
@@ -92,8 +93,9 @@ def _rates(records: Iterable[RunRecord], kind: str) -> Iterator[tuple[Key, float
         if run.combined:  # its seconds are of no training
             continue
         yield (run.algo, run.dataset, run.backbone), run.seconds / work
-        # Stages have steps of their own, so such runs say little of other algorithms.
-        if not run.stages:
+        # Stages have steps of their own, and modifiers work of their own, so such runs say little
+        # of other algorithms.
+        if not run.stages and AT not in run.algorithm:
             yield (run.dataset, run.backbone), run.seconds / work
 
 

@@ -6,6 +6,7 @@ import itertools
 import math
 import typing
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from ltbench.errors import UsageError, suggestion
 from ltbench.plugins.hparams import LARGEST_WHOLE, HParams
 from ltbench.plugins.manager import get_plugins
 from ltbench.plugins.names import MOST_NAMES, Name, check_count, parse_chains
-from ltbench.plugins.resolve import registered, resolve
+from ltbench.plugins.resolve import METHOD_KINDS, registered, resolve
 from ltbench.session.space import Axis, find_axes
 from ltbench.session.sweep_file import SweepFile
 from ltbench.training.seeding import derive_seed
@@ -43,23 +44,30 @@ def expand_algos(algos: Sequence[str], file: SweepFile, *, own: bool) -> list[st
         for text in algos
         for chain in parse_chains(text)
     ]
-    named = {name.name for chain in chains for name in chain}
+    named = {name.name for chain in chains for part in chain for name in (part, *part.modifiers)}
     found = file.tables_of(named, own=own)
     variants = {name: _Variants(file, typed, name) for name, typed in found.items()}
     names: list[str] = []
     for chain in chains:
-        parts = [
-            variants[name.name].of(name, own=own) if name.name in variants else [name]
-            for name in chain
-        ]
+        parts = [_written_out(name, variants, own=own) for name in chain]
         count = len(names) + math.prod(map(len, parts))
         check_count(count, f"{file.path}: {'+'.join(map(str, chain))}")
         names += ["+".join(map(str, combination)) for combination in itertools.product(*parts)]
     return names
 
 
+def _written_out(name: Name, variants: Mapping[str, _Variants], *, own: bool) -> list[Name]:
+    """Return a part of a chain with every combination of what the file says of what is in it."""
+
+    def of(one: Name) -> list[Name]:
+        return variants[one.name].of(one, own=own) if one.name in variants else [one]
+
+    modifiers = list(itertools.product(*map(of, name.modifiers)))
+    return [replace(one, modifiers=found) for one in of(name) for found in modifiers]
+
+
 class _Variants:
-    """What the file says of one algorithm or stage: axes of options to be combined.
+    """What the file says of one algorithm, stage or modifier: axes of options to be combined.
 
     Args:
         file: the sweep file.
@@ -69,7 +77,7 @@ class _Variants:
 
     def __init__(self, file: SweepFile, typed: str, name: str) -> None:
         self.file, self.typed, self.name = file, typed, name
-        kind = "algorithms" if name in get_plugins()["algorithms"] else "stages"
+        kind = next(kind for kind in METHOD_KINDS if name in get_plugins()[kind])
         self.hparams: type[HParams] = resolve(kind, name, {})[0].HParams
         self.table: Mapping[str, Any] = file.hparams.get(typed, {})
         self.components = self._components()
@@ -92,7 +100,7 @@ class _Variants:
             options: Options = dict(name.options)
             for part in parts:
                 options |= part
-            combined.append(Name(name.name, options))
+            combined.append(replace(name, options=options))
         return combined
 
     def _grids(self, name: Name) -> Iterable[list[Options]]:

@@ -20,13 +20,15 @@ from ltbench.plugins.names import MOST_NAMES, Name, format_value, parse_chains
 from ltbench.plugins.resolve import earlier, registered
 from ltbench.plugins.split import Split
 from ltbench.results.backbone import BackboneSpec, preprocessing_text
+from ltbench.results.component import Component
 from ltbench.results.protocol import Protocol, epochs_to_steps
-from ltbench.results.run import Component, RunSpec, canonical_hash
+from ltbench.results.run import RunSpec, canonical_hash
 from ltbench.session.augmentations import planned_augmentation
 from ltbench.session.backbone import backbone_spec, is_pretrained, silent_weights
-from ltbench.session.methods import implied, methods_of, resolved_method
+from ltbench.session.methods import methods_of
+from ltbench.session.parts import components_in, named_parts, resolved_parts
 from ltbench.session.progress import reading_bar
-from ltbench.session.protocol_checks import check_on_backbone, check_settings, check_wishes
+from ltbench.session.protocol_checks import check_on_backbone, check_settings
 from ltbench.session.protocols import (
     check_alternatives,
     meanings,
@@ -108,31 +110,32 @@ class PlannedMethod:
         Not those typed as they were before they could be, for studies of then say nothing of them.
         """
         return {
-            f"{name.name}.{key}": component.hparams.get(key, typed)
-            for name, component, before in self._parts()
+            f"{owner}.{key}": component.hparams.get(key, typed)
+            for owner, name, component, before in self._parts()
             for key, typed in name.options.items()
             if key in component.hparams or key not in before
         }
 
-    def _parts(self) -> Iterable[tuple[Name, Component, Mapping[str, Any]]]:
-        """Return algorithm and stages as typed, as the run has them, and what earlier runs had."""
-        kinds = ["algorithms", *("stages" for _ in self.chain[1:])]
-        components = (self.spec.algorithm, *self.spec.stages)
-        before = (earlier(k, name.name) for k, name in zip(kinds, self.chain, strict=True))
-        return zip(self.chain, components, before, strict=True)
+    def _parts(self) -> Iterable[tuple[str, Name, Component, Mapping[str, Any]]]:
+        """Yield all that the method is made of: what its hyper-parameters are told by, as it was
+        typed, as the run has it, and what earlier runs had."""
+        components = components_in(self.spec.parts)
+        for (kind, owner, name), one in zip(named_parts(self.chain), components, strict=True):
+            yield owner, name, one, earlier(kind, name.name)
 
     def tuning_task(self) -> dict[str, Any]:
         """Return what the outcome of tuning depends on, besides the search and its budget."""
-        own = {name.name: self.spec.methods.named.get(name.name) for name in self.chain}
+        names = [name.name for _, _, name in named_parts(self.chain)]
+        own = {name: self.spec.methods.named.get(name) for name in names}
         own = {name: settings for name, settings in own.items() if settings}
         newer = {
-            f"{name.name}.{key}": component.hparams[key]
-            for name, component, before in self._parts()
+            f"{owner}.{key}": component.hparams[key]
+            for owner, name, component, before in self._parts()
             for key in before
             if key in component.hparams and key not in name.options
         }
         return {
-            "algorithm": [name.name for name in self.chain],
+            "algorithm": [part.title for part in self.spec.parts],
             **({"methods": own} if own else {}),
             **({"defaults": newer} if newer else {}),
             "fixed": self.fixed,
@@ -262,19 +265,7 @@ def with_algorithm(spec: RunSpec, chain: Sequence[Name]) -> RunSpec:
     Raises:
         UsageError: a name or an option is not possible.
     """
-    kinds = ["algorithms", *("stages" for _ in chain[1:])]
-    resolved = [
-        resolved_method(spec.methods, k, name) for k, name in zip(kinds, chain, strict=True)
-    ]
-    parts = zip((name.name for name in chain), resolved, strict=True)
-    check_wishes(spec.protocol, parts, spec.precision)
-    named = [(name.name, hparams) for name, (_, hparams) in zip(chain, resolved, strict=True)]
-    first, *stages = (Component(name, hparams.as_dict()) for name, hparams in named)
-    titles = [
-        Name(name, hparams.changed(implied(spec.methods, kind, name)))
-        for kind, (name, hparams) in zip(kinds, named, strict=True)
-    ]
-    method = "+".join(map(str, titles))
+    (first, *stages), method = resolved_parts(spec, chain)
     spec = replace(spec, algorithm=first, stages=tuple(stages), method=method)
     return replace(spec, plugins=versions_here(spec))
 

@@ -37,6 +37,7 @@ from ltbench.plugins.names import (
     parse_value,
     split_list,
 )
+from ltbench.plugins.resolve import METHOD_KINDS
 from ltbench.plugins.spelling import spelled
 from ltbench.plugins.text import visible
 from ltbench.plugins.toml import load_toml
@@ -333,9 +334,9 @@ def _checked_methods(value: object, where: str) -> dict[str, dict[str, Any]]:
         raise UsageError(f"{where}: '{METHODS}' are tables of a file, like [{METHODS}.crt]")
     plugins, found = get_plugins(), {}
     for name, table in value.items():
-        kind = next((k for k in ("algorithms", "stages") if name in plugins[k]), None)
+        kind = next((kind for kind in METHOD_KINDS if name in plugins[kind]), None)
         if kind is None:
-            near = suggestion(name, [*plugins["algorithms"].names(), *plugins["stages"].names()])
+            near = suggestion(name, [known for k in METHOD_KINDS for known in plugins[k].names()])
             raise UsageError(f"{where}: there is no method '{visible(name)}'{near}")
         for key, one in table.items():
             if not isinstance(one, bool | int | float | str):

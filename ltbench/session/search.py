@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from ltbench.errors import UsageError
-from ltbench.plugins.names import Name
+from ltbench.plugins.names import AT, Name
 from ltbench.plugins.resolve import resolve
 from ltbench.results.method_settings import MethodSettings
 from ltbench.results.protocol import Protocol
 from ltbench.results.tuned import HPARAMS
+from ltbench.session.parts import named_parts
 from ltbench.session.space import Axis, find_axes, protocol_axes
 from ltbench.training.seeding import derive_seed
 
@@ -67,15 +69,14 @@ class Space:
             self.defaults[f"{PROTOCOL}{key}"] = getattr(self.protocol, key)
 
     def _add_hparams(self) -> None:
-        for i, name in enumerate(self.chain):
-            kind = "stages" if i else "algorithms"
+        for kind, owner, name in named_parts(self.chain):
             plugin, _ = resolve(kind, name.name, {})
             own = self.methods.of(name.name, plugin.HParams)
             _, defaults = resolve(kind, name.name, own)
             for key, axis in find_axes(plugin.HParams, name.name).items():
                 if key not in name.options:
-                    self.axes[f"{name.name}.{key}"] = axis
-                    self.defaults[f"{name.name}.{key}"] = getattr(defaults, key)
+                    self.axes[f"{owner}.{key}"] = axis
+                    self.defaults[f"{owner}.{key}"] = getattr(defaults, key)
 
     def protocol_at(self, point: Point) -> Protocol:
         """Return the protocol with the point's settings.
@@ -92,15 +93,16 @@ class Space:
 
     def at(self, point: Point) -> list[Name]:
         """Return the names with the point's hyper-parameters as their options."""
+        own = [(full.rpartition("."), value) for full, value in point.items()]
+
+        def placed(name: Name, owner: str) -> Name:
+            options = {key: value for (of, _, key), value in own if of == owner}
+            return replace(name, options=name.options | options)
+
         return [
-            Name(
-                name.name,
-                name.options
-                | {
-                    full.rpartition(".")[2]: value
-                    for full, value in point.items()
-                    if full.rpartition(".")[0] == name.name
-                },
+            replace(
+                placed(name, name.name),
+                modifiers=tuple(placed(m, f"{name.name}{AT}{m.name}") for m in name.modifiers),
             )
             for name in self.chain
         ]

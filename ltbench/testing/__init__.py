@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from ltbench.testing.small_model import SmallBackbone as SmallBackbone
     from ltbench.testing.small_model import SmallTraining as SmallTraining
     from ltbench.testing.small_model import build_algorithm as build_algorithm
+    from ltbench.testing.small_model import build_modifier as build_modifier
     from ltbench.testing.small_model import build_stage as build_stage
     from ltbench.testing.small_model import random_batch as random_batch
     from ltbench.testing.small_model import take_steps as take_steps

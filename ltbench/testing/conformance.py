@@ -109,14 +109,15 @@ def _all_points() -> Iterable[Point]:
         figure,
         honours,
         metric,
+        modifier,
         observer,
         protocol,
         table,
     )
 
     kinds = (
-        algorithm, honours, dataset, metric, backbone, protocol, augmentation, device, observer,
-        figure, table,
+        algorithm, honours, modifier, dataset, metric, backbone, protocol, augmentation, device,
+        observer, figure, table,
     )  # fmt: skip
     for module in (declaration, *kinds):
         yield from module.POINTS

@@ -10,8 +10,9 @@ from torch import Tensor, nn
 from ltbench.plugins.algorithm import Algorithm, Training
 from ltbench.plugins.backbone import Backbone
 from ltbench.plugins.batch import Batch, TrainInfo
+from ltbench.plugins.modifier import Modifier
 from ltbench.plugins.names import parse_name
-from ltbench.plugins.resolve import resolve
+from ltbench.plugins.resolve import MODIFIERS, resolve
 from ltbench.plugins.stage import Stage
 from ltbench.results.protocol import Protocol
 from ltbench.testing.small_data import COUNTS, SIZE
@@ -108,6 +109,18 @@ def build_stage(name: str, base: Algorithm, *, seed: int = 0) -> Stage:
     stage: Stage = cls(base, base.train_info, hparams)
     ready(stage, seed)
     return stage
+
+
+def build_modifier(name: str, model: Algorithm) -> Modifier:
+    """Return a registered modifier, ``name[key=value,…]``, of the training of ``model``.
+
+    Raises:
+        UsageError: there is no such modifier or hyper-parameter.
+    """
+    parsed = parse_name(name)
+    cls, hparams = resolve(MODIFIERS, parsed.name, parsed.options)
+    modifier: Modifier = cls(model, hparams)
+    return modifier
 
 
 def ready(model: Algorithm, seed: int = 0) -> Algorithm:

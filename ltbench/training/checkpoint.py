@@ -65,6 +65,8 @@ class Checkpoint:
             it was trained here.
         loss_scale: the state of the stage's loss scale, with ``--precision fp16``.
         spent: seconds of the run's parts (:data:`ltbench.plugins.stopwatch.PARTS`).
+        modifiers: the states of the stage's modifiers.
+        given: whether the best model has weights that a modifier gave.
     """
 
     stage: int = 0
@@ -86,12 +88,14 @@ class Checkpoint:
     taken_over: dict[str, Any] = field(default_factory=dict)
     loss_scale: dict[str, Any] = field(default_factory=dict)
     spent: dict[str, float] = field(default_factory=dict)
+    modifiers: list[dict[str, Any]] = field(default_factory=list)
+    given: bool = False
 
     def begin_stage(self, stage: int) -> None:
         """Go on to the first step of the next stage."""
         self.stage, self.step, self.best = stage, 0, None
         self.optimizers, self.running, self.running_steps = {}, {}, {}
-        self.loss_scale = {}
+        self.loss_scale, self.modifiers, self.given = {}, [], False
         self.stale = self.waited = self.drops = 0
 
 

@@ -334,7 +334,7 @@ def _checked(found: Trained, spec: RunSpec) -> Trained:
     """Return a stage whose log is one of that stage, and of no other."""
     lines = found.log.splitlines(keepends=True)
     records = [parse_line(line) for line in lines]
-    if not records or any(r is None or r["stage"] != spec.algorithm.name for r in records):
+    if not records or any(r is None or r["stage"] != spec.algorithm.title for r in records):
         raise ValueError("its log is that of something else")
     last = records[-1]
     assert last is not None

@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -22,10 +23,12 @@ from ltbench.plugins.batch import Batch
 from ltbench.plugins.loss_scale import LossScale
 from ltbench.plugins.stopwatch import Stopwatch
 from ltbench.results.protocol import epoch_steps
+from ltbench.training.batch_norm import MOST_IMAGES, adapting_norms, estimate_statistics
 from ltbench.training.checkpoint import Best, Checkpoint, clone_state, copied
 from ltbench.training.checkpoint_writer import CheckpointWriter
 from ltbench.training.context import RunContext
 from ltbench.training.frozen_network import FrozenNetwork, frozen_network
+from ltbench.training.modification import Modification
 from ltbench.training.optimizers import base_lr, optimizer_maker
 from ltbench.training.seeding import derive_seed, seed_torch
 from ltbench.training.steps import stage_protocol
@@ -77,8 +80,10 @@ class StageLoop(Training):
         model.loss_scale = LossScale(context.images.device) if model.precision == "fp16" else None
         if model.loss_scale and checkpoint.loss_scale:
             model.loss_scale.load_state_dict(checkpoint.loss_scale)
+        part = context.spec.parts[checkpoint.stage]
+        self.modification = Modification(part, model, checkpoint.modifiers)
         # The model and its optimisers have them; as long as they train nobody else needs them.
-        checkpoint.model, checkpoint.optimizers = {}, {}
+        checkpoint.model, checkpoint.optimizers, checkpoint.modifiers = {}, {}, []
         # Seeded anew for every batch, and made once: a graph of a step could hold them.
         self.generators = {
             purpose: torch.Generator(context.images.device)
@@ -132,6 +137,8 @@ class StageLoop(Training):
             if (number + 1) % self.micro_batches:
                 continue
             self.state.step += 1
+            with self.stopwatch.part("own"):
+                self.modification.after_step(self.state.step)
             if evaluated := self.protocol.evaluates_at(self.state.step, self.steps):
                 self._evaluate()
             if self._ended() or self.writer.due(evaluated):
@@ -182,18 +189,23 @@ class StageLoop(Training):
         if part == 0:
             with self.stopwatch.part("own", whole=True):
                 self.model.before_step(step, self)
-        source = self.context.images
-        y, generator = source.y[rows], self._generator("augmentation", number)
         with self.stopwatch.part("input"):
-            x, mixed = self.augment(images, source.sizes[rows], y, self.domains, generator)
-            x = self.context.normalise(x)
+            batch = self._batch(images, rows, self._generator("augmentation", number))
         self._set_lr(step)
-        looked_up = self.frozen.answering(x, rows) if self.frozen else contextlib.nullcontext()
+        frozen = self.frozen
+        looked_up = frozen.answering(batch.x, rows) if frozen else contextlib.nullcontext()
         with self.stopwatch.part("own"), looked_up:
-            losses = self.model.step(Batch(x, y, source.d[rows], self.domains, mixed))
+            losses = self.modification.step(batch)
         for key, value in losses.items():
             self.running[key] = self.running.get(key, 0) + value.detach().float()
             self.state.running_steps[key] = self.state.running_steps.get(key, 0) + 1
+
+    def _batch(self, images: Tensor, rows: Tensor, generator: torch.Generator) -> Batch:
+        """Return training images as a step sees them, augmented and normalised."""
+        source = self.context.images
+        y = source.y[rows]
+        x, mixed = self.augment(images, source.sizes[rows], y, self.domains, generator)
+        return Batch(self.context.normalise(x), y, source.d[rows], self.domains, mixed)
 
     def _number(self, part: int) -> int:
         """Return the number of a batch in the stage: the seed of all that is drawn for it."""
@@ -207,6 +219,7 @@ class StageLoop(Training):
     def _set_lr(self, step: int) -> None:
         each = self.steps_per_rate
         factor = self.protocol.lr_factor(step // each, self.steps / each, self.state.drops)
+        factor = self.modification.rate(step, factor)
         for optimizer in self.model.optimizers.values():
             for group in optimizer.param_groups:
                 group["lr"] = group.setdefault("initial_lr", group["lr"]) * factor
@@ -217,26 +230,16 @@ class StageLoop(Training):
 
     def _stopped(self) -> bool:
         """Return whether the stage ended before its last step."""
-        return 0 < self.protocol.patience <= self.state.stale and self.state.step < self.steps
+        waited = 0 < self.protocol.patience <= self.state.stale
+        return (waited or self.modification.finished) and self.state.step < self.steps
 
     def _evaluate(self) -> None:
         began = time.monotonic()
         with self.stopwatch.part("waiting"):  # for what an accelerator has yet to compute
             losses, overflowed = self._mean_losses(), self._overflowed()
-        rows = self.context.split.rows("val")
-        val: dict[str, float | None] = {}
-        if len(rows):  # a protocol that takes the last model needs none
-            with self.stopwatch.part("evaluation", whole=True):
-                answers = self.context.evaluator.predictions(
-                    self.model, rows, probabilities=want_probabilities()
-                )
-                val = dict(compute_metrics(answers, chosen=False))
+        with self.stopwatch.part("evaluation", whole=True):
+            val = self._validate()
         self._train_mode()
-        metric = self.protocol.selection_metric
-        value = float(self.state.step) if metric == "step" else val[metric]
-        if value is None:
-            raise DivergedError(f"validation gives no {metric} to choose a model by")
-        self._compare(value, val)
         self.state.evaluating += time.monotonic() - began
         self.state.seconds = time.monotonic() - self.started
         record = {
@@ -255,6 +258,45 @@ class StageLoop(Training):
         self.context.folder.append_log(record)
         self.state.log_lines += 1
         self.context.report({"event": "evaluated", **record})
+
+    def _validate(self) -> dict[str, float | None]:
+        """Return the validation metrics of what is to be evaluated, and keep the best of it."""
+        rows, found = self.context.split.rows("val"), None
+        ask = partial(self.context.evaluator.predictions, probabilities=want_probabilities())
+        if self.modification.watches:
+            found = ask(self.model, rows)
+            self._train_mode()
+            self.modification.after_evaluation(self.state.step, found)
+        with self.modification.standing(self._adapt) as given:
+            if len(rows) and (given or found is None):
+                found = ask(self.model, rows)
+            # A protocol that takes the last model needs no images to choose by.
+            val = dict(compute_metrics(found, chosen=False)) if found is not None else {}
+            metric = self.protocol.selection_metric
+            value = float(self.state.step) if metric == "step" else val[metric]
+            if value is None:
+                raise DivergedError(f"validation gives no {metric} to choose a model by")
+            self._compare(value, val, given=given)
+        return val
+
+    def _adapt(self) -> None:
+        """Estimate the statistics of batch normalisation anew, of weights that did not train."""
+        if not adapting_norms(self.model):
+            return
+        seed = derive_seed(self.seed, self.purpose, "statistics")
+        split, each = self.context.split, self.protocol.batch_per_domain
+        sampler = make_sampler(self.model.sampling, split, each, seed)
+        images = min(len(split.rows("train")), MOST_IMAGES)
+        count = math.ceil(images / (each * self.domains))
+        drawn = self.context.images.stream(sampler, 0, count)
+        generator = torch.Generator(self.context.images.device)
+        estimate_statistics(
+            self.model,
+            (
+                self._batch(stored, rows, generator.manual_seed(derive_seed(seed, number))).x
+                for number, (stored, rows) in enumerate(drawn)
+            ),
+        )
 
     def _mean_losses(self) -> dict[str, float]:
         """Return the mean of each loss since the last evaluation and start counting anew."""
@@ -288,8 +330,13 @@ class StageLoop(Training):
             )
         return overflowed
 
-    def _compare(self, value: float, val: dict[str, float | None]) -> None:
-        """Keep the model where its score is the best, else count the evaluations without one."""
+    def _compare(self, value: float, val: dict[str, float | None], *, given: bool) -> None:
+        """Keep the model where its score is the best, else count the evaluations without one.
+
+        The first whose weights a modifier gives is better than all those in training before it.
+        """
+        if given and not self.state.given:
+            self.state.best, self.state.given = None, True
         if self.state.best is None or value > self.state.best.value:
             self.state.best = Best(self.state.step, value, val, clone_state(self.model))
             self.state.stale = self.state.waited = 0
@@ -309,7 +356,8 @@ class StageLoop(Training):
         state.seconds = time.monotonic() - self.started
         state.evaluation_batch = self.context.evaluator.batch
         scale = self.model.loss_scale
-        present = best is not None and (best.step == state.step or self._ended())
+        same = best is not None and best.step == state.step and not state.given
+        present = same or self._ended()
         states = {key: optimizer.state_dict() for key, optimizer in self.model.optimizers.items()}
         return replace(
             state,
@@ -320,6 +368,7 @@ class StageLoop(Training):
             running_steps=dict(state.running_steps),
             spent=dict(state.spent),
             stopped=list(state.stopped),
+            modifiers=copied(self.modification.state()),
         )
 
     def _train_mode(self) -> None:

@@ -23,8 +23,8 @@ from ltbench.training.steps import stage_steps
 
 
 def stage_names(spec: RunSpec) -> list[str]:
-    """Return the names of a run's stages; the first is the algorithm."""
-    return [spec.algorithm.name, *(stage.name for stage in spec.stages)]
+    """Return the names of a run's stages with their modifiers; the first is the algorithm."""
+    return [part.title for part in spec.parts]
 
 
 def placed(model: Algorithm, device: torch.device, memory_format: str) -> Algorithm:

@@ -14,8 +14,10 @@ from ltbench.plugins.hparams import HParams
 from ltbench.plugins.manager import get_plugins
 from ltbench.plugins.names import parse_name
 from ltbench.plugins.registry import Entry
+from ltbench.plugins.resolve import MODIFIERS
 from ltbench.plugins.source_code import folder_sha256, source_sha256
-from ltbench.results.run import Component, RunSpec, canonical_hash
+from ltbench.results.component import Component
+from ltbench.results.run import RunSpec, canonical_hash
 
 OWN = "ltbench"
 _CORE = ("data", "evaluation", "models", "plugins", "training")  # of ltbench's packages
@@ -98,9 +100,11 @@ def check_plugin_versions(spec: RunSpec) -> None:
 
 def _components(spec: RunSpec) -> list[tuple[str, Component]]:
     stages = [("stages", stage) for stage in spec.stages]
+    modifiers = [(MODIFIERS, modifier) for part in spec.parts for modifier in part.modifiers]
     chain = augmentation_chain(spec.protocol.augmentation)
     augmentations = [(KINDS, Component(name.name, name.options)) for name in chain]
-    return [("algorithms", spec.algorithm), *stages, ("datasets", spec.dataset), *augmentations]
+    own = [("algorithms", spec.algorithm), *stages, *modifiers]
+    return [*own, ("datasets", spec.dataset), *augmentations]
 
 
 def _used(components: Iterable[tuple[str, Component]], backbone: str) -> list[Entry]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -131,6 +131,23 @@ def _columns(table: Table, components: Sequence[str], metrics: Sequence[str]) ->
     return columns | {name: Column("\n".join(table.metric(name).head)) for name in metrics}
 
 
+def _with_switches(name: str, switches: Mapping[str, bool]) -> str:
+    """Return an algorithm with its modifiers and stages, typed with the components of each.
+
+    A modifier's are called ``modifier.component``.
+    """
+    algorithm, *stages = name.split("+")
+    head, *modifiers = algorithm.split("@")
+    typed = []
+    for owner, word in (("", head), *((modifier, modifier) for modifier in modifiers)):
+        parts = [(key.rpartition("."), on) for key, on in switches.items()]
+        own = ",".join(
+            f"{key}={'true' if on else 'false'}" for (of, _, key), on in parts if of == owner
+        )
+        typed.append(f"{word}[{own}]" if own else word)
+    return "+".join(("@".join(typed), *stages))
+
+
 def _notes(
     frame: pd.DataFrame, components: Sequence[str], name: str, table: Table, base: dict[str, Any]
 ) -> list[str]:
@@ -138,9 +155,7 @@ def _notes(
     absent = frame[frame["run"] == 0]
     if len(absent):
         first = absent.iloc[0]
-        switches = ",".join(f"{c}={'true' if first[c] else 'false'}" for c in components)
-        algorithm, *stages = name.split("+")
-        command = "+".join((f"{algorithm}[{switches}]", *stages))
+        command = _with_switches(name, {c: bool(first[c]) for c in components})
         notes.append(
             f"{len(absent)} of {len(frame)} combinations were not run (k/N 0/0), the first by "
             f"`ltbench run --algo '{command}' --dataset '{table.dataset}'`."

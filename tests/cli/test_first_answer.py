@@ -28,6 +28,8 @@ MISTAKES = {
     "run --algo boad --dataset tiny-mlt": "did you mean 'boda'",
     "run --algo 'erm,boad[weight=1]' --dataset tiny-mlt": "did you mean 'boda'",
     "run --algo erm+ctr --dataset tiny-mlt": "did you mean 'crt'",
+    "run --algo erm@emma --dataset tiny-mlt": "did you mean 'ema'",
+    "run --algo erm@ema@ema --dataset tiny-mlt": "names the modifier 'ema' twice",
     "run --algo erm --dataset tiny-mtl": "did you mean 'tiny-mlt'",
     "run --algo erm --dataset 'cifar10-lt[ration=50]'": "did you mean 'ratio'",
     "run --algo erm --dataset pacs-mlt": "ltbench data prepare",

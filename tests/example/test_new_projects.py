@@ -12,9 +12,10 @@ sys.path.insert(0, str(Path(__file__).parent))
 from fresh_environment import FreshEnvironment
 
 pytestmark = pytest.mark.example
+KINDS = ["algorithm", "dataset", "stage", "metric", "augmentation", "modifier"]
 
 
-@pytest.mark.parametrize("kind", ["algorithm", "dataset", "stage", "metric", "augmentation"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_the_tests_of_a_new_project_pass_at_once(kind: str, tmp_path: Path) -> None:
     environment = FreshEnvironment(tmp_path / "env")
     name = f"own-{kind}"

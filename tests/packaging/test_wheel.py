@@ -57,6 +57,7 @@ def test_nothing_is_called_plain_plugins(site):
         "ltbench_domains", "ltbench_mdlt", "ltbench_stages", "ltbench_datasets",
         "ltbench_observers", "ltbench_clusters", "ltbench_figures", "ltbench_tables",
         "ltbench_augmentations",
+        "ltbench_modifiers",
     }  # fmt: skip
     assert not list(site.rglob("*.pyc"))
 

@@ -33,6 +33,7 @@ SUBJECTS = [
     *(("algorithm", name) for name in names("algorithms")),
     *(("stage", name) for name in names("stages")),
     *(("augmentation", name) for name in names("augmentations")),
+    *(("modifier", name) for name in names("modifiers")),
     *(("backbone", name) for name in names("backbones") if name in SMALL_BACKBONES),
     ("algorithm", "coral[loss=ldam[normalized=true]]"),
     ("algorithm", "brl[balance=weights,distance=moments]"),
@@ -44,6 +45,10 @@ SUBJECTS = [
     ("stage", "mislas[shift_bn=false]"),
     ("stage", "weight-balancing[projection=1,loss=binary]"),
     ("augmentation", "randaugment[n=3]"),
+    ("modifier", "imbsam[tail=class,eta=6]"),
+    ("modifier", "lookahead[k=2]"),
+    ("modifier", "swa[start=0.2,cycle=2]"),
+    ("modifier", "swad[converge=1]"),
     ("augmentation", "autoaugment[policy=svhn]"),
 ]
 

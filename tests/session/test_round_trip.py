@@ -35,6 +35,8 @@ if "run" not in cli.commands:
 
 ALGORITHMS = ["erm", "focal", "ldam", "cbloss", "boda", "brl", "coral", "groupdro", "bsoftmax"]
 STAGES = ["crt", "lws", "tau-norm", "posthoc-la", "mislas", "weight-balancing"]
+UNTRAINED = ["tau-norm", "posthoc-la"]
+AVERAGES = ["ema", "swa", "swad", "lookahead"]
 BACKBONES = ["digits-cnn", "resnet32", "resnet18", "resnet10t.c3_in1k", "vit_tiny_patch16_224"]
 PREPROCESSINGS = [
     None, "weights", "dataset", "clip[interpolation=bicubic,crop=.3]", "[std=.1]",
@@ -89,7 +91,7 @@ def options(draw: st.DrawFn, cls: type[HParams], leave: tuple[str, ...] = ()) ->
 
 @st.composite
 def methods(draw: st.DrawFn) -> str:
-    """Draw an algorithm with up to two stages, all with options."""
+    """Draw an algorithm with up to two stages, all with options, some with a modifier."""
     names = [
         draw(st.sampled_from(ALGORITHMS)),
         *draw(st.lists(st.sampled_from(STAGES), max_size=2)),
@@ -97,7 +99,10 @@ def methods(draw: st.DrawFn) -> str:
     parts = []
     for i, name in enumerate(names):
         cls = get_plugins()["stages" if i else "algorithms"].get(name).load()
-        parts.append(str(Name(name, draw(options(cls.HParams)))))
+        modifiers = draw(st.lists(st.sampled_from(AVERAGES), max_size=name not in UNTRAINED))
+        of_modifiers = [get_plugins()["modifiers"].get(one).load().HParams for one in modifiers]
+        inner = [Name(m, draw(options(h))) for m, h in zip(modifiers, of_modifiers, strict=True)]
+        parts.append(str(Name(name, draw(options(cls.HParams)), tuple(inner))))
     return "+".join(parts)
 
 

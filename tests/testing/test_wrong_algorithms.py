@@ -230,6 +230,27 @@ class ClaimsToScale(Algorithm):
         return {"total": loss.detach()}
 
 
+class ClaimsToDescend(Algorithm):
+    """Says that its steps are those of its loss, and takes two of them (2026)."""
+
+    honours = frozenset({"gradients"})
+
+    def step(self, batch):
+        super().step(batch)
+        return super().step(batch)
+
+
+class ClaimsImageLosses(Algorithm):
+    """Says that its loss is one of its logits, and shortens the features too (2026)."""
+
+    honours = frozenset({"image_losses"})
+
+    def loss(self, batch):
+        features = self.features(batch.x)
+        risk = self.mixed_risks(self.classifier(features), batch).mean()
+        return risk + features.square().mean()
+
+
 class ClaimsToMix(Algorithm):
     """Says that it honours mixed labels and forgets the second ones (2026)."""
 
@@ -299,6 +320,8 @@ class SumsInsteadOfMeans(Algorithm):
         (ClaimsToSmooth, "smoothing", "honours label_smoothing, which leaves its loss at"),
         (ClaimsToScale, "fp16", "where the loss is scaled it learns something else"),
         (ClaimsToMix, "mixed-labels", "honours mixed_labels, which leave its loss at"),
+        (ClaimsToDescend, "gradients", "its step is not down that of its loss"),
+        (ClaimsImageLosses, "image-losses", "the risks of its logits have the mean"),
         (MixesTheWrongWay, "mixed-labels", "mixed with none of another"),
         (StepsAtEveryBatch, "accumulate", "the first of two batches of a step moves it already"),
         (SumsInsteadOfMeans, "accumulate", "does not go down their mean gradient"),

@@ -10,6 +10,7 @@ from ltbench.printable import json_text, styled
 
 TITLES = {
     "algorithms": "Algorithms",
+    "modifiers": "Modifiers (ALGORITHM@MODIFIER)",
     "stages": "Stages (ALGORITHM+STAGE)",
     "datasets": "Data sets",
     "backbones": "Backbones (and every model of timm)",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-KINDS = ("algorithm", "dataset", "stage", "metric", "augmentation")
+KINDS = ("algorithm", "dataset", "stage", "metric", "augmentation", "modifier")
 
 
 @click.command("new")
@@ -20,9 +20,9 @@ KINDS = ("algorithm", "dataset", "stage", "metric", "augmentation")
     help="Where to make the project's folder.  [default: here]",
 )
 def new(kind: str, name: str, into: Path) -> None:
-    """Write a plugin project with one algorithm, data set, stage, metric or augmentation.
+    """Write a plugin project: one algorithm, data set, stage, metric, augmentation or modifier.
 
-    It has tests. NAME is what is typed after --algo (or --dataset, or +) later. The project works
+    It has tests. NAME is what is typed after --algo (or --dataset, + or @) later. The project works
     as it is; replace what it computes by your own. Nothing is overwritten.
 
     \b

@@ -20,6 +20,7 @@ POINTS = Points()
 ALL = tuple(KINDS.values())
 BASES = {
     "algorithm": "ltbench.plugins.algorithm:Algorithm",
+    "modifier": "ltbench.plugins.modifier:Modifier",
     "stage": "ltbench.plugins.stage:Stage",
     "data set": "ltbench.plugins.dataset:Dataset",
     "augmentation": "ltbench.plugins.augmentation:Augmentation",
@@ -27,7 +28,7 @@ BASES = {
     "observer": "ltbench.plugins.observer:Observer",
     "table": "ltbench.plugins.experiment_table:ExperimentTable",
 }
-WITH_SOURCE = ("algorithm", "stage", "data set", "augmentation")
+WITH_SOURCE = ("algorithm", "modifier", "stage", "data set", "augmentation")
 WITH_DOCSTRING = tuple(kind for kind in ALL if kind != "protocol")  # which is a mapping
 
 # A paper's year, an identifier or an address; or "Source: …" for what was never published.

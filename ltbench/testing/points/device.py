@@ -26,8 +26,9 @@ from ltbench.testing.points.algorithm import build_small
 from ltbench.testing.points.augmentation import each_made, original_sizes, stored_images
 from ltbench.testing.points.backbone import small_backbone
 from ltbench.testing.points.honours import why_not
-from ltbench.testing.small_model import SmallTraining, random_batch
+from ltbench.testing.small_model import SmallTraining, build_modifier, random_batch
 from ltbench.testing.waits import WrongDevice, line_of
+from ltbench.training.checkpoint import copied
 from ltbench.training.memory_format import channels_last
 from ltbench.training.optimizers import optimizer_maker
 
@@ -36,6 +37,7 @@ SENTENCE = "On an accelerator it stays on the device and its steps never wait fo
 WHOLE = (5, range(5))
 LATE = (1002, (500, 501, 1001))  # what begins in the middle of a training has begun
 SMOOTHING, SHARE = 0.1, 0.7
+PLAIN = "erm"
 
 
 @POINTS.add("device", SENTENCE, "algorithm", "stage")
@@ -67,6 +69,27 @@ def check_algorithm(subject: Subject) -> None:
             with torch.no_grad():
                 model.eval().predict(batch.x)
             model.load_state_dict({key: value.cpu() for key, value in model.state_dict().items()})
+
+
+@POINTS.add("device", SENTENCE, "modifier")
+def check_modifier(subject: Subject) -> None:
+    """Check all steps of a short training of a plain algorithm."""
+    steps, numbers = WHOLE
+    with FakeCuda() as device, _located(subject, device):
+        model = build_small(PLAIN, steps=steps, place=_placed)
+        modifier, batch = (
+            build_modifier(subject.text, model),
+            _batch(model.train_info, False, False),
+        )
+        for step in numbers:
+            model.generator.manual_seed(step)
+            device.clear()
+            modifier.step(batch, model.step)
+            modifier.after_step(step + 1)
+            _refuse_waits(subject, device)
+            modifier.after_evaluation(step + 1, 1.0)
+            modifier.weights()
+        modifier.load_state_dict(copied(modifier.state_dict()))
 
 
 @POINTS.add("device", SENTENCE, "augmentation")

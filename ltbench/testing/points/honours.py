@@ -91,6 +91,34 @@ def check_accumulate(subject: Subject) -> None:
         )
 
 
+@POINTS.add("gradients", "A step goes down its loss's gradient, where it honours that", *KINDS)
+def check_gradients(subject: Subject) -> None:
+    """Compare a step with one down the gradient of the loss, which is computed here."""
+    model, reference = _trained(subject, "gradients"), build_small(subject.text)
+    batch = _batch(model)
+    _total(model, batch)
+    for expected, found in zip(_mean_step(reference, [batch]), _parameters(model), strict=True):
+        assert torch.allclose(expected, found, rtol=1e-3, atol=1e-5), (
+            f"{subject.text} says that it honours gradients, and its step is not down that of its "
+            "loss, or does something beside"
+        )
+
+
+@POINTS.add("image-losses", "Its loss is one of its logits, where it honours that", *KINDS)
+def check_image_losses(subject: Subject) -> None:
+    """Compare the loss with the mean of the risks of the logits."""
+    model, reference = _trained(subject, "image_losses"), build_small(subject.text)
+    batch = _batch(model)
+    total = _total(model, batch)
+    _seed(reference, 0)
+    reference.before_step(0, SmallTraining(reference, batch))
+    expected = reference.mixed_risks(reference.predict(batch.x), batch).mean().detach()
+    assert torch.isclose(total, expected, rtol=1e-4), (
+        f"{subject.text} says that it honours image_losses, and its loss is {float(total):g} where "
+        f"the risks of its logits have the mean {float(expected):g}"
+    )
+
+
 @POINTS.add("fp16", "A step on a scaled loss is the same step, where it honours fp16", *KINDS)
 def check_fp16(subject: Subject) -> None:
     """Compare two steps of SGD on scaled losses with two that are not; Adam knows no scale."""

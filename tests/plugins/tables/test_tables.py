@@ -143,3 +143,11 @@ def test_sections_in_every_format(tmp_path: Path, name: str) -> None:
     text = FORMATS[name](Report((ablation(only_table(load_runs(tmp_path), "it")),)))
     assert "cb" in text
     assert "nan" not in text.split("<script>")[0].lower()
+
+
+def test_the_components_of_a_modifier_are_typed_with_it():
+    from ltbench_tables.ablation import _with_switches
+
+    switches = {"cb": True, "ema.warm": False}
+    assert _with_switches("brl@ema+crt", switches) == "brl[cb=true]@ema[warm=false]+crt"
+    assert _with_switches("brl", {"cb": False}) == "brl[cb=false]"

@@ -1,0 +1,122 @@
+"""The parts of a method, algorithm and stages, with the modifiers of their training."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from ltbench.errors import UsageError
+from ltbench.plugins.honours import check_honoured
+from ltbench.plugins.hparams import HParams
+from ltbench.plugins.modifier import Modifier, gives_weights, steps_itself
+from ltbench.plugins.names import AT, Name
+from ltbench.plugins.resolve import MODIFIERS, check_modifiers_of
+from ltbench.plugins.stage import Stage
+from ltbench.results.component import Component
+from ltbench.results.method_settings import MethodSettings
+from ltbench.results.run import RunSpec
+from ltbench.session.methods import implied, resolved_method
+from ltbench.session.protocol_checks import check_wishes, with_named
+
+_ANY_STEPS = 1000  # of a stage before, to ask a stage whether it trains
+
+
+def kinds_of(chain: Sequence[Name]) -> list[str]:
+    """Return the registry of each part of a chain."""
+    return ["algorithms", *("stages" for _ in chain[1:])]
+
+
+def named_parts(chain: Sequence[Name]) -> Iterator[tuple[str, str, Name]]:
+    """Yield all that a chain names: its registry, what its hyper-parameters are told by, itself.
+
+    Those of the ``ema`` in ``erm@ema`` are told by ``erm@ema``.
+    """
+    for kind, name in zip(kinds_of(chain), chain, strict=True):
+        yield kind, name.name, name
+        for modifier in name.modifiers:
+            yield MODIFIERS, f"{name.name}{AT}{modifier.name}", modifier
+
+
+def components_in(parts: Sequence[Component]) -> list[Component]:
+    """Return the components of a run in the order of :func:`named_parts`."""
+    return [one for part in parts for one in (part, *part.modifiers)]
+
+
+def resolved_parts(spec: RunSpec, chain: Sequence[Name]) -> tuple[list[Component], str]:
+    """Return what a method is made of, and what it is called.
+
+    Args:
+        spec: of the run, in whose setting it is to be trained.
+        chain: the algorithm and its stages, with the options that differ from their defaults, or
+            from what the protocol sets in their place.
+
+    Raises:
+        UsageError: a name or an option is not possible, or parts do not go together or with the
+            protocol.
+    """
+    components, titles, wished = [], [], []
+    for kind, name in zip(kinds_of(chain), chain, strict=True):
+        check_modifiers_of(name)
+        cls, hparams = resolved_method(spec.methods, kind, name)
+        modifiers = [resolved_method(spec.methods, MODIFIERS, one) for one in name.modifiers]
+        check_modified(spec, name, cls, hparams, [plugin for plugin, _ in modifiers])
+        own = [hparams.as_dict() for _, hparams in modifiers]
+        inner = tuple(Component(m.name, o) for m, o in zip(name.modifiers, own, strict=True))
+        components.append(Component(name.name, hparams.as_dict(), inner))
+        titles.append(_title(spec.methods, kind, name, hparams, [h for _, h in modifiers]))
+        wished.append((name.name, (cls, hparams)))
+    check_wishes(spec.protocol, wished, spec.precision)
+    return components, "+".join(map(str, titles))
+
+
+def check_modified(
+    spec: RunSpec, name: Name, cls: Any, hparams: HParams, modifiers: Sequence[type[Modifier]]
+) -> None:
+    """Check that the modifiers of an algorithm or stage go together, and with it.
+
+    Args:
+        spec: of the run.
+        name: of the algorithm or stage, with theirs.
+        cls: its class.
+        hparams: its hyper-parameters.
+        modifiers: their classes.
+
+    Raises:
+        UsageError: they do not; the message says which and why.
+    """
+    if not modifiers:
+        return
+    first = name.modifiers[0].name
+    if issubclass(cls, Stage) and cls.steps(_ANY_STEPS, hparams) == 0:
+        raise UsageError(
+            f"'{name.name}' is not trained, so there is nothing that '{AT}{first}' could modify: "
+            f"type it behind what is, as in erm{AT}{first}+{name.name}"
+        )
+    named = list(zip((one.name for one in name.modifiers), modifiers, strict=True))
+    for belongs, words in ((steps_itself, "take the steps"), (gives_weights, "give the weights")):
+        alike = [word for word, plugin in named if belongs(plugin)]
+        if len(alike) > 1:
+            raise UsageError(
+                f"'{alike[0]}' and '{alike[1]}' both {words} of '{name.name}': leave one of them "
+                "out"
+            )
+    parts = list(with_named(name.name, cls, hparams))
+    for word, plugin in named:
+        for wish in sorted(plugin.needs):
+            check_honoured(wish, f"{AT}{word}", parts)
+        if plugin.needs_validation and not any(map(any, spec.data["counts"]["val"])):
+            raise UsageError(
+                f"'{word}' looks at validation losses and '{spec.dataset.name}' has no validation "
+                "images: leave it out, or have the data set set some aside"
+            )
+
+
+def _title(
+    methods: MethodSettings, kind: str, name: Name, hparams: HParams, modifiers: Sequence[HParams]
+) -> Name:
+    """Return a part as it is printed: what is not implied by its bare name in brackets."""
+    inner = tuple(
+        Name(one.name, own.changed(implied(methods, MODIFIERS, one.name)))
+        for one, own in zip(name.modifiers, modifiers, strict=True)
+    )
+    return Name(name.name, hparams.changed(implied(methods, kind, name.name)), inner)

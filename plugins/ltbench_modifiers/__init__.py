@@ -1,0 +1,1 @@
+"""Modifiers of training: averages of weights, and steps that look at sharpness."""
