@@ -11,7 +11,6 @@ from ltbench import hookimpl
 from ltbench.cli.combining import combining_options, left_out, print_made, read_ingredients
 from ltbench.cli.options import data_dir_option
 from ltbench.errors import UsageError
-from ltbench.session.asked import check_place
 from ltbench.waiting import waiting
 
 
@@ -49,6 +48,8 @@ def soup(runs: tuple[Path, ...], **options: Any) -> None:
       ltbench soup runs --algo erm --dataset digits-mini-mlt
       ltbench soup --uniform --batch-norm average
     """
+    from ltbench.session.asked import check_place
+
     check_place("local", options["device"], ())
     with waiting("Reading the runs"):
         ingredients, together, remarks = read_ingredients(runs, options)

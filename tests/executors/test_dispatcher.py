@@ -57,7 +57,7 @@ def make_jobs(folder, count: int) -> list[Job]:
     specs = [
         SimpleNamespace(
             label=f"run{i}", seed=i, apart="", dataset=SimpleNamespace(name="d"), dataset_name="d",
-            algorithm=SimpleNamespace(name="a"),
+            algorithm=SimpleNamespace(name="a", title="a"),
         )
         for i in range(count)
     ]  # fmt: skip

@@ -14,7 +14,7 @@ from ltbench.report.section import Report
 from ltbench.results.frame import load_runs
 from ltbench.testing.point import Points, Subject
 from ltbench.testing.points.figure import SMALL, example_runs
-from ltbench.testing.synthetic_runs import write_run
+from ltbench.testing.synthetic_runs import DOMAINS, write_run
 
 POINTS = Points()
 KIND = "table"
@@ -22,7 +22,7 @@ KIND = "table"
 
 @POINTS.add("makes", "It is made of runs that suit it, and says of others what they lack", KIND)
 def check_makes(subject: Subject) -> None:
-    """Check several methods, one, switched components, three data sets and no result."""
+    """Check several methods, one, switched components, data sets, unseen domains and no result."""
     made = dict(_made(subject))
     assert any(isinstance(result, Report) for result in made.values()), (
         f"table '{subject.entry.name}' is made of nothing: {made['one run']}"
@@ -52,9 +52,16 @@ def _made(subject: Subject) -> Iterator[tuple[str, Report | str]]:
 
 
 def _runs(subject: Subject) -> dict[str, Path]:
-    """Write what figures are asked with, and an ablation."""
+    """Write what figures are asked with, an ablation, and runs that never saw their test domain."""
     switched = subject.folder / "switched"
     for on, other in itertools.product((True, False), repeat=2):
         hparams = {"cb": on, "rb": other}
         write_run(switched, algo="brl", hparams=hparams, label=f"brl{hparams}", **SMALL)
-    return {**example_runs(subject.folder), "switched components": switched}
+    unseen = subject.folder / "unseen"
+    for algo, domain, seed in itertools.product(("erm", "coral"), DOMAINS, range(2)):
+        write_run(unseen, algo=algo, seed=seed, options={"unseen": domain}, **SMALL)
+    return {
+        **example_runs(subject.folder),
+        "switched components": switched,
+        "every domain unseen": unseen,
+    }
