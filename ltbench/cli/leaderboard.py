@@ -108,10 +108,8 @@ def _asked_priors(options: dict[str, Any]) -> dict[str, Any]:
     corrections = list(dict.fromkeys(names(",".join(options["correct"]))))
     for name in corrections:
         if name not in CORRECTIONS:
-            raise UsageError(
-                f"There is no correction '{name}'{suggestion(name, CORRECTIONS)}: use "
-                f"{', '.join(CORRECTIONS)}."
-            )
+            near = suggestion(name, CORRECTIONS)
+            raise UsageError(f"There is no correction '{name}'{near}")
     if corrections and not priors:
         raise UsageError("--correct is for other distributions of the classes: add --test-prior.")
     if options["model_prior"] and not corrections:

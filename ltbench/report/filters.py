@@ -108,7 +108,7 @@ def matching(
             if option == "--protocol" and len(name) >= 4:
                 hits |= column.str.startswith(name)
         if not (hits & within).any():
-            raise UsageError(f"{option} '{name}' matches no run here{suggestion(name, known)}.")
+            raise UsageError(f"{option} '{name}' matches no run here{suggestion(name, known)}")
         matched |= hits
     return matched
 

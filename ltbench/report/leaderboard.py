@@ -114,7 +114,7 @@ def render(
         UsageError: there are no runs, or the format, a filter or a metric matches none.
     """
     if format not in FORMATS:
-        raise UsageError(f"There is no format '{format}'{suggestion(format, FORMATS)}.")
+        raise UsageError(f"There is no format '{format}'{suggestion(format, FORMATS)}")
     return FORMATS[format](leaderboard_report(load_content(runs, **chosen), explain=explain))
 
 

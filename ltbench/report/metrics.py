@@ -202,5 +202,5 @@ def choose_metrics(wanted: Sequence[str] | None, known: Iterable[str]) -> tuple[
     chosen = [spelled(name, known) for name in wanted or ()]
     for name in chosen:
         if name not in known:
-            raise UsageError(f"No run here has the metric '{name}'{suggestion(name, known)}.")
+            raise UsageError(f"No run here has the metric '{name}'{suggestion(name, known)}")
     return tuple(dict.fromkeys(chosen or DEFAULT_METRICS))

@@ -97,7 +97,7 @@ def no_soup(alone: Sequence[Ingredient]) -> str:
     first = alone[0]
     seeds = [one for one in alone if not starts_from_weights(one) and one.names == first.names]
     if len(seeds) > 1:
-        numbers = ", ".join(str(one.seed) for one in seeds[:4])
+        numbers = ", ".join([*(str(one.seed) for one in seeds[:4]), *["…"][: len(seeds) > 4]])
         return (
             f"the runs of {first.method} began at random weights, each seed at its own "
             f"({numbers}), and the mean of networks that began apart is no network: a soup needs "

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ltbench.errors import UsageError, suggestion
+from ltbench.errors import UsageError, nearest, suggestion
 from ltbench.plugins.text import visible
 from ltbench.regular_files import read_file
 
@@ -89,7 +89,7 @@ class Prior:
             if name not in known:
                 raise UsageError(
                     f"{self.name}: '{visible(name)}' is no class of {dataset}"
-                    f"{suggestion(name, known)}."
+                    f"{suggestion(name, known)}"
                 )
         for name in classes:
             if name not in shares:
@@ -122,8 +122,9 @@ def _parse(word: str) -> Prior:
         return Prior(word, slope, _ratio(word, ratio))
     path = Path(word)
     if path.suffix not in (".csv", ".json") and not path.exists():
-        near = suggestion(word, [*PLAIN, *(f"{slope}-50" for slope in SLOPES)])
-        raise UsageError(f"There is no test prior '{visible(word)}'{near}: {_FORMS}.")
+        near = nearest(word, [*PLAIN, *(f"{slope}-50" for slope in SLOPES)])
+        hint = f" Did you mean '{near}'?" if near else ""
+        raise UsageError(f"There is no test prior '{visible(word)}': there is {_FORMS}.{hint}")
     shares = read_shares(path)
     return Prior(path.name, "file", shares=shares)
 
