@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from ltbench.errors import UsageError
+from ltbench.results.component import read_title
 from ltbench.results.folder import sync_files
 from ltbench.results.labels import method_label
 from ltbench.results.tuned import protocol_before, read_tuned
@@ -57,9 +58,8 @@ class Ingredient:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The algorithm and its stages, without their hyper-parameters."""
-        identity = self.identity
-        return identity["algorithm"]["name"], *(stage["name"] for stage in identity["stages"])
+        """The algorithm and its stages with their modifiers, without hyper-parameters."""
+        return _names(self.identity)
 
     @property
     def place(self) -> str:
@@ -96,6 +96,10 @@ class Ingredient:
         return times.get("train_s", times.get("total_s", 0.0))
 
 
+def _names(identity: Mapping[str, Any]) -> tuple[str, ...]:
+    return read_title(identity["algorithm"]), *map(read_title, identity["stages"])
+
+
 def best_first(ingredients: Sequence[Ingredient]) -> list[Ingredient]:
     """Return runs by their validation scores, the highest first; those without one as they were."""
     return sorted(ingredients, key=lambda one: -(one.score if one.score is not None else -1e300))
@@ -121,8 +125,13 @@ def combined_identity(
         identity |= {"algorithm": {"name": SEVERAL, "hparams": {}}, "stages": []}
     for part in [identity["algorithm"], *identity["stages"]]:
         parts = [p for o in others for p in [o["algorithm"], *o["stages"]]]
-        if any(p.get("hparams") != part.get("hparams") for p in parts if p["name"] == part["name"]):
+        alike = [p for p in parts if read_title(p) == read_title(part)]
+        if any(p.get("hparams") != part.get("hparams") for p in alike):
             part["hparams"] = {}
+        for number, modifier in enumerate(part.get("modifiers", [])):
+            asked = [p["modifiers"][number].get("hparams") for p in alike]
+            if any(hparams != modifier.get("hparams") for hparams in asked):
+                modifier["hparams"] = {}
     if any(other.get("tuned") != identity.get("tuned") for other in others):
         tuned = identity.pop("tuned", None)
         if isinstance(tuned, dict):
@@ -195,8 +204,7 @@ def combined_folder(root: Path, identity: Mapping[str, Any], hash_: str) -> Path
     Raises:
         UsageError: a name would lead elsewhere.
     """
-    parts = [identity["algorithm"]["name"], *(stage["name"] for stage in identity["stages"])]
-    dataset, algo = str(identity["dataset"]["name"]), "+".join(parts)
+    dataset, algo = str(identity["dataset"]["name"]), "+".join(_names(identity))
     for name in (dataset, algo):
         if name in ("", ".", "..") or Path(name).name != name or name.startswith("."):
             raise UsageError(f"'{clean(name)}' is no name that a folder can have")

@@ -254,3 +254,19 @@ def test_an_ensemble_of_one_network_is_that_network(tmp_path):
     (made,) = call(tmp_path / "runs")["made"]
     known = json.loads((one / "result.json").read_text())
     assert made["test"] == pytest.approx(known["test"], abs=2e-3), "logits are rounded"
+
+
+def test_modifiers_belong_to_the_name_of_what_is_made(tmp_path):
+    folders = train(tmp_path / "runs", tmp_path, algo="erm@ema+crt", seeds=[0, 1])
+    train(tmp_path / "runs", tmp_path, algo="erm@ema[decay=0.5]+crt", seeds=[0, 1])
+    one, other = call(tmp_path / "runs")["made"]
+    assert {one["label"], other["label"]} == {
+        "erm@ema+crt (ensemble of 2)",
+        "erm@ema[decay=0.5]+crt (ensemble of 2)",
+    }
+    assert one["folder"] != other["folder"]
+    for made in (one, other):
+        assert Path(made["folder"]).parents[1] == folders[0].parents[1]
+    (across,) = call(tmp_path / "runs", "--algo", "erm@ema+crt", "--across")["made"]
+    parts = json.loads((Path(across["folder"]) / "spec.json").read_text())["identity"]
+    assert parts["algorithm"]["modifiers"][0]["name"] == "ema"
