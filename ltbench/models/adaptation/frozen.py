@@ -35,6 +35,8 @@ def freeze(network: nn.Module, trained: Chooses = lambda module, name: False) ->
             del module._parameters[name]
             module.register_buffer(name, parameter.detach(), persistent=False)
         module._non_persistent_buffers_set.update(module._buffers)
+        if isinstance(module, nn.modules.batchnorm._NormBase) and module.running_mean is not None:
+            module.track_running_stats = False  # else it asks states for a count of its batches
     return count
 
 
