@@ -24,6 +24,7 @@ from ltbench.plugins.names import Name
 from ltbench.plugins.unseen_options import OPTIONS
 from ltbench.results.arithmetic import known_format
 from ltbench.results.backbone import BackboneSpec, known_preprocessing
+from ltbench.results.backbone import read_title as read_backbone
 from ltbench.results.combined import read_combined
 from ltbench.results.component import Component, read_hparams, read_title
 from ltbench.results.labels import method_label, method_of
@@ -253,6 +254,7 @@ class RunRecord:
         progress: how far it is, where it was begun and is not done.
         expected: whether a command that is at work will come to it.
         sweep: the newest command that planned it, or ``None``.
+        trainable_parameters: those of ``parameters`` that training changes.
         combined: what it was made of (:mod:`ltbench.results.combined`); empty where it was trained.
     """
 
@@ -284,6 +286,7 @@ class RunRecord:
     environment: dict[str, Any] = field(default_factory=dict)
     parameters: float = math.nan
     peak_memory_mb: float = math.nan
+    trainable_parameters: float = math.nan
     steps: int = 0
     estimate: float | None = None
     own_share: float = 1.0
@@ -361,7 +364,7 @@ def parse_record(
         tuned=tuned,
         hparams=read_hparams(algorithm),
         options={**mapping_in(dataset, "options", "spec.json"), **_places(spec)},
-        backbone=name_in(backbone, "name", "spec.json"),
+        backbone=read_backbone(backbone),
         pretrained=backbone.get("pretrained") is True,
         weights=clean(str(backbone.get("weights") or "")),
         weights_file=clean(str(spec.get("weights_file") or ""), LONGEST_WORD),
@@ -400,7 +403,8 @@ def _outcome(spec: Mapping[str, Any], result: Mapping[str, Any]) -> dict[str, An
         raise UnreadableRun(f"result.json has format {result.get('format')!r}, not {FORMAT}")
     if (result.get("hash"), result.get("seed")) != (spec.get("hash"), spec.get("seed")):
         raise UnreadableRun("result.json belongs to another run than spec.json")
-    sizes = numbers({name: result.get(name) for name in ("parameters", "peak_memory_mb")})
+    names = ("parameters", "trainable_parameters", "peak_memory_mb")
+    sizes = numbers({name: result.get(name) for name in names})
     environment = result.get("environment")
     return sizes | {
         "test": numbers(mapping_in(result, "test", "result.json")),

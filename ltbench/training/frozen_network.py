@@ -63,14 +63,15 @@ def frozen_network(
         drawn: images that the stage draws.
 
     Returns:
-        ``None`` where the network learns, adapts or is augmented for, where fewer images are drawn
-        than there are, or where the answers are large.
+        ``None`` where the network learns, adapts or is augmented for, where somebody looks into it
+        (by hooks), where fewer images are drawn than there are, or where the answers are large.
     """
     network, rows = model.backbone, context.split.rows("train")
     learns = any(parameter.requires_grad for parameter in network.parameters())
     adapts = any(module.training for module in network.modules())
+    watched = any(m._forward_hooks or m._forward_pre_hooks for m in network.modules())
     changes = type(model).augment_by_class is not Algorithm.augment_by_class
-    if learns or adapts or changes or augment.parts or drawn < len(rows):
+    if learns or adapts or watched or changes or augment.parts or drawn < len(rows):
         return None
     batch = context.evaluator.batch or evaluation_batch(model)
     source, generator = context.images, torch.Generator(context.images.device)
