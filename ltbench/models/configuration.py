@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,19 +14,43 @@ from ltbench.plugins.text import visible
 from ltbench.regular_files import read_file
 
 CONFIG = "config.json"
+OPEN_CLIP_CONFIG = "open_clip_config.json"
+_INSTEAD = "choose another backbone"
+_TRANSFORMERS = ("architectures", "model_type")
 _LARGEST = 2**20  # bytes
 
 
 def hub_config(name: HubName) -> Path:
     """Return the configuration of a repository of the hub, fetched if it is not in the cache.
 
+    It is timm's ``config.json``, or else open_clip's.
+
     Raises:
         UsageError: it cannot be fetched, or there is none.
     """
+    timms: Path | None = None
+    with contextlib.suppress(NoSuchFile):
+        timms = hub_file(name, CONFIG, _INSTEAD)
+    if timms is not None and not _of_transformers(timms):
+        return timms
     try:
-        return hub_file(name, CONFIG, "choose another backbone")
+        return hub_file(name, OPEN_CLIP_CONFIG, _INSTEAD)
     except NoSuchFile as error:
-        raise UsageError(f"{name} has no {CONFIG}, which says what the model is") from error
+        if timms is not None:
+            return timms  # whoever reads it says what is wrong with it
+        raise UsageError(
+            f"{name} has no {CONFIG}, nor open_clip's {OPEN_CLIP_CONFIG}, which say what the model "
+            "is"
+        ) from error
+
+
+def _of_transformers(path: Path) -> bool:
+    """Return whether a ``config.json`` is one of transformers', as those beside CLIP models are."""
+    try:
+        document = read_config(path, CONFIG)
+    except UsageError:
+        return False
+    return "architecture" not in document and not document.keys().isdisjoint(_TRANSFORMERS)
 
 
 def read_config(path: Path, where: str) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """What timm, or a repository of the hub, says of a model before it is built.
 
 timm keeps a configuration of the weights of each model; a repository of the hub has one in its
-``config.json``, which anybody may have written, so that it is judged field by field.
+``config.json``, or in open_clip's ``open_clip_config.json``, of which the vision tower is meant.
+Anybody may have written them, so that they are judged field by field.
 """
 
 from __future__ import annotations
@@ -16,11 +17,12 @@ from typing import Any
 from ltbench.errors import UsageError
 from ltbench.models.configuration import CONFIG, hub_config, read_config, weights_config
 from ltbench.models.hub import HubName, NoSuchFile, commit_of, hub_file, is_hub_name, parse_hub_name
+from ltbench.models.open_clip_config import OPEN_CLIP_CONFIG, OPEN_CLIP_FILES, read_open_clip
 from ltbench.models.timm_names import is_timm_model
 from ltbench.plugins.preprocessing import Preprocessing, both_or_neither, judged
 from ltbench.plugins.text import visible
 
-_FILES = ("model.safetensors", "pytorch_model.bin")
+_FILES = ("model.safetensors", "pytorch_model.bin", *OPEN_CLIP_FILES)
 _OURS = ("pretrained", "in_chans", "num_classes", "img_size", "features_only")
 """Arguments that this suite gives itself."""
 _PLACES = ("pretrained", "checkpoint", "cache", "file")
@@ -108,6 +110,8 @@ def _of_hub(name: HubName) -> TimmSource:
 
 @lru_cache(maxsize=64)
 def _of_config(name: HubName, path: Path) -> TimmSource:
+    if path.name == OPEN_CLIP_CONFIG:
+        return _of_open_clip(name, path)
     where = f"{CONFIG} of {name.repository}"
     document = read_config(path, where)
     model = document.get("architecture")
@@ -123,6 +127,21 @@ def _of_config(name: HubName, path: Path) -> TimmSource:
         name,
         overlay={"hf_hub_id": None, "url": "", **_overlay(config, where)},
         preprocessing=Preprocessing.from_config(config, where, base),
+    )
+
+
+def _of_open_clip(name: HubName, path: Path) -> TimmSource:
+    config = read_open_clip(path, f"{OPEN_CLIP_CONFIG} of {name.repository}")
+    model, arguments = config.timm_model()
+    return TimmSource(
+        str(name),
+        model,
+        arguments,
+        name,
+        OPEN_CLIP_FILES,
+        # timm takes the projection to the texts' space for a classifier, which it leaves out.
+        {"hf_hub_id": None, "url": "", "num_classes": config.embed_dim, "custom_load": False},
+        config.preprocessing,
     )
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ltbench.plugins.head import Head
 from ltbench.plugins.shots import ShotRule
 
 
@@ -81,6 +82,7 @@ class TrainInfo:
         accumulate: batches that make one optimisation step.
         many_inclusive: whether pairs with exactly ``many`` are many-shot too.
         few_inclusive: whether pairs with exactly ``few`` are few-shot; see :attr:`shots`.
+        head: which classifier the backbone's options ask for.
     """
 
     counts: Tensor
@@ -96,6 +98,7 @@ class TrainInfo:
     accumulate: int = 1
     many_inclusive: bool = False
     few_inclusive: bool = True
+    head: Head = Head()
 
     @property
     def shots(self) -> ShotRule:
