@@ -18,6 +18,7 @@ from ltbench.evaluation.cost import multiply_adds, parameter_count
 from ltbench.evaluation.measures import declared_measures
 from ltbench.executors.processor import cores
 from ltbench.plugins.names import Name
+from ltbench.results.backbone import read_title
 from ltbench.results.combined import (
     SOUP,
     Ingredient,
@@ -77,7 +78,7 @@ def same_start(one: Ingredient) -> dict[str, Any]:
     return {
         **same_images(one),
         "algorithm": one.names,
-        "backbone": backbone["name"],
+        "backbone": read_title(backbone),
         "pretrained weights": (backbone.get("pretrained"), backbone.get("weights")),
         "preprocessing": backbone.get("preprocessing"),
         "precision": identity.get("precision"),
