@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ltbench.errors import UsageError
-from ltbench.models.hub import HubName, NoSuchFile, hub_file
+from ltbench.models.hub import HubName, NoSuchFile, first_file, hub_file
 from ltbench.plugins.text import visible
 from ltbench.regular_files import read_file
 
@@ -28,20 +28,17 @@ def hub_config(name: HubName) -> Path:
     Raises:
         UsageError: it cannot be fetched, or there is none.
     """
-    timms: Path | None = None
-    with contextlib.suppress(NoSuchFile):
-        timms = hub_file(name, CONFIG, _INSTEAD)
-    if timms is not None and not _of_transformers(timms):
-        return timms
     try:
-        return hub_file(name, OPEN_CLIP_CONFIG, _INSTEAD)
+        found = first_file(name, (CONFIG, OPEN_CLIP_CONFIG), _INSTEAD)
     except NoSuchFile as error:
-        if timms is not None:
-            return timms  # whoever reads it says what is wrong with it
         raise UsageError(
             f"{name} has no {CONFIG}, nor open_clip's {OPEN_CLIP_CONFIG}, which say what the model "
             "is"
         ) from error
+    if found.name == CONFIG and _of_transformers(found):
+        with contextlib.suppress(NoSuchFile):
+            return hub_file(name, OPEN_CLIP_CONFIG, _INSTEAD)
+    return found  # whoever reads it says what is wrong with it
 
 
 def _of_transformers(path: Path) -> bool:

@@ -8,12 +8,11 @@ may come from anywhere, so it is judged field by field. Nothing here needs open_
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ltbench.errors import UsageError
-from ltbench.models.configuration import OPEN_CLIP_CONFIG as OPEN_CLIP_CONFIG
 from ltbench.models.configuration import read_config
 from ltbench.models.timm_names import is_timm_model
 from ltbench.plugins.preprocessing import Preprocessing, both_or_neither, judged
@@ -54,8 +53,8 @@ class OpenClipConfig:
     where: str
     embed_dim: int
     quick_gelu: bool
-    vision: Mapping[str, Any]
-    text: Mapping[str, Any]
+    vision: Mapping[str, Any] = field(hash=False)
+    text: Mapping[str, Any] = field(hash=False)
     custom_text: bool
     preprocessing: Preprocessing
 

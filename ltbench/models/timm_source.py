@@ -15,9 +15,22 @@ from pathlib import Path
 from typing import Any
 
 from ltbench.errors import UsageError
-from ltbench.models.configuration import CONFIG, hub_config, read_config, weights_config
-from ltbench.models.hub import HubName, NoSuchFile, commit_of, hub_file, is_hub_name, parse_hub_name
-from ltbench.models.open_clip_config import OPEN_CLIP_CONFIG, OPEN_CLIP_FILES, read_open_clip
+from ltbench.models.configuration import (
+    CONFIG,
+    OPEN_CLIP_CONFIG,
+    hub_config,
+    read_config,
+    weights_config,
+)
+from ltbench.models.hub import (
+    HubName,
+    NoSuchFile,
+    commit_of,
+    first_file,
+    is_hub_name,
+    parse_hub_name,
+)
+from ltbench.models.open_clip_config import OPEN_CLIP_FILES, read_open_clip
 from ltbench.models.timm_names import is_timm_model
 from ltbench.plugins.preprocessing import Preprocessing, both_or_neither, judged
 from ltbench.plugins.text import visible
@@ -61,13 +74,11 @@ class TimmSource:
         """
         if self.repository is None:
             return dict(self.overlay)
-        for filename in self.files:
-            try:
-                path = hub_file(self.repository, filename)
-            except NoSuchFile:
-                continue
-            return {**self.overlay, "file": str(path)}
-        raise UsageError(f"{self.repository} has no weights: none of {', '.join(self.files)}")
+        try:
+            path = first_file(self.repository, self.files)
+        except NoSuchFile as error:
+            raise UsageError(f"{self.repository} has no weights: none of {error}") from error
+        return {**self.overlay, "file": str(path)}
 
 
 def timm_source(name: str) -> TimmSource:

@@ -114,7 +114,7 @@ class Algorithm(nn.Module):
         self.backbone = backbone
         self.num_features = backbone.num_features
         self.classifier: nn.Module = self.make_classifier()
-        self._made = (self.classifier,)  # in a tuple, for it is no second module
+        self._made_classifier = (self.classifier,)  # in a tuple, for it is no second module
         self.register_buffer("counts", train_info.counts.float(), persistent=False)
         self.optimizers: dict[str, Optimizer] = {}
         self.generator = torch.Generator()
@@ -129,6 +129,11 @@ class Algorithm(nn.Module):
         An algorithm that trains nothing says 0; :meth:`before_step` is called once then.
         """
         return steps
+
+    @property
+    def made_classifier(self) -> nn.Module:
+        """What :meth:`make_classifier` returned, whatever stands in its place today."""
+        return self._made_classifier[0]
 
     def make_classifier(self) -> nn.Module:
         """Return the classifier on top of the features, with random weights.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -98,7 +98,7 @@ class TrainInfo:
     accumulate: int = 1
     many_inclusive: bool = False
     few_inclusive: bool = True
-    head: Head = Head()
+    head: Head = field(default_factory=Head)
 
     @property
     def shots(self) -> ShotRule:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from ltbench.errors import UsageError
 from ltbench.plugins.names import format_value
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 BETWEEN = "|"
 """What stands between several templates of a prompt."""
@@ -47,14 +49,21 @@ def templates(prompt: str) -> tuple[str, ...]:
             "simple": open_clip.SIMPLE_IMAGENET_TEMPLATES,
         }[prompt]
         return tuple(template("{}") for template in chosen)
-    found = tuple(part.strip() for part in prompt.split(BETWEEN))
-    for part in found:
-        if "{}" not in part:
-            raise UsageError(
-                f"prompt={format_value(prompt)} has no place for the name of a class: write {{}} "
-                f"there, 'a photo of a {{}}.', or one of {', '.join(SETS)}"
-            )
-    return found
+    check_prompt(prompt)
+    return tuple(part.strip() for part in prompt.split(BETWEEN))
+
+
+def check_prompt(prompt: str) -> None:
+    """Check that a prompt can be read.
+
+    Raises:
+        UsageError: a template has no place for the name of a class.
+    """
+    if prompt not in SETS and not all("{}" in part for part in prompt.split(BETWEEN)):
+        raise UsageError(
+            f"prompt={format_value(prompt)} has no place for the name of a class: write {{}} "
+            f"there, 'a photo of a {{}}.', or one of {', '.join(SETS)}"
+        )
 
 
 def sentences(names: Sequence[str], template: str) -> list[str]:

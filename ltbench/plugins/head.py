@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Self
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-PROMPT = "a photo of a {}."
-"""What CLIP and LIFT write around the name of a class unless something else is said."""
+from ltbench.plugins.backbone_options import PROMPT, BackboneOptions
 
 
 class CosineHead(nn.Module):
@@ -51,6 +51,11 @@ class Head:
     scale: float = 25.0
     init: str = "random"
     prompt: str = PROMPT
+
+    @classmethod
+    def of(cls, options: BackboneOptions) -> Self:
+        """Return the classifier that options of a backbone ask for."""
+        return cls(options.head, options.scale, options.init, options.prompt)
 
     @property
     def asked(self) -> str:
