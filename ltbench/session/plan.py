@@ -389,7 +389,7 @@ def _protocol(
     augmentation = planned_augmentation(protocol.augmentation, facts)
     protocol = replace(protocol, augmentation=augmentation)
     check_settings(protocol)
-    check_on_backbone(protocol, backbone.name, _image_shape(protocol.sized(facts)))
+    check_on_backbone(protocol, backbone, _image_shape(protocol.sized(facts)), len(facts.classes))
     if protocol.select != "last" and not len(split.rows("val")):
         raise DataError(
             f"data set '{facts.name}' has no validation images to choose a model by: use "
