@@ -296,7 +296,7 @@ def _costs(result: Mapping[str, Any]) -> list[str]:
         lines += _taken_over(_mapping(result, "timings")) + _spent(_mapping(result, "timings"))
     words = []
     if "parameters" in sizes:
-        words.append(f"{sizes['parameters']:,.0f} parameters")
+        words.append(f"{sizes['parameters']:,.0f} parameters{_trained_part(sizes)}")
     if "macs" in sizes:
         words.append(f"{sizes['macs']:,.0f} multiply-adds an image")
     if "peak_memory_mb" in sizes:
@@ -310,6 +310,12 @@ def _costs(result: Mapping[str, Any]) -> list[str]:
     )
     lines.extend(textwrap.wrap(f"Environment: {where}", _width(), subsequent_indent="  "))
     return lines
+
+
+def _trained_part(sizes: Mapping[str, float]) -> str:
+    """Return how many of the parameters are trained, where not all are."""
+    trained = sizes.get("trainable_parameters", sizes["parameters"])
+    return f", {trained:,.0f} of them trained" if trained < sizes["parameters"] else ""
 
 
 def _kept(documents: Documents) -> list[str]:

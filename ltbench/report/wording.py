@@ -11,6 +11,7 @@ from ltbench.report.content import Content, ImageIntervals, Leaderboard, Row
 from ltbench.report.metrics import Metric
 from ltbench.report.priors import priors_notes
 from ltbench.report.section import probability
+from ltbench.report.sizes import sizes_note
 from ltbench.report.summary import Summary
 from ltbench.stats.strata import FEWEST_OF_CLASS
 
@@ -89,7 +90,7 @@ def footnotes(board: Leaderboard, *, explain: bool = False) -> list[str]:
     if explain:
         from ltbench.report.explanations import explanations
 
-        return [*explanations(board), *priors_notes(board), *_gaps(board)]
+        return [*explanations(board), *sizes_note(board), *priors_notes(board), *_gaps(board)]
     first = "; ".join(part for part in (_covered(board), _rank(board)) if part)
     notes = [f"{first}."] if first else []
     if board.tuned:
@@ -99,7 +100,7 @@ def footnotes(board: Leaderboard, *, explain: bool = False) -> list[str]:
         notes.append(marks_note(board))
     if board.images:
         notes += images_notes(board.images)
-    return notes + priors_notes(board) + _gaps(board)
+    return notes + sizes_note(board) + priors_notes(board) + _gaps(board)
 
 
 def _covered(board: Leaderboard) -> str:

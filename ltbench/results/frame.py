@@ -69,4 +69,5 @@ def _dtype(name: str) -> str:
         "seconds": "float64",
         "parameters": "float64",
         "peak_memory_mb": "float64",
+        "trainable_parameters": "float64",
     }.get(name, "object")

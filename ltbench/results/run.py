@@ -254,6 +254,7 @@ class RunRecord:
         progress: how far it is, where it was begun and is not done.
         expected: whether a command that is at work will come to it.
         sweep: the newest command that planned it, or ``None``.
+        trainable_parameters: those of ``parameters`` that training changes.
         combined: what it was made of (:mod:`ltbench.results.combined`); empty where it was trained.
     """
 
@@ -285,6 +286,7 @@ class RunRecord:
     environment: dict[str, Any] = field(default_factory=dict)
     parameters: float = math.nan
     peak_memory_mb: float = math.nan
+    trainable_parameters: float = math.nan
     steps: int = 0
     estimate: float | None = None
     own_share: float = 1.0
@@ -401,7 +403,8 @@ def _outcome(spec: Mapping[str, Any], result: Mapping[str, Any]) -> dict[str, An
         raise UnreadableRun(f"result.json has format {result.get('format')!r}, not {FORMAT}")
     if (result.get("hash"), result.get("seed")) != (spec.get("hash"), spec.get("seed")):
         raise UnreadableRun("result.json belongs to another run than spec.json")
-    sizes = numbers({name: result.get(name) for name in ("parameters", "peak_memory_mb")})
+    names = ("parameters", "trainable_parameters", "peak_memory_mb")
+    sizes = numbers({name: result.get(name) for name in names})
     environment = result.get("environment")
     return sizes | {
         "test": numbers(mapping_in(result, "test", "result.json")),

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
+from ltbench.errors import UsageError
 from ltbench.plugins.algorithm import Algorithm, MakeOptimizer
 from ltbench.results.optimizer_names import OF_TORCH
 from ltbench.results.protocol import Protocol
@@ -30,6 +31,11 @@ def optimizer_maker(protocol: Protocol, model: Algorithm | None = None) -> MakeO
 
     def make(parameters: Iterable[nn.Parameter]) -> Optimizer:
         parameters = list(parameters)
+        if not parameters:
+            raise UsageError(
+                f"{type(model).__name__} trains a part by an optimiser of its own of which nothing "
+                "is trained here: choose another algorithm, or another adapt of the backbone"
+            )
         groups = _groups(protocol, parameters, factors, without_decay)
         alike = all(group.keys() == {"params"} for group in groups)
         optimizer = _build(protocol, parameters if alike else groups)

@@ -169,6 +169,27 @@ def test_other_weights_algorithms_and_backbones_make_none(runs, tmp_path):
     assert "differ in algorithm, pretrained weights and initial weights" in refused(first, focal)
 
 
+def test_adapted_networks_are_averaged_around_their_frozen_part(tmp_path):
+    weights = write_weights(tmp_path / "weights.pt")
+    backbone = "digits-cnn[adapt=layernorm]"
+    train(tmp_path / "runs", tmp_path, weights=weights, backbone=backbone, seeds=[0, 1])
+    (made,) = call(tmp_path / "runs", "--uniform")["made"]
+    one, two, mean = (load_best(RunFolder(Path(p)).best).model
+                      for p in (*members(tmp_path / "runs"), made["folder"]))  # fmt: skip
+    assert mean.keys() == one.keys()
+    frozen = "backbone._extra_state"
+    for name, value in mean.items():
+        expected = one[name] if name == frozen else (one[name].double() + two[name].double()) / 2
+        assert torch.equal(value, expected.to(value.dtype)), name
+    result = json.loads((Path(made["folder"]) / "result.json").read_text())
+    assert result["trainable_parameters"] < result["parameters"] / 10
+    train(tmp_path / "runs", tmp_path, weights=weights, backbone=backbone, seeds=[2])
+    torch.save({}, weights)
+    assert "does not hold the weights that digits-cnn[adapt=layernorm] was adapted from" in refused(
+        tmp_path / "runs", "--uniform"
+    )
+
+
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [

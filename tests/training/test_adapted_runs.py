@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from click.testing import CliRunner
 from run_answers import answers
 
+from ltbench.cli.show import show
 from ltbench.errors import UsageError
 from ltbench.models.catalogue import build_backbone
+from ltbench.report.leaderboard import load_content
+from ltbench.report.sizes import sizes_note
+from ltbench.report.wording import footnotes
 from ltbench.results.folder import RunFolder
+from ltbench.results.index import read_runs
 from ltbench.results.run import RunSpec
 from ltbench.session.plan import Request, plan_runs
 from ltbench.testing.small_run import carry_out, check_same
@@ -35,6 +42,12 @@ def planned(
                       backbone=backbone, weights=weights)  # fmt: skip
     (spec,) = plan_runs(request).specs
     return spec
+
+
+def shown(folder: Path) -> str:
+    result = CliRunner().invoke(show, [str(folder)], catch_exceptions=False)
+    assert result.exit_code == 0
+    return " ".join(result.output.split())
 
 
 def executed(spec: RunSpec, folder: Path, weights: Path | None = None, steps: int = 0) -> Job:
@@ -174,6 +187,39 @@ def test_what_does_not_go_together_is_said_before_training(backbone, settings, s
         planned("erm", backbone, **settings)
     planned("erm", backbone.partition("[")[0], **{k: v for k, v in settings.items()
                                                  if "digits" not in backbone})  # fmt: skip
+
+
+def test_an_algorithm_that_trains_the_network_alone_says_so_with_a_frozen_one(tmp_path) -> None:
+    job = executed(planned("sagnet", f"{VIT}[adapt=head]"), tmp_path / "run")
+    error = json.loads((job.folder / "error.json").read_text())
+    assert "SagNet trains a part by an optimiser of its own" in error["error"]
+    assert error["step"] == 0
+
+
+def test_boards_and_pages_say_how_much_is_trained(tmp_path) -> None:
+    for method in ("erm", "balpoe[experts=2]"):
+        spec = planned(method, f"{VIT}[adapt=bitfit]")
+        executed(spec, spec.folder(tmp_path))
+    (board,) = load_content(tmp_path).boards
+    (note,) = sizes_note(board)
+    counts = {run.label: (run.trainable_parameters, run.parameters) for run in read_runs(tmp_path)}
+    for label, (trained, whole) in counts.items():
+        assert f"{label} {trained:,.0f} of {whole:,.0f}" in note
+        assert trained < whole / 10
+    assert note in footnotes(board)
+    assert note in footnotes(board, explain=True)
+    assert f"{VIT}[adapt=bitfit]" in board.table.heading
+    page = shown(spec.folder(tmp_path))
+    assert re.search(r"[\d,]+ parameters, [\d,]+ of them trained", page)
+    assert "test_vit[adapt=bitfit], from scratch" in page
+
+
+def test_nothing_is_said_where_all_is_trained(tmp_path) -> None:
+    spec = planned("erm", VIT)
+    executed(spec, spec.folder(tmp_path))
+    (board,) = load_content(tmp_path).boards
+    assert not sizes_note(board)
+    assert "them trained" not in shown(spec.folder(tmp_path))
 
 
 def test_rates_and_layers_of_what_is_trained(tmp_path) -> None:
