@@ -62,8 +62,6 @@ if TYPE_CHECKING:
     from ltbench.plugins.dataset import Decode as Decode
     from ltbench.plugins.experiment_table import ExperimentTable as ExperimentTable
     from ltbench.plugins.facts import Facts as Facts
-    from ltbench.plugins.head import CosineHead as CosineHead
-    from ltbench.plugins.head import Head as Head
     from ltbench.plugins.hookspecs import Register as Register
     from ltbench.plugins.hookspecs import RegisterMetric as RegisterMetric
     from ltbench.plugins.hparams import HParams as HParams

@@ -11,8 +11,9 @@ import pytest
 import torch
 from torch import nn
 
-from ltbench.api import Algorithm, ClassTexts, CosineHead, Head
+from ltbench.api import Algorithm, ClassTexts
 from ltbench.errors import UsageError
+from ltbench.plugins.head import CosineHead, Head
 from ltbench.plugins.manager import get_plugins
 from ltbench.plugins.registry import Entry
 from ltbench.plugins.stage import Stage
