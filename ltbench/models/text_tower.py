@@ -190,7 +190,8 @@ def text_settings(config: OpenClipConfig) -> dict[str, Any]:
     Raises:
         UsageError: it needs another package or files of its own, or a setting is not possible.
     """
-    where, found = config.where, {}
+    where = config.where
+    found: dict[str, Any] = {}
     for key, value in config.text.items():
         what = f"{where}: '{visible(key)}' of the text tower"
         if key in ("context_length", "vocab_size", "width", "heads", "layers"):

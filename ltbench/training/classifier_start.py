@@ -107,8 +107,9 @@ def mean_directions(features: Tensor, y: Tensor, classes: int) -> tuple[Tensor, 
         classes: how many there are.
     """
     sums = torch.zeros(classes, features.shape[1], dtype=torch.float64)
-    for part, of_classes in zip(features.split(_AT_A_TIME), y.split(_AT_A_TIME), strict=True):
-        sums.index_add_(0, of_classes.cpu(), part.detach().cpu().double())
+    for first in range(0, len(y), _AT_A_TIME):
+        part = slice(first, first + _AT_A_TIME)
+        sums.index_add_(0, y[part].cpu(), features[part].detach().cpu().double())
     images = torch.bincount(y.cpu(), minlength=classes)
     return F.normalize(sums / images.clamp(min=1)[:, None]), images > 0
 

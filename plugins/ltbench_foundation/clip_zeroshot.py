@@ -8,7 +8,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
-from ltbench.api import PROMPT, HParams, Training, check_prompt, hparam
+from ltbench.api import PROMPT, ClassTexts, HParams, Training, check_prompt, hparam
 from ltbench_foundation.untrained import UntrainedAlgorithm
 
 
@@ -53,8 +53,7 @@ class ClipZeroShot(UntrainedAlgorithm):
 
     def before_step(self, step: int, training: Training) -> None:
         """Ask the text tower."""
-        texts = training.class_texts(self.hparams.prompt)
-        self.classifier.tell(texts.features, texts.projection, texts.scale)
+        self.classifier.tell(training.class_texts(self.hparams.prompt))
 
 
 class TextClassifier(nn.Module):
@@ -73,15 +72,10 @@ class TextClassifier(nn.Module):
         self.register_buffer("weight", torch.zeros(num_classes, num_features))
         self.register_buffer("root", torch.eye(num_features))
 
-    def tell(self, texts: Tensor, projection: Tensor, scale: float) -> None:
-        """Take what a text tower says.
-
-        Args:
-            texts: (C, E), of unit length.
-            projection: P, (E, F).
-            scale: s.
-        """
-        self.weight.copy_(scale * texts @ projection)
+    def tell(self, texts: ClassTexts) -> None:
+        """Take what a text tower says."""
+        projection = texts.projection
+        self.weight.copy_(texts.scale * texts.features @ projection)
         shared, own = projection.shape
         if shared > own:  # the triangle of as many rows as there are columns
             projection = torch.linalg.qr(projection.double()).R

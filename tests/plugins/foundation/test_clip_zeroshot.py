@@ -12,6 +12,7 @@ from huggingface_hub import constants
 from ltbench_foundation.clip_zeroshot import TextClassifier
 from PIL import Image
 
+from ltbench.api import ClassTexts
 from ltbench.session.plan import Request, plan_runs
 from ltbench.session.prepare import check_backbones
 from ltbench.testing.small_run import carry_out, check_same
@@ -63,7 +64,7 @@ def test_the_classifier_is_the_cosine_in_the_shared_space(width) -> None:
     texts, projection = torch.randn(4, width), torch.randn(width, 6)
     texts /= texts.norm(dim=1, keepdim=True)
     head, features = TextClassifier(6, 4), torch.randn(5, 6) * 3
-    head.tell(texts, projection, 50.0)
+    head.tell(ClassTexts(texts, projection, 50.0))
     t, p, f = (value.double().numpy() for value in (texts, projection, features))
     images = f @ p.T
     expected = 50 * images @ t.T / np.linalg.norm(images, axis=1)[:, None]
