@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import copy
+
 import torch
 from timm.data import resolve_data_config
 
+from ltbench.errors import UsageError
+from ltbench.models.adaptation.frozen import digest_of
 from ltbench.plugins.backbone import Backbone
 from ltbench.plugins.preprocessing import Preprocessing, declared_by, judged
 from ltbench.testing.point import NotApplicable, Points, Subject
@@ -91,6 +95,30 @@ def check_preprocessing(subject: Subject) -> None:
             min(wanted["crop_pct"], 1.0),
         )
         assert declared == theirs, f"backbone '{name}' declares {declared}, and timm {theirs}"
+
+
+@POINTS.add("adapted", "It can be frozen, all but its biases", KIND)
+def check_adapted(subject: Subject) -> None:
+    """Check that it answers the same with frozen weights, and that only what is trained moves."""
+    from ltbench.models.adaptation.adapted import adapted
+    from ltbench.plugins.backbone_options import checked_options
+
+    name, (backbone, x) = subject.entry.name, small_backbone(subject)
+    before = copy.deepcopy(backbone).eval()
+    options = checked_options({"adapt": "bitfit"}, name)
+    try:
+        found = adapted(copy.deepcopy(backbone), options, name, IMAGES)
+    except UsageError as error:
+        raise NotApplicable(str(error)) from error
+    with torch.no_grad():
+        assert torch.equal(found.train()(x), before(x)), (
+            f"backbone '{name}' answers differently once its weights are frozen: does it keep them "
+            "in a list of its own?"
+        )
+    digest = digest_of(found)
+    found(x).square().sum().backward()
+    assert digest_of(found) == digest, f"backbone '{name}' changes what is frozen"
+    found.load_state_dict(found.state_dict())
 
 
 def small_backbone(subject: Subject) -> tuple[Backbone, torch.Tensor]:
