@@ -6,10 +6,12 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from ltbench.plugins.algorithm import Algorithm, Change, Training
 from ltbench.plugins.backbone import Backbone
 from ltbench.plugins.batch import Batch, TrainInfo
+from ltbench.plugins.class_texts import ClassTexts
 from ltbench.plugins.modifier import Modifier
 from ltbench.plugins.names import parse_name
 from ltbench.plugins.resolve import MODIFIERS, resolve
@@ -19,6 +21,7 @@ from ltbench.testing.small_data import COUNTS, SIZE
 from ltbench.training.optimizers import optimizer_maker
 
 _SECOND = 1 << 20  # from the seed of a batch to that of its second
+_SHARED = 16  # numbers in a feature of the space of images and texts
 
 
 class SmallBackbone(Backbone):
@@ -78,6 +81,14 @@ class SmallTraining(Training):
         found = self.model.predict(change(self.images.x[places].sigmoid(), everything))
         self.model.train(was_training)
         return found
+
+    def class_texts(self, prompt: str) -> ClassTexts:
+        """Return random features of the classes, and a random projection of those of images."""
+        drawn = torch.Generator().manual_seed(len(prompt))
+        classes, length = self.model.train_info.num_classes, self.model.num_features
+        texts = torch.randn(classes, _SHARED, generator=drawn)
+        projection = torch.randn(_SHARED, length, generator=drawn) / length**0.5
+        return ClassTexts(F.normalize(texts), projection, 100.0)
 
 
 def train_info(

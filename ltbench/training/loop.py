@@ -16,6 +16,7 @@ from ltbench.errors import DivergedError
 from ltbench.evaluation.compute import compute_metrics, want_probabilities
 from ltbench.evaluation.evaluator import Features
 from ltbench.plugins.algorithm import Algorithm, Change, Training
+from ltbench.plugins.class_texts import ClassTexts
 from ltbench.plugins.loss_scale import LossScale
 from ltbench.plugins.stopwatch import Stopwatch
 from ltbench.results.protocol import epoch_steps
@@ -23,6 +24,7 @@ from ltbench.training.batch_norm import MOST_IMAGES, adapting_norms, estimate_st
 from ltbench.training.batches import Drawn, TrainingBatches
 from ltbench.training.checkpoint import Best, Checkpoint, clone_state, copied
 from ltbench.training.checkpoint_writer import CheckpointWriter
+from ltbench.training.classifier_start import start_classifier
 from ltbench.training.context import RunContext
 from ltbench.training.frozen_network import FrozenNetwork, frozen_network
 from ltbench.training.modification import Modification
@@ -73,6 +75,9 @@ class StageLoop(Training):
         model.loss_scale = LossScale(context.images.device) if model.precision == "fp16" else None
         if model.loss_scale and checkpoint.loss_scale:
             model.loss_scale.load_state_dict(checkpoint.loss_scale)
+        self.started = time.monotonic() - checkpoint.seconds
+        if checkpoint.step == 0 and checkpoint.best is None:
+            start_classifier(model, self, context.say)
         part = context.spec.parts[checkpoint.stage]
         self.modification = Modification(part, model, checkpoint.modifiers)
         # The model and its optimisers have them; as long as they train nobody else needs them.
@@ -80,7 +85,6 @@ class StageLoop(Training):
         # Seeded anew for every batch, and made once: a graph of a step could hold it.
         self.generator = torch.Generator(context.images.device)
         self.writer = CheckpointWriter(context.folder)
-        self.started = time.monotonic() - checkpoint.seconds
         self.frozen: FrozenNetwork | None = None
         self.stopwatch = Stopwatch(checkpoint.spent)
         checkpoint.spent = self.stopwatch.seconds
@@ -182,6 +186,10 @@ class StageLoop(Training):
             self.context.evaluator.after_batch()
         self._train_mode()
         return torch.cat(found)
+
+    def class_texts(self, prompt: str) -> ClassTexts:
+        """Return what the text tower says of the classes; see ``ltbench.api.Training``."""
+        return self.context.class_texts(prompt)
 
     def _part(self, drawn: Drawn, part: int) -> None:
         """Work on a batch, one of those that make the present step."""

@@ -51,6 +51,9 @@ PROTOCOLS = (
     ("cifar-lt", "CIFAR_LT", "Cao et al., NeurIPS 2019: ResNet-32, SGD, 200 epochs in steps"),
     ("cifar-lt-cosine", "CIFAR_LT_COSINE", "The same with a cosine and weight decay 5e-4"),
     ("imagenet-lt", "IMAGENET_LT", "Kang et al., ICLR 2020: ResNet-50 from scratch, 90 epochs"),
+    ("clip", "CLIP", "Shi et al. (LIFT), ICML 2024: CLIP ViT-B/16, frozen but for adapters"),
+    ("dinov2", "DINOV2", "The same training on DINOv2 ViT-B/14"),
+    ("dinov3", "DINOV3", "The same training on DINOv3 ViT-B/16"),
     ("thesis", "THESIS", "Midtgaard, 2025: MobileNetV2 fine-tuned for 90 epochs"),
 )
 

@@ -115,3 +115,41 @@ IMAGENET_LT: dict[str, Any] = {
 }
 """Kang et al. (decoupling), ICLR 2020, arXiv:1910.09217, section 4; evaluated by the centre 224 of
 256 pixels, as Liu et al. (CVPR 2019) and all since do."""
+
+_ADAPTED = "[adapt=adaptformer,head=cosine,init=class-mean]"
+CLIP: dict[str, Any] = {
+    "backbone": f"vit_base_patch16_clip_quickgelu_224.openai{_ADAPTED}",
+    "pretrained": True,
+    "epochs": 10,
+    "batch_per_domain": 128,
+    "optimizer": "sgd",
+    "lr": 0.01,
+    "momentum": 0.9,
+    "weight_decay": 5e-4,
+    "schedule": "cosine",
+    "schedule_per": "epoch",
+    "eval_epochs": 5,
+    "select": "last",
+    "augmentation": "imagenet[brightness=0,contrast=0,saturation=0]",
+    "image_size": 224,
+    "evaluation": "crop",
+    "crop_share": 0.875,
+    "interpolation": "bilinear",
+}
+"""Shi et al., "Long-tail learning with foundation model: heavy fine-tuning hurts", ICML 2024
+(LIFT), arXiv:2309.10019, section 5.1 and ``configs/model/clip_vit_b16.yaml``: OpenAI's CLIP
+ViT-B/16, whose activation is QuickGELU, frozen but for adapters beside its blocks. The classifier of
+LIFT starts from the classes' names; here it starts from their mean features, as that of networks
+without a text tower does there, so that classes need no names: ``init=text`` is LIFT's."""
+
+DINOV2: dict[str, Any] = {
+    **CLIP,
+    "backbone": f"vit_base_patch14_dinov2.lvd142m{_ADAPTED}",
+}
+"""The same training on DINOv2 (Oquab et al., TMLR 2024, arXiv:2304.07193), 16×16 patches of 14."""
+
+DINOV3: dict[str, Any] = {
+    **CLIP,
+    "backbone": f"vit_base_patch16_dinov3.lvd1689m{_ADAPTED}",
+}
+"""The same training on DINOv3 (Siméoni et al., 2025, arXiv:2508.10104)."""

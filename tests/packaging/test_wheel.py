@@ -58,6 +58,7 @@ def test_nothing_is_called_plain_plugins(site):
         "ltbench_observers", "ltbench_clusters", "ltbench_figures", "ltbench_tables",
         "ltbench_augmentations",
         "ltbench_modifiers",
+        "ltbench_foundation",
     }  # fmt: skip
     assert not list(site.rglob("*.pyc"))
 

@@ -14,7 +14,7 @@ CORE = Path(ltbench.__file__).parent
 FIRST_PARTY = (
     "ltbench_baselines", "ltbench_longtail", "ltbench_domains", "ltbench_mdlt", "ltbench_stages",
     "ltbench_datasets", "ltbench_observers", "ltbench_clusters", "ltbench_figures",
-    "ltbench_tables", "ltbench_augmentations", "ltbench_modifiers",
+    "ltbench_tables", "ltbench_augmentations", "ltbench_modifiers", "ltbench_foundation",
 )  # fmt: skip
 
 

@@ -29,11 +29,14 @@ COLUMNS = ["accuracy_average", "accuracy_worst", "macro_f1_average", "accuracy_f
 
 
 def names() -> list[str]:
-    """Return the project's own algorithms, and its stages, each on its default algorithm."""
+    """Return the project's own algorithms, and its stages, each on its default algorithm.
+
+    Those that train nothing say what their network knows, and that of digits starts from a draw.
+    """
     plugins = get_plugins()
-    return [
-        e.name for k in ("algorithms", "stages") for e in plugins[k] if e.distribution == "ltbench"
-    ]
+    ours = [e for k in ("algorithms", "stages") for e in plugins[k] if e.distribution == "ltbench"]
+    learns = (e.kind == "stage" or e.load().steps(1, e.load().HParams()) for e in ours)
+    return [e.name for e, does in zip(ours, learns, strict=True) if does]
 
 
 def documented_deficits() -> dict[str, tuple[float, str]]:

@@ -187,6 +187,7 @@ def check_initial_weights(subject: Subject) -> None:
 def check_needs(subject: Subject) -> None:
     """Check the refusal, and that it says the number."""
     name, needed = subject.text, domains_needed(subject.text)
+    _check_runs_here(name)
     if needed == 1:
         raise NotApplicable("it takes any number of domains")
     refusal = ""
@@ -323,6 +324,11 @@ def _base(cls: type[Stage]) -> str:
     return cls.default_base or "erm"
 
 
+def _check_runs_here(name: str) -> None:
+    if _class(name).needs_texts:
+        raise NotApplicable("it needs a text tower, and the small network has none")
+
+
 def _chain(name: str) -> str:
     """Return what a user types to run it; a stage without a default stands on ERM."""
     cls = _class(name)
@@ -336,6 +342,8 @@ def _domains(subject: Subject) -> list[int]:
 
 def _wholes(subject: Subject) -> list[Outcome]:
     """Return runs that were never broken off, one for each number of domains."""
+
+    _check_runs_here(subject.text)
 
     def find() -> list[Outcome]:
         return [
