@@ -11,8 +11,8 @@ from typing import Any
 from ltbench.plugins.names import AT
 from ltbench.plugins.shots import SHOTS
 from ltbench.plugins.stopwatch import PARTS as SPENT
-from ltbench.report.chart import SYMBOLS, Curve, draw
 from ltbench.report.before_test import before_test_lines
+from ltbench.report.chart import SYMBOLS, Curve, draw
 from ltbench.report.combined import made_of_lines
 from ltbench.report.plain import duration
 from ltbench.report.short_names import text_width
