@@ -17,9 +17,10 @@ def transductive_notes(board: Leaderboard) -> list[str]:
     """Return the note on the methods of a table that learnt on test images; none without any."""
     if not (found := transductive_labels(board)):
         return []
+    others = "" if len(found) == len(board.rows) else " The others saw none of them."
     return [
         f"Transductive: {', '.join(found)} learnt on the test images, without their labels, before "
-        "the test. The others saw none of them."
+        f"the test.{others}"
     ]
 
 

@@ -14,6 +14,7 @@ from ltbench.data.augmentation import AugmentationChain
 from ltbench.errors import PluginError
 from ltbench.plugins.algorithm import Algorithm
 from ltbench.plugins.unlabelled import Unlabelled
+from ltbench.plugins.views import chains_before_test
 from ltbench.training.context import RunContext
 from ltbench.training.seeding import derive_seed, seed_torch
 
@@ -90,7 +91,8 @@ def learnt_before_test(model: Algorithm, context: RunContext) -> dict[str, Any]:
     Raises:
         PluginError: it returns something that the file cannot hold.
     """
-    chains = type(model).test_augmentations(model.hparams)
+    protocol = context.spec.protocol.augmentation
+    chains = chains_before_test(type(model), model.hparams, protocol)
     if not chains:
         return {}
     images = TestImages(context, chains)
