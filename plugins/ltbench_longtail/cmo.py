@@ -22,10 +22,8 @@ class CMOHParams(WithLossHParams):
     alpha: float = hparam(
         1.0, low=1e-3, high=100.0, search=(0.1, 2.0), log=True, help="of the area's distribution"
     )
-    start: float = hparam(0.015, low=0.0, high=1.0, help="share of the steps before any patch")
-    stop: float = hparam(
-        0.985, low=0.0, high=1.0, help="share of the steps after which there is none"
-    )
+    start: float = hparam(0.02, low=0.0, high=1.0, help="share of the steps before the first patch")
+    stop: float = hparam(0.985, low=0.0, high=1.0, help="share of the steps until the last one")
 
 
 class CMO(WithLoss):
@@ -59,8 +57,9 @@ class CMO(WithLoss):
     def before_step(self, step: int, training: Training) -> None:
         """Let the loss follow its schedule, and say whether this step has patches."""
         super().before_step(step, training)
-        done = step / max(self.train_info.steps, 1)
-        self.pasting = self.hparams.start <= done < self.hparams.stop
+        start, stop = self.hparams.start, self.hparams.stop
+        steps = self.train_info.steps
+        self.pasting = round(start * steps) <= step < round(stop * steps)
 
     def loss(self, batch: Batch) -> Losses:
         """Return the mean over domains of the risks of both classes, by their shares."""

@@ -64,7 +64,7 @@ class NCL(Experts):
             backbone,
             train_info,
             hparams,
-            shifts=log_counts.expand(hparams.experts, -1, -1),
+            shifts=log_counts.repeat(hparams.experts, 1, 1),
             shared=hparams.shared,
             scale=hparams.scale,
         )
