@@ -12,7 +12,7 @@ from ltbench.plugins.algorithm import Algorithm
 from ltbench.plugins.unlabelled import Unlabelled
 from ltbench.testing.point import NotApplicable, Points, Subject
 from ltbench.testing.points.algorithm import KINDS, build_small
-from ltbench.testing.small_model import random_batch, take_steps
+from ltbench.testing.small_model import random_batch_for, take_steps
 
 POINTS = Points()
 IMAGES = 10
@@ -50,13 +50,13 @@ def check_before_test(subject: Subject) -> None:
         views = model.test_augmentations(model.hparams)
         if not views:
             raise NotApplicable("it sees no test image before its test")
-        take_steps(model, [random_batch(model.train_info)])
+        take_steps(model, [random_batch_for(model)])
         torch.manual_seed(0)
         model.generator.manual_seed(0)
         found = model.eval().before_test(SmallUnlabelled(model, len(views), 0))
         learnt.append(json.dumps(dict(found), allow_nan=False))
         with torch.no_grad():
-            answers.append(model.predict(random_batch(model.train_info, seed=7).x))
+            answers.append(model.predict(random_batch_for(model, seed=7).x))
     assert bool(answers[0].isfinite().all()), f"{name}: some logits are not finite afterwards"
     assert learnt[0] == learnt[1] and answers[0].equal(answers[1]), (  # noqa: PT018
         f"{name} learns something else on the same test images with the same seed: draw from "
