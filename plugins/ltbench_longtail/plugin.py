@@ -24,6 +24,9 @@ ALGORITHMS = {
     "vs-loss": ("vs_loss:VSLoss", "Vector scaling: logits scaled and shifted by class frequency"),
     "input-mixup": ("input_mixup:InputMixup", "Mixup of images within each domain"),
     "bcl": ("bcl:BCL", "Balanced contrastive learning with class prototypes"),
+    "gpaco": ("gpaco:GPaCo", "Contrast with keys and class centres in one softmax; PaCo too"),
+    "proco": ("proco:ProCo", "Contrast with von Mises–Fisher distributions of the classes"),
+    "glmc": ("glmc:GLMC", "Consistency of mixup and CutMix with a class-balanced batch"),
     "balpoe": ("balpoe:BalPoE", "Balanced product of experts with different biases"),
 }
 

@@ -8,7 +8,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ltbench.api import STRONG_VIEW, Algorithm, Backbone, Batch, HParams, TrainInfo, Training, hparam
+from ltbench.api import (
+    STRONG_VIEW,
+    Algorithm,
+    Backbone,
+    Batch,
+    HParams,
+    TrainInfo,
+    Training,
+    hparam,
+)
 from ltbench_longtail.bcl import projection
 from ltbench_longtail.classifiers import CosineClassifier, ScaledClassifier
 from ltbench_longtail.von_mises_fisher import concentration, log_inverse_normaliser
@@ -35,24 +44,23 @@ class ProCoHParams(HParams):
 class ProCo(Algorithm):
     """ProCo (Du et al., "Probabilistic contrastive learning for long-tailed …", TPAMI 2024).
 
-    Total: L_LA + α·L_ProCo (arXiv:2403.06726, eq. 22). L_LA is the cross-entropy of the first view on
-    z + log n[d, c]. The projections v of the images of a class, of unit length, are taken to follow
-    a von Mises–Fisher distribution of mean μ_c and concentration κ_c. The contrast with infinitely
-    many images drawn from them has a closed form (proposition 2, L_in): L_ProCo is the cross-entropy
-    of two further, strongly augmented views on the logits
+    Total: L_LA + α·L_ProCo (arXiv:2403.06726, section 3). L_LA is the cross-entropy of the first
+    view on z + log n[d, c]. The projections v of a class's images, of unit length, are taken to
+    follow a von Mises–Fisher distribution with mean direction μ_c and concentration κ_c. Contrast
+    with infinitely many images drawn from them has a closed form (the paper's L_in): L_ProCo is the
+    cross-entropy of two further, strongly augmented views on the logits
 
-        log C_p(κ_c) − log C_p(‖κ_c·μ_c + v/τ‖)  +  log n[d, c]
+        log C_p(κ_c) − log C_p(‖κ_c·μ_c + v/τ‖) + log n[d, c]
 
-    with C_p the normaliser in p dimensions. The distributions come from the mean of a class's
-    projections over an epoch, of direction μ_c and length R, with κ_c = R(p − R²)/(1 − R²) (eq. 10).
-    They are those of the epoch before, and in the first epoch of the batches so far; a class that
-    was not drawn keeps its older distribution, and one never seen is uniform, κ = 0. All domains
-    share them.
+    with C_p the normaliser in p dimensions. The mean of a class's projections over an epoch has the
+    direction μ_c and a length R, and κ_c = R(p − R²)/(1 − R²). It is the mean of the epoch before,
+    and in the first epoch that of the batches so far; a class that an epoch did not draw keeps its
+    older one, and a class never seen is uniform, κ = 0. All domains share the distributions.
 
-    The authors' code, with which the published rows were made, has ``estimate=running`` (the batch
-    itself is taken in first, and the first epoch begins with random directions) and
-    ``corrected=false``. Theirs are τ = .1, p = 128 and a linear classifier for CIFAR, and τ = .07,
-    p = 1024 and ``scale=30`` for ImageNet-LT and iNaturalist.
+    The authors' code, which the published rows were made with, has ``estimate=running``, with the
+    batch itself taken in before it is judged, and ``corrected=false``; where a class is not yet
+    seen it has a random direction. Theirs are τ = .1, p = 128 and a linear classifier for CIFAR,
+    τ = .07, p = 1024 and ``scale=30`` for ImageNet-LT and iNaturalist.
     """
 
     HParams = ProCoHParams
@@ -77,7 +85,7 @@ class ProCo(Algorithm):
 
     @classmethod
     def view_augmentations(cls, hparams: ProCoHParams) -> tuple[str, ...]:
-        """Return the protocol's augmentation for the classified view, strong ones for the others."""
+        """Return the protocol's augmentation for what is classified, strong ones for contrast."""
         return ("protocol", hparams.strong, hparams.strong)
 
     def before_step(self, step: int, training: Training) -> None:
