@@ -114,6 +114,7 @@ class ExpertClassifiers(nn.Module):
         scale: of cosine classifiers; 0 makes linear ones.
 
     Attributes:
+        width: features of one expert.
         shares: of each expert in the mean, (experts,), if they are not alike; not a part of the
             state. ``None`` where they are.
     """
@@ -131,16 +132,18 @@ class ExpertClassifiers(nn.Module):
             for _ in range(number)
         ]
         self.heads: Sequence[nn.Linear | ScaledClassifier] = nn.ModuleList(heads)  # type: ignore[assignment]
-        self.shared, self.scale = shared, scale
+        self.width, self.shared, self.scale = width, shared, scale
         self.register_buffer("shares", None, persistent=False)
+
+    def parts(self, features: Tensor) -> Tensor:
+        """Return what each expert reads of features (N, F), (experts, N, width)."""
+        if self.shared:
+            return features.expand(len(self.heads), -1, -1)
+        return features.view(len(features), len(self.heads), -1).transpose(0, 1)
 
     def each(self, features: Tensor) -> Tensor:
         """Return the logits of every expert, (experts, N, C)."""
-        number, plain = len(self.heads), [_plain(head) for head in self.heads]
-        if self.shared:
-            parts = features.expand(number, -1, -1)
-        else:
-            parts = features.view(len(features), number, -1).transpose(0, 1)
+        parts, plain = self.parts(features), [_plain(head) for head in self.heads]
         weights = torch.stack([head.weight for head in plain])
         if not self.scale:
             biases = torch.stack([head.bias for head in plain if isinstance(head, nn.Linear)])

@@ -218,7 +218,7 @@ def check_views(subject: Subject) -> None:
     batch = random_batch_for(model)
     before = _total(name, batch)
     for number, view in enumerate(batch.views[1:], 2):
-        views = [view + 1 if other is view else other for other in batch.views]
+        views = [view.square() if other is view else other for other in batch.views]
         assert _total(name, dataclasses.replace(batch, views=tuple(views))) != before, (
             f"{name} asks for {len(asked)} views, and its loss does not depend on view {number}"
         )

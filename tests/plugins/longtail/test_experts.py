@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from ltbench_longtail.mdcs import count_shift
+from ltbench_longtail.ncl import NCL, NCLHParams
 from ltbench_longtail.sade import reversed_prior, stability
 from torch import Tensor
 
-from ltbench.api import Algorithm, Batch
-from ltbench.testing import build_algorithm, random_batch, train_info
+from ltbench.api import Algorithm, Batch, UsageError
+from ltbench.testing import build_algorithm, check_conformance, random_batch, train_info
 
 COUNTS = [[40, 6, 3, 0, 11], [1, 3, 5, 8, 90], [9, 2, 4, 1, 1]]
 N = np.array(COUNTS, dtype=float)
@@ -210,3 +212,59 @@ def test_stages_start_from_the_mean_of_the_experts(name: str) -> None:
         bias = torch.stack([head.bias for head in linear.classifier.heads]).mean(0)
         expected = features @ linear.class_weights().T + bias
         np.testing.assert_allclose(linear.predict(x), expected, rtol=1e-4, atol=1e-5)
+
+
+def keys_of(ncl: Algorithm, batch: Batch) -> Any:
+    with torch.no_grad():
+        return ncl.average.call(ncl, batch.views[-1]).double().numpy()
+
+
+def test_ncl_tells_a_second_view_from_older_keys() -> None:
+    ncl = build_algorithm("ncl[experts=2,contrast=0.5,queue=20,width=8]", SMALL).eval()
+    plain = build_algorithm("ncl[experts=2]", SMALL).eval()
+    plain.load_state_dict(ncl.state_dict(), strict=False)
+    older = [np.stack([queue.vectors.double().numpy() for queue in ncl.queues])]
+    np.testing.assert_allclose(np.linalg.norm(older[0], axis=2), 1, rtol=1e-5)
+    for step in range(3):
+        batch = views(step)
+        ncl.before_step(step, None)
+        with torch.no_grad():
+            q = ncl(batch.x).double().numpy()
+        k, losses = keys_of(ncl, batch), []
+        for e in range(2):
+            queue = np.concatenate([key[e] for key in older])[-20:]
+            for i in range(len(batch)):
+                scores = np.concatenate([[q[e, i] @ k[e, i]], queue @ q[e, i]]) / 0.2
+                losses.append(cross_entropy(scores, 0))
+        with torch.no_grad():
+            found = ncl.loss(batch)
+            queued = [queue.vectors.clone() for queue in ncl.queues]
+            ncl.loss(batch)  # as sharpness-aware steps ask
+        older.append(k)
+        assert all(q.vectors.equal(was) for q, was in zip(ncl.queues, queued, strict=True))
+        assert found["contrast"].item() == pytest.approx(2 * np.mean(losses), **NUMBERS)
+        expected = plain.loss(batch)["total"].item() + 0.5 * found["contrast"].item()
+        assert found["total"].item() == pytest.approx(expected, **NUMBERS)
+
+
+def test_the_keys_of_ncl_come_from_a_moving_average() -> None:
+    ncl = build_algorithm("ncl[contrast=1,momentum=0.9]", SMALL)
+    weight = ncl.projections[1][0].weight
+    before = weight.detach().clone()
+    with torch.no_grad():
+        weight += 1
+    ncl.before_step(1, None)
+    average = dict(ncl.average.named_buffers())["projections/1/0/weight"]
+    torch.testing.assert_close(average, before + 0.1)
+    assert not any(key.startswith("average") for key, _ in ncl.named_parameters())
+
+
+def test_options_of_the_self_supervised_term_need_it() -> None:
+    with pytest.raises(UsageError, match=r"ncl\[queue=…\] has no effect.*contrast=1"):
+        build_algorithm("ncl[queue=512]", SMALL)
+    assert len(build_algorithm("ncl", SMALL).view_augmentations(NCLHParams())) == 1
+    assert NCL.view_augmentations(NCLHParams(contrast=1)) == ("protocol", "simclr")
+
+
+def test_ncl_with_contrast_does_what_all_algorithms_do(tmp_path: Path) -> None:
+    check_conformance("ncl[contrast=1,queue=16,experts=2]", tmp_path)
