@@ -15,7 +15,13 @@ from ltbench_longtail.sade import reversed_prior, stability
 from torch import Tensor
 
 from ltbench.api import Algorithm, Batch, UsageError
-from ltbench.testing import build_algorithm, check_conformance, random_batch, train_info
+from ltbench.testing import (
+    build_algorithm,
+    check_conformance,
+    random_batch,
+    run_small,
+    train_info,
+)
 
 COUNTS = [[40, 6, 3, 0, 11], [1, 3, 5, 8, 90], [9, 2, 4, 1, 1]]
 N = np.array(COUNTS, dtype=float)
@@ -264,6 +270,12 @@ def test_options_of_the_self_supervised_term_need_it() -> None:
         build_algorithm("ncl[queue=512]", SMALL)
     assert len(build_algorithm("ncl", SMALL).view_augmentations(NCLHParams())) == 1
     assert NCL.view_augmentations(NCLHParams(contrast=1)) == ("protocol", "simclr")
+
+
+@pytest.mark.parametrize("name", ["sade", "ncl", "mdcs", "cmo[loss=bsoftmax]"])
+def test_they_take_modifiers_and_stages(name: str, tmp_path: Path) -> None:
+    outcome = run_small(f"{name}@ema+crt", tmp_path / "run", stops=(3,))
+    assert {line["stage"] for line in outcome.log} == {f"{name.partition('[')[0]}@ema", "crt"}
 
 
 def test_ncl_with_contrast_does_what_all_algorithms_do(tmp_path: Path) -> None:
