@@ -26,6 +26,10 @@ Losses = Tensor | Mapping[str, Tensor]
 MakeOptimizer = Callable[[Iterable[nn.Parameter]], Optimizer]
 """Builds an optimiser as the protocol says, for the parameters given."""
 
+Change = Callable[[Tensor, Tensor], Tensor]
+"""Takes images, floats 0…1 (m, channels, H, W), and where they stand among those that were asked
+about, (m,); returns the images changed."""
+
 
 class FeaturePass(Protocol):
     """Features of a whole part of the data set; see :class:`Training`."""
@@ -55,6 +59,24 @@ class Training(Protocol):
     def pass_over(self, part: str) -> FeaturePass:
         """Do the same; the older name of :meth:`extract_features`."""
         return self.extract_features(part)
+
+    def train_labels(self) -> tuple[Tensor, Tensor]:
+        """Return the classes and the domains of all training images, (N,) each."""
+        raise NotImplementedError
+
+    def predict_augmented(
+        self, places: Tensor, change: Change, generator: torch.Generator
+    ) -> Tensor:
+        """Return the logits (n, C) of some training images, augmented as a step's first view is.
+
+        The model is in evaluation mode meanwhile. :meth:`Algorithm.augment_by_class` is left out.
+
+        Args:
+            places: of the images among those of :meth:`train_labels`, (n,).
+            change: what else is done to them before they are normalised.
+            generator: draws what is random, on the model's device.
+        """
+        raise NotImplementedError
 
 
 class Algorithm(nn.Module):
@@ -122,6 +144,23 @@ class Algorithm(nn.Module):
             hparams: an instance of :attr:`HParams`.
         """
         return (PROTOCOL,) * cls.views
+
+    def augment_by_class(
+        self, x: Tensor, y: Tensor, d: Tensor, generator: torch.Generator
+    ) -> Tensor:
+        """Return first views as their classes and domains ask for; as they are unless overridden.
+
+        It is what a method does to images that no chain of augmentations can, for these know
+        nothing of classes. Nothing is read back from the device, which would wait for it.
+
+        Args:
+            x: floats 0…1, (N, channels, H, W), augmented and not yet normalised; they stay as they
+                are.
+            y: classes, (N,).
+            d: domains, (N,).
+            generator: draws what is random.
+        """
+        return x
 
     def features(self, x: Tensor) -> Tensor:
         """Return the features (N, F) of images, in float32 whatever the precision of the run.
