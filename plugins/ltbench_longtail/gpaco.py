@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +17,7 @@ from ltbench.api import (
     HParams,
     TrainInfo,
     Training,
+    UsageError,
     hparam,
 )
 from ltbench_longtail.bcl import projection
@@ -40,10 +42,25 @@ class GPaCoHParams(HParams):
         choices=("network", "momentum"),
         help="what makes keys: the network itself (GPaCo), or a moving average of it (PaCo)",
     )
-    momentum: float = hparam(
-        0.999, low=0.0, high=1.0, search=(0.99, 0.999), help="of the moving average"
-    )
+    momentum: float = hparam(0.999, low=0.0, help="of the moving average, at most 1")
     strong: str = hparam(STRONG_VIEW, names="augmentations", help="of the second view")
+
+    @classmethod
+    def from_options(cls, options: Mapping[str, Any], owner: str) -> Self:
+        """Build from typed options.
+
+        Raises:
+            UsageError: an option is out of place, or has no effect.
+        """
+        hparams = super().from_options(options, owner)
+        said = f"{owner}[momentum={hparams.momentum:g}]"
+        if hparams.momentum > 1:
+            raise UsageError(f"{said} is out of range: the most is 1")
+        if hparams.keys == "network" and hparams.momentum != cls().momentum:
+            raise UsageError(
+                f"{said} has no effect without keys=momentum: add it, or leave both out"
+            )
+        return hparams
 
 
 class GPaCo(Algorithm):

@@ -20,7 +20,7 @@ from ltbench.api import (
 )
 from ltbench_longtail.bcl import projection
 from ltbench_longtail.classifiers import CosineClassifier, ScaledClassifier
-from ltbench_longtail.von_mises_fisher import concentration, log_inverse_normaliser
+from ltbench_longtail.von_mises_fisher import concentration, log_normaliser_ratio
 
 
 class ProCoHParams(HParams):
@@ -143,11 +143,8 @@ class ProCo(Algorithm):
     def contrast(self, v: Tensor) -> Tensor:
         """Return log C_p(κ_c) − log C_p(‖κ_c·μ_c + v/τ‖) for projections v (N, P), (N, C)."""
         mean, kappa = self.directions()
-        near = (v @ mean.T).double() / self.hparams.temperature
-        length = v.double().square().sum(1, keepdim=True) / self.hparams.temperature**2
-        kappa = kappa.double()
-        # ‖κμ + v/τ‖², in float64: κ may be large, and the difference of the logarithms small.
-        squares = (kappa.square() + 2 * kappa * near + length).clamp(min=0)
-        towards = log_inverse_normaliser(squares, self.hparams.width)
-        own = log_inverse_normaliser(kappa.square(), self.hparams.width)
-        return (towards - own).float()
+        near = v @ mean.T / self.hparams.temperature
+        length = v.square().sum(1, keepdim=True) / self.hparams.temperature**2
+        # ‖κμ + v/τ‖² less κ², which may be much larger.
+        changes = 2 * kappa * near + length
+        return log_normaliser_ratio(kappa.square(), changes, self.hparams.width)

@@ -21,22 +21,6 @@ _LARGE_ORDER = 24.0
 """From here on the expansion below, of five terms, is exact to 1e-11."""
 
 
-def log_inverse_normaliser(squares: Tensor, dimensions: int) -> Tensor:
-    """Return −log C_p(κ) but for a constant: log(I_ν(κ) / κ^ν) with ν = p/2 − 1, in float64.
-
-    It is finite and smooth for every κ ≥ 0, 0 included, of any size, and so is its derivative,
-    which by κ² is I_{ν+1}(κ) / (2κ·I_ν(κ)).
-
-    Args:
-        squares: κ², of any shape, ≥ 0.
-        dimensions: p, at least 2.
-    """
-    found: Tensor = _LogInverseNormaliser.apply(  # type: ignore[no-untyped-call]
-        squares.double(), dimensions / 2 - 1
-    )
-    return found
-
-
 def concentration(
     lengths: Tensor, dimensions: int, *, corrected: bool = True, most: float = 1e5
 ) -> Tensor:
@@ -57,47 +41,98 @@ def concentration(
     return (numerator / (1 - square)).clamp(max=most)
 
 
-class _LogInverseNormaliser(torch.autograd.Function):
-    """log(I_ν(x)/x^ν) of x², and half of I_{ν+1}(x)/(x·I_ν(x)) as its derivative."""
+def log_normaliser_ratio(squares: Tensor, changes: Tensor, dimensions: int) -> Tensor:
+    """Return log C_p(κ) − log C_p(λ) for λ² = κ² + change, with its gradient.
+
+    It is finite and smooth for concentrations of any size, 0 included, and no digits are lost where
+    both are large and the difference is small; so float32 will do.
+
+    Args:
+        squares: κ², ≥ 0.
+        changes: λ² − κ², of a shape that it can be broadcast with.
+        dimensions: p, at least 2.
+    """
+    found: Tensor = _LogNormaliserRatio.apply(  # type: ignore[no-untyped-call]
+        squares, changes, dimensions / 2 - 1
+    )
+    return found
+
+
+class _LogNormaliserRatio(torch.autograd.Function):
+    """log g_ν(λ) − log g_ν(κ) for g_ν(x) = I_ν(x)/x^ν.
+
+    By x² the derivative of log g_ν is g_{ν+1}/(2·g_ν). The function is had at an order that is
+    large enough for the expansion, and brought down to ν by g_{k−1} = 2k·g_k + x²·g_{k+1}, a sum of
+    positive numbers.
+    """
 
     @staticmethod
-    def forward(ctx: Any, squares: Tensor, order: float) -> Tensor:
-        value, ratio = _bessel(squares, order)
-        ctx.save_for_backward(ratio)
+    def forward(ctx: Any, squares: Tensor, changes: Tensor, order: float) -> Tensor:
+        above = max(0, math.ceil(_LARGE_ORDER - order))
+        top = order + above
+        changed = (squares + changes).clamp(min=0)
+        value = _difference(squares, changed, changes, top)
+        own, other = _step_up(squares, top), _step_up(changed, top)
+        for step in range(above):
+            own = 1 / (2 * (top - step) + squares * own)
+            other = 1 / (2 * (top - step) + changed * other)
+            value = value + own.log() - other.log()
+        ctx.save_for_backward(own, other)
+        ctx.shapes = squares.shape, changes.shape
         return value
 
     @staticmethod
     @once_differentiable  # type: ignore[untyped-decorator]
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        (ratio,) = ctx.saved_tensors
-        return gradient * ratio / 2, None
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
+        own, other = ctx.saved_tensors
+        squares, changes = ctx.shapes
+        by_square = (gradient * (other - own) / 2).sum_to_size(squares)
+        return by_square, (gradient * other / 2).sum_to_size(changes), None
 
 
-def _bessel(squares: Tensor, order: float) -> tuple[Tensor, Tensor]:
-    """Return log g_ν and g_{ν+1}/g_ν for g_ν(x) = I_ν(x)/x^ν.
+def _difference(squares: Tensor, changed: Tensor, changes: Tensor, order: float) -> Tensor:
+    """Return log g_ν(λ) − log g_ν(κ) for a large order, term by term.
 
-    Both are had at an order that is large enough for the expansion, and brought down to ν by
-    g_{k−1} = 2k·g_k + x²·g_{k+1}, a sum of positive numbers that loses no digits.
+    With r = √(x² + ν²), log g_ν = r − ν·log(ν + r) − log(r)/2 + log(1 + series) and a constant
+    (Abramowitz and Stegun, "Handbook of mathematical functions", 1964, 9.7.7).
     """
-    above = max(0, math.ceil(_LARGE_ORDER - order))
-    top = order + above
-    value = _log_of_large_order(squares, top)
-    ratio = (_log_of_large_order(squares, top + 1) - value).exp()
-    for step in range(above):
-        ratio = 1 / (2 * (top - step) + squares * ratio)
-        value = value - ratio.log()
-    return value, ratio
+    root, further = _root(squares, order), _root(changed, order)
+    rise = changes / (root + further)
+    return (
+        rise
+        - order * (rise / (root + order)).log1p()
+        - (rise / root).log1p() / 2
+        + _series(further, order).log1p()
+        - _series(root, order).log1p()
+    )
 
 
-def _log_of_large_order(squares: Tensor, order: float) -> Tensor:
-    """Return log(I_ν(x)/x^ν) by the uniform expansion for large ν.
+def _step_up(squares: Tensor, order: float) -> Tensor:
+    """Return g_{ν+1}/g_ν for a large order, by the same terms."""
+    root, further = _root(squares, order), _root(squares, order + 1)
+    rise = (2 * order + 1) / (root + further)
+    logarithm = (
+        rise
+        - order * ((1 + rise) / (root + order)).log1p()
+        - (order + 1 + further).log()
+        - (rise / root).log1p() / 2
+        + _series(further, order + 1).log1p()
+        - _series(root, order).log1p()
+    )
+    return logarithm.exp()
 
-    Abramowitz and Stegun, "Handbook of mathematical functions", 1964, 9.7.7 and 9.3.9.
+
+def _root(squares: Tensor, order: float) -> Tensor:
+    return (squares + order**2).sqrt()
+
+
+def _series(root: Tensor, order: float) -> Tensor:
+    """Return Σ u_k(t)/ν^k for k = 1…5 and t = ν/r (Abramowitz and Stegun, 9.3.9).
+
+    With v = 1/r and s = t², u_k(t)/ν^k is v^k times a polynomial in s.
     """
-    root = (squares + order**2).sqrt()
-    t = order / root
-    s = t.square()
-    # u_k(t) / ν^k for k = 1…5, with s = t².
+    v = 1 / root
+    s = (order * v).square()
     u1 = (3 - 5 * s) / 24
     u2 = (81 + s * (-462 + s * 385)) / 1152
     u3 = (30375 + s * (-369603 + s * (765765 - s * 425425))) / 414720
@@ -110,12 +145,4 @@ def _log_of_large_order(squares: Tensor, order: float) -> Tensor:
             + s * (284499769554 + s * (-614135872350 + s * (566098157625 - s * 188699385875)))
         )
     ) / 6688604160
-    v = 1 / root  # t/ν
-    series = v * (u1 + v * (u2 + v * (u3 + v * (u4 + v * u5))))
-    return (
-        root
-        - order * (root + order).log()
-        - root.log() / 2
-        - math.log(2 * math.pi) / 2
-        + series.log1p()
-    )
+    return v * (u1 + v * (u2 + v * (u3 + v * (u4 + v * u5))))
