@@ -256,6 +256,7 @@ class RunRecord:
         sweep: the newest command that planned it, or ``None``.
         trainable_parameters: those of ``parameters`` that training changes.
         combined: what it was made of (:mod:`ltbench.results.combined`); empty where it was trained.
+        transductive: whether it learnt on the test images, without their labels, before its test.
     """
 
     path: str
@@ -296,6 +297,7 @@ class RunRecord:
     sweep: SweepRecord | None = None
     memory_format: str = ""
     combined: dict[str, Any] = field(default_factory=dict)
+    transductive: bool = False
 
     @property
     def algo(self) -> str:
@@ -411,4 +413,5 @@ def _outcome(spec: Mapping[str, Any], result: Mapping[str, Any]) -> dict[str, An
         "metrics": parse_measures(result.get("metrics")),
         "environment": environment if isinstance(environment, dict) else {},
         "seconds": numbers(result.get("timings")).get("total_s", math.nan),
+        "transductive": isinstance(result.get("before_test"), dict) and bool(result["before_test"]),
     }

@@ -57,6 +57,8 @@ CIFAR_LT: dict[str, Any] = {
     "augmentation": "crop-flip",
     "methods": {
         "crt": {"epochs": 10, "schedule": "cosine", "shift_bn": True},
+        "glmc": {"weight": 4.0, "power": 1.2, "second": "uniform", "strong": "protocol"},
+        "gpaco": {"alpha": 0.01, "temperature": 0.05, "queue": 1024, "width": 32},
         "lws": {"epochs": 10, "schedule": "cosine", "shift_bn": True},
         "input-mixup": {"alpha": 1.0},
         "mislas": {"epochs": 10, "schedule": "cosine", "classifier_lr": 0.2},
@@ -108,8 +110,12 @@ IMAGENET_LT: dict[str, Any] = {
         "balpoe": {"alpha": 0.3},
         "bcl": {"temperature": 0.07, "width": 1024},
         "crt": {"epochs": 10, "shift_bn": True},
+        "gpaco": {"alpha": 0.045},
         "lws": {"epochs": 10, "shift_bn": True},
         "mislas": {"epochs": 10, "classifier_lr": 0.05, "head": 0.3, "rare": 0.0},
+        "ncl": {"scale": 16.0},
+        "proco": {"temperature": 0.07, "width": 1024, "scale": 30.0},
+        "sade": {"lr": 0.025},
         "weight-balancing": {"epochs": 10, "lr": 0.05, "shift_bn": True},
     },
 }

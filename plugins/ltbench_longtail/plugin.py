@@ -25,7 +25,14 @@ ALGORITHMS = {
     "input-mixup": ("input_mixup:InputMixup", "Mixup of images within each domain"),
     "cuda": ("cuda:CUDA", "Curriculum of augmentation: learnt classes are augmented more strongly"),
     "bcl": ("bcl:BCL", "Balanced contrastive learning with class prototypes"),
+    "gpaco": ("gpaco:GPaCo", "Contrast with keys and class centres in one softmax; PaCo too"),
+    "proco": ("proco:ProCo", "Contrast with von Mises–Fisher distributions of the classes"),
+    "glmc": ("glmc:GLMC", "Consistency of mixup and CutMix with a class-balanced batch"),
     "balpoe": ("balpoe:BalPoE", "Balanced product of experts with different biases"),
+    "cmo": ("cmo:CMO", "Patches of rare classes' images, pasted on images as they come"),
+    "mdcs": ("mdcs:MDCS", "Three diverse experts, each of which teaches itself a strong view"),
+    "ncl": ("ncl:NCL", "Networks that learn from each other, on all and on hard classes"),
+    "sade": ("sade:SADE", "Three experts, weighted by how stable the test images' predictions are"),
 }
 
 

@@ -270,3 +270,14 @@ def test_modifiers_belong_to_the_name_of_what_is_made(tmp_path):
     (across,) = call(tmp_path / "runs", "--algo", "erm@ema+crt", "--across")["made"]
     parts = json.loads((Path(across["folder"]) / "spec.json").read_text())["identity"]
     assert parts["algorithm"]["modifiers"][0]["name"] == "ema"
+
+
+def test_members_that_learnt_on_the_test_images_are_counted(runs):
+    member = next(runs.glob("*/erm/*/seed-1/result.json"))
+    result = json.loads(member.read_text())
+    member.write_text(json.dumps({**result, "before_test": {"passes": 1}}))
+    made = {one["label"]: Path(one["folder"]) for one in call(runs)["made"]}
+    found = {run.method: run.transductive for run in read_runs(runs) if run.combined}
+    assert found == {"erm (ensemble of 3)": True, "bsoftmax (ensemble of 3)": False}
+    result = json.loads((made["erm (ensemble of 3)"] / "result.json").read_text())
+    assert result["before_test"] == {"members": 1}
