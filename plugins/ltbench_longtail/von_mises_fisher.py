@@ -52,9 +52,7 @@ def log_normaliser_ratio(squares: Tensor, changes: Tensor, dimensions: int) -> T
         changes: λ² − κ², of a shape that it can be broadcast with.
         dimensions: p, at least 2.
     """
-    found: Tensor = _LogNormaliserRatio.apply(  # type: ignore[no-untyped-call]
-        squares, changes, dimensions / 2 - 1
-    )
+    found: Tensor = _LogNormaliserRatio.apply(squares, changes, dimensions / 2 - 1)
     return found
 
 
@@ -82,7 +80,7 @@ class _LogNormaliserRatio(torch.autograd.Function):
         return value
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
         own, other = ctx.saved_tensors
         squares, changes = ctx.shapes
