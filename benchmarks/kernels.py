@@ -25,12 +25,12 @@ import torch
 
 from ltbench.models.digits_cnn import DigitsCNN
 from ltbench.plugins.algorithm import Algorithm
-from ltbench.plugins.batch import Batch, TrainInfo
+from ltbench.plugins.batch import TrainInfo
 from ltbench.plugins.manager import get_plugins
 from ltbench.plugins.names import parse_name
 from ltbench.plugins.resolve import resolve
 from ltbench.results.protocol import Protocol
-from ltbench.testing import SmallTraining, random_batch
+from ltbench.testing import SmallTraining, random_batch_for
 from ltbench.testing.fake_cuda import FakeCuda
 from ltbench.training.optimizers import optimizer_maker
 
@@ -51,8 +51,7 @@ def launches(name: str, optimizer: str = "adam") -> tuple[Counter[str], list[str
     """
     with FakeCuda() as device:
         model = _model(name, optimizer)
-        one = random_batch(model.train_info)
-        batch = Batch(one.x.to("cuda"), one.y.to("cuda"), one.d.to("cuda"), DOMAINS)
+        batch = random_batch_for(model).to("cuda")
         for step in STEPS:
             model.before_step(step, SmallTraining(model, batch))
             device.clear()

@@ -58,6 +58,16 @@ class Batch:
     def __len__(self) -> int:
         return len(self.y)
 
+    def to(self, device: torch.device | str) -> Batch:
+        """Return the batch on a device, with its views and its second batch."""
+        mixed = self.mixed
+        if mixed is not None:
+            mixed = MixedLabels(mixed.y.to(device), mixed.share.to(device))
+        views = tuple(view.to(device) for view in self.views)
+        second = None if self.second is None else self.second.to(device)
+        y, d = self.y.to(device), self.d.to(device)
+        return Batch(views[0], y, d, self.num_domains, mixed, views, second)
+
     def per_domain(self, values: Tensor) -> Tensor:
         """Return values (N, …) of the images as (domains in the batch, images per domain, …)."""
         return values.view(self.num_domains, -1, *values.shape[1:])

@@ -24,7 +24,6 @@ from ltbench_longtail.bcl import projection
 from ltbench_longtail.logit_adjust import log_prior_shift
 from ltbench_longtail.momentum import MomentumCopy, Queue
 
-
 _MOMENTUM = 0.999
 
 

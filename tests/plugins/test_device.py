@@ -13,9 +13,8 @@ from ltbench_domains.rsc import quantile
 
 from ltbench.data.augmentation import AugmentationChain
 from ltbench.data.normalisation import Normalisation
-from ltbench.plugins.batch import Batch
 from ltbench.plugins.manager import get_plugins
-from ltbench.testing import build_algorithm, build_stage, random_batch, train_info
+from ltbench.testing import build_algorithm, build_stage, random_batch_for, train_info
 from ltbench.testing.conformance import find_points, find_subjects
 from ltbench.testing.fake_cuda import FakeCuda
 from ltbench.testing.point import PASSED, Subject, ask
@@ -68,8 +67,7 @@ def test_it_predicts_without_waiting_and_takes_no_float64(name: str) -> None:
         model = build_algorithm("erm" if name[0] == "+" else name, info).to("cuda")
         model = build_stage(name[1:], model).to("cuda") if name[0] == "+" else model
         model.generator = torch.Generator("cuda").manual_seed(0)
-        one = random_batch(info)
-        batch = Batch(one.x.to("cuda"), one.y.to("cuda"), one.d.to("cuda"), info.num_domains)
+        batch = random_batch_for(model).to("cuda")
         for step in (0, 501):
             model.before_step(step, SmallTraining(model, batch))
             if model.optimizers:

@@ -12,7 +12,7 @@ from ltbench.plugins.manager import get_plugins
 from ltbench.testing.small_model import (
     build_algorithm,
     build_stage,
-    random_batch,
+    random_batch_for,
     take_steps,
     train_info,
 )
@@ -27,7 +27,7 @@ STAGES = sorted(e.name for e in get_plugins()["stages"] if e.distribution == "lt
 def losses(name, memory_format, stage=None):
     info = train_info()
     model = placed(build_algorithm(name, info), CPU, memory_format)
-    batches = [random_batch(info, seed=seed) for seed in range(3)]
+    batches = [random_batch_for(model, seed=seed) for seed in range(3)]
     first = take_steps(model, batches)
     if stage is not None:
         first += take_steps(placed(build_stage(stage, model), CPU, memory_format), batches)

@@ -157,25 +157,19 @@ def _placed(model: Algorithm) -> Algorithm:
 
 def _batch(model: Algorithm, last: bool, mixed: bool) -> Batch:
     """Return random images on the device, with the views and the second batch of a model."""
-    batch = _moved(random_batch_for(model), last)
+    batch = random_batch_for(model).to("cuda")
+    if last:
+        batch = _channels_last(batch)
     if not mixed:
         return batch
     other = batch.per_domain(batch.y).flip(1).flatten()
     return replace(batch, mixed=MixedLabels(other, torch.full((), SHARE, device="cuda")))
 
 
-def _moved(batch: Batch, last: bool) -> Batch:
-    views = [view.to("cuda") for view in batch.views]
-    if last:
-        views = [view.contiguous(memory_format=torch.channels_last) for view in views]
-    return Batch(
-        views[0],
-        batch.y.to("cuda"),
-        batch.d.to("cuda"),
-        num_domains=batch.num_domains,
-        views=tuple(views),
-        second=None if batch.second is None else _moved(batch.second, last),
-    )
+def _channels_last(batch: Batch) -> Batch:
+    views = [view.contiguous(memory_format=torch.channels_last) for view in batch.views]
+    second = None if batch.second is None else _channels_last(batch.second)
+    return replace(batch, x=views[0], views=tuple(views), second=second)
 
 
 def _augment(

@@ -8,7 +8,13 @@ import torch
 from ltbench.errors import UsageError
 from ltbench.plugins.manager import get_plugins
 from ltbench.results.component import Component
-from ltbench.testing import SmallTraining, build_algorithm, build_stage, random_batch, train_info
+from ltbench.testing import (
+    SmallTraining,
+    build_algorithm,
+    build_stage,
+    random_batch_for,
+    train_info,
+)
 from ltbench.testing.conformance import check_conformance
 from ltbench.testing.small_run import plan_small
 from ltbench.training.modification import Modification
@@ -54,7 +60,7 @@ def test_a_pair_works_or_is_refused(method, modifier):
     modification = Modification(Component(part.name, {}, part.modifiers), model)
     before = {name: value.detach().clone() for name, value in model.named_parameters()}
     for step in range(STEPS):
-        batch = random_batch(model.train_info, seed=step)
+        batch = random_batch_for(model, seed=step)
         torch.manual_seed(step)
         model.generator.manual_seed(step)
         model.before_step(step, SmallTraining(model, batch))
@@ -69,7 +75,7 @@ def test_a_pair_works_or_is_refused(method, modifier):
         assert given == (modifier not in ("sam", "imbsam"))
         model.eval()
         with torch.no_grad():
-            assert bool(model.predict(random_batch(model.train_info).x).isfinite().all())
+            assert bool(model.predict(random_batch_for(model).x).isfinite().all())
 
 
 @pytest.mark.parametrize("modifier", ["ema", "swa", "swad", "lookahead"])
