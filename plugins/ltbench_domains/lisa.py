@@ -43,6 +43,7 @@ class LISA(WithLoss):
 
     HParams = LISAHParams
     hparams: LISAHParams
+    honours = frozenset({"label_smoothing"})
     min_domains = 2
 
     def loss(self, batch: Batch) -> Tensor:
@@ -63,9 +64,8 @@ class LISA(WithLoss):
     def partners(self, batch: Batch) -> Tensor:
         """Return for each image the one that it is mixed with, itself where none fits, (N,)."""
         device, images = self.generator.device, len(batch)
-        one_class = (
-            torch.rand((), generator=self.generator, device=device) < self.hparams.same_class
-        )
+        draw = torch.rand((), generator=self.generator, device=device)
+        one_class = draw < self.hparams.same_class
         alike_class = batch.y[:, None] == batch.y[None]
         alike_domain = batch.d[:, None] == batch.d[None]
         fits = torch.where(one_class, alike_class & ~alike_domain, alike_domain & ~alike_class)

@@ -23,7 +23,7 @@ def moved(model):
     with torch.no_grad():
         for parameter in [*model.backbone.parameters(), *model.spread]:
             noise = torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
-            parameter += 0.3 * noise
+            parameter.add_(noise, alpha=0.3)
     return model
 
 
