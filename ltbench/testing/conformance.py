@@ -111,13 +111,14 @@ def _all_points() -> Iterable[Point]:
         metric,
         modifier,
         observer,
+        preset,
         protocol,
         table,
     )
 
     kinds = (
-        algorithm, honours, modifier, dataset, metric, backbone, protocol, augmentation, device,
-        observer, figure, table,
+        algorithm, honours, modifier, dataset, metric, backbone, protocol, preset, augmentation,
+        device, observer, figure, table,
     )  # fmt: skip
     for module in (declaration, *kinds):
         yield from module.POINTS

@@ -192,6 +192,7 @@ class StageLoop(Training):
         with self.stopwatch.part("input"):
             batch = self._batch(images, rows, self._generator("augmentation", number))
         self._set_lr(step)
+        self.model.backbone_rests = self.state.stage == 0 and step < self.protocol.head_steps
         frozen = self.frozen
         looked_up = frozen.answering(batch.x, rows) if frozen else contextlib.nullcontext()
         with self.stopwatch.part("own"), looked_up:
