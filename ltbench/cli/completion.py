@@ -7,6 +7,7 @@ torch or pandas, and what goes wrong offers nothing: a shell has no place for an
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -80,13 +81,29 @@ def _find_backbones(ctx: click.Context, before: str) -> Iterator[tuple[str, str]
     from ltbench.models.hub import cached_names
     from ltbench.models.timm_names import timm_models
 
+    if before.count("[") > before.count("]"):
+        yield from _backbone_options(before)
+        return
     yield from ((name, "in the cache of the Hugging Face hub") for name in cached_names())
     yield from ((name, "") for name in timm_models())
     yield from _registered("backbones")
 
 
-complete_backbones = _completer(_find_backbones)
-"""Names of the registered backbones, of timm's models, and of those of the hub in the cache."""
+def _backbone_options(before: str) -> Iterator[tuple[str, str]]:
+    """Yield the options of a backbone, or behind a sign of equality what one may be."""
+    from ltbench.plugins.backbone_options import BackboneOptions
+
+    bounds = BackboneOptions.bounds()
+    if before.endswith("="):
+        key = re.split(r"[\[,]", before[:-1])[-1]
+        yield from ((str(choice), "") for choice in bounds[key].choices or ())
+    else:
+        yield from ((f"{name}=", one.help) for name, one in bounds.items())
+
+
+complete_backbones = _completer(_find_backbones, ",[=")
+"""Names of the registered backbones, of timm's models, and of those of the hub in the cache; in
+brackets those of their options."""
 
 
 def _find_preprocessing(ctx: click.Context, before: str) -> Iterator[tuple[str, str]]:

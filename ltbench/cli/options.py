@@ -155,7 +155,7 @@ protocol_options = group(
         "--backbone",
         metavar="NAME",
         shell_complete=complete_backbones,
-        help="digits-cnn, any model of timm, or hf-hub:ORG/MODEL.",
+        help="digits-cnn, any model of timm, or hf-hub:ORG/MODEL; NAME[adapt=lora] trains a part.",
     ),
     click.option(
         "--pretrained/--no-pretrained",

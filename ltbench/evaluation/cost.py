@@ -6,10 +6,21 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from ltbench.plugins.algorithm import Algorithm
+from ltbench.plugins.backbone import Backbone
 
 
 def parameter_count(model: Algorithm) -> int:
     """Return the number of parameters, those that training alone needs included."""
+    frozen = (m.frozen_parameters for m in model.modules() if isinstance(m, Backbone))
+    return trainable_count(model) + sum(frozen)
+
+
+def trainable_count(model: Algorithm) -> int:
+    """Return how many of them some stage of training changes.
+
+    Left out is what a backbone was adapted around, not what a stage leaves as the one before made
+    it.
+    """
     return sum(parameter.numel() for parameter in model.parameters())
 
 

@@ -18,8 +18,10 @@ from dataclasses import dataclass
 import torch
 
 from ltbench.executors.processor import cores
+from ltbench.models.adaptation.adapted import adapted
 from ltbench.models.catalogue import build_backbone
 from ltbench.plugins.algorithm import Algorithm
+from ltbench.plugins.backbone_options import checked_options, parse_backbone
 from ltbench.plugins.batch import Batch, TrainInfo
 from ltbench.plugins.hparams import HParams
 from ltbench.results.arithmetic import PLAIN, Arithmetic
@@ -43,7 +45,7 @@ class Workload:
     """What is measured: steps of a network.
 
     Attributes:
-        backbone: the network's name.
+        backbone: the network's name with its options.
         image_shape: channels, height and width of an image.
         images: in a step.
         classes: that its classifier tells apart.
@@ -148,7 +150,10 @@ def _affordable(work: Workload, device: str) -> int:
 def _step(work: Workload, way: Arithmetic, device: str, images: int) -> Callable[[], None]:
     """Return what takes one step: forward, backward, and the optimiser's."""
     torch.manual_seed(0)
-    backbone = build_backbone(work.backbone, work.image_shape, False, work.protocol.drop_path)
+    named = parse_backbone(work.backbone)
+    backbone = build_backbone(named.name, work.image_shape, False, work.protocol.drop_path)
+    options = checked_options(named.options, named.name)
+    backbone = adapted(backbone, options, named.name, work.classes)
     info = TrainInfo(
         counts=torch.ones(1, work.classes, dtype=torch.int64),
         domains=("all",),

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, cast
 from ltbench.errors import PluginError, UsageError, suggestion
 from ltbench.models.hub import is_hub_name, parse_hub_name
 from ltbench.models.timm_names import is_timm_model, timm_models
+from ltbench.plugins.backbone_options import parse_backbone
 from ltbench.plugins.manager import get_plugins
+from ltbench.plugins.names import Name
 from ltbench.plugins.preprocessing import Preprocessing, declared_by
 from ltbench.plugins.registry import Entry
 from ltbench.plugins.spelling import spelled
@@ -44,6 +46,22 @@ def check_backbone(name: str) -> str:
         raise UsageError(f"there is no backbone '{visible(name)}'{near}")
     hint = near if "did you mean" in near else "; see 'ltbench plugins list' and timm's models"
     raise UsageError(f"there is no backbone '{name}'{hint}")
+
+
+def known_backbone(text: str) -> Name:
+    """Return the backbone that a text names, as it is known, with its options.
+
+    Args:
+        text: ``NAME[key=value,…]``; see :mod:`ltbench.plugins.backbone_options`.
+
+    Returns:
+        Its name and the options that differ from their defaults.
+
+    Raises:
+        UsageError: there is no such backbone, or an option is not possible.
+    """
+    asked = parse_backbone(text)
+    return Name(check_backbone(asked.name), asked.options)
 
 
 def backbone_entry(name: str) -> Entry | None:

@@ -15,10 +15,13 @@ class Backbone(nn.Module):
         preprocessing: what its pretrained weights were trained with, which images then pass
             through in training and evaluation; ``None`` where it has no such weights, or they take
             the data set's. It is read from what was registered, before a network is built.
+        frozen_parameters: how many it has that are no ``nn.Parameter``, as no training changes
+            them.
     """
 
     num_features: int
     preprocessing: Preprocessing | None = None
+    frozen_parameters: int = 0
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the features (N, ``num_features``) of the images ``x``."""

@@ -93,7 +93,7 @@ def _specification(spec: Mapping[str, Any], tuned: str) -> list[str]:
         "evaluation": scheme.evaluation,
         "selection": scheme.selection(_text(protocol.get("select", ""))),
         "protocol": f"{_text(protocol.pop('name', ''))}: {_settings(protocol)}",
-        "backbone": f"{_text(backbone.get('name'))}, {start}",
+        "backbone": f"{_component({**backbone, 'hparams': backbone.get('options')})}, {start}",
         "images": _images(backbone, data),
         "precision": " ".join(filter(None, map(_text, _arithmetic(identity)))),
         "tuned": tuned.removeprefix("tuned: "),

@@ -8,14 +8,17 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
 
 from ltbench.errors import UsageError
+from ltbench.plugins.backbone_options import BackboneOptions, checked_options
 from ltbench.plugins.names import Name
 from ltbench.plugins.preprocessing import CROP, Preprocessing, judged
+from ltbench.results.untrusted import UnreadableRun, name_in
 
 if TYPE_CHECKING:
     from ltbench.plugins.facts import Facts
     from ltbench.results.protocol import Protocol
 
 _SCALE = ("mean", "std")
+_ONLY_WHERE_GIVEN = ("preprocessing", "options")
 DATASET = "dataset"
 """What a user types for the preprocessing of the data set."""
 
@@ -31,16 +34,29 @@ class BackboneSpec:
         preprocessing: ``mean``, ``std``, ``interpolation`` and ``crop``
             (:class:`~ltbench.plugins.preprocessing.Preprocessing`), as far as they are not the
             data set's mean and deviation, bilinear, and 0.875 of the shorter side.
+        options: what stands in its brackets, as far as it differs from the defaults
+            (:mod:`ltbench.plugins.backbone_options`).
     """
 
     name: str
     pretrained: bool = False
     weights: str | None = None
     preprocessing: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def title(self) -> str:
+        """The name with its options, as typed."""
+        return str(Name(self.name, dict(self.options)))
+
+    @property
+    def chosen(self) -> BackboneOptions:
+        """All options, the defaults too."""
+        return checked_options(self.options, self.name)
 
     def as_dict(self) -> dict[str, Any]:
         """Return what a run's identity holds of it."""
-        return {k: v for k, v in vars(self).items() if v or k != "preprocessing"}
+        return {k: v for k, v in vars(self).items() if v or k not in _ONLY_WHERE_GIVEN}
 
     def scaled(self, facts: Facts) -> Facts:
         """Return the facts with the mean and deviation that the network sees pixels by."""
@@ -52,9 +68,10 @@ class BackboneSpec:
         """Read what stands in an identity.
 
         Raises:
-            UsageError: its preprocessing is not possible.
+            UsageError: its preprocessing or an option is not possible.
             TypeError: it holds something else.
         """
+        checked_options(backbone.get("options", {}), f"{backbone.get('name')}")
         judged(backbone.get("preprocessing", {}), "spec.json: 'preprocessing'")
         return cls(**backbone)
 
@@ -111,7 +128,24 @@ def preprocessing_words(preprocessing: Mapping[str, Any], *, started: bool) -> l
 
 def short_name(backbone: str) -> str:
     """Return a backbone's name with the first digits of the commit that it may end in."""
-    return re.sub(r"@([0-9a-f]{8})[0-9a-f]{32}$", r"@\1", backbone)
+    return re.sub(r"@([0-9a-f]{8})[0-9a-f]{32}(?=\[|$)", r"@\1", backbone)
+
+
+def read_title(backbone: Mapping[str, Any]) -> str:
+    """Return the name with its options of an identity from anywhere.
+
+    Raises:
+        UnreadableRun: it has no name, or an option is not possible.
+    """
+    name = name_in(backbone, "name", "spec.json")
+    if not (options := backbone.get("options")):
+        return name
+    try:
+        if not isinstance(options, dict):
+            raise UsageError("they are no table")
+        return str(Name(name, checked_options(options, name).changed()))
+    except UsageError as error:
+        raise UnreadableRun(f"spec.json: 'options' of the backbone: {error}") from error
 
 
 def in_words(found: Mapping[str, Any]) -> str:

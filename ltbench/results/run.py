@@ -24,6 +24,7 @@ from ltbench.plugins.names import Name
 from ltbench.plugins.unseen_options import OPTIONS
 from ltbench.results.arithmetic import known_format
 from ltbench.results.backbone import BackboneSpec, known_preprocessing
+from ltbench.results.backbone import read_title as read_backbone
 from ltbench.results.combined import read_combined
 from ltbench.results.component import Component, read_hparams, read_title
 from ltbench.results.labels import method_label, method_of
@@ -361,7 +362,7 @@ def parse_record(
         tuned=tuned,
         hparams=read_hparams(algorithm),
         options={**mapping_in(dataset, "options", "spec.json"), **_places(spec)},
-        backbone=name_in(backbone, "name", "spec.json"),
+        backbone=read_backbone(backbone),
         pretrained=backbone.get("pretrained") is True,
         weights=clean(str(backbone.get("weights") or "")),
         weights_file=clean(str(spec.get("weights_file") or ""), LONGEST_WORD),

@@ -22,6 +22,7 @@ from ltbench.executors.machine import memory_formats, precisions
 from ltbench.executors.measured import Answer, Question
 from ltbench.executors.processor import processor
 from ltbench.executors.speed import Workload, measure
+from ltbench.plugins.backbone_options import parse_backbone
 from ltbench.plugins.manager import get_plugins
 from ltbench.results.arithmetic import (
     AUTO,
@@ -183,7 +184,7 @@ def _workload(spec: RunSpec, plan: Plan) -> Workload:
     sized = spec.protocol.sized(facts)
     trained = sum(any(counts) for counts in spec.data["counts"]["train"])
     return Workload(
-        spec.backbone.name,
+        spec.backbone.title,
         (sized.channels, sized.size, sized.size),
         spec.protocol.batch_per_domain * max(1, trained),
         len(facts.classes),
@@ -217,10 +218,10 @@ def _ways_of(question: Question) -> list[Arithmetic]:
 
 
 def _with_version(backbone: str) -> str:
-    registry = get_plugins()["backbones"]
-    if backbone not in registry:
+    registry, name = get_plugins()["backbones"], parse_backbone(backbone).name
+    if name not in registry:
         return backbone
-    entry = registry.get(backbone)
+    entry = registry.get(name)
     own = entry.distribution == "ltbench"
     return backbone if own else f"{backbone} ({entry.distribution} {entry.version})"
 

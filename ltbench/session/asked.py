@@ -14,10 +14,11 @@ from pathlib import Path
 from ltbench.data.catalogue import Known, create_dataset, dataset_names
 from ltbench.data.locations import data_folder
 from ltbench.errors import DataError, PluginError, UsageError
-from ltbench.models.catalogue import check_backbone
+from ltbench.models.catalogue import known_backbone
 from ltbench.models.configuration import hub_config
 from ltbench.models.hub import is_hub_name, parse_hub_name
 from ltbench.plugins.augmentation_names import KINDS, NONE, augmentation_chain, joined
+from ltbench.plugins.backbone_options import parse_backbones
 from ltbench.plugins.dataset import Dataset
 from ltbench.plugins.facts import registry_facts
 from ltbench.plugins.manager import get_plugins
@@ -49,7 +50,7 @@ def check_asked(
         datasets: comma lists of data set names.
         data_dir: the folder of the data sets' files; by default ``LTBENCH_DATA`` or the user's.
         protocol: protocols, as :func:`ltbench.session.protocols.asked_protocols` reads them.
-        backbone: name of a backbone.
+        backbone: backbones, as :func:`ltbench.plugins.backbone_options.parse_backbones` reads them.
         weights: a local checkpoint.
         preprocessing: as :func:`ltbench.session.preprocessing.asked_preprocessing` reads it.
         augmentation: augmentations, joined by ``>``.
@@ -69,8 +70,9 @@ def check_asked(
             _check_protocol(dataset, protocol)
     if augmentation is not None:
         _check_augmentation(augmentation)
-    if backbone is not None and is_hub_name(network := check_backbone(backbone)):
-        hub_config(parse_hub_name(network))  # what cannot be fetched is said at once
+    for one in parse_backbones(backbone) if backbone is not None else ():
+        if is_hub_name(network := known_backbone(str(one)).name):
+            hub_config(parse_hub_name(network))  # what cannot be fetched is said at once
     asked_preprocessing(preprocessing)
     if weights is not None:
         try:

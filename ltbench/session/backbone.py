@@ -39,9 +39,16 @@ def is_pretrained(request: Request, settings: Mapping[str, Any], asked: Name | N
 
 
 def backbone_spec(
-    request: Request, name: str, pretrained: bool, facts: Facts, protocol: Protocol
+    request: Request, asked: Name, pretrained: bool, facts: Facts, protocol: Protocol
 ) -> BackboneSpec:
-    """Return the network of a run, with what its images pass through.
+    """Return the network of a run, with its options and what its images pass through.
+
+    Args:
+        request: what was asked for.
+        asked: the network, as :func:`ltbench.models.catalogue.known_backbone` returns it.
+        pretrained: whether it starts from the weights that are named for it.
+        facts: of the data set.
+        protocol: of the run.
 
     Raises:
         UsageError: the preprocessing is not possible, a file cannot be read, or the hub's
@@ -54,14 +61,15 @@ def backbone_spec(
             f"weights, or {LEAST_CROP} to 1"
         )
     weights = file_sha256(request.weights) if request.weights else None
-    name = pinned_backbone(name)
-    asked, declared = asked_preprocessing(request.preprocessing), None
-    if asked.name == WEIGHTS and request.weights:
+    name = pinned_backbone(asked.name)
+    images, declared = asked_preprocessing(request.preprocessing), None
+    if images.name == WEIGHTS and request.weights:
         declared = weights_preprocessing(request.weights)
-    elif asked.name == WEIGHTS and pretrained:
+    elif images.name == WEIGHTS and pretrained:
         declared = declared_preprocessing(name)
-    wanted = asked.of(declared, facts)
-    return BackboneSpec(name, pretrained, weights, differing(wanted, facts, protocol))
+    wanted = images.of(declared, facts)
+    own = differing(wanted, facts, protocol)
+    return BackboneSpec(name, pretrained, weights, own, asked.options)
 
 
 def silent_weights(request: Request, backbones: Iterable[str]) -> list[str]:

@@ -56,7 +56,7 @@ class Estimator:
 
     def seconds(self, spec: RunSpec) -> float | None:
         """Return the seconds that a run may take, or ``None`` where there is no run to judge by."""
-        place, in_step = (spec.dataset.name, spec.backbone.name), _images(spec)
+        place, in_step = (spec.dataset.name, spec.backbone.title), _images(spec)
         same = self._rates.get((spec.algo, *place))
         if same is not None:
             return same * spec.protocol.steps * in_step

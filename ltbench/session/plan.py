@@ -11,7 +11,8 @@ from typing import Any
 from ltbench.data.catalogue import Known, dataset_names, open_dataset
 from ltbench.data.content import content_sha256
 from ltbench.errors import DataError, PluginError, UsageError
-from ltbench.models.catalogue import check_backbone
+from ltbench.models.catalogue import known_backbone
+from ltbench.plugins.backbone_options import parse_backbones
 from ltbench.plugins.dataset import Dataset
 from ltbench.plugins.facts import Facts
 from ltbench.plugins.hparams import LARGEST_WHOLE
@@ -57,7 +58,8 @@ class Request:
         protocol: protocols as :func:`ltbench.session.protocols.asked_protocols` reads them, or
             ``None`` for the data set's first.
         protocol_in_file: whether it stands in a sweep file, which what is typed wins over.
-        backbone: name of a backbone, or ``None`` for the protocol's.
+        backbone: names of backbones, as :func:`ltbench.plugins.backbone_options.parse_backbones`
+            reads them, or ``None`` for the protocol's.
         pretrained: whether to start from pretrained weights, or ``None`` as the protocol says.
         weights: local checkpoint for the backbone.
         preprocessing: as :func:`ltbench.session.preprocessing.asked_preprocessing` reads it, or
@@ -194,15 +196,16 @@ def plan_runs(request: Request, *, show: bool = False) -> Plan:
     names = [n for text in request.datasets for n in dataset_names(text, request.data_dir, known)]
     typed = typed_protocols(request.protocol)
     asked = [name for name, _ in typed]
-    _check_size(len(chains) * len(names) * len(asked), request.seeds)
+    requests = _each_backbone(request)
+    _check_size(len(chains) * len(names) * len(asked) * len(requests), request.seeds)
     _check_overrides(request, asked)
     datasets = [open_dataset(name, request.data_dir, known) for name in names]
-    fixed = [settings.union(request.overrides) for _ in names for _, settings in typed]
-    blanks = [
-        replace(_blank(request, dataset, split, one), images=_content(dataset, split, show=show))
-        for dataset, split in datasets
-        for one in asked
-    ]
+    blanks, fixed = [], []
+    for dataset, split in datasets:
+        images = _content(dataset, split, show=show)
+        for (one, settings), each in itertools.product(typed, requests):
+            blanks.append(replace(_blank(each, dataset, split, one), images=images))
+            fixed.append(settings.union(request.overrides))
     blanks = [replace(blank, apart=_apart(blank, blanks)) for blank in blanks]
     methods: dict[str, PlannedMethod] = {}
     broken: dict[str, PluginError] = {}
@@ -226,6 +229,13 @@ def plan_runs(request: Request, *, show: bool = False) -> Plan:
         left_out=tuple(broken),
         remarks=tuple(silent_weights(request, {blank.backbone.name for blank in blanks})),
     )
+
+
+def _each_backbone(request: Request) -> list[Request]:
+    """Return a request for each backbone that was asked for."""
+    if request.backbone is None:
+        return [request]
+    return [replace(request, backbone=str(one)) for one in parse_backbones(request.backbone)]
 
 
 def _image_shape(facts: Facts) -> tuple[int, int, int]:
@@ -373,13 +383,13 @@ def _protocol(
     settings = merged(settings, {**request.overrides, **request.starts})
     train = split.rows("train")
     settings = epochs_to_steps(settings, len(train), len(set(split.d[train].tolist())))
-    backbone = check_backbone(str(request.backbone or settings["backbone"]))
+    backbone = known_backbone(str(request.backbone or settings["backbone"]))
     settings.pop("backbone")
     protocol = Protocol.from_options(with_chains(settings), "protocol")
     augmentation = planned_augmentation(protocol.augmentation, facts)
     protocol = replace(protocol, augmentation=augmentation)
     check_settings(protocol)
-    check_on_backbone(protocol, backbone, _image_shape(protocol.sized(facts)))
+    check_on_backbone(protocol, backbone, _image_shape(protocol.sized(facts)), len(facts.classes))
     if protocol.select != "last" and not len(split.rows("val")):
         raise DataError(
             f"data set '{facts.name}' has no validation images to choose a model by: use "

@@ -59,7 +59,7 @@ def check_backbones(plan: Plan) -> None:
         sized = spec.protocol.sized(facts[spec.dataset.name])
         shape = (sized.channels, sized.size, sized.size)
         key = (spec.backbone.name, shape, spec.backbone.pretrained)
-        if key not in seen:
+        if key not in seen:  # whether it can be adapted was found out where it was planned
             seen.add(key)
             backbone = build_backbone(*key)
             if plan.weights is not None:

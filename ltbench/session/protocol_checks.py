@@ -8,11 +8,13 @@ from functools import lru_cache
 from typing import Any
 
 from ltbench.errors import UsageError
+from ltbench.models.adaptation.adapted import FULL, HEAD, adapted
 from ltbench.models.catalogue import build_backbone, without_drop_path
 from ltbench.plugins.algorithm import Algorithm
+from ltbench.plugins.backbone_options import BackboneOptions, checked_options
 from ltbench.plugins.honours import check_honoured
 from ltbench.plugins.hparams import HParams
-from ltbench.plugins.names import format_value, parse_name
+from ltbench.plugins.names import Name, format_value, parse_name
 from ltbench.plugins.resolve import resolve
 from ltbench.results.protocol import Protocol
 from ltbench.session.augmentations import mixing_augmentation
@@ -76,21 +78,50 @@ def with_named(name: str, cls: type[Algorithm], hparams: HParams) -> Iterator[tu
             yield from with_named(inner.name, *resolve("algorithms", inner.name, inner.options))
 
 
-def check_on_backbone(protocol: Protocol, name: str, image_shape: tuple[int, int, int]) -> None:
-    """Check that a backbone has the layers or paths that a protocol speaks of.
+def check_on_backbone(
+    protocol: Protocol, backbone: Name, image_shape: tuple[int, int, int], classes: int
+) -> None:
+    """Check that a backbone has the layers or paths that a protocol speaks of, and can be adapted.
 
-    It is built for that, without pretrained weights, where the protocol speaks of them at all.
+    It is built for that, without pretrained weights, where protocol or options speak of such.
 
     Args:
         protocol: the settings.
-        name: of the backbone.
+        backbone: with its options.
         image_shape: channels, height and width of an image.
+        classes: of the data set.
 
     Raises:
         UsageError: it has not.
     """
+    name, options = backbone.name, checked_options(backbone.options, backbone.name)
+    _check_trained(protocol, str(backbone), options.adapt)
     if protocol.drop_path or protocol.layer_decay != 1:
         _check_built(name, image_shape, bool(protocol.drop_path), protocol.layer_decay != 1)
+    if options.adapt != FULL:
+        _check_adapted(name, options, image_shape, classes)
+
+
+def _check_trained(protocol: Protocol, backbone: str, adapt: str) -> None:
+    """Check that a protocol sets nothing of what a backbone does not train."""
+    if adapt != FULL and protocol.drop_path:
+        raise UsageError(
+            f"drop_path={protocol.drop_path:g} drops paths of a network in training, and "
+            f"{backbone} keeps it in evaluation mode: leave out drop_path, or adapt"
+        )
+    for key in ("layer_decay", "backbone_lr"):
+        if adapt == HEAD and (value := getattr(protocol, key)) != 1:
+            raise UsageError(
+                f"{key}={value:g} is about the layers of a network, and {backbone} trains none of "
+                f"them: leave out {key}, or choose another adapt"
+            )
+
+
+@lru_cache(maxsize=16)
+def _check_adapted(
+    name: str, options: BackboneOptions, image_shape: tuple[int, int, int], classes: int
+) -> None:
+    adapted(build_backbone(name, image_shape, False), options, name, classes)
 
 
 @lru_cache(maxsize=16)

@@ -25,6 +25,7 @@ from typing import Any
 
 from ltbench.errors import UsageError, suggestion
 from ltbench.plugins.augmentation_names import KINDS, joined, parse_augmentations, spelled_out
+from ltbench.plugins.backbone_options import parse_backbones
 from ltbench.plugins.facts import Facts
 from ltbench.plugins.hparams import HParams, check_value, hparam
 from ltbench.plugins.manager import get_plugins
@@ -47,6 +48,7 @@ from ltbench.results.protocol import EPOCHS, protocol_settings
 
 SUFFIX = ".toml"
 LIKE = "like"
+BACKBONE = "backbone"
 EVALUATIONS = "evaluations"
 _STANDS_FOR = {**EPOCHS, EVALUATIONS: "eval_every"}
 _LARGEST = 2**20  # bytes of a file
@@ -144,7 +146,7 @@ def protocol_of(facts: Facts, asked: Name | None) -> dict[str, Any]:
     beside = {key: value for key, value in options.items() if key in _Beside.bounds()}
     _Beside.from_options(beside, options.get("name") or base.get("name") or "protocol")
     found = merged(base, options)
-    if "backbone" not in found:
+    if BACKBONE not in found:
         raise UsageError(f'{found["name"]} names no backbone: give it one, backbone = "resnet50"')
     return _without_methods(found)
 
@@ -287,6 +289,7 @@ def _of_file(path: Path, more: Mapping[str, Any]) -> Name:
     settings = checked_settings(with_chains(table), str(path))
     for key, value in _without_methods(settings).items():
         several = isinstance(value, list) and key not in listed
+        several |= key == BACKBONE and len(parse_backbones(str(value))) > 1
         if several or (_is_chain(key) and len(parse_augmentations(joined(value))) > 1):
             raise UsageError(f"{path}: '{key}' takes one value; lists sweep where they are typed")
     options = {"name": path.name, **({} if like else {LIKE: False})}
@@ -352,6 +355,8 @@ def _check_value(key: str, value: Any, where: str) -> None:
         raise UsageError(f"{where}: a setting takes a value, or a list of those that are tried")
     if _is_chain(key):
         value = joined(value)
+    if key == BACKBONE and isinstance(value, str):
+        parse_backbones(value)
     if setting is None:
         kind = typing.get_type_hints(_Beside)[key]
         check_value(value, kind, _Beside.bounds()[key], where)
@@ -373,6 +378,8 @@ def _expanded(name: Name) -> Iterator[Name]:
         if _is_chain(key):
             chains = [chain for one in axis for chain in parse_augmentations(joined(one))]
             axis = [spelled_out(chain) for chain in chains]
+        if key == BACKBONE:
+            axis = [str(network) for one in axis for network in parse_backbones(str(one))]
         axes.append(axis)
     check_count(math.prod(map(len, axes)), str(name))
     for values in itertools.product(*axes):

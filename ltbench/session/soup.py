@@ -14,10 +14,13 @@ from ltbench.data.catalogue import open_dataset
 from ltbench.data.content import content_sha256
 from ltbench.data.store import open_store, store_folder
 from ltbench.errors import LtbenchError, UsageError
-from ltbench.evaluation.cost import multiply_adds, parameter_count
+from ltbench.evaluation.cost import multiply_adds, parameter_count, trainable_count
 from ltbench.evaluation.measures import declared_measures
 from ltbench.executors.processor import cores
+from ltbench.models.adaptation.adapted import FULL
+from ltbench.models.weights import file_sha256
 from ltbench.plugins.names import Name
+from ltbench.results.backbone import read_title
 from ltbench.results.combined import (
     SOUP,
     Ingredient,
@@ -77,7 +80,7 @@ def same_start(one: Ingredient) -> dict[str, Any]:
     return {
         **same_images(one),
         "algorithm": one.names,
-        "backbone": backbone["name"],
+        "backbone": read_title(backbone),
         "pretrained weights": (backbone.get("pretrained"), backbone.get("weights")),
         "preprocessing": backbone.get("preprocessing"),
         "precision": identity.get("precision"),
@@ -196,6 +199,24 @@ def _spec_of(one: Ingredient) -> RunSpec:
         raise UsageError(f"{one.folder}/spec.json does not hold a run's specification") from problem
 
 
+def _frozen_weights(spec: RunSpec) -> Path | None:
+    """Return the file with the frozen part of a network of which a part was trained, if any.
+
+    Raises:
+        UsageError: it is not there, or is another.
+    """
+    backbone = spec.backbone
+    if backbone.weights is None or backbone.chosen.adapt == FULL:
+        return None
+    path = Path(spec.weights_file)
+    if not spec.weights_file or file_sha256(path) != backbone.weights:
+        raise UsageError(
+            f"{path} does not hold the weights that {backbone.title} was adapted from, which its "
+            "runs do not keep: put them back there"
+        )
+    return path
+
+
 def _method_there(folder: Path) -> str:
     from ltbench.results.untrusted import UnreadableRun, clean, read_json
 
@@ -219,7 +240,7 @@ def _tested(
         )
     open_store(dataset, split)
     job = Job(spec, files.path, recipe.data_dir, recipe.device, threads=cores())
-    job = replace(job, store=store_folder(dataset, split))
+    job = replace(job, store=store_folder(dataset, split), weights=_frozen_weights(spec))
     device = torch.device(recipe.device)
     reset_peak_memory(device)
     with repeatable(device, job.threads, spec.protocol.deterministic):
@@ -240,7 +261,11 @@ def _tested(
             spec.plugins,
             deterministic=spec.protocol.deterministic,
         )
-        sizes = {"parameters": parameter_count(soup.model), "macs": multiply_adds(soup.model)}
+        sizes = {
+            "parameters": parameter_count(soup.model),
+            "trainable_parameters": trainable_count(soup.model),
+            "macs": multiply_adds(soup.model),
+        }
     seconds = round(time.monotonic() - began, 3)
     settled = "reestimate" if recipe.reestimate else "average"
     some = f"{len(kept)} of " if recipe.rule == GREEDY else ""

@@ -63,13 +63,14 @@ def frozen_network(
         drawn: images that the stage draws.
 
     Returns:
-        ``None`` where the network learns, adapts or is augmented for, where fewer images are drawn
-        than there are, or where the answers are large.
+        ``None`` where the network learns, adapts or is augmented for, where somebody looks into it
+        (by hooks), where fewer images are drawn than there are, or where the answers are large.
     """
     network, rows = model.backbone, context.split.rows("train")
     learns = any(parameter.requires_grad for parameter in network.parameters())
     adapts = any(module.training for module in network.modules())
-    if learns or adapts or augment.parts or drawn < len(rows):
+    watched = any(m._forward_hooks or m._forward_pre_hooks for m in network.modules())
+    if learns or adapts or watched or augment.parts or drawn < len(rows):
         return None
     batch = context.evaluator.batch or evaluation_batch(model)
     source, generator = context.images, torch.Generator(context.images.device)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from ltbench.models.adaptation.adapted import adapted
 from ltbench.models.catalogue import build_backbone
 from ltbench.models.weights import load_weights
 from ltbench.plugins.algorithm import Algorithm
@@ -91,6 +92,8 @@ class ModelBuilder:
         )
         if self.weights is not None:
             load_weights(backbone, self.weights)
+        named = self.spec.backbone
+        backbone = adapted(backbone, named.chosen, named.name, self.info.num_classes)
         component = self.spec.algorithm
         cls, hparams = resolve_written("algorithms", component.name, component.hparams)
         return self._placed(cls(backbone, self.info, hparams))

@@ -23,6 +23,7 @@ from ltbench.data.sampling import make_sampler
 from ltbench.errors import UsageError
 from ltbench.evaluation.compute import compute_metrics
 from ltbench.evaluation.metrics import Metrics
+from ltbench.models.adaptation.adapted import FULL
 from ltbench.results.protocol import epoch_steps
 from ltbench.training.checkpoint import State
 from ltbench.training.context import RunContext
@@ -135,10 +136,12 @@ class SoupModel:
 
     def __init__(self, context: RunContext) -> None:
         self.context = context
-        # The weights come from the runs, so those that they started from are not fetched.
-        spec = replace(context.spec, backbone=replace(context.spec.backbone, pretrained=False))
+        spec, weights = context.spec, context.weights
+        if spec.backbone.chosen.adapt == FULL:
+            # The weights come from the runs, so those that they started from are not fetched.
+            spec, weights = replace(spec, backbone=replace(spec.backbone, pretrained=False)), None
         self.protocol = spec.protocol
-        builder = ModelBuilder(spec, context.facts, context.split, context.images.device)
+        builder = ModelBuilder(spec, context.facts, context.split, context.images.device, weights)
         self.model = builder.up_to(len(builder.names) - 1)
 
     def load(self, states: Sequence[State], *, reestimate: bool) -> None:

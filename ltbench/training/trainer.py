@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from ltbench.evaluation.cost import multiply_adds, parameter_count
+from ltbench.evaluation.cost import multiply_adds, parameter_count, trainable_count
 from ltbench.evaluation.measures import declared_measures
 from ltbench.plugins.algorithm import Algorithm
 from ltbench.training.checkpoint import Best, Checkpoint, keep_beginning, save_checkpoint
@@ -91,6 +91,7 @@ def _trained_and_tested(
             deterministic=spec.protocol.deterministic,
         ),
         "parameters": parameter_count(model),
+        "trainable_parameters": trainable_count(model),
         "macs": _multiply_adds(spec.hash, model),
         "peak_memory_mb": peak_memory_mb(device),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
@@ -70,7 +71,7 @@ def _speeds(backbones: Collection[str]) -> list[Answer]:
     from ltbench.executors.processor import processor
 
     answers = known(processor().key)
-    return [a for a in answers if a.question.backbone.partition(" (")[0] in backbones]
+    return [a for a in answers if re.split(r"\[| \(", a.question.backbone)[0] in backbones]
 
 
 def _as_text(description: Description) -> str:

@@ -42,11 +42,11 @@ def check_text(subject: Subject) -> None:
 @POINTS.add("backbone", "It names a backbone that there is", KIND)
 def check_backbone(subject: Subject) -> None:
     """Check the backbone's name; it is not built."""
-    from ltbench.models.catalogue import check_backbone
+    from ltbench.models.catalogue import known_backbone
 
     name = _settings(subject).get("backbone")
     assert isinstance(name, str), f"protocol '{subject.entry.name}' names no backbone"
-    check_backbone(name)
+    known_backbone(name)
 
 
 @POINTS.add("plan", "Runs of any data set can be planned under it", KIND)
