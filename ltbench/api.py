@@ -52,13 +52,18 @@ if TYPE_CHECKING:
     from ltbench.plugins.algorithm import Training as Training
     from ltbench.plugins.augmentation import Augmentation as Augmentation
     from ltbench.plugins.backbone import Backbone as Backbone
+    from ltbench.plugins.backbone_options import PROMPT as PROMPT
     from ltbench.plugins.batch import Batch as Batch
     from ltbench.plugins.batch import MixedLabels as MixedLabels
     from ltbench.plugins.batch import TrainInfo as TrainInfo
+    from ltbench.plugins.class_texts import ClassTexts as ClassTexts
+    from ltbench.plugins.class_texts import check_prompt as check_prompt
     from ltbench.plugins.dataset import Dataset as Dataset
     from ltbench.plugins.dataset import Decode as Decode
     from ltbench.plugins.experiment_table import ExperimentTable as ExperimentTable
     from ltbench.plugins.facts import Facts as Facts
+    from ltbench.plugins.head import CosineHead as CosineHead
+    from ltbench.plugins.head import Head as Head
     from ltbench.plugins.hookspecs import Register as Register
     from ltbench.plugins.hookspecs import RegisterMetric as RegisterMetric
     from ltbench.plugins.hparams import HParams as HParams

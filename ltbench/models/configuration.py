@@ -2,30 +2,52 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ltbench.errors import UsageError
-from ltbench.models.hub import HubName, NoSuchFile, hub_file
+from ltbench.models.hub import HubName, NoSuchFile, first_file, hub_file
 from ltbench.plugins.text import visible
 from ltbench.regular_files import read_file
 
 CONFIG = "config.json"
+OPEN_CLIP_CONFIG = "open_clip_config.json"
+_INSTEAD = "choose another backbone"
+_TRANSFORMERS = ("architectures", "model_type")
 _LARGEST = 2**20  # bytes
 
 
 def hub_config(name: HubName) -> Path:
     """Return the configuration of a repository of the hub, fetched if it is not in the cache.
 
+    It is timm's ``config.json``, or else open_clip's.
+
     Raises:
         UsageError: it cannot be fetched, or there is none.
     """
     try:
-        return hub_file(name, CONFIG, "choose another backbone")
+        found = first_file(name, (CONFIG, OPEN_CLIP_CONFIG), _INSTEAD)
     except NoSuchFile as error:
-        raise UsageError(f"{name} has no {CONFIG}, which says what the model is") from error
+        raise UsageError(
+            f"{name} has no {CONFIG}, nor open_clip's {OPEN_CLIP_CONFIG}, which say what the model "
+            "is"
+        ) from error
+    if found.name == CONFIG and _of_transformers(found):
+        with contextlib.suppress(NoSuchFile):
+            return hub_file(name, OPEN_CLIP_CONFIG, _INSTEAD)
+    return found  # whoever reads it says what is wrong with it
+
+
+def _of_transformers(path: Path) -> bool:
+    """Return whether a ``config.json`` is one of transformers', as those beside CLIP models are."""
+    try:
+        document = read_config(path, CONFIG)
+    except UsageError:
+        return False
+    return "architecture" not in document and not document.keys().isdisjoint(_TRANSFORMERS)
 
 
 def read_config(path: Path, where: str) -> dict[str, Any]:

@@ -7,9 +7,11 @@ is one sentence after seconds, and not a screen of retries.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -107,6 +109,32 @@ def hub_file(name: HubName, filename: str, instead: str = INSTEAD) -> Path:
             f"{filename} of {name.repository} cannot be fetched: {_first_line(error)}; type the "
             "same command again, which goes on where the download broke off"
         ) from error
+
+
+def first_file(name: HubName, filenames: Sequence[str], instead: str = INSTEAD) -> Path:
+    """Return the first of several files that a repository has.
+
+    One that is in the cache is taken before the hub is asked for others.
+
+    Args:
+        name: the repository.
+        filenames: within it, the better first.
+        instead: what to do where none can be had.
+
+    Raises:
+        NoSuchFile: the repository has none of them.
+        UsageError: as :func:`hub_file`.
+    """
+    from huggingface_hub import try_to_load_from_cache
+
+    for filename in filenames:
+        cached = try_to_load_from_cache(name.repository, filename, revision=name.revision)
+        if isinstance(cached, str):
+            return Path(cached)
+    for filename in filenames:
+        with contextlib.suppress(NoSuchFile):
+            return hub_file(name, filename, instead)
+    raise NoSuchFile(", ".join(filenames))
 
 
 def _ask(name: HubName, filename: str, instead: str) -> None:

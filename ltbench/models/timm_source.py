@@ -1,7 +1,8 @@
 """What timm, or a repository of the hub, says of a model before it is built.
 
 timm keeps a configuration of the weights of each model; a repository of the hub has one in its
-``config.json``, which anybody may have written, so that it is judged field by field.
+``config.json``, or in open_clip's ``open_clip_config.json``, of which the vision tower is meant.
+Anybody may have written them, so that they are judged field by field.
 """
 
 from __future__ import annotations
@@ -14,13 +15,27 @@ from pathlib import Path
 from typing import Any
 
 from ltbench.errors import UsageError
-from ltbench.models.configuration import CONFIG, hub_config, read_config, weights_config
-from ltbench.models.hub import HubName, NoSuchFile, commit_of, hub_file, is_hub_name, parse_hub_name
+from ltbench.models.configuration import (
+    CONFIG,
+    OPEN_CLIP_CONFIG,
+    hub_config,
+    read_config,
+    weights_config,
+)
+from ltbench.models.hub import (
+    HubName,
+    NoSuchFile,
+    commit_of,
+    first_file,
+    is_hub_name,
+    parse_hub_name,
+)
+from ltbench.models.open_clip_config import OPEN_CLIP_FILES, read_open_clip
 from ltbench.models.timm_names import is_timm_model
 from ltbench.plugins.preprocessing import Preprocessing, both_or_neither, judged
 from ltbench.plugins.text import visible
 
-_FILES = ("model.safetensors", "pytorch_model.bin")
+_FILES = ("model.safetensors", "pytorch_model.bin", *OPEN_CLIP_FILES)
 _OURS = ("pretrained", "in_chans", "num_classes", "img_size", "features_only")
 """Arguments that this suite gives itself."""
 _PLACES = ("pretrained", "checkpoint", "cache", "file")
@@ -59,13 +74,11 @@ class TimmSource:
         """
         if self.repository is None:
             return dict(self.overlay)
-        for filename in self.files:
-            try:
-                path = hub_file(self.repository, filename)
-            except NoSuchFile:
-                continue
-            return {**self.overlay, "file": str(path)}
-        raise UsageError(f"{self.repository} has no weights: none of {', '.join(self.files)}")
+        try:
+            path = first_file(self.repository, self.files)
+        except NoSuchFile as error:
+            raise UsageError(f"{self.repository} has no weights: none of {error}") from error
+        return {**self.overlay, "file": str(path)}
 
 
 def timm_source(name: str) -> TimmSource:
@@ -108,6 +121,8 @@ def _of_hub(name: HubName) -> TimmSource:
 
 @lru_cache(maxsize=64)
 def _of_config(name: HubName, path: Path) -> TimmSource:
+    if path.name == OPEN_CLIP_CONFIG:
+        return _of_open_clip(name, path)
     where = f"{CONFIG} of {name.repository}"
     document = read_config(path, where)
     model = document.get("architecture")
@@ -123,6 +138,21 @@ def _of_config(name: HubName, path: Path) -> TimmSource:
         name,
         overlay={"hf_hub_id": None, "url": "", **_overlay(config, where)},
         preprocessing=Preprocessing.from_config(config, where, base),
+    )
+
+
+def _of_open_clip(name: HubName, path: Path) -> TimmSource:
+    config = read_open_clip(path, f"{OPEN_CLIP_CONFIG} of {name.repository}")
+    model, arguments = config.timm_model()
+    return TimmSource(
+        str(name),
+        model,
+        arguments,
+        name,
+        OPEN_CLIP_FILES,
+        # timm takes the projection to the texts' space for a classifier, which it leaves out.
+        {"hf_hub_id": None, "url": "", "num_classes": config.embed_dim, "custom_load": False},
+        config.preprocessing,
     )
 
 

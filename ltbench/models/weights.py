@@ -27,7 +27,7 @@ def load_weights(model: nn.Module, path: Path) -> None:
         UsageError: the file cannot be read or does not hold this backbone's weights.
     """
     target = getattr(model, "model", model)
-    state = {key.removeprefix("module."): value for key, value in _read(path).items()}
+    state = of_vision_tower(read_state(path, f"--weights {path}"), target)
     missing, unexpected = target.load_state_dict(_of_right_shape(state, target), strict=False)
     unexpected = [key for key in unexpected if not key.startswith(_HEADS)]
     if missing or unexpected:
@@ -52,7 +52,38 @@ def file_sha256(path: Path) -> str:
         raise UsageError(f"--weights {path} cannot be read: {error.strerror}") from error
 
 
-def _read(path: Path) -> dict[str, Tensor]:
+def of_vision_tower(state: dict[str, Tensor], target: nn.Module) -> dict[str, Tensor]:
+    """Return the weights of an image network; of open_clip's two towers those of images.
+
+    Args:
+        state: of a file.
+        target: timm's network, which they are meant for.
+    """
+    if not any(key.startswith("visual.") for key in state):
+        return state
+    from timm.models.vision_transformer import VisionTransformer, checkpoint_filter_fn
+
+    if isinstance(target, VisionTransformer):
+        found: dict[str, Tensor] = checkpoint_filter_fn(dict(state), target)
+        return found
+    trunk = "visual.trunk."
+    return {k.removeprefix(trunk): v for k, v in state.items() if k.startswith(trunk)}
+
+
+def read_state(path: Path, what: str) -> dict[str, Tensor]:
+    """Return the tensors of a file by name, safetensors or torch's, running no code from it.
+
+    Args:
+        path: the file.
+        what: what the message of an error begins with.
+
+    Raises:
+        UsageError: it cannot be read, or holds something else.
+    """
+    return {key.removeprefix("module."): value for key, value in _read(path, what).items()}
+
+
+def _read(path: Path, what: str) -> dict[str, Tensor]:
     try:
         if path.suffix == ".safetensors":
             from safetensors.torch import load_file
@@ -61,14 +92,14 @@ def _read(path: Path) -> dict[str, Tensor]:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, ValueError, RuntimeError, pickle.UnpicklingError) as error:
         first = str(error).partition("\n")[0]
-        raise UsageError(f"--weights {path} cannot be read: {first}") from error
+        raise UsageError(f"{what} cannot be read: {first}") from error
     except Exception as error:  # safetensors has an error class of its own
-        raise UsageError(f"--weights {path} cannot be read: {error}") from error
+        raise UsageError(f"{what} cannot be read: {error}") from error
     for key in ("state_dict", "model"):
         if isinstance(state, dict) and isinstance(state.get(key), dict):
             state = state[key]
     if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
-        raise UsageError(f"--weights {path} holds no table of tensors")
+        raise UsageError(f"{what} holds no table of tensors")
     return state
 
 

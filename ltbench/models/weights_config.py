@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from ltbench.errors import UsageError
-from ltbench.models.configuration import CONFIG, read_config, weights_config
+from ltbench.models.configuration import CONFIG, OPEN_CLIP_CONFIG, read_config, weights_config
+from ltbench.models.open_clip_config import OPEN_CLIP_FILES, read_open_clip
 from ltbench.plugins.preprocessing import CROP, Preprocessing, both_or_neither, judged
 from ltbench.plugins.text import visible
 
@@ -15,8 +16,7 @@ _BESIDE = (
     "model.safetensors",
     "pytorch_model.bin",
     "pytorch_model.pth",
-    "open_clip_model.safetensors",
-    "open_clip_pytorch_model.bin",
+    *OPEN_CLIP_FILES,
 )
 """Names of the files of weights that lie in a folder of their own with a ``config.json``."""
 _METADATA = "pretrained_cfg"
@@ -27,7 +27,7 @@ def weights_preprocessing(path: Path) -> Preprocessing | None:
     """Return what the configuration within or beside a file of weights says; ``None`` without one.
 
     Within it is JSON in the metadata of safetensors, under ``pretrained_cfg``; beside it is timm's
-    ``config.json``, where the file has one of the names that go with it.
+    ``config.json``, where the file has one of the names that go with it, or open_clip's.
 
     Raises:
         UsageError: the configuration holds what is not possible, or cannot be read.
@@ -38,6 +38,9 @@ def weights_preprocessing(path: Path) -> Preprocessing | None:
             return _preprocessing(_parsed(text, path), f"the metadata of {path}")
         if path.name in _BESIDE and beside.exists():
             return _preprocessing(read_config(beside, str(beside)), str(beside))
+        clips = path.with_name(OPEN_CLIP_CONFIG)
+        if path.name in OPEN_CLIP_FILES and clips.exists():
+            return read_open_clip(clips, str(clips)).preprocessing
         return None
     except UsageError as error:
         raise UsageError(f"{error}; or say it with --preprocessing") from error

@@ -14,6 +14,7 @@ from torch.optim import Optimizer
 from ltbench.errors import UsageError
 from ltbench.plugins.backbone import Backbone
 from ltbench.plugins.batch import Batch, TrainInfo
+from ltbench.plugins.class_texts import ClassTexts
 from ltbench.plugins.hparams import HParams
 from ltbench.plugins.loss_scale import LossScale
 from ltbench.plugins.stopwatch import Stopwatch
@@ -55,6 +56,20 @@ class Training(Protocol):
         """Do the same; the older name of :meth:`extract_features`."""
         return self.extract_features(part)
 
+    def class_texts(self, prompt: str) -> ClassTexts:
+        """Return what the text tower that belongs to the backbone's weights says of the classes.
+
+        Args:
+            prompt: what is written around a name, ``a photo of a {}.``; of several with ``|``
+                between them the mean is taken.
+
+        Raises:
+            UsageError: the weights come without a text tower, classes have no names, or the extra
+                ``clip`` is not installed. An algorithm that has ``needs_texts`` is refused for
+                that before its training.
+        """
+        raise NotImplementedError
+
 
 class Algorithm(nn.Module):
     """A training algorithm: a backbone, a linear classifier and a loss.
@@ -69,6 +84,8 @@ class Algorithm(nn.Module):
     Attributes:
         HParams: the hyper-parameters' class.
         min_domains: fewer domains are refused before any training.
+        needs_texts: whether it asks for :meth:`Training.class_texts`; without a text tower or names
+            of classes it is refused before any training.
         sampling: ``uniform``, or ``class-balanced`` for batches in which every class of a domain
             is equally likely.
         honours: what a protocol or modifier may ask (:data:`ltbench.plugins.honours.DONE_IN`) that
@@ -86,6 +103,7 @@ class Algorithm(nn.Module):
 
     HParams: ClassVar[type[HParams]] = HParams
     min_domains: ClassVar[int] = 1
+    needs_texts: ClassVar[bool] = False
     sampling: ClassVar[str] = "uniform"
     honours: ClassVar[frozenset[str]] = frozenset()
     counts: Tensor
@@ -97,7 +115,8 @@ class Algorithm(nn.Module):
         self.precision = "fp32"
         self.backbone = backbone
         self.num_features = backbone.num_features
-        self.classifier: nn.Module = nn.Linear(self.num_features, train_info.num_classes)
+        self.classifier: nn.Module = self.make_classifier()
+        self._made_classifier = (self.classifier,)  # in a tuple, for it is no second module
         self.register_buffer("counts", train_info.counts.float(), persistent=False)
         self.optimizers: dict[str, Optimizer] = {}
         self.generator = torch.Generator()
@@ -105,6 +124,29 @@ class Algorithm(nn.Module):
         self.backbone_rests = False
         self.loss_scale: LossScale | None = None
         self.stopwatch = Stopwatch()
+
+    @classmethod
+    def steps(cls, steps: int, hparams: Any) -> int:
+        """Return how many optimisation steps it takes where the protocol says ``steps``.
+
+        An algorithm that trains nothing says 0; :meth:`before_step` is called once then.
+        """
+        return steps
+
+    @property
+    def made_classifier(self) -> nn.Module:
+        """What :meth:`make_classifier` returned, whatever stands in its place today."""
+        return self._made_classifier[0]
+
+    def make_classifier(self) -> nn.Module:
+        """Return the classifier on top of the features, with random weights.
+
+        It is called once, when the hyper-parameters, ``num_features`` and ``train_info`` are there.
+        The backbone's options say which it is (``head=cosine``) and what it starts from
+        (``init=class-mean``). An algorithm with a classifier of its own overrides this; it is then
+        refused where such options are given, before any training.
+        """
+        return self.train_info.head.build(self.num_features, self.train_info.num_classes)
 
     def features(self, x: Tensor) -> Tensor:
         """Return the features (N, F) of images, in float32 whatever the precision of the run.

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ltbench.errors import UsageError
+from ltbench.plugins.class_texts import check_prompt
 from ltbench.plugins.hparams import HParams, hparam
 from ltbench.plugins.names import Name, expand, format_value, parse_name, split_list
 from ltbench.plugins.text import visible
@@ -24,6 +25,8 @@ ADAPTERS = (
     "full", "head", "lora", "adaptformer", "vpt-shallow", "vpt-deep", "bitfit", "layernorm",
 )  # fmt: skip
 """What is trained of a network."""
+PROMPT = "a photo of a {}."
+"""What CLIP and LIFT write around the name of a class unless something else is said."""
 
 
 class BackboneOptions(HParams):
@@ -64,6 +67,23 @@ class BackboneOptions(HParams):
         help="of lora: what is added is scaled by alpha/rank; of adaptformer: what its learnable "
         "scale begins at",
     )
+    head: str = hparam(
+        "linear", choices=("linear", "cosine"), help="classifier: linear, or scaled cosines"
+    )
+    scale: float = hparam(
+        25.0, low=1e-3, high=1e3, search=(10.0, 50.0), log=True, help="of head=cosine"
+    )
+    init: str = hparam(
+        "random",
+        choices=("random", "class-mean", "text"),
+        help="what the classifier starts from: a draw, the mean features of the classes' training "
+        "images, or those of their names by the text tower of the weights",
+    )
+    prompt: str = hparam(
+        PROMPT,
+        help="of init=text: what is written around a name; several with | between them, or "
+        "imagenet or simple for the sets of CLIP",
+    )
 
 
 BELONGS: Mapping[str, tuple[str, tuple[str, ...]]] = {
@@ -71,6 +91,8 @@ BELONGS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "bottleneck": ("adapt", ("adaptformer",)),
     "tokens": ("adapt", ("vpt-shallow", "vpt-deep")),
     "alpha": ("adapt", ("lora", "adaptformer")),
+    "scale": ("head", ("cosine",)),
+    "prompt": ("init", ("text",)),
 }
 """Options that only some choices of another one have."""
 
@@ -120,6 +142,7 @@ def checked_options(options: Mapping[str, Any], owner: str) -> BackboneOptions:
     name = visible(owner)
     whole = _flat(options, name)
     found = BackboneOptions.from_options(whole, f"backbone {name}")
+    check_prompt(found.prompt)
     for key in whole:
         option, choices = BELONGS.get(key, ("", ()))
         if option and getattr(found, option) not in choices:

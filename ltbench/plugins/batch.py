@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
+from ltbench.plugins.head import Head
 from ltbench.plugins.shots import ShotRule
 
 
@@ -81,6 +82,7 @@ class TrainInfo:
         accumulate: batches that make one optimisation step.
         many_inclusive: whether pairs with exactly ``many`` are many-shot too.
         few_inclusive: whether pairs with exactly ``few`` are few-shot; see :attr:`shots`.
+        head: which classifier the backbone's options ask for.
     """
 
     counts: Tensor
@@ -96,6 +98,7 @@ class TrainInfo:
     accumulate: int = 1
     many_inclusive: bool = False
     few_inclusive: bool = True
+    head: Head = field(default_factory=Head)
 
     @property
     def shots(self) -> ShotRule:

@@ -15,6 +15,7 @@ from ltbench.plugins.stage import Stage
 from ltbench.results.component import Component
 from ltbench.results.method_settings import MethodSettings
 from ltbench.results.run import RunSpec
+from ltbench.session.head_checks import check_head
 from ltbench.session.methods import implied, resolved_method
 from ltbench.session.protocol_checks import check_wishes, with_named
 
@@ -65,7 +66,9 @@ def resolved_parts(spec: RunSpec, chain: Sequence[Name]) -> tuple[list[Component
         components.append(Component(name.name, hparams.as_dict(), inner))
         titles.append(_title(spec.methods, kind, name, hparams, [h for _, h in modifiers]))
         wished.append((name.name, (cls, hparams)))
-    check_wishes(spec.protocol, wished, spec.precision)
+    every = [part for name, (cls, own) in wished for part in with_named(name, cls, own)]
+    check_wishes(spec.protocol, every, spec.precision)
+    check_head(spec, wished[0], every)
     return components, "+".join(map(str, titles))
 
 
@@ -87,10 +90,11 @@ def check_modified(
     if not modifiers:
         return
     first = name.modifiers[0].name
-    if issubclass(cls, Stage) and cls.steps(_ANY_STEPS, hparams) == 0:
+    if cls.steps(_ANY_STEPS, hparams) == 0:
+        behind = f"type it behind what is, as in erm{AT}{first}+{name.name}"
         raise UsageError(
             f"'{name.name}' is not trained, so there is nothing that '{AT}{first}' could modify: "
-            f"type it behind what is, as in erm{AT}{first}+{name.name}"
+            f"{behind if issubclass(cls, Stage) else 'leave it out'}"
         )
     named = list(zip((one.name for one in name.modifiers), modifiers, strict=True))
     for belongs, words in ((steps_itself, "take the steps"), (gives_weights, "give the weights")):

@@ -9,6 +9,7 @@ from ltbench.data.store import is_cached, open_store
 from ltbench.errors import UsageError
 from ltbench.models.catalogue import build_backbone
 from ltbench.models.weights import load_weights
+from ltbench.session.head_checks import needed_tower
 from ltbench.session.plan import Plan
 from ltbench.session.progress import decoding_bar
 
@@ -64,3 +65,5 @@ def check_backbones(plan: Plan) -> None:
             backbone = build_backbone(*key)
             if plan.weights is not None:
                 load_weights(backbone, plan.weights)
+        if (tower := needed_tower(spec)) is not None:
+            tower.file()

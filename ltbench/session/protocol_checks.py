@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -41,28 +41,23 @@ def check_settings(protocol: Protocol) -> None:
 
 
 def check_wishes(
-    protocol: Protocol,
-    parts: Iterable[tuple[str, tuple[Any, HParams]]],
-    precision: str = "fp32",
+    protocol: Protocol, every: Sequence[tuple[str, Any]], precision: str = "fp32"
 ) -> None:
     """Check that an algorithm, its stages and what they name honour what a protocol asks of them.
 
     Args:
         protocol: what may ask for smooth or mixed labels, or for gradients gathered over batches.
-        parts: names, plugins and their hyper-parameters.
+        every: their names and classes, as :func:`with_named` yields them.
         precision: of the run; with ``fp16`` losses are scaled.
 
     Raises:
         UsageError: one does not.
     """
-    parts = list(parts)
-    every = [part for name, (cls, hparams) in parts for part in with_named(name, cls, hparams)]
     for wish, none in (("label_smoothing", 0), ("accumulate", 1)):
         if (value := getattr(protocol, wish)) != none:
             check_honoured(wish, f"{wish}={format_value(value)}", every)
     if protocol.head_steps:  # of the algorithm's training; stages have none
-        first = [(name, cls) for name, (cls, _) in parts[:1]]
-        check_honoured("head_steps", f"head_steps={protocol.head_steps}", first)
+        check_honoured("head_steps", f"head_steps={protocol.head_steps}", every[:1])
     if precision == "fp16":
         check_honoured("fp16", "--precision fp16", every)
     if name := mixing_augmentation(protocol.augmentation):

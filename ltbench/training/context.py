@@ -19,6 +19,8 @@ from ltbench.data.normalisation import Normalisation
 from ltbench.data.store import open_planned, repaired
 from ltbench.data.store_files import ImageStore
 from ltbench.evaluation.evaluator import Evaluator
+from ltbench.models.text_tower import class_texts, find_text_tower
+from ltbench.plugins.class_texts import ClassTexts
 from ltbench.plugins.dataset import Dataset
 from ltbench.plugins.facts import Facts
 from ltbench.plugins.names import Name
@@ -63,6 +65,20 @@ class RunContext:
     report: Report
     should_stop: Callable[[], bool]
     weights: Path | None = None
+
+    def say(self, sentence: str) -> None:
+        """Tell the user something in a sentence."""
+        self.report({"event": "notice", "sentence": sentence})
+
+    def class_texts(self, prompt: str) -> ClassTexts:
+        """Return what the text tower that belongs to the network's weights says of the classes.
+
+        Raises:
+            UsageError: there is none, or its weights cannot be had.
+        """
+        backbone, asked = self.spec.backbone, f"'{self.spec.algo}'"
+        tower = find_text_tower(backbone.name, backbone.pretrained, self.weights, asked)
+        return class_texts(tower, self.facts.classes, prompt, self.images.device)
 
 
 def open_context(

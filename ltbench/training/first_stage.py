@@ -39,6 +39,7 @@ from ltbench.training.context import RunContext
 from ltbench.training.environment import environment
 from ltbench.training.job import Job
 from ltbench.training.plugin_versions import own_code, versions_here
+from ltbench.training.steps import stage_steps
 
 logger = logging.getLogger(__name__)
 
@@ -338,7 +339,7 @@ def _checked(found: Trained, spec: RunSpec) -> Trained:
         raise ValueError("its log is that of something else")
     last = records[-1]
     assert last is not None
-    if last["step"] != spec.protocol.steps and not last.get("stopped"):
+    if last["step"] != stage_steps(spec)[0] and not last.get("stopped"):
         raise ValueError("its log lacks its end")
     return found
 

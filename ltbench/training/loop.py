@@ -20,12 +20,14 @@ from ltbench.evaluation.compute import compute_metrics, want_probabilities
 from ltbench.evaluation.evaluator import Features
 from ltbench.plugins.algorithm import Algorithm, Training
 from ltbench.plugins.batch import Batch
+from ltbench.plugins.class_texts import ClassTexts
 from ltbench.plugins.loss_scale import LossScale
 from ltbench.plugins.stopwatch import Stopwatch
 from ltbench.results.protocol import epoch_steps
 from ltbench.training.batch_norm import MOST_IMAGES, adapting_norms, estimate_statistics
 from ltbench.training.checkpoint import Best, Checkpoint, clone_state, copied
 from ltbench.training.checkpoint_writer import CheckpointWriter
+from ltbench.training.classifier_start import start_classifier
 from ltbench.training.context import RunContext
 from ltbench.training.frozen_network import FrozenNetwork, frozen_network
 from ltbench.training.modification import Modification
@@ -80,6 +82,9 @@ class StageLoop(Training):
         model.loss_scale = LossScale(context.images.device) if model.precision == "fp16" else None
         if model.loss_scale and checkpoint.loss_scale:
             model.loss_scale.load_state_dict(checkpoint.loss_scale)
+        self.started = time.monotonic() - checkpoint.seconds
+        if checkpoint.step == 0 and checkpoint.best is None:
+            start_classifier(model, self, context.say)
         part = context.spec.parts[checkpoint.stage]
         self.modification = Modification(part, model, checkpoint.modifiers)
         # The model and its optimisers have them; as long as they train nobody else needs them.
@@ -90,7 +95,6 @@ class StageLoop(Training):
             for purpose in ("algorithm", "augmentation")
         }
         self.writer = CheckpointWriter(context.folder)
-        self.started = time.monotonic() - checkpoint.seconds
         self.frozen: FrozenNetwork | None = None
         self.stopwatch = Stopwatch(checkpoint.spent)
         checkpoint.spent = self.stopwatch.seconds
@@ -180,6 +184,10 @@ class StageLoop(Training):
         found = self.context.evaluator.features(self.model, rows)
         self._train_mode()
         return found
+
+    def class_texts(self, prompt: str) -> ClassTexts:
+        """Return what the text tower says of the classes; see ``ltbench.api.Training``."""
+        return self.context.class_texts(prompt)
 
     def _part(self, images: Tensor, rows: Tensor, part: int) -> None:
         """Work on a batch, one of those that make the present step."""

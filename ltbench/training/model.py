@@ -13,10 +13,12 @@ from ltbench.models.weights import load_weights
 from ltbench.plugins.algorithm import Algorithm
 from ltbench.plugins.batch import TrainInfo
 from ltbench.plugins.facts import Facts
+from ltbench.plugins.head import Head
 from ltbench.plugins.resolve import resolve_written
 from ltbench.plugins.split import Split
 from ltbench.results.arithmetic import used_format
 from ltbench.results.run import RunSpec
+from ltbench.training.classifier_start import check_made
 from ltbench.training.memory_format import channels_last
 from ltbench.training.plugin_versions import check_plugin_versions
 from ltbench.training.seeding import seed_torch
@@ -72,12 +74,13 @@ class ModelBuilder:
             domains=facts.domains[:domains],
             classes=facts.classes,
             **facts.shots.as_dict(),
-            steps=spec.protocol.steps,
+            steps=stage_steps(spec)[0],
             batch_per_domain=spec.protocol.batch_per_domain,
             image_shape=(facts.channels, facts.size, facts.size),
             label_smoothing=spec.protocol.label_smoothing,
             dropout=spec.protocol.dropout,
             accumulate=spec.protocol.accumulate,
+            head=Head.of(spec.backbone.chosen),
         )
         self.names = stage_names(spec)
 
@@ -96,7 +99,9 @@ class ModelBuilder:
         backbone = adapted(backbone, named.chosen, named.name, self.info.num_classes)
         component = self.spec.algorithm
         cls, hparams = resolve_written("algorithms", component.name, component.hparams)
-        return self._placed(cls(backbone, self.info, hparams))
+        model = cls(backbone, self.info, hparams)
+        check_made(model, self.info.head, component.title)
+        return self._placed(model)
 
     def stage(self, index: int, base: Algorithm) -> Algorithm:
         """Return stage ``index`` (from 1) on top of ``base``."""

@@ -14,10 +14,12 @@ from ltbench.results.run import RunSpec
 
 def stage_steps(spec: RunSpec) -> list[int]:
     """Return the optimisation steps of the algorithm and of every stage after it."""
-    steps = [spec.protocol.steps]
+    first, hparams = resolve_written("algorithms", spec.algorithm.name, spec.algorithm.hparams)
+    steps = [first.steps(spec.protocol.steps, hparams)]
+    before = steps[0] or spec.protocol.steps  # an algorithm without steps says nothing of stages
     for component in spec.stages:
         stage, hparams = resolve_written("stages", component.name, component.hparams)
-        steps.append(stage.steps(steps[-1], hparams))
+        steps.append(before := stage.steps(before, hparams))
     return steps
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ltbench.api import Backbone, Batch, TrainInfo, hparam
 from ltbench_domains.composition import WithLoss, WithLossHParams
@@ -43,6 +43,10 @@ class MTL(WithLoss):
     def __init__(self, backbone: Backbone, train_info: TrainInfo, hparams: MTLHParams) -> None:
         super().__init__(backbone, train_info, hparams, inputs=2 * backbone.num_features)
         self.register_buffer("embeddings", torch.zeros(train_info.num_domains, self.num_features))
+
+    def make_classifier(self) -> nn.Module:
+        """Return a classifier in whose place comes one that sees embeddings, too, its own."""
+        return super().make_classifier()
 
     def loss(self, batch: Batch) -> Tensor:
         """Return the mean risk given the embeddings, which follow the batch."""

@@ -58,17 +58,22 @@ class BalPoE(Algorithm):
 
     def __init__(self, backbone: Backbone, train_info: TrainInfo, hparams: BalPoEHParams) -> None:
         number = hparams.experts
-        width = backbone.num_features
         if not hparams.shared:
             backbone = ExpertBackbones(backbone, number)
         super().__init__(backbone, train_info, hparams)
-        self.classifier = ExpertClassifiers(
-            number, width, train_info.num_classes, self.hparams.shared, self.hparams.scale
-        )
         low, high = 1 - self.hparams.spread, 1 + self.hparams.spread
         biases = torch.linspace(low, high, number).tolist() if number > 1 else [1.0]
         shifts = torch.stack([log_prior_shift(train_info.counts, tau) for tau in biases])
         self.register_buffer("shifts", shifts, persistent=False)
+
+    def make_classifier(self) -> nn.Module:
+        """Return a classifier for each expert."""
+        super().make_classifier()  # drawn: those of the experts have always come after it
+        experts, shared = self.hparams.experts, self.hparams.shared
+        width = self.num_features if shared else self.num_features // experts
+        return ExpertClassifiers(
+            experts, width, self.train_info.num_classes, shared, self.hparams.scale
+        )
 
     def loss(self, batch: Batch) -> Losses:
         """Return the mean over experts and domains of the mixed, adjusted risks."""

@@ -51,11 +51,16 @@ class BCL(Algorithm):
 
     def __init__(self, backbone: Backbone, train_info: TrainInfo, hparams: BCLHParams) -> None:
         super().__init__(backbone, train_info, hparams)
-        if self.hparams.scale:
-            cosine = CosineClassifier(self.num_features, train_info.num_classes)
-            self.classifier = ScaledClassifier(cosine, self.hparams.scale)
         self.of_features = projection(self.num_features, self.hparams.width)
         self.of_weights = projection(self.num_features, self.hparams.width)
+
+    def make_classifier(self) -> nn.Module:
+        """Return the classifier of scaled cosines, or a linear one."""
+        linear = super().make_classifier()
+        if not self.hparams.scale:
+            return linear
+        cosine = CosineClassifier(self.num_features, self.train_info.num_classes)
+        return ScaledClassifier(cosine, self.hparams.scale)
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """Return the compensated cross-entropy and the contrastive loss with their sum."""

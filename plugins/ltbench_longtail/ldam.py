@@ -63,15 +63,19 @@ class LDAM(Algorithm):
 
     def __init__(self, backbone: Backbone, train_info: TrainInfo, hparams: LDAMHParams) -> None:
         super().__init__(backbone, train_info, hparams)
-        plain = cast(nn.Linear | CosineClassifier, self.classifier)
-        if self.hparams.normalized:
-            plain = CosineClassifier(self.num_features, train_info.num_classes, self.hparams.start)
-        self.classifier = ScaledClassifier(plain, self.hparams.s)
         of_pairs = margins(train_info.counts, self.hparams.max_m)
         self.register_buffer("margins", of_pairs, persistent=False)
         weights = effective_weights(train_info.counts, DRW_BETA)
         self.register_buffer("weights", weights, persistent=False)
         self.reweighting = False
+
+    def make_classifier(self) -> nn.Module:
+        """Return the scaled classifier, linear or of cosines."""
+        plain = cast(nn.Linear | CosineClassifier, super().make_classifier())
+        if self.hparams.normalized:
+            classes = self.train_info.num_classes
+            plain = CosineClassifier(self.num_features, classes, self.hparams.start)
+        return ScaledClassifier(plain, self.hparams.s)
 
     def before_step(self, step: int, training: Training) -> None:
         """Switch the weights on when it is time."""

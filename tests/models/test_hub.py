@@ -203,7 +203,8 @@ def test_what_the_hub_refuses_is_said_once(server, tmp_path, repository, says) -
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
     assert says in line
-    assert len(Answers.asked) == before + 1
+    # Without timm's configuration there may be open_clip's.
+    assert len(Answers.asked) == before + (2 if repository == "empty" else 1)
 
 
 def test_without_a_connection_the_sentence_comes_at_once(tmp_path) -> None:
