@@ -18,6 +18,7 @@ from ltbench.plugins.class_texts import ClassTexts
 from ltbench.plugins.hparams import HParams
 from ltbench.plugins.loss_scale import LossScale
 from ltbench.plugins.stopwatch import Stopwatch
+from ltbench.plugins.views import PROTOCOL
 
 HALF = {"bf16": torch.bfloat16, "fp16": torch.float16}
 """What the network computes with at each ``--precision`` that is not ``fp32``."""
@@ -25,6 +26,10 @@ HALF = {"bf16": torch.bfloat16, "fp16": torch.float16}
 Losses = Tensor | Mapping[str, Tensor]
 MakeOptimizer = Callable[[Iterable[nn.Parameter]], Optimizer]
 """Builds an optimiser as the protocol says, for the parameters given."""
+
+Change = Callable[[Tensor, Tensor], Tensor]
+"""Takes images, floats 0…1 (m, channels, H, W), and where they stand among those that were asked
+about, (m,); returns the images changed."""
 
 
 class FeaturePass(Protocol):
@@ -70,6 +75,24 @@ class Training(Protocol):
         """
         raise NotImplementedError
 
+    def train_labels(self) -> tuple[Tensor, Tensor]:
+        """Return the classes and the domains of all training images, (N,) each."""
+        raise NotImplementedError
+
+    def predict_augmented(
+        self, places: Tensor, change: Change, generator: torch.Generator
+    ) -> Tensor:
+        """Return the logits (n, C) of some training images, augmented as a step's first view is.
+
+        The model is in evaluation mode meanwhile. :meth:`Algorithm.augment_by_class` is left out.
+
+        Args:
+            places: of the images among those of :meth:`train_labels`, (n,).
+            change: what else is done to them before they are normalised.
+            generator: draws what is random, on the model's device.
+        """
+        raise NotImplementedError
+
 
 class Algorithm(nn.Module):
     """A training algorithm: a backbone, a linear classifier and a loss.
@@ -87,7 +110,11 @@ class Algorithm(nn.Module):
         needs_texts: whether it asks for :meth:`Training.class_texts`; without a text tower or names
             of classes it is refused before any training.
         sampling: ``uniform``, or ``class-balanced`` for batches in which every class of a domain
-            is equally likely.
+            is equally likely; ``reversed`` makes classes likely by one over their images.
+        second_sampling: of a second batch, :attr:`Batch.second`; none where it is empty. A model
+            may set it for itself in ``__init__``.
+        views: how many views of each image a batch holds, :attr:`Batch.views`; what each is
+            augmented by, :meth:`view_augmentations` says.
         honours: what a protocol or modifier may ask (:data:`ltbench.plugins.honours.DONE_IN`) that
             the class honours although it overrides the methods which do.
         counts: training images per domain and class, (D, C), float, on the model's device.
@@ -105,6 +132,8 @@ class Algorithm(nn.Module):
     min_domains: ClassVar[int] = 1
     needs_texts: ClassVar[bool] = False
     sampling: ClassVar[str] = "uniform"
+    second_sampling: ClassVar[str] = ""
+    views: ClassVar[int] = 1
     honours: ClassVar[frozenset[str]] = frozenset()
     counts: Tensor
 
@@ -147,6 +176,36 @@ class Algorithm(nn.Module):
         refused where such options are given, before any training.
         """
         return self.train_info.head.build(self.num_features, self.train_info.num_classes)
+
+    @classmethod
+    def view_augmentations(cls, hparams: Any) -> tuple[str, ...]:
+        """Return the augmentations of each view; their number is the number of views.
+
+        Each is a chain, ``crop-flip>cutout``, in which ``protocol``, at its beginning, stands for
+        the augmentations of the run's protocol. As many of these as :attr:`views` says, unless
+        overridden. Only the first may mix images, for ``y`` and ``mixed`` are its labels.
+
+        Args:
+            hparams: an instance of :attr:`HParams`.
+        """
+        return (PROTOCOL,) * cls.views
+
+    def augment_by_class(
+        self, x: Tensor, y: Tensor, d: Tensor, generator: torch.Generator
+    ) -> Tensor:
+        """Return first views as their classes and domains ask for; as they are unless overridden.
+
+        It is what a method does to images that no chain of augmentations can, for these know
+        nothing of classes. Nothing is read back from the device, which would wait for it.
+
+        Args:
+            x: floats 0…1, (N, channels, H, W), augmented and not yet normalised; they stay as they
+                are.
+            y: classes, (N,).
+            d: domains, (N,).
+            generator: draws what is random.
+        """
+        return x
 
     def features(self, x: Tensor) -> Tensor:
         """Return the features (N, F) of images, in float32 whatever the precision of the run.

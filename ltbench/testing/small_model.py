@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from ltbench.plugins.algorithm import Algorithm, Training
+from ltbench.plugins.algorithm import Algorithm, Change, Training
 from ltbench.plugins.backbone import Backbone
 from ltbench.plugins.batch import Batch, TrainInfo
 from ltbench.plugins.modifier import Modifier
@@ -17,6 +17,8 @@ from ltbench.plugins.stage import Stage
 from ltbench.results.protocol import Protocol
 from ltbench.testing.small_data import COUNTS, SIZE
 from ltbench.training.optimizers import optimizer_maker
+
+_SECOND = 1 << 20  # from the seed of a batch to that of its second
 
 
 class SmallBackbone(Backbone):
@@ -60,6 +62,22 @@ class SmallTraining(Training):
             self.features = self.model.features(self.images.x)
         self.model.train(was_training)
         return self
+
+    def train_labels(self) -> tuple[Tensor, Tensor]:
+        """Return classes and domains of the images."""
+        return self.y, self.d
+
+    @torch.no_grad()
+    def predict_augmented(
+        self, places: Tensor, change: Change, generator: torch.Generator
+    ) -> Tensor:
+        """Return logits of some of the images, whose values are squeezed between 0 and 1."""
+        was_training = self.model.training
+        self.model.eval()
+        everything = torch.arange(len(places), device=places.device)
+        found = self.model.predict(change(self.images.x[places].sigmoid(), everything))
+        self.model.train(was_training)
+        return found
 
 
 def train_info(
@@ -131,13 +149,22 @@ def ready(model: Algorithm, seed: int = 0) -> Algorithm:
     return model.train()
 
 
-def random_batch(info: TrainInfo, *, classes: Sequence[int] | None = None, seed: int = 0) -> Batch:
+def random_batch(
+    info: TrainInfo,
+    *,
+    classes: Sequence[int] | None = None,
+    seed: int = 0,
+    views: int = 1,
+    second: bool = False,
+) -> Batch:
     """Return random images of every domain, of classes that the domain has.
 
     Args:
         info: of the training set.
         classes: only these.
         seed: of the draw.
+        views: of each image; those after the first are the image with noise.
+        second: whether there is a second batch, of as many views.
     """
     generator = torch.Generator().manual_seed(seed)
     number = info.batch_per_domain
@@ -149,7 +176,24 @@ def random_batch(info: TrainInfo, *, classes: Sequence[int] | None = None, seed:
     y = weights.multinomial(number, replacement=True, generator=generator).flatten()
     d = torch.arange(info.num_domains).repeat_interleave(number)
     x = torch.randn(len(y), *info.image_shape, generator=generator)
-    return Batch(x, y, d)
+    further = [x + 0.3 * torch.randn(x.shape, generator=generator) for _ in range(1, views)]
+    other = None
+    if second:
+        other = random_batch(info, classes=classes, seed=seed + _SECOND, views=views)
+    return Batch(x, y, d, views=(x, *further), second=other)
+
+
+def random_batch_for(
+    model: Algorithm, *, classes: Sequence[int] | None = None, seed: int = 0
+) -> Batch:
+    """Return a :func:`random_batch` with the views and the second batch that a model asks for."""
+    return random_batch(
+        model.train_info,
+        classes=classes,
+        seed=seed,
+        views=len(type(model).view_augmentations(model.hparams)),
+        second=bool(model.second_sampling),
+    )
 
 
 def take_steps(model: Algorithm, batches: Sequence[Batch]) -> list[dict[str, float]]:

@@ -45,11 +45,13 @@ class Photo:
         jitter: half-widths around 1 of the factors of brightness, contrast and saturation, and
             around 0 of the turn of the hue.
         grey: share of the images that lose their colour.
+        share: of the images that are jittered.
     """
 
     area: tuple[float, float]
     jitter: tuple[float, float, float, float]
     grey: float
+    share: float = 1.0
 
     @property
     def kinds(self) -> list[int]:
@@ -78,6 +80,8 @@ class Photo:
         boxes = pixel_boxes(*random_crops(sizes, self.area, generator), stored)
         flips = random_flips(n, generator, device)
         spread = torch.rand(n, 4, generator=generator, device=device) * 2 - 1
+        if self.share < 1:
+            spread *= torch.rand(n, 1, generator=generator, device=device) < self.share
         factors = [spread[:, kind] * width for kind, width in enumerate(self.jitter)]
         factors = [drawn if kind == HUE else drawn + 1 for kind, drawn in enumerate(factors)]
         grey = torch.rand(n, generator=generator, device=device) < self.grey

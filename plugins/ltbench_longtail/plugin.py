@@ -23,6 +23,7 @@ ALGORITHMS = {
     "logit-adjust": ("logit_adjust:LogitAdjust", "Logits shifted by τ times the log prior"),
     "vs-loss": ("vs_loss:VSLoss", "Vector scaling: logits scaled and shifted by class frequency"),
     "input-mixup": ("input_mixup:InputMixup", "Mixup of images within each domain"),
+    "cuda": ("cuda:CUDA", "Curriculum of augmentation: learnt classes are augmented more strongly"),
     "bcl": ("bcl:BCL", "Balanced contrastive learning with class prototypes"),
     "balpoe": ("balpoe:BalPoE", "Balanced product of experts with different biases"),
 }
