@@ -59,7 +59,9 @@ class StageLoop(Training):
         self.protocol = stage_protocol(context.spec.protocol, model)
         # By number, not by name: at one seed every algorithm sees the same batches.
         self.purpose = f"stage {checkpoint.stage}"
-        self.batches = TrainingBatches(model, context, self.protocol, self.purpose)
+        self.batches = TrainingBatches(
+            model, context, self.protocol, self.purpose, steps * self.protocol.accumulate
+        )
         model.optimizers = model.configure_optimizers(optimizer_maker(self.protocol, model))
         for key, saved in checkpoint.optimizers.items():
             model.optimizers[key].load_state_dict(saved)

@@ -57,6 +57,21 @@ PROTOCOLS = (
 
 PRESETS = (
     (
+        "lift",
+        "LIFT",
+        "Shi et al., ICML 2024: CLIP frozen, AdaptFormer, cosine head from the names, 10 epochs",
+    ),
+    (
+        "lift-plus",
+        "LIFT_PLUS",
+        "Shi et al., 2025: the same in 5 epochs, with square crops that grow",
+    ),
+    (
+        "diwa",
+        "DIWA",
+        "Rame et al., NeurIPS 2022: 18 settings from one probed start, to be averaged",
+    ),
+    (
         "erm-plus-plus",
         "ERM_PLUS_PLUS",
         "Teterwak et al., WACV 2025: the head first, AugMix weights, weights averaged",
