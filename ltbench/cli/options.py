@@ -22,6 +22,7 @@ from ltbench.cli.completion import (
     plugin_completer,
 )
 from ltbench.cli.option_values import NameOf, Seconds, SettingValue
+from ltbench.cli.presets import take_preset
 from ltbench.errors import SHOWN, UsageError
 from ltbench.plugins.hparams import LARGEST_WHOLE
 from ltbench.plugins.names import check_count
@@ -88,6 +89,7 @@ _shown = functools.partial(click.option, show_default=True)
 _names = functools.partial(click.option, multiple=True, metavar="NAMES")
 
 
+WHAT = "What"
 PROTOCOL = "Protocol, by default the data set's own"
 FOLDERS = "Folders"
 WHERE = "Where"
@@ -197,7 +199,7 @@ def sweep_options(*more: Decorator) -> Decorator:
         more: what else says what to run.
     """
     what = group(
-        "What",
+        WHAT,
         _names(
             "--algo",
             "algos",
@@ -212,6 +214,15 @@ def sweep_options(*more: Decorator) -> Decorator:
             shell_complete=plugin_completer("datasets", between=","),
             help="Data sets, comma-separated or repeated; NAME[unseen=each] keeps each domain from "
             "training, one by one.",
+        ),
+        click.option(
+            "--preset",
+            is_eager=True,
+            callback=take_preset,
+            metavar="NAME",
+            shell_complete=plugin_completer("presets"),
+            help="A method as it is known, with its network and protocol; what is typed beside it "
+            "wins. `ltbench plugins list` names them.",
         ),
         *more,
     )

@@ -24,13 +24,14 @@ FEW_SEEDS = 10
 """From so many seeds of each method on nobody is reminded to ask whether they are enough."""
 
 
-def print_plan(session: Session, plan: Plan, *, as_json: bool) -> None:
+def print_plan(session: Session, plan: Plan, *, as_json: bool, then: Sequence[str] = ()) -> None:
     """Print the runs: which, where, how they stand, and how long those left will take.
 
     Args:
         session: that would carry them out.
         plan: the runs.
         as_json: print one JSON array instead.
+        then: commands to be typed after them.
     """
     runs = session.describe(plan)
     if as_json:
@@ -46,6 +47,8 @@ def print_plan(session: Session, plan: Plan, *, as_json: bool) -> None:
     time = _time_left(left, len(session.slots(plan).devices))
     count = f"{len(runs)} run{'s' * (len(runs) != 1)}"
     click.echo(f"{count}, {len(runs) - len(left)} of them done{time}")
+    for line in then:
+        click.echo(f"then: {line}")
 
 
 def _described(run: SweepRun) -> dict[str, Any]:
@@ -53,8 +56,22 @@ def _described(run: SweepRun) -> dict[str, Any]:
     return {**run.as_dict(), "estimate_s": run.estimate}
 
 
-def print_outcome(plan: Plan, runs: Sequence[SweepRun], *, as_json: bool, leaderboard: bool) -> int:
+def print_outcome(
+    plan: Plan,
+    runs: Sequence[SweepRun],
+    *,
+    as_json: bool,
+    leaderboard: bool,
+    then: Sequence[str] = (),
+) -> int:
     """Print what came of the runs, the table, and what to type next.
+
+    Args:
+        plan: the runs.
+        runs: how they ended.
+        as_json: print one JSON object instead.
+        leaderboard: print the table.
+        then: commands that belong to what was asked for, and come first.
 
     Returns:
         How many failed or diverged.
@@ -73,7 +90,7 @@ def print_outcome(plan: Plan, runs: Sequence[SweepRun], *, as_json: bool, leader
 
         click.echo(render(plan.out, datasets=sorted({run.spec.dataset.name for run in runs})))
     click.echo(f"The runs lie in {plan.out}/. Next:")
-    for line in next_commands(plan.out, [run for run in runs if run.state == "done"]):
+    for line in [*then, *next_commands(plan.out, [run for run in runs if run.state == "done"])]:
         click.echo(f"  {line}")
     return len(lost)
 

@@ -23,6 +23,7 @@ from ltbench.cli.options import (
     sweep_options,
     values,
 )
+from ltbench.cli.presets import then, written_out
 from ltbench.cli.sweep_argument import load_file
 from ltbench.errors import UsageError
 from ltbench.session.axes import parse_search
@@ -88,6 +89,7 @@ def run(ctx: click.Context, /, **options: Any) -> None:
           --observer csv,tensorboard
       ltbench run --algo boda --dataset digits-mini-mlt --hparams best --seeds 5
       ltbench run sweep.toml --seeds 1 --dry-run
+      ltbench run --preset erm-plus-plus --dataset pacs-mlt --dry-run
     """
     seeds, search = parse_seeds(options["seeds"]), parse_search(options["search"])
     best = options["hparams"]
@@ -102,6 +104,8 @@ def run(ctx: click.Context, /, **options: Any) -> None:
 
         start_early()  # in a new folder there is a run to do, and other cores import meanwhile
     session = open_session(ctx)
+    if (command := written_out(ctx)) and not session.quiet:
+        session.say(f"preset '{options['preset']}' stands for\n  {command}")
     from ltbench.cli.printing import print_outcome, print_plan
     from ltbench.session.expand import expand_algos
     from ltbench.session.tuning import method_words, with_best
@@ -126,13 +130,14 @@ def run(ctx: click.Context, /, **options: Any) -> None:
     for sentence in plan.left_out:
         session.say(f"left out: {sentence}")
     if options["dry_run"]:
-        print_plan(session, plan, as_json=as_json)
+        print_plan(session, plan, as_json=as_json, then=then(ctx, options["out"]))
         return
     with waiting("Preparing images and networks", show=not session.quiet):
         session.prepare(plan)
     runs = session.run(plan)
-    leaderboard = not options["no_leaderboard"]
-    if print_outcome(plan, runs, as_json=as_json, leaderboard=leaderboard) or plan.left_out:
+    leaderboard, more = not options["no_leaderboard"], then(ctx, options["out"])
+    lost = print_outcome(plan, runs, as_json=as_json, leaderboard=leaderboard, then=more)
+    if lost or plan.left_out:
         raise SystemExit(1)
 
 

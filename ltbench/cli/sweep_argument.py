@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from ltbench.cli.option_values import SettingValue
-from ltbench.cli.options import parse_seeds
 from ltbench.errors import UsageError
-
-if TYPE_CHECKING:
-    from ltbench.session.sweep_file import SweepFile
 
 _NOT_IN_FILES = ("dry_run", "as_json")
 
@@ -27,34 +24,69 @@ def load_file(ctx: click.Context, parameter: click.Parameter, path: Path | None)
         return None
     from ltbench.session.sweep_file import read_sweep_file
 
-    options = {
+    options = options_by_name(ctx.command)
+    file = read_sweep_file(path, options)
+    put_beneath(
+        ctx,
+        {
+            str(options[name].name): converted(ctx, options[name], file.where(name), name, value)
+            for name, value in file.options.items()
+        },
+        wins=True,
+    )
+    return file
+
+
+def options_by_name(command: click.Command) -> dict[str, click.Option]:
+    """Return the options that may stand in a file, by their names without dashes before."""
+    return {
         _long(option): option
-        for option in ctx.command.params
+        for option in command.params
         if isinstance(option, click.Option) and option.name not in _NOT_IN_FILES
     }
-    file = read_sweep_file(path, options)
-    ctx.default_map = {
-        str(options[name].name): _converted(ctx, options[name], file, name, value)
-        for name, value in file.options.items()
-    }
-    return file
+
+
+def put_beneath(ctx: click.Context, values: Mapping[str, Any], *, wins: bool) -> None:
+    """Have values stand for options that are not typed.
+
+    Args:
+        ctx: of the command.
+        values: by the options' names.
+        wins: over values that were put there before, or gives way to them.
+    """
+    from ltbench.session.protocols import meanings
+
+    before: Mapping[str, Any] = ctx.default_map or {}
+    lower, upper = (before, values) if wins else (values, before)
+    said = meanings(upper)
+    kept = {key: value for key, value in lower.items() if not meanings({key: value}) & said}
+    ctx.default_map = {**kept, **upper}
 
 
 def _long(option: click.Option) -> str:
     return next((name for name in option.opts if name.startswith("--")), option.opts[0]).lstrip("-")
 
 
-def _converted(
-    ctx: click.Context, option: click.Option, file: SweepFile, name: str, value: Any
-) -> Any:
-    """Return a value of TOML as the option takes it."""
-    where = f"{file.where(name)}: {name} = {value!r}"
+def converted(ctx: click.Context, option: click.Option, place: str, name: str, value: Any) -> Any:
+    """Return a value of TOML as the option takes it.
+
+    Args:
+        ctx: of the command.
+        option: which.
+        place: what the message of an error begins with.
+        name: of the option, as it is written there.
+        value: what stands there.
+
+    Raises:
+        UsageError: the option does not take it.
+    """
+    where = f"{place}: {name} = {value!r}"
     if name == "seeds":
         return _seeds(value, where)
     if name == "protocol" and isinstance(value, dict):
         from ltbench.session.protocols import table_text
 
-        return table_text(value, file.where(name))
+        return table_text(value, place)
     if option.is_flag:
         if not isinstance(value, bool):
             raise UsageError(f"{where} is neither true nor false")
@@ -77,6 +109,8 @@ def _converted(
 
 def _seeds(value: Any, where: str) -> str:
     """Return a number of seeds, or a list of seeds, as typed."""
+    from ltbench.cli.options import parse_seeds
+
     listed = isinstance(value, list) and value and all(type(seed) is int for seed in value)
     text = ",".join(map(str, value)) + "," if listed else str(value)
     try:

@@ -20,6 +20,7 @@ from ltbench.cli.options import (
     sweep_options,
     values,
 )
+from ltbench.cli.presets import written_out
 from ltbench.errors import UsageError
 from ltbench.plugins.hparams import LARGEST_WHOLE
 from ltbench.plugins.names import MOST_NAMES
@@ -84,6 +85,8 @@ def tune(ctx: click.Context, /, **options: Any) -> None:
         )
     check_names(ctx)
     session = open_session(ctx)
+    if (command := written_out(ctx)) and not session.quiet:
+        session.say(f"preset '{options['preset']}' stands for\n  {command}")
     from ltbench.cli.printing import print_study, print_trials
     from ltbench.session.studies import Budget
     from ltbench.session.tuning import Tuning, method_words

@@ -40,6 +40,11 @@ class AugmentationChain:
             self.parts.append(cls(hparams, image_shape))
             self.parts[-1].interpolation = interpolation
 
+    def at(self, progress: float) -> None:
+        """Say which share of the stage's batches the next one comes after, from 0 to below 1."""
+        for part in self.parts:
+            part.progress = progress
+
     def __call__(
         self,
         images: Tensor,

@@ -28,7 +28,7 @@ Answers = dict[tuple[int, int, object], tuple[Tensor, int]]
 """By first image and number of images of a batch, and precision: what came out, and its version."""
 
 
-@dataclass
+@dataclass(eq=False)
 class _Pass:
     """A pass over images: which, and what the network made of them with which weights."""
 

@@ -122,6 +122,8 @@ class Algorithm(nn.Module):
         generator: draws what is random in a step, on the model's device.
         micro_batches: batches that make one step; :meth:`step` is called for each of them.
         micro_batch: which of them the present batch is, from 0.
+        backbone_rests: whether the backbone gets no gradient in the present step, as a protocol
+            with ``head_steps`` has it.
         stopwatch: tells the time of forward and backward passes and of the optimiser from the rest.
         loss_scale: with ``--precision fp16``, what losses are multiplied by before their gradients
             are computed; :meth:`minimize` does that. ``None`` otherwise.
@@ -149,6 +151,7 @@ class Algorithm(nn.Module):
         self.optimizers: dict[str, Optimizer] = {}
         self.generator = torch.Generator()
         self.micro_batches, self.micro_batch = 1, 0
+        self.backbone_rests = False
         self.loss_scale: LossScale | None = None
         self.stopwatch = Stopwatch()
 
@@ -211,13 +214,18 @@ class Algorithm(nn.Module):
         In training the share of them that the protocol says is dropped.
         """
         half = HALF.get(self.precision)
+        learns = torch.is_grad_enabled() and not self.backbone_rests
         with (
             self.stopwatch.part("forward"),
             torch.autocast(x.device.type, dtype=half, enabled=half is not None),
+            torch.set_grad_enabled(learns),
         ):
             features: Tensor = self.backbone(x)
+        features = features.float()
+        if self.backbone_rests and torch.is_grad_enabled():
+            features.requires_grad_()  # of those who look at gradients by the features
         share = self.train_info.dropout
-        return F.dropout(features.float(), share, self.training) if share else features.float()
+        return F.dropout(features, share, self.training) if share else features
 
     def predict(self, x: Tensor) -> Tensor:
         """Return the logits (N, C) of images."""

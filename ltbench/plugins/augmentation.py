@@ -47,6 +47,7 @@ class Augmentation:
         HParams: the hyper-parameters' class.
         channels: the numbers of channels that it works on; empty for any.
         side: height and width in pixels of the images that the network sees.
+        progress: share of the stage's batches before the present one, from 0 to below 1.
         interpolation: how whole images are resized, as the weights of the run or its protocol want
             it. Of random crops the resize is part of what is drawn; it is bilinear.
     """
@@ -54,6 +55,7 @@ class Augmentation:
     HParams: ClassVar[type[HParams]] = HParams
     channels: ClassVar[tuple[int, ...]] = ()
     interpolation = "bilinear"
+    progress: float = 0.0
 
     def __init__(self, hparams: Any, image_shape: tuple[int, int, int]) -> None:
         self.hparams: Any = hparams

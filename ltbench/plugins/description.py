@@ -12,7 +12,7 @@ from ltbench.errors import UsageError, suggestion
 from ltbench.plugins.hparams import Bounds, HParams
 from ltbench.plugins.manager import KINDS, Plugins
 from ltbench.plugins.measure import Measure
-from ltbench.plugins.names import format_value
+from ltbench.plugins.names import Name, format_value
 from ltbench.plugins.preprocessing import Preprocessing, declared_by
 from ltbench.plugins.registry import Entry
 from ltbench.plugins.unseen_options import with_unseen
@@ -113,15 +113,22 @@ def describe_entry(entry: Entry) -> Description:
 
 
 def _text(target: Any) -> str:
-    """Return a plugin's docstring, or the settings of a protocol."""
+    """Return a plugin's docstring, or what a protocol or preset sets."""
     if isinstance(target, Mapping):
         width = max(map(len, target), default=0) + 2
-        plain = {key: value for key, value in target.items() if not isinstance(value, Mapping)}
-        lines = [f"{key:{width}}{format_value(value)}" for key, value in plain.items()]
+        plain = {key: value for key, value in target.items() if key != "methods"}
+        lines = [f"{key:{width}}{_in_words(value)}" for key, value in plain.items()]
         for name, own in dict(target.get("methods", {})).items():
             lines.append(f"{name}: {', '.join(f'{k} {format_value(v)}' for k, v in own.items())}")
         return "\n".join(lines)
     return inspect.cleandoc(target.__doc__ or "").replace("\b\n", "")
+
+
+def _in_words(value: Any) -> str:
+    if isinstance(value, Mapping):  # a protocol that a preset writes out
+        options = {key: one for key, one in value.items() if key != "like"}
+        return str(Name(str(value.get("like", "")), options))
+    return format_value(value)
 
 
 def _needs(kind: str, target: Any) -> list[str]:

@@ -19,13 +19,15 @@ DONE_IN: Mapping[str, tuple[str, ...]] = {
     "fp16": ("step", "minimize"),
     "gradients": ("step", "minimize"),
     "image_losses": ("loss", "step", "minimize"),
+    "head_steps": ("features", "step", "minimize"),
     "head": ("make_classifier",),
 }
 """What a protocol or modifier may ask, and the methods that do it, of
 :class:`~ltbench.plugins.algorithm.Algorithm`; one that overrides them says in ``honours`` that it
 does it too. ``gradients`` is that a step goes down the gradient of ``loss`` and does nothing else,
 ``image_losses`` that besides ``loss`` is the mean of ``mixed_risks(predict(batch.x), batch)``,
-``head`` that it has the classifier that the backbone's options ask for, started as they say."""
+``head_steps`` that while ``backbone_rests`` the backbone gets no gradient, ``head`` that it has the
+classifier that the backbone's options ask for, started as they say."""
 
 
 def obstacle(cls: type[Algorithm], wish: str) -> str:

@@ -113,6 +113,17 @@ def ltbench_protocols(register: Register) -> None:
 
 
 @hookspec
+def ltbench_presets(register: Register) -> None:
+    """Register presets: mappings of options of ``ltbench run``, under which a method is known.
+
+    ``register("mine", {"algo": "ldam@ema", "protocol": "mdlt[lr=1e-4]"}, summary=…)`` makes
+    ``ltbench run --preset mine --dataset …``. Names and values are those of a sweep file; what a
+    user types beside the preset wins. ``then`` lists what is to be typed afterwards, such as
+    ``["soup {out} --uniform"]``, where ``{out}`` stands for the folder of the runs.
+    """
+
+
+@hookspec
 def ltbench_augmentations(register: Register) -> None:
     """Register augmentations of training images (subclasses of :class:`ltbench.api.Augmentation`).
 

@@ -16,8 +16,8 @@ def plugin_names(kinds: str) -> list[str]:
 
     Args:
         kinds: ``algorithms``, ``modifiers``, ``stages``, ``datasets``, ``backbones``,
-            ``protocols``, ``augmentations``, ``metrics``, ``executors``, ``observers``, ``figures``
-            or ``tables``.
+            ``protocols``, ``presets``, ``augmentations``, ``metrics``, ``executors``,
+            ``observers``, ``figures`` or ``tables``.
     """
     return get_plugins()[kinds].names()
 

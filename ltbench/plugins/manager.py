@@ -45,6 +45,7 @@ KINDS = {
     "datasets": "data set",
     "backbones": "backbone",
     "protocols": "protocol",
+    "presets": "preset",
     "augmentations": "augmentation",
     "metrics": "metric",
     "executors": "executor",

@@ -19,7 +19,8 @@ class Entry:
 
     Attributes:
         kind: ``algorithm``, ``modifier``, ``stage``, ``data set``, ``backbone``, ``protocol``,
-            ``augmentation``, ``metric``, ``executor``, ``observer``, ``figure`` or ``table``.
+            ``preset``, ``augmentation``, ``metric``, ``executor``, ``observer``, ``figure`` or
+            ``table``.
         name: what a user types.
         target: ``"module:attribute"``, or the object itself.
         summary: one line.

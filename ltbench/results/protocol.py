@@ -142,6 +142,9 @@ class Protocol(HParams):
     decay_weights_only: bool = setting(
         False, later=True, help="spare biases and norms the weight decay"
     )
+    head_steps: int = setting(
+        0, later=True, low=0, help="first steps that train the classifier alone, of those of steps"
+    )
     schedule_per: str = setting(
         "step", later=True, choices=("step", "epoch"), help="when a schedule changes the rate"
     )

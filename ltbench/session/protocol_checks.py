@@ -36,6 +36,7 @@ def check_settings(protocol: Protocol) -> None:
     """
     _check_schedule(protocol)
     _check_evaluations(protocol)
+    _check_head_steps(protocol)
     _check_optimizer(protocol.optimizer)
 
 
@@ -55,6 +56,8 @@ def check_wishes(
     for wish, none in (("label_smoothing", 0), ("accumulate", 1)):
         if (value := getattr(protocol, wish)) != none:
             check_honoured(wish, f"{wish}={format_value(value)}", every)
+    if protocol.head_steps:  # of the algorithm's training; stages have none
+        check_honoured("head_steps", f"head_steps={protocol.head_steps}", every[:1])
     if precision == "fp16":
         check_honoured("fp16", "--precision fp16", every)
     if name := mixing_augmentation(protocol.augmentation):
@@ -172,6 +175,14 @@ def _check_evaluations(protocol: Protocol) -> None:
         raise UsageError(
             f"evaluations={protocol.evaluations} are more than the {protocol.steps} steps of "
             "training: ask for fewer"
+        )
+
+
+def _check_head_steps(protocol: Protocol) -> None:
+    if protocol.head_steps >= protocol.steps and protocol.head_steps:
+        raise UsageError(
+            f"head_steps={protocol.head_steps} leave none of the {protocol.steps} steps of "
+            "training for the whole network: ask for fewer"
         )
 
 

@@ -112,12 +112,13 @@ def _all_points() -> Iterable[Point]:
         metric,
         modifier,
         observer,
+        preset,
         protocol,
         table,
     )
 
     kinds = (
-        algorithm, before_test, honours, modifier, dataset, metric, backbone, protocol,
+        algorithm, before_test, honours, modifier, dataset, metric, backbone, protocol, preset,
         augmentation, device, observer, figure, table,
     )  # fmt: skip
     for module in (declaration, *kinds):

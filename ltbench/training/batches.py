@@ -66,11 +66,18 @@ class TrainingBatches:
         context: of the run.
         protocol: of the stage.
         purpose: of the stage, of all that is drawn for it.
+        batches: of the whole stage, by which augmentations tell how far it is.
     """
 
     def __init__(
-        self, model: Algorithm, context: RunContext, protocol: Protocol, purpose: str
+        self,
+        model: Algorithm,
+        context: RunContext,
+        protocol: Protocol,
+        purpose: str,
+        batches: int = 0,
     ) -> None:
+        self.whole = batches
         self.context, self.model, self.per_domain = context, model, protocol.batch_per_domain
         self.samplings = [s for s in (model.sampling, model.second_sampling) if s]
         self.seed, self.purpose = context.spec.seed, purpose
@@ -106,6 +113,8 @@ class TrainingBatches:
             drawn: the images.
             number: of the batch in its stage, the seed of all that is drawn for it.
         """
+        for chain in self.views:
+            chain.at(number / self.whole if self.whole else 0.0)
         found = []
         for images, rows, generators in zip(drawn.images, drawn.rows, self.generators, strict=True):
             for purpose, generator in generators.items():

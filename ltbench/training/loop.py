@@ -59,7 +59,9 @@ class StageLoop(Training):
         self.protocol = stage_protocol(context.spec.protocol, model)
         # By number, not by name: at one seed every algorithm sees the same batches.
         self.purpose = f"stage {checkpoint.stage}"
-        self.batches = TrainingBatches(model, context, self.protocol, self.purpose)
+        self.batches = TrainingBatches(
+            model, context, self.protocol, self.purpose, steps * self.protocol.accumulate
+        )
         model.optimizers = model.configure_optimizers(optimizer_maker(self.protocol, model))
         for key, saved in checkpoint.optimizers.items():
             model.optimizers[key].load_state_dict(saved)
@@ -205,6 +207,7 @@ class StageLoop(Training):
         with self.stopwatch.part("input"):
             batch = self.batches.batch(drawn, number)
         self._set_lr(step)
+        self.model.backbone_rests = self.state.stage == 0 and step < self.protocol.head_steps
         frozen = self.frozen
         looked_up = frozen.answering(batch.x, drawn.rows[0]) if frozen else contextlib.nullcontext()
         with self.stopwatch.part("own"), looked_up:

@@ -9,6 +9,11 @@ AUGMENTATIONS = (
     ("photo", "photographs:PhotoAugmentation", "Crop, mirror, jitter and grey, as on MDLT"),
     ("imagenet", "photographs:ImageNet", "Small crops, mirror and jitter, as on ImageNet-LT"),
     ("simclr", "simclr:SimCLR", "Small crops, mirror, strong jitter and grey, for contrast"),
+    (
+        "growing-crop",
+        "growing_crop:GrowingCrop",
+        "Square crops that grow while the training goes on",
+    ),
     ("randaugment", "randaugment:RandAugment", "n operations of one magnitude m, drawn anew"),
     ("autoaugment", "autoaugment:AutoAugment", "Learned policies for CIFAR-10, ImageNet and SVHN"),
     ("trivialaugment", "trivialaugment:TrivialAugment", "One operation of random magnitude"),

@@ -58,11 +58,44 @@ PROTOCOLS = (
 )
 
 
+PRESETS = (
+    (
+        "lift",
+        "LIFT",
+        "Shi et al., ICML 2024: CLIP frozen, AdaptFormer, cosine head from the names, 10 epochs",
+    ),
+    (
+        "lift-plus",
+        "LIFT_PLUS",
+        "Shi et al., 2025: the same in 5 epochs, with square crops that grow",
+    ),
+    (
+        "diwa",
+        "DIWA",
+        "Rame et al., NeurIPS 2022: 18 settings from one probed start, to be averaged",
+    ),
+    (
+        "erm-plus-plus",
+        "ERM_PLUS_PLUS",
+        "Teterwak et al., WACV 2025: the head first, AugMix weights, weights averaged",
+    ),
+)
+
+
 @hookimpl
 def ltbench_protocols(register: Register) -> None:
     """Register the protocols that any data set can be trained under."""
     for name, constant, summary in PROTOCOLS:
         register(name, f"ltbench_datasets.protocols:{constant}", summary=summary)
+    for name, constant, summary in PRESETS:
+        register(name, f"ltbench_datasets.presets:{constant}_PROTOCOL", summary=summary)
+
+
+@hookimpl
+def ltbench_presets(register: Register) -> None:
+    """Register methods with the networks and protocols of their papers."""
+    for name, constant, summary in PRESETS:
+        register(name, f"ltbench_datasets.presets:{constant}", summary=summary)
 
 
 @hookimpl

@@ -6,6 +6,7 @@ from ltbench.api import Register, hookimpl
 
 STAGES = {
     "crt": ("crt:CRT", "Classifier re-training on frozen features, class-balanced batches"),
+    "finetune": ("finetune:FineTune", "Trains all of a probed network on, from its classifier"),
     "lws": ("lws:LWS", "Learns a scale for each class's logit, class-balanced batches"),
     "tau-norm": ("tau_norm:TauNorm", "Class weights divided by their norm^τ, τ from validation"),
     "posthoc-la": ("posthoc_la:PosthocLA", "Logits less τ times the log prior at test"),

@@ -89,6 +89,14 @@ def _as_text(description: Description) -> str:
     parts = [f"{title}  {description.summary} {styled(f'({source})', dim=True)}"]
     if description.text:
         parts.append(textwrap.indent(description.text, "  "))
+    if description.kind == "preset":
+        from ltbench.session.presets import command_of, find_preset
+
+        preset = find_preset(description.name)
+        parts.append(f"{styled('Stands for', bold=True)}\n  {command_of(preset)}")
+        if preset.then:
+            lines = "\n".join(f"  ltbench {line}".replace("{out}", "RUNS") for line in preset.then)
+            parts.append(f"{styled('Then', bold=True)}\n{lines}")
     if description.needs:
         parts.append(styled("Needs", bold=True) + f"  {', '.join(description.needs)}")
     if description.preprocessing is not None:

@@ -15,6 +15,7 @@ TITLES = {
     "datasets": "Data sets",
     "backbones": "Backbones (and every model of timm)",
     "protocols": "Protocols (run --protocol NAME)",
+    "presets": "Presets (run --preset NAME)",
     "augmentations": "Augmentations (run --augmentation A>B)",
     "metrics": "Metrics",
     "executors": "Executors",

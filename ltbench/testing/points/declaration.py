@@ -29,7 +29,8 @@ BASES = {
     "table": "ltbench.plugins.experiment_table:ExperimentTable",
 }
 WITH_SOURCE = ("algorithm", "modifier", "stage", "data set", "augmentation")
-WITH_DOCSTRING = tuple(kind for kind in ALL if kind != "protocol")  # which is a mapping
+MAPPINGS = ("protocol", "preset")
+WITH_DOCSTRING = tuple(kind for kind in ALL if kind not in MAPPINGS)
 
 # A paper's year, an identifier or an address; or "Source: …" for what was never published.
 SOURCE = re.compile(r"arxiv|doi[:.]|https?://|\bsource:|\b(19|20)\d\d\b", re.IGNORECASE)
@@ -51,7 +52,7 @@ def check_base(subject: Subject) -> None:
     """Check the base class, that a backbone, a metric or a figure can be called, or a mapping."""
     target = subject.entry.load()
     base = BASES.get(subject.entry.kind)
-    if subject.entry.kind == "protocol":
+    if subject.entry.kind in MAPPINGS:
         assert isinstance(target, Mapping), f"{where(subject)} is no mapping of settings"
         return
     if base is None:

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from ltbench.session.plan import Request, plan_runs
+from ltbench.testing import build_algorithm, build_stage, random_batch, take_steps, train_info
+from ltbench.testing.small_data import NAME, register_small_data
+from ltbench.testing.small_run import carry_out
+
+
+def probed():
+    base = build_algorithm("linear-probe", train_info())
+    with torch.no_grad():
+        base.classifier.weight.normal_()
+    return base
+
+
+def test_it_begins_where_the_stage_before_ended():
+    base = probed()
+    x = random_batch(base.train_info).x
+    base.eval()
+    with torch.no_grad():
+        wanted = base.predict(x)
+        stage = build_stage("finetune", base).eval()
+        torch.testing.assert_close(stage.predict(x), wanted, rtol=0, atol=0)
+
+
+def test_network_and_classifier_are_trained_with_cross_entropy():
+    stage = build_stage("finetune", probed())
+    batch = random_batch(stage.train_info)
+    torch.testing.assert_close(stage.loss(batch), F.cross_entropy(stage.predict(batch.x), batch.y))
+    before = {key: value.clone() for key, value in stage.named_parameters()}
+    take_steps(stage, [batch])
+    still = [key for key, value in stage.named_parameters() if value.equal(before[key])]
+    assert still == []
+
+
+def test_its_state_holds_everything_once():
+    stage = build_stage("finetune", probed())
+    pointers = [value.data_ptr() for value in stage.state_dict().values() if value.numel()]
+    assert len(pointers) == len(set(pointers))
+    assert "classifier.weight" not in stage.state_dict()
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_runs_of_all_settings_begin_at_one_classifier(tmp_path, seed, monkeypatch):
+    from ltbench_stages.finetune import FineTune
+
+    register_small_data()
+    starts = []
+    before_step = FineTune.before_step
+
+    def watch(self, step, training):
+        if step == 0:
+            starts.append(self.classifier.weight.detach().clone())
+        before_step(self, step, training)
+
+    monkeypatch.setattr(FineTune, "before_step", watch)
+    for number, (lr, dropout) in enumerate([(1e-3, 0.0), (1e-2, 0.5)]):
+        settings = {"lr": lr, "dropout": dropout, "steps": 2, "eval_every": 2}
+        request = Request(["finetune"], [NAME], [seed], "fp32", tmp_path, overrides=settings)
+        carry_out(plan_runs(request).specs[0], tmp_path / str(number), tmp_path)
+    assert starts[0].equal(starts[1])
+    assert bool(starts[0].any())
