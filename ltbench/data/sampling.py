@@ -5,7 +5,7 @@ Nothing is remembered between steps, so a resumed run draws what an uninterrupte
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,18 +19,20 @@ Sampler = Callable[[int], Rows]
 
 
 def make_sampler(kind: str, split: Split, per_domain: int, seed: int) -> Sampler:
-    """Return the sampler ``uniform`` or ``class-balanced`` over the training images.
+    """Return the sampler ``uniform``, ``class-balanced`` or ``reversed`` over the training images.
 
     Args:
         kind: ``uniform`` walks through a fresh permutation of each domain per epoch;
             ``class-balanced`` draws a class of the domain, then one of its images, with
-            replacement.
+            replacement; ``reversed`` does too, with classes likely by one over the number of their
+            images in the domain, p_c = n_c⁻¹ / Σ_k n_k⁻¹ (Zhou et al., "BBN", CVPR 2020,
+            arXiv:1912.02413, section 4.2).
         split: the table; domains without training images are left out.
         per_domain: images per domain in a batch.
         seed: all draws derive from it, 0 or more.
 
     Raises:
-        PluginError: ``kind`` is neither.
+        PluginError: ``kind`` is none of them.
         DataError: there is no training image at all.
     """
     rows = split.rows("train")
@@ -51,7 +53,21 @@ def _draw(kind: str, rows: Rows, y: Rows, count: int, key: list[int]) -> Sampler
     if kind == "class-balanced":
         by_class = [rows[y == c] for c in np.unique(y)]
         return lambda step: _balanced(by_class, count, np.random.default_rng([*key, step]))
-    raise PluginError(f"there is no sampling '{kind}': use 'uniform' or 'class-balanced'")
+    if kind == "reversed":
+        by_class = [rows[y == c] for c in np.unique(y)]
+        rarity = 1 / np.array([len(of_class) for of_class in by_class])
+        shares = rarity / rarity.sum()
+        return lambda step: _weighted(by_class, shares, count, np.random.default_rng([*key, step]))
+    raise PluginError(
+        f"there is no sampling '{kind}': use 'uniform' or 'class-balanced' or 'reversed'"
+    )
+
+
+def joined(samplers: Sequence[Sampler]) -> Sampler:
+    """Return a sampler of the rows of several samplers, one behind the other."""
+    if len(samplers) == 1:
+        return samplers[0]
+    return lambda step: np.concatenate([sampler(step) for sampler in samplers])
 
 
 class _Permutations:
@@ -76,7 +92,19 @@ class _Permutations:
 
 
 def _balanced(by_class: list[Rows], count: int, generator: np.random.Generator) -> Rows:
-    classes = generator.integers(len(by_class), size=count)
+    return _of_classes(by_class, generator.integers(len(by_class), size=count), generator)
+
+
+def _weighted(
+    by_class: list[Rows], shares: NDArray[np.float64], count: int, generator: np.random.Generator
+) -> Rows:
+    classes = generator.choice(len(by_class), size=count, p=shares)
+    return _of_classes(by_class, classes, generator)
+
+
+def _of_classes(by_class: list[Rows], classes: Rows, generator: np.random.Generator) -> Rows:
+    """Return for each of some classes one of its images, all of them equally likely."""
+    count = len(classes)
     sizes = np.array([len(rows) for rows in by_class])
     offsets = (generator.random(count) * sizes[classes]).astype(np.int64)
     starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])

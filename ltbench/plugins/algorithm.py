@@ -17,6 +17,7 @@ from ltbench.plugins.batch import Batch, TrainInfo
 from ltbench.plugins.hparams import HParams
 from ltbench.plugins.loss_scale import LossScale
 from ltbench.plugins.stopwatch import Stopwatch
+from ltbench.plugins.views import PROTOCOL
 
 HALF = {"bf16": torch.bfloat16, "fp16": torch.float16}
 """What the network computes with at each ``--precision`` that is not ``fp32``."""
@@ -70,7 +71,11 @@ class Algorithm(nn.Module):
         HParams: the hyper-parameters' class.
         min_domains: fewer domains are refused before any training.
         sampling: ``uniform``, or ``class-balanced`` for batches in which every class of a domain
-            is equally likely.
+            is equally likely; ``reversed`` makes classes likely by one over their images.
+        second_sampling: of a second batch, :attr:`Batch.second`; none where it is empty. A model
+            may set it for itself in ``__init__``.
+        views: how many views of each image a batch holds, :attr:`Batch.views`; what each is
+            augmented by, :meth:`view_augmentations` says.
         honours: what a protocol or modifier may ask (:data:`ltbench.plugins.honours.DONE_IN`) that
             the class honours although it overrides the methods which do.
         counts: training images per domain and class, (D, C), float, on the model's device.
@@ -85,6 +90,8 @@ class Algorithm(nn.Module):
     HParams: ClassVar[type[HParams]] = HParams
     min_domains: ClassVar[int] = 1
     sampling: ClassVar[str] = "uniform"
+    second_sampling: ClassVar[str] = ""
+    views: ClassVar[int] = 1
     honours: ClassVar[frozenset[str]] = frozenset()
     counts: Tensor
 
@@ -102,6 +109,19 @@ class Algorithm(nn.Module):
         self.micro_batches, self.micro_batch = 1, 0
         self.loss_scale: LossScale | None = None
         self.stopwatch = Stopwatch()
+
+    @classmethod
+    def view_augmentations(cls, hparams: Any) -> tuple[str, ...]:
+        """Return the augmentations of each view; their number is the number of views.
+
+        Each is a chain, ``crop-flip>cutout``, in which ``protocol``, at its beginning, stands for
+        the augmentations of the run's protocol. As many of these as :attr:`views` says, unless
+        overridden. Only the first may mix images, for ``y`` and ``mixed`` are its labels.
+
+        Args:
+            hparams: an instance of :attr:`HParams`.
+        """
+        return (PROTOCOL,) * cls.views
 
     def features(self, x: Tensor) -> Tensor:
         """Return the features (N, F) of images, in float32 whatever the precision of the run.

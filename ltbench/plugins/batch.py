@@ -34,6 +34,11 @@ class Batch:
         d: domain indices, (N,), int64, ascending: images of one domain stand together.
         num_domains: how many domains are in the batch; counted where it is not given.
         mixed: second classes, where the protocol's augmentation mixes images of one domain.
+        views: the images as each view of an algorithm shows them, (N, channels, H, W) each
+            (:attr:`ltbench.api.Algorithm.views`). The first is always ``x``, also of a batch that
+            is made of another with ``dataclasses.replace(batch, x=…)``.
+        second: a batch of the algorithm's second sampler, with its own classes and domains, of as
+            many images of each domain and as many views.
     """
 
     x: Tensor
@@ -41,10 +46,14 @@ class Batch:
     d: Tensor
     num_domains: int = 0
     mixed: MixedLabels | None = None
+    views: tuple[Tensor, ...] = ()
+    second: Batch | None = None
 
     def __post_init__(self) -> None:
         if not self.num_domains:
             object.__setattr__(self, "num_domains", len(torch.unique_consecutive(self.d)))
+        if not self.views or self.views[0] is not self.x:
+            object.__setattr__(self, "views", (self.x, *self.views[1:]))
 
     def __len__(self) -> int:
         return len(self.y)
@@ -54,13 +63,15 @@ class Batch:
         return values.view(self.num_domains, -1, *values.shape[1:])
 
     def by_domain(self) -> Iterator[Batch]:
-        """Yield the images of each domain in the batch."""
-        parts = zip(*(self.per_domain(t) for t in (self.x, self.y, self.d)), strict=True)
-        for number, (x, y, d) in enumerate(parts):
+        """Yield the images of each domain in the batch, with those of the second batch."""
+        parts = zip(*(self.per_domain(t) for t in (self.y, self.d, *self.views)), strict=True)
+        seconds = None if self.second is None else list(self.second.by_domain())
+        for number, (y, d, *views) in enumerate(parts):
             mixed = self.mixed
             if mixed is not None:
                 mixed = MixedLabels(self.per_domain(mixed.y)[number], mixed.share)
-            yield Batch(x, y, d, num_domains=1, mixed=mixed)
+            second = None if seconds is None else seconds[number]
+            yield Batch(views[0], y, d, 1, mixed, tuple(views), second)
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from ltbench.plugins.stage import Stage
 from ltbench.results.component import Component
 from ltbench.results.method_settings import MethodSettings
 from ltbench.results.run import RunSpec
+from ltbench.session.augmentations import check_views
 from ltbench.session.methods import implied, resolved_method
 from ltbench.session.protocol_checks import check_wishes, with_named
 
@@ -60,6 +61,7 @@ def resolved_parts(spec: RunSpec, chain: Sequence[Name]) -> tuple[list[Component
         cls, hparams = resolved_method(spec.methods, kind, name)
         modifiers = [resolved_method(spec.methods, MODIFIERS, one) for one in name.modifiers]
         check_modified(spec, name, cls, hparams, [plugin for plugin, _ in modifiers])
+        check_views(spec, name.name, cls, hparams)
         own = [hparams.as_dict() for _, hparams in modifiers]
         inner = tuple(Component(m.name, o) for m, o in zip(name.modifiers, own, strict=True))
         components.append(Component(name.name, hparams.as_dict(), inner))

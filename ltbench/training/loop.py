@@ -9,21 +9,18 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import partial
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ltbench.data.augmentation import AugmentationChain
-from ltbench.data.sampling import make_sampler
 from ltbench.errors import DivergedError
 from ltbench.evaluation.compute import compute_metrics, want_probabilities
 from ltbench.evaluation.evaluator import Features
 from ltbench.plugins.algorithm import Algorithm, Training
-from ltbench.plugins.batch import Batch
 from ltbench.plugins.loss_scale import LossScale
 from ltbench.plugins.stopwatch import Stopwatch
 from ltbench.results.protocol import epoch_steps
 from ltbench.training.batch_norm import MOST_IMAGES, adapting_norms, estimate_statistics
+from ltbench.training.batches import Drawn, TrainingBatches
 from ltbench.training.checkpoint import Best, Checkpoint, clone_state, copied
 from ltbench.training.checkpoint_writer import CheckpointWriter
 from ltbench.training.context import RunContext
@@ -58,18 +55,14 @@ class StageLoop(Training):
         self.context, self.name, self.model, self.steps = context, name, model, steps
         self.state, self.seed = checkpoint, context.spec.seed
         self.protocol = stage_protocol(context.spec.protocol, model)
-        channels, side = context.facts.channels, context.facts.size
-        interpolation, _ = context.spec.backbone.resizing(self.protocol)
-        self.augment = AugmentationChain(
-            self.protocol.augmentation, (channels, side, side), interpolation
-        )
         # By number, not by name: at one seed every algorithm sees the same batches.
         self.purpose = f"stage {checkpoint.stage}"
+        self.batches = TrainingBatches(model, context, self.protocol, self.purpose)
         model.optimizers = model.configure_optimizers(optimizer_maker(self.protocol, model))
         for key, saved in checkpoint.optimizers.items():
             model.optimizers[key].load_state_dict(saved)
         rows = context.split.rows("train")
-        self.domains = len(np.unique(context.split.d[rows]))
+        self.domains = self.batches.domains
         self.micro_batches = model.micro_batches = self.protocol.accumulate
         in_step = self.protocol.batch_per_domain * self.micro_batches
         per_epoch = self.protocol.schedule_per == "epoch"
@@ -84,11 +77,8 @@ class StageLoop(Training):
         self.modification = Modification(part, model, checkpoint.modifiers)
         # The model and its optimisers have them; as long as they train nobody else needs them.
         checkpoint.model, checkpoint.optimizers, checkpoint.modifiers = {}, {}, []
-        # Seeded anew for every batch, and made once: a graph of a step could hold them.
-        self.generators = {
-            purpose: torch.Generator(context.images.device)
-            for purpose in ("algorithm", "augmentation")
-        }
+        # Seeded anew for every batch, and made once: a graph of a step could hold it.
+        self.generator = torch.Generator(context.images.device)
         self.writer = CheckpointWriter(context.folder)
         self.started = time.monotonic() - checkpoint.seconds
         self.frozen: FrozenNetwork | None = None
@@ -118,22 +108,15 @@ class StageLoop(Training):
 
     def _train(self) -> None:
         self._train_mode()
-        sampler = make_sampler(
-            self.model.sampling,
-            self.context.split,
-            self.protocol.batch_per_domain,
-            derive_seed(self.seed, self.purpose, "batches"),
-        )
         reported = 0.0
         # A run that was broken off where its stage had stopped early has no steps left.
         last = self.state.step if self._stopped() else self.steps
         if self.state.step < last:
             drawn = self.steps * self.micro_batches * self.protocol.batch_per_domain * self.domains
-            self.frozen = frozen_network(self.model, self.augment, self.context, drawn)
+            self.frozen = frozen_network(self.model, self.batches.views[0], self.context, drawn)
         ends = (step * self.micro_batches for step in (self.state.step, last))
-        batches = self.context.images.stream(sampler, *ends)
-        for number, (images, rows) in enumerate(self._awaited(batches)):
-            self._part(images, rows, number % self.micro_batches)
+        for number, drawn_images in enumerate(self._awaited(self.batches.stream(*ends))):
+            self._part(drawn_images, number % self.micro_batches)
             if (number + 1) % self.micro_batches:
                 continue
             self.state.step += 1
@@ -157,7 +140,7 @@ class StageLoop(Training):
             self._evaluate()
             self._write()
 
-    def _awaited(self, batches: Iterable[tuple[Tensor, Tensor]]) -> Iterator[tuple[Tensor, Tensor]]:
+    def _awaited(self, batches: Iterable[Drawn]) -> Iterator[Drawn]:
         """Yield batches, and count the time until each is there as that of the input."""
         following = iter(batches)
         while True:
@@ -181,40 +164,27 @@ class StageLoop(Training):
         self._train_mode()
         return found
 
-    def _part(self, images: Tensor, rows: Tensor, part: int) -> None:
+    def _part(self, drawn: Drawn, part: int) -> None:
         """Work on a batch, one of those that make the present step."""
-        step, number = self.state.step, self._number(part)
+        step = self.state.step
+        # The number of the batch in the stage: the seed of all that is drawn for it.
+        number = step * self.micro_batches + part
         seed_torch(self.seed, self.purpose, "step", number)
-        self.model.generator, self.model.micro_batch = self._generator("algorithm", number), part
+        seed = derive_seed(self.seed, self.purpose, "algorithm", number)
+        self.model.generator, self.model.micro_batch = self.generator.manual_seed(seed), part
         if part == 0:
             with self.stopwatch.part("own", whole=True):
                 self.model.before_step(step, self)
         with self.stopwatch.part("input"):
-            batch = self._batch(images, rows, self._generator("augmentation", number))
+            batch = self.batches.batch(drawn, number)
         self._set_lr(step)
         frozen = self.frozen
-        looked_up = frozen.answering(batch.x, rows) if frozen else contextlib.nullcontext()
+        looked_up = frozen.answering(batch.x, drawn.rows[0]) if frozen else contextlib.nullcontext()
         with self.stopwatch.part("own"), looked_up:
             losses = self.modification.step(batch)
         for key, value in losses.items():
             self.running[key] = self.running.get(key, 0) + value.detach().float()
             self.state.running_steps[key] = self.state.running_steps.get(key, 0) + 1
-
-    def _batch(self, images: Tensor, rows: Tensor, generator: torch.Generator) -> Batch:
-        """Return training images as a step sees them, augmented and normalised."""
-        source = self.context.images
-        y = source.y[rows]
-        x, mixed = self.augment(images, source.sizes[rows], y, self.domains, generator)
-        return Batch(self.context.normalise(x), y, source.d[rows], self.domains, mixed)
-
-    def _number(self, part: int) -> int:
-        """Return the number of a batch in the stage: the seed of all that is drawn for it."""
-        return self.state.step * self.micro_batches + part
-
-    def _generator(self, purpose: str, number: int) -> torch.Generator:
-        """Return the generator on the device of one purpose, seeded for a batch."""
-        seed = derive_seed(self.seed, self.purpose, purpose, number)
-        return self.generators[purpose].manual_seed(seed)
 
     def _set_lr(self, step: int) -> None:
         each = self.steps_per_rate
@@ -283,20 +253,8 @@ class StageLoop(Training):
         """Estimate the statistics of batch normalisation anew, of weights that did not train."""
         if not adapting_norms(self.model):
             return
-        seed = derive_seed(self.seed, self.purpose, "statistics")
-        split, each = self.context.split, self.protocol.batch_per_domain
-        sampler = make_sampler(self.model.sampling, split, each, seed)
-        images = min(len(split.rows("train")), MOST_IMAGES)
-        count = math.ceil(images / (each * self.domains))
-        drawn = self.context.images.stream(sampler, 0, count)
-        generator = torch.Generator(self.context.images.device)
-        estimate_statistics(
-            self.model,
-            (
-                self._batch(stored, rows, generator.manual_seed(derive_seed(seed, number))).x
-                for number, (stored, rows) in enumerate(drawn)
-            ),
-        )
+        images = min(len(self.context.split.rows("train")), MOST_IMAGES)
+        estimate_statistics(self.model, self.batches.first_views(images))
 
     def _mean_losses(self) -> dict[str, float]:
         """Return the mean of each loss since the last evaluation and start counting anew."""

@@ -14,8 +14,9 @@ from ltbench.plugins.hparams import HParams
 from ltbench.plugins.manager import get_plugins
 from ltbench.plugins.names import parse_name
 from ltbench.plugins.registry import Entry
-from ltbench.plugins.resolve import MODIFIERS
+from ltbench.plugins.resolve import MODIFIERS, resolve_written
 from ltbench.plugins.source_code import folder_sha256, source_sha256
+from ltbench.plugins.views import own_part
 from ltbench.results.component import Component
 from ltbench.results.run import RunSpec, canonical_hash
 
@@ -101,10 +102,21 @@ def check_plugin_versions(spec: RunSpec) -> None:
 def _components(spec: RunSpec) -> list[tuple[str, Component]]:
     stages = [("stages", stage) for stage in spec.stages]
     modifiers = [(MODIFIERS, modifier) for part in spec.parts for modifier in part.modifiers]
-    chain = augmentation_chain(spec.protocol.augmentation)
-    augmentations = [(KINDS, Component(name.name, name.options)) for name in chain]
-    own = [("algorithms", spec.algorithm), *stages, *modifiers]
-    return [*own, ("datasets", spec.dataset), *augmentations]
+    own = [("algorithms", spec.algorithm), *stages]
+    chains = [spec.protocol.augmentation, *(c for kinds, part in own for c in _views(kinds, part))]
+    augmentations = [
+        (KINDS, Component(name.name, name.options))
+        for chain in chains
+        for name in augmentation_chain(chain)
+    ]
+    return [*own, *modifiers, ("datasets", spec.dataset), *augmentations]
+
+
+def _views(kinds: str, part: Component) -> Iterator[str]:
+    """Yield what the views of an algorithm or stage have beside the protocol's augmentations."""
+    cls, hparams = resolve_written(kinds, part.name, part.hparams)
+    for chain in cls.view_augmentations(hparams):
+        yield own_part(chain)
 
 
 def _used(components: Iterable[tuple[str, Component]], backbone: str) -> list[Entry]:
@@ -122,9 +134,12 @@ def _entries(kinds: str, name: str, options: Mapping[str, Any]) -> Iterator[Entr
     hparams: type[HParams] = entry.load().HParams
     for key, bounds in hparams.bounds().items():
         value = options.get(key)
-        if bounds.names is not None and value:
-            inner = parse_name(value)
-            yield from _entries(bounds.names, inner.name, inner.options)
+        if bounds.names == KINDS and value:
+            named = augmentation_chain(own_part(value))
+        else:
+            named = [parse_name(value)] if bounds.names is not None and value else []
+        for inner in named:
+            yield from _entries(str(bounds.names), inner.name, inner.options)
 
 
 def _module(entry: Entry) -> str:

@@ -18,12 +18,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ltbench.data.augmentation import AugmentationChain
 from ltbench.data.sampling import make_sampler
 from ltbench.errors import UsageError
 from ltbench.evaluation.compute import compute_metrics
 from ltbench.evaluation.metrics import Metrics
 from ltbench.results.protocol import epoch_steps
+from ltbench.training.batches import view_augmentations
 from ltbench.training.checkpoint import State
 from ltbench.training.context import RunContext
 from ltbench.training.model import ModelBuilder
@@ -219,9 +219,7 @@ class SoupModel:
         rows = context.split.rows("train")
         domains = len(np.unique(context.split.d[rows]))
         number = min(epoch_steps(len(rows), domains, protocol.batch_per_domain), MOST_BATCHES)
-        channels, side = context.facts.channels, context.facts.size
-        interpolation, _ = context.spec.backbone.resizing(protocol)
-        augment = AugmentationChain(protocol.augmentation, (channels, side, side), interpolation)
+        augment, *_ = view_augmentations(self.model, context, protocol)
         sampler = make_sampler(
             self.model.sampling,
             context.split,

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ltbench_augmentations.colour import HUE, jitter, jitter_each, luma
+from ltbench_augmentations.colour import HUE, UNCHANGED, jitter, jitter_each, luma
 from ltbench_augmentations.crops import pixel_boxes, random_crops, random_flips
 from ltbench_augmentations.resampling import resample_boxes
 
@@ -45,11 +45,13 @@ class Photo:
         jitter: half-widths around 1 of the factors of brightness, contrast and saturation, and
             around 0 of the turn of the hue.
         grey: share of the images that lose their colour.
+        share: of the images that are jittered.
     """
 
     area: tuple[float, float]
     jitter: tuple[float, float, float, float]
     grey: float
+    share: float = 1.0
 
     @property
     def kinds(self) -> list[int]:
@@ -82,7 +84,11 @@ class Photo:
         factors = [drawn if kind == HUE else drawn + 1 for kind, drawn in enumerate(factors)]
         grey = torch.rand(n, generator=generator, device=device) < self.grey
         orders = torch.rand(n, len(self.kinds), generator=generator, device=device).argsort(1)
-        return PhotoDraws(boxes, flips, torch.stack(factors, 1), orders, grey)
+        found = torch.stack(factors, 1)
+        if self.share < 1:
+            jittered = torch.rand(n, 1, generator=generator, device=device) < self.share
+            found = torch.where(jittered, found, found.new_tensor(UNCHANGED))
+        return PhotoDraws(boxes, flips, found, orders, grey)
 
     def at_once(self, images: Tensor, draws: PhotoDraws, side: int) -> Tensor:
         """Apply the parameters to all images together, on any device."""

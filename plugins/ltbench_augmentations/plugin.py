@@ -8,6 +8,7 @@ AUGMENTATIONS = (
     ("crop-flip", "crop_flip:CropFlip", "Shifts by an eighth of the side and mirrors, as on CIFAR"),
     ("photo", "photographs:PhotoAugmentation", "Crop, mirror, jitter and grey, as on MDLT"),
     ("imagenet", "photographs:ImageNet", "Small crops, mirror and jitter, as on ImageNet-LT"),
+    ("simclr", "simclr:SimCLR", "Small crops, mirror, strong jitter and grey, for contrast"),
     ("randaugment", "randaugment:RandAugment", "n operations of one magnitude m, drawn anew"),
     ("autoaugment", "autoaugment:AutoAugment", "Learned policies for CIFAR-10, ImageNet and SVHN"),
     ("trivialaugment", "trivialaugment:TrivialAugment", "One operation of random magnitude"),

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ltbench.data.sampling import make_sampler
+from ltbench.data.sampling import joined, make_sampler
 from ltbench.errors import DataError, PluginError
 from ltbench.plugins.split import Split
 
@@ -23,7 +23,7 @@ def table(counts: list[list[int]]) -> Split:
 tables = st.lists(
     st.lists(st.integers(0, 7), min_size=3, max_size=3), min_size=1, max_size=3
 ).filter(lambda counts: sum(map(sum, counts)) > 0)
-kinds = st.sampled_from(["uniform", "class-balanced"])
+kinds = st.sampled_from(["uniform", "class-balanced", "reversed"])
 
 
 @settings(max_examples=60)
@@ -73,6 +73,26 @@ def test_class_balanced_draws_classes_evenly() -> None:
     few = np.bincount(first[split.y[first] == 2])
     assert few[few > 0].size == 3
     assert few.max() / few[few > 0].min() < 1.2
+
+
+def test_reversed_draws_classes_by_one_over_their_images() -> None:
+    split = table([[300, 30, 3], [5, 0, 50]])
+    sampler = make_sampler("reversed", split, 400, 0)
+    rows = np.concatenate([sampler(step) for step in range(20)])
+    for d, expected in enumerate([[1 / 300, 1 / 30, 1 / 3], [1 / 5, 0, 1 / 50]]):
+        y = split.y[rows[split.d[rows] == d]]
+        shares = np.bincount(y, minlength=3) / len(y)
+        assert np.abs(shares - np.array(expected) / sum(expected)).max() < 0.02
+    rare = rows[(split.d[rows] == 0) & (split.y[rows] == 2)]
+    assert np.bincount(rare)[np.unique(rare)].min() > len(rare) / 3.3
+
+
+def test_joined_samplers_stand_behind_one_another() -> None:
+    split = table([[30, 3], [5, 5]])
+    first, second = (make_sampler(kind, split, 4, 0) for kind in ("uniform", "reversed"))
+    both = joined([first, second])
+    assert both(3).tolist() == [*first(3), *second(3)]
+    assert joined([first]) is first
 
 
 def test_errors() -> None:

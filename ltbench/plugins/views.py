@@ -1,0 +1,51 @@
+"""What the views of an algorithm are augmented by: chains that may begin with the protocol's.
+
+Nothing here imports torch.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ltbench.errors import PluginError
+from ltbench.plugins.augmentation_names import NONE, THEN
+from ltbench.plugins.names import split_list
+
+PROTOCOL = "protocol"
+"""Stands in a view's chain, at its beginning, for the augmentations of the run's protocol."""
+
+STRONG_VIEW = "simclr"
+"""The augmentations of contrastive methods' views, unless they say otherwise: those of SimCLR, on
+images of one channel or three. They crop and mirror themselves, in place of the protocol's."""
+
+
+def view_chains(cls: Any, hparams: Any, protocol: str) -> tuple[str, ...]:
+    """Return the chain of augmentations of each view of an algorithm in a run.
+
+    Args:
+        cls: the class of an algorithm or stage.
+        hparams: its hyper-parameters.
+        protocol: the augmentations of the run's protocol.
+
+    Raises:
+        PluginError: the algorithm has no view at all.
+    """
+    chains = tuple(cls.view_augmentations(hparams))
+    if not chains or not all(isinstance(chain, str) for chain in chains):
+        raise PluginError(
+            f"{cls.__name__}.view_augmentations returns {chains!r}: it must return a tuple of one "
+            f"chain of augmentations a view, ('{PROTOCOL}',) for a single one"
+        )
+    return tuple(in_protocol(chain, protocol) for chain in chains)
+
+
+def in_protocol(chain: str, protocol: str) -> str:
+    """Return a view's chain with the protocol's in the place of the word that stands for it."""
+    first, *rest = split_list(chain, THEN) or [NONE]
+    return THEN.join([protocol, *rest]) if first.strip() == PROTOCOL else chain
+
+
+def own_part(chain: str) -> str:
+    """Return what a view's chain has beside the protocol's augmentations."""
+    first, *rest = split_list(chain, THEN) or [NONE]
+    return (THEN.join(rest) or NONE) if first.strip() == PROTOCOL else chain
