@@ -45,8 +45,10 @@ if TYPE_CHECKING:
     from ltbench.executors.signals import stop_on_signals as stop_on_signals
     from ltbench.executors.slots import Slots as Slots
     from ltbench.executors.waiting import execute_when_free as execute_when_free
+    from ltbench.plugins.algorithm import USES as USES
     from ltbench.plugins.algorithm import Algorithm as Algorithm
     from ltbench.plugins.algorithm import FeaturePass as FeaturePass
+    from ltbench.plugins.algorithm import LogitPass as LogitPass
     from ltbench.plugins.algorithm import Losses as Losses
     from ltbench.plugins.algorithm import MakeOptimizer as MakeOptimizer
     from ltbench.plugins.algorithm import Training as Training

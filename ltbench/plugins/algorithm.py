@@ -22,6 +22,13 @@ from ltbench.plugins.views import PROTOCOL
 HALF = {"bf16": torch.bfloat16, "fp16": torch.float16}
 """What the network computes with at each ``--precision`` that is not ``fp32``."""
 
+USES: Mapping[str, str] = {
+    "validation": "chooses something of its own by validation images",
+    "validation labels": "is trained on validation images",
+    "test": "looks at the test images, without their classes, before it answers",
+}
+"""What an algorithm may do with images beside those of training, and what that is in words."""
+
 Losses = Tensor | Mapping[str, Tensor]
 MakeOptimizer = Callable[[Iterable[nn.Parameter]], Optimizer]
 """Builds an optimiser as the protocol says, for the parameters given."""
@@ -33,6 +40,22 @@ class FeaturePass(Protocol):
     @property
     def features(self) -> Tensor:
         """The features, (N, F)."""
+
+    @property
+    def y(self) -> Tensor:
+        """The classes, (N,)."""
+
+    @property
+    def d(self) -> Tensor:
+        """The domains, (N,)."""
+
+
+class LogitPass(Protocol):
+    """Logits of a whole part of the data set; see :class:`Training`."""
+
+    @property
+    def logits(self) -> Tensor:
+        """The logits, (N, C)."""
 
     @property
     def y(self) -> Tensor:
@@ -56,6 +79,24 @@ class Training(Protocol):
         """Do the same; the older name of :meth:`extract_features`."""
         return self.extract_features(part)
 
+    def extract_logits(self, part: str) -> LogitPass:
+        """Return the logits (N, C) of the same images, with their classes and domains."""
+
+    def initial_state(self) -> Mapping[str, Tensor]:
+        """Return the model's state as it was before any of its training, by its own names.
+
+        It is what the seed, or pretrained weights, made; the model stays as it is.
+        """
+
+    def estimate_batch_norm(self) -> None:
+        """Estimate the model's statistics of batch normalisation anew, from training images.
+
+        Those that the protocol freezes stay.
+        """
+
+    def say(self, sentence: str) -> None:
+        """Tell whoever watches the run, in a sentence without a full stop."""
+
 
 class Algorithm(nn.Module):
     """A training algorithm: a backbone, a linear classifier and a loss.
@@ -76,6 +117,8 @@ class Algorithm(nn.Module):
             may set it for itself in ``__init__``.
         views: how many views of each image a batch holds, :attr:`Batch.views`; what each is
             augmented by, :meth:`view_augmentations` says.
+        uses: which images it uses beside those of training (:data:`USES`); results and tables say
+            so.
         honours: what a protocol or modifier may ask (:data:`ltbench.plugins.honours.DONE_IN`) that
             the class honours although it overrides the methods which do.
         counts: training images per domain and class, (D, C), float, on the model's device.
@@ -92,6 +135,7 @@ class Algorithm(nn.Module):
     sampling: ClassVar[str] = "uniform"
     second_sampling: ClassVar[str] = ""
     views: ClassVar[int] = 1
+    uses: ClassVar[frozenset[str]] = frozenset()
     honours: ClassVar[frozenset[str]] = frozenset()
     counts: Tensor
 

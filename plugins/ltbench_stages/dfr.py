@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from ltbench.api import Algorithm, HParams, TrainInfo, Training, UsageError, hparam
+from ltbench.api import Algorithm, HParams, TrainInfo, Training, hparam
 from ltbench_stages.untrained import UntrainedStage
 
 Array = NDArray[Any]
@@ -33,9 +33,9 @@ class DFRHParams(HParams):
     )
     draws: int = hparam(20, low=1, help="balanced draws, over whose heads the mean is taken")
     solver: str = hparam(
-        "saga",
-        choices=("saga", "liblinear"),
-        help="one softmax, or each class against the rest with a penalty on biases",
+        "liblinear",
+        choices=("liblinear", "saga"),
+        help="each class against the rest with a penalty on biases, or one softmax",
     )
 
 
@@ -43,7 +43,7 @@ class DFR(UntrainedStage):
     """Deep feature reweighting (Kirichenko et al., ICLR 2023, arXiv:2204.02937, section 6).
 
     The features are frozen. A linear head is fitted by logistic regression with an L1 penalty,
-    ‖W‖₁ + C·Σ_i CE_i, to the features of **validation** images, of which the same number are drawn
+    ‖w‖₁ + C·Σ_i ℓ_i, to the features of **validation** images, of which the same number are drawn
     of each group; groups are the domain-class pairs (DFR with validation data, the paper's
     DFR^Val_Tr). Features are standardised by the training images. Weights and biases are the mean
     over ``draws`` such draws, and the standardisation is folded into them, so that what is left is
@@ -51,10 +51,10 @@ class DFR(UntrainedStage):
     worst group (of equals: mean over groups, then the largest C) on one half of the validation
     images, drawn at random, when fitted to balanced groups of the other half.
 
-    The authors' data have two classes, where the softmax with an L1 penalty is their logistic
-    regression. Their code has liblinear, which also penalises the bias; ``solver=liblinear`` is
-    that, of more than two classes each against the rest, as scikit-learn did it, and what their
-    published rows used.
+    The logistic regression is scikit-learn's with liblinear, as in the authors' code and published
+    rows, which also penalises the bias; of more than two classes each is told from the rest.
+    ``solver=saga`` has the softmax over all classes instead, its biases free, which is the same
+    problem for two classes but for that; it takes several times as long.
 
     A group without validation images takes no part, and the run says how many these are; a class
     without any is never the answer. The validation images were trained on: validation scores of the
@@ -100,19 +100,12 @@ class Groups:
     Args:
         y: classes, (N,).
         d: domains, (N,).
-
-    Raises:
-        UsageError: all images are of one class.
     """
 
     def __init__(self, y: Array, d: Array) -> None:
-        if len(np.unique(y)) < 2:
-            raise UsageError("'dfr' needs validation images of two classes: give the data set some")
-        self.y, self.d = y, d
-        _, self.of, self.sizes = np.unique(
-            np.stack([d, y]), axis=1, return_inverse=True, return_counts=True
-        )
-        self.of = self.of.reshape(-1)
+        self.y = y
+        pairs = d * (int(y.max()) + 1) + y
+        _, self.of, self.sizes = np.unique(pairs, return_inverse=True, return_counts=True)
 
     def sentence(self, info: TrainInfo) -> str:
         """Return which images are trained on, and which pairs have none."""
@@ -180,7 +173,7 @@ def softmax_heads(x: Array, y: Array, c: float, classes: int) -> Heads:
 def separate_heads(x: Array, y: Array, c: float, classes: int) -> Heads:
     """Return the same of each class against the rest, its bias penalised too."""
     present = np.unique(y)
-    if len(present) == 2:
+    if len(present) <= 2:
         return _spread(present, *_fitted(x, y, c, "liblinear"), x.shape[1], classes)
     found = [_fitted(x, y == one, c, "liblinear") for one in present]
     weights, biases = (np.concatenate(parts) for parts in zip(*found, strict=True))
@@ -193,15 +186,17 @@ SOLVERS: dict[str, Callable[..., Heads]] = {"saga": softmax_heads, "liblinear": 
 
 def _fitted(x: Array, y: Array, c: float, solver: str) -> Heads:
     """Return scikit-learn's weights and biases; of two classes it has one row, the second's."""
+    if len(np.unique(y)) == 1:  # which is then always the answer
+        return np.zeros((1, x.shape[1])), np.ones(1)
     from sklearn import __version__
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
     version = tuple(map(int, __version__.split(".")[:2]))
-    penalty = {"l1_ratio": 1.0} if version >= (1, 8) else {"penalty": "l1"}
-    model = LogisticRegression(
-        C=c, solver=solver, tol=1e-3, max_iter=_MOST_ITERATIONS, random_state=0, **penalty
-    )
+    penalty: dict[str, Any] = {"l1_ratio": 1.0} if version >= (1, 8) else {"penalty": "l1"}
+    if solver == "saga":  # the defaults of the other are those that the authors have
+        penalty |= {"tol": 1e-3, "max_iter": _MOST_ITERATIONS}
+    model = LogisticRegression(C=c, solver=solver, random_state=0, **penalty)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # the mean over draws outweighs it
         model.fit(x, y)
@@ -210,7 +205,7 @@ def _fitted(x: Array, y: Array, c: float, solver: str) -> Heads:
 
 def _spread(present: Array, weight: Array, bias: Array, width: int, classes: int) -> Heads:
     """Return rows for all classes; those of two classes share what tells them apart."""
-    if len(weight) == 1:
+    if len(weight) < len(present):
         weight, bias = np.concatenate([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
     whole, biases = np.zeros((classes, width)), np.zeros(classes)
     whole[present], biases[present] = weight, bias

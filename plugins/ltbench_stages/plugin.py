@@ -14,6 +14,8 @@ STAGES = {
         "weight_balancing:WeightBalancing",
         "Class-balanced loss, weight decay and MaxNorm on the classifier",
     ),
+    "dfr": ("dfr:DFR", "L1 logistic regression on validation features, balanced over groups"),
+    "wise-ft": ("wise_ft:WiSEFT", "Weights between those of the start and those of the end"),
 }
 
 

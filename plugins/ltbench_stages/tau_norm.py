@@ -31,6 +31,7 @@ class TauNorm(UntrainedStage):
 
     HParams = TauNormHParams
     hparams: TauNormHParams
+    uses = frozenset({"validation"})
     classifier: nn.Linear
     tau: Tensor
 
