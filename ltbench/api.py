@@ -80,6 +80,7 @@ if TYPE_CHECKING:
     from ltbench.plugins.split import SplitOrigin as SplitOrigin
     from ltbench.plugins.stage import Stage as Stage
     from ltbench.plugins.stage import StageHParams as StageHParams
+    from ltbench.plugins.unlabelled import Unlabelled as Unlabelled
     from ltbench.plugins.views import STRONG_VIEW as STRONG_VIEW
     from ltbench.regular_files import open_file as open_file
     from ltbench.regular_files import read_file as read_file

@@ -17,6 +17,7 @@ from ltbench.plugins.batch import Batch, TrainInfo
 from ltbench.plugins.hparams import HParams
 from ltbench.plugins.loss_scale import LossScale
 from ltbench.plugins.stopwatch import Stopwatch
+from ltbench.plugins.unlabelled import Unlabelled
 from ltbench.plugins.views import PROTOCOL
 
 HALF = {"bf16": torch.bfloat16, "fp16": torch.float16}
@@ -298,6 +299,36 @@ class Algorithm(nn.Module):
 
     def before_step(self, step: int, training: Training) -> None:
         """Do what must be done before step ``step`` (from 0), for example a pass over the data."""
+
+    @classmethod
+    def test_augmentations(cls, hparams: Any) -> tuple[str, ...]:
+        """Return the augmentations in which :meth:`before_test` sees the test images.
+
+        A chain for each view, in which ``protocol`` stands for the protocol's own augmentation;
+        ``none`` is an image as the test sees it. Without any, :meth:`before_test` is not called,
+        and the run sees no test image before its test.
+
+        Args:
+            hparams: of the run.
+        """
+        return ()
+
+    def before_test(self, test: Unlabelled) -> Mapping[str, Any]:
+        """Learn on the test images, without their labels, what the test is to be done with.
+
+        Called once, on the chosen model, in evaluation mode, where :meth:`test_augmentations` names
+        any; such a run is transductive, which its result and every table say. What it changes
+        is in the test's answers and in the logits that are kept, of validation images too. The
+        model that the run keeps, and that stages, ensembles and soups begin with, is the one
+        before.
+
+        Args:
+            test: the test images.
+
+        Returns:
+            What was learnt, by name, for ``result.json``: numbers, texts, and lists of them.
+        """
+        return {}
 
     def class_weights(self) -> Tensor:
         """Return the weight vectors (C, F) of a classifier that is linear in the features.

@@ -39,6 +39,26 @@ def view_chains(cls: Any, hparams: Any, protocol: str) -> tuple[str, ...]:
     return tuple(in_protocol(chain, protocol) for chain in chains)
 
 
+def chains_before_test(cls: Any, hparams: Any, protocol: str) -> tuple[str, ...]:
+    """Return the augmentations in which an algorithm learns on the test images, if it does.
+
+    Args:
+        cls: the class of an algorithm or stage.
+        hparams: its hyper-parameters.
+        protocol: the augmentations of the run's protocol.
+
+    Raises:
+        PluginError: the algorithm returns something else.
+    """
+    chains = cls.test_augmentations(hparams)
+    if not isinstance(chains, tuple) or not all(isinstance(chain, str) for chain in chains):
+        raise PluginError(
+            f"{cls.__name__}.test_augmentations returns {chains!r}: it must return a tuple of one "
+            "chain of augmentations a view, () where it does not look at the test images"
+        )
+    return tuple(in_protocol(chain, protocol) for chain in chains)
+
+
 def in_protocol(chain: str, protocol: str) -> str:
     """Return a view's chain with the protocol's in the place of the word that stands for it."""
     first, *rest = split_list(chain, THEN) or [NONE]

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from ltbench.report.before_test import transductive_labels
 from ltbench.report.content import Content, Leaderboard, Row
 from ltbench.report.csv_text import csv_text
 from ltbench.report.priors import priors_columns, priors_document
@@ -26,8 +27,9 @@ def rows_frame(content: Content) -> pd.DataFrame:
     """Return one row for each table and method.
 
     There are columns on what tuning searched, and found of the protocol, where it searched any; on
-    which methods are compared with the reference seed by seed, where any is; and on the evaluation
-    scheme and the selection rule, where domains are unseen.
+    which methods are compared with the reference seed by seed, where any is; on which learnt on the
+    test images, where any did; and on the evaluation scheme and the selection rule, where domains
+    are unseen.
     """
     pairs = [(board, row) for board in content.boards for row in board.rows]
     frame = pd.DataFrame([_flat(board, row) for board, row in pairs])
@@ -38,6 +40,9 @@ def rows_frame(content: Content) -> pd.DataFrame:
         frame.insert(place + 1, "tuned_found", [" ".join(found_words(r.tuned)) for _, r in pairs])
     if any(row.paired for _, row in pairs):
         frame["paired"] = [row.paired for _, row in pairs]
+    transductive = [row.label in transductive_labels(board) for board, row in pairs]
+    if any(transductive):
+        frame["transductive"] = transductive
     return _with_schemes(frame, [board for board, _ in pairs])
 
 

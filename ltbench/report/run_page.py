@@ -11,6 +11,7 @@ from typing import Any
 from ltbench.plugins.names import AT
 from ltbench.plugins.shots import SHOTS
 from ltbench.plugins.stopwatch import PARTS as SPENT
+from ltbench.report.before_test import before_test_lines
 from ltbench.report.chart import SYMBOLS, Curve, draw
 from ltbench.report.combined import made_of_lines
 from ltbench.report.plain import duration
@@ -212,7 +213,8 @@ def _results(result: Mapping[str, Any]) -> list[str]:
         chosen = f"Chosen: {place}, by {by}"
     else:  # of what was made of other runs nothing was chosen
         chosen = f"On validation images: {by}"
-    return ["\n\n".join(blocks), "", chosen, *_stops(selection)]
+    before = [wrapped(line, _width()) for line in before_test_lines(result)]
+    return ["\n\n".join(blocks), "", chosen, *_stops(selection), *before]
 
 
 def _side_by_side(

@@ -66,6 +66,7 @@ def _dtype(name: str) -> str:
     return {
         "seed": "int64",
         "pretrained": "bool",
+        "transductive": "bool",
         "seconds": "float64",
         "parameters": "float64",
         "peak_memory_mb": "float64",

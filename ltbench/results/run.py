@@ -254,6 +254,7 @@ class RunRecord:
         expected: whether a command that is at work will come to it.
         sweep: the newest command that planned it, or ``None``.
         combined: what it was made of (:mod:`ltbench.results.combined`); empty where it was trained.
+        transductive: whether it learnt on the test images, without their labels, before its test.
     """
 
     path: str
@@ -293,6 +294,7 @@ class RunRecord:
     sweep: SweepRecord | None = None
     memory_format: str = ""
     combined: dict[str, Any] = field(default_factory=dict)
+    transductive: bool = False
 
     @property
     def algo(self) -> str:
@@ -407,4 +409,5 @@ def _outcome(spec: Mapping[str, Any], result: Mapping[str, Any]) -> dict[str, An
         "metrics": parse_measures(result.get("metrics")),
         "environment": environment if isinstance(environment, dict) else {},
         "seconds": numbers(result.get("timings")).get("total_s", math.nan),
+        "transductive": bool(result.get("before_test")),
     }

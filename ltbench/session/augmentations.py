@@ -17,7 +17,7 @@ from ltbench.plugins.hparams import HParams
 from ltbench.plugins.manager import get_plugins
 from ltbench.plugins.names import Name
 from ltbench.plugins.resolve import registered, resolve
-from ltbench.plugins.views import view_chains
+from ltbench.plugins.views import chains_before_test, view_chains
 from ltbench.results.run import RunSpec
 
 
@@ -77,6 +77,41 @@ def check_views(spec: RunSpec, name: str, cls: type[Algorithm], hparams: HParams
         raise UsageError(
             f"views {plain[0]} and {plain[1]} of '{name}' would be the same, for neither is "
             f"augmented: give the protocol an augmentation, --augmentation crop-flip"
+        )
+
+
+def check_test_views(spec: RunSpec, name: str, cls: type[Algorithm], hparams: HParams) -> None:
+    """Check that the views in which an algorithm learns on the test images can be made, and differ.
+
+    Args:
+        spec: the run, with the augmentations of its protocol.
+        name: of its algorithm or last stage.
+        cls: its class.
+        hparams: its hyper-parameters.
+
+    Raises:
+        UsageError: they cannot; the message says which view, and how to go on.
+        PluginError: the class names no chains, or one cannot be imported.
+    """
+    plain = []
+    chains = chains_before_test(cls, hparams, spec.protocol.augmentation)
+    for number, chain in enumerate(chains, 1):
+        whose = f"view {number} of the test images for '{name}', {chain}"
+        try:
+            found = _checked(chain, len(spec.data["preprocessing"]["mean"]), spec.dataset_name)
+        except UsageError as error:
+            raise UsageError(f"{whose}: {error}") from error
+        if mixing := mixing_augmentation(chain):
+            raise UsageError(
+                f"{whose}: '{mixing}' makes an image of two, and each is looked at by itself: "
+                "choose another augmentation"
+            )
+        if not found:
+            plain.append(number)
+    if len(plain) > 1:
+        raise UsageError(
+            f"views {plain[0]} and {plain[1]} of the test images for '{name}' would be the same, "
+            "for neither is augmented: choose an augmentation"
         )
 
 

@@ -142,6 +142,7 @@ def make_ensemble(group: Group, data_dir: Path) -> Made:
         "label": method,
         **({"split": origin} if origin else {}),
         **results,
+        **_before_test(ingredients),
         "metrics": declared_measures(results["test"]),
         "val": val,
         **({"selection": {"metric": metric, "value": val[metric]}} if metric in val else {}),
@@ -156,6 +157,12 @@ def make_ensemble(group: Group, data_dir: Path) -> Made:
         write_logits(files.logits, {"test": kept, "val": kept_val})
         write_json(files.result, result)
     return Made(folder, method, group, metric, new=True)
+
+
+def _before_test(ingredients: Sequence[Ingredient]) -> dict[str, Any]:
+    """Return how many of the runs learnt on the test images before their tests, if any did."""
+    number = sum(bool(one.result.get("before_test")) for one in ingredients)
+    return {"before_test": {"members": number}} if number else {}
 
 
 def _averaged(

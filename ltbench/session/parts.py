@@ -15,7 +15,7 @@ from ltbench.plugins.stage import Stage
 from ltbench.results.component import Component
 from ltbench.results.method_settings import MethodSettings
 from ltbench.results.run import RunSpec
-from ltbench.session.augmentations import check_views
+from ltbench.session.augmentations import check_test_views, check_views
 from ltbench.session.methods import implied, resolved_method
 from ltbench.session.protocol_checks import check_wishes, with_named
 
@@ -67,6 +67,7 @@ def resolved_parts(spec: RunSpec, chain: Sequence[Name]) -> tuple[list[Component
         components.append(Component(name.name, hparams.as_dict(), inner))
         titles.append(_title(spec.methods, kind, name, hparams, [h for _, h in modifiers]))
         wished.append((name.name, (cls, hparams)))
+    check_test_views(spec, chain[-1].name, *wished[-1][1])  # what is tested is the last part
     check_wishes(spec.protocol, wished, spec.precision)
     return components, "+".join(map(str, titles))
 

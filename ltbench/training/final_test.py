@@ -17,6 +17,7 @@ from ltbench.results.folder import write_arrays
 from ltbench.results.logits import Logits, kept_logits, write_logits
 from ltbench.training.context import RunContext
 from ltbench.training.seeding import derive_seed
+from ltbench.training.unlabelled import learnt_before_test
 
 FEATURE_IMAGES = 2000
 FLOAT16_MAX = 65504.0
@@ -26,13 +27,15 @@ def evaluate_on_test(model: Algorithm, context: RunContext) -> dict[str, Any]:
     """Evaluate the chosen model on the test images, once, and keep what it says of them.
 
     Further test sets are parts of the test images, so they take no second pass. The logits of the
-    validation images are kept beside those of the test images.
+    validation images are kept beside those of the test images, of the same model: where it learnt
+    on the test images before, after that.
 
     Returns:
         The part of ``result.json`` that the test gives.
     """
     split, domains = context.split, context.facts.domains
     rows = split.rows("test")
+    before = learnt_before_test(model, context)
     answers = context.evaluator.answers(model, rows)
     found = answers.predictions
     logits = {"test": _kept(answers.logits, split, rows), "val": _validation(model, context)}
@@ -43,7 +46,8 @@ def evaluate_on_test(model: Algorithm, context: RunContext) -> dict[str, Any]:
     )
     write_logits(context.folder.logits, logits)
     sets = context.dataset.test_sets(split).items()
-    return results_of_test(found, domains, {name: np.isin(rows, part) for name, part in sets})
+    tested = results_of_test(found, domains, {name: np.isin(rows, part) for name, part in sets})
+    return {**tested, **({"before_test": before} if before else {})}
 
 
 def _validation(model: Algorithm, context: RunContext) -> Logits:

@@ -25,6 +25,10 @@ ALGORITHMS = {
     "input-mixup": ("input_mixup:InputMixup", "Mixup of images within each domain"),
     "bcl": ("bcl:BCL", "Balanced contrastive learning with class prototypes"),
     "balpoe": ("balpoe:BalPoE", "Balanced product of experts with different biases"),
+    "cmo": ("cmo:CMO", "Patches of rare classes' images, pasted on images as they come"),
+    "mdcs": ("mdcs:MDCS", "Three diverse experts, each of which teaches itself a strong view"),
+    "ncl": ("ncl:NCL", "Networks that learn from each other, on all and on hard classes"),
+    "sade": ("sade:SADE", "Three experts, weighted by how stable the test images' predictions are"),
 }
 
 
