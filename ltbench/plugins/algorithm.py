@@ -26,9 +26,10 @@ HALF = {"bf16": torch.bfloat16, "fp16": torch.float16}
 USES: Mapping[str, str] = {
     "validation": "chooses something of its own by validation images",
     "validation labels": "is trained on validation images",
-    "test": "looks at the test images, without their classes, before it answers",
 }
-"""What an algorithm may do with images beside those of training, and what that is in words."""
+"""What an algorithm may do with validation images beside being chosen by them, in words.
+
+What it learns on test images, :meth:`Algorithm.test_augmentations` tells."""
 
 Losses = Tensor | Mapping[str, Tensor]
 MakeOptimizer = Callable[[Iterable[nn.Parameter]], Optimizer]
@@ -118,8 +119,8 @@ class Algorithm(nn.Module):
             may set it for itself in ``__init__``.
         views: how many views of each image a batch holds, :attr:`Batch.views`; what each is
             augmented by, :meth:`view_augmentations` says.
-        uses: which images it uses beside those of training (:data:`USES`); results and tables say
-            so.
+        uses: what it does with validation images itself (:data:`USES`). Where it is trained on
+            them, results and tables say so.
         honours: what a protocol or modifier may ask (:data:`ltbench.plugins.honours.DONE_IN`) that
             the class honours although it overrides the methods which do.
         counts: training images per domain and class, (D, C), float, on the model's device.

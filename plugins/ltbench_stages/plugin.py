@@ -15,6 +15,7 @@ STAGES = {
         "Class-balanced loss, weight decay and MaxNorm on the classifier",
     ),
     "dfr": ("dfr:DFR", "L1 logistic regression on validation features, balanced over groups"),
+    "mlls": ("mlls:MLLS", "Test prior by EM on the unlabelled test images, logits corrected for it"),
     "wise-ft": ("wise_ft:WiSEFT", "Weights between those of the start and those of the end"),
 }
 
