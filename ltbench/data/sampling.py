@@ -17,6 +17,8 @@ Rows = NDArray[np.int64]
 Sampler = Callable[[int], Rows]
 """Returns the split's rows of the batch of a step, domain after domain."""
 
+SAMPLINGS = ("uniform", "class-balanced", "reversed")
+
 
 def make_sampler(kind: str, split: Split, per_domain: int, seed: int) -> Sampler:
     """Return the sampler ``uniform``, ``class-balanced`` or ``reversed`` over the training images.

@@ -6,11 +6,14 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from ltbench.errors import UsageError
+from ltbench.errors import LtbenchError, UsageError
+from ltbench.plugins.augmentation_names import KINDS as AUGMENTATIONS
+from ltbench.plugins.augmentation_names import NONE, THEN, augmentation_chain, spelled_out
 from ltbench.plugins.hparams import HParams
 from ltbench.plugins.manager import get_plugins
-from ltbench.plugins.names import AT, Name, parse_name
+from ltbench.plugins.names import AT, Name, parse_name, split_list
 from ltbench.plugins.unseen_options import with_unseen
+from ltbench.plugins.views import PROTOCOL
 
 MODIFIERS = "modifiers"
 """The registry of modifiers."""
@@ -110,6 +113,10 @@ def _named_as_registered(hparams: HParams) -> HParams:
         text = getattr(hparams, key)
         if bounds.names is None or not isinstance(text, str):
             continue
+        if bounds.names == AUGMENTATIONS:
+            if (chain := _chain_as_registered(text)) != text:
+                changed[key] = chain
+            continue
         try:
             typed = parse_name(text)
         except UsageError:  # an empty one, say; the plugin knows what it means
@@ -117,4 +124,21 @@ def _named_as_registered(hparams: HParams) -> HParams:
         name = registered(typed, bounds.names).name
         if name != typed.name:
             changed[key] = name + text.strip().removeprefix(typed.name)
-    return type(hparams)(**hparams.as_dict() | changed) if changed else hparams
+    return dataclasses.replace(hparams, **changed) if changed else hparams  # type: ignore[type-var]
+
+
+def _chain_as_registered(text: str) -> str:
+    """Return a view's augmentations in their one spelling, without options at their defaults.
+
+    What is not possible stays as it is; who uses it says so.
+    """
+    try:
+        first, *rest = split_list(text, THEN)
+        view = [first.strip()] if first.strip() == PROTOCOL else []
+        own = augmentation_chain(THEN.join(rest if view else [first, *rest]) or NONE)
+        names = [registered(name, AUGMENTATIONS) for name in own]
+        changed = [resolve(AUGMENTATIONS, n.name, n.options)[1].changed() for n in names]
+    except LtbenchError:
+        return text
+    spelled = [Name(n.name, o) for n, o in zip(names, changed, strict=True) if n.name != NONE]
+    return THEN.join([*view, *([spelled_out(spelled)] if spelled else [])]) or NONE

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from ltbench.errors import PluginError
+from ltbench.errors import PluginError, UsageError
 from ltbench.plugins.augmentation_names import NONE, THEN
 from ltbench.plugins.names import split_list
+from ltbench.plugins.text import visible
 
 PROTOCOL = "protocol"
 """Stands in a view's chain, at its beginning, for the augmentations of the run's protocol."""
@@ -29,6 +30,7 @@ def view_chains(cls: Any, hparams: Any, protocol: str) -> tuple[str, ...]:
 
     Raises:
         PluginError: the algorithm has no view at all.
+        UsageError: the chain of one is not possible.
     """
     chains = tuple(cls.view_augmentations(hparams))
     if not chains or not all(isinstance(chain, str) for chain in chains):
@@ -49,6 +51,7 @@ def chains_before_test(cls: Any, hparams: Any, protocol: str) -> tuple[str, ...]
 
     Raises:
         PluginError: the algorithm returns something else.
+        UsageError: the chain of one view is not possible.
     """
     chains = cls.test_augmentations(hparams)
     if not isinstance(chains, tuple) or not all(isinstance(chain, str) for chain in chains):
@@ -60,12 +63,27 @@ def chains_before_test(cls: Any, hparams: Any, protocol: str) -> tuple[str, ...]
 
 
 def in_protocol(chain: str, protocol: str) -> str:
-    """Return a view's chain with the protocol's in the place of the word that stands for it."""
-    first, *rest = split_list(chain, THEN) or [NONE]
-    return THEN.join([protocol, *rest]) if first.strip() == PROTOCOL else chain
+    """Return a view's chain with the protocol's in the place of the word that stands for it.
+
+    Raises:
+        UsageError: the chain is empty, or the word stands elsewhere than at its beginning.
+    """
+    first, *rest = _parts(chain)
+    if PROTOCOL in rest:
+        raise UsageError(
+            f"'{PROTOCOL}' in {visible(chain)} stands for the augmentations of the protocol, and "
+            f"only at the beginning: write {PROTOCOL}{THEN}…"
+        )
+    return THEN.join([protocol, *rest]) if first == PROTOCOL else chain
 
 
 def own_part(chain: str) -> str:
     """Return what a view's chain has beside the protocol's augmentations."""
-    first, *rest = split_list(chain, THEN) or [NONE]
-    return (THEN.join(rest) or NONE) if first.strip() == PROTOCOL else chain
+    first, *rest = _parts(chain)
+    return (THEN.join(rest) or NONE) if first == PROTOCOL else chain
+
+
+def _parts(chain: str) -> list[str]:
+    if not chain.strip():
+        raise UsageError(f"a view has no augmentation: write '{NONE}' where there shall be none")
+    return [part.strip() for part in split_list(chain, THEN)]

@@ -409,5 +409,5 @@ def _outcome(spec: Mapping[str, Any], result: Mapping[str, Any]) -> dict[str, An
         "metrics": parse_measures(result.get("metrics")),
         "environment": environment if isinstance(environment, dict) else {},
         "seconds": numbers(result.get("timings")).get("total_s", math.nan),
-        "transductive": bool(result.get("before_test")),
+        "transductive": isinstance(result.get("before_test"), dict) and bool(result["before_test"]),
     }

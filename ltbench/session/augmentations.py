@@ -17,7 +17,7 @@ from ltbench.plugins.hparams import HParams
 from ltbench.plugins.manager import get_plugins
 from ltbench.plugins.names import Name
 from ltbench.plugins.resolve import registered, resolve
-from ltbench.plugins.views import chains_before_test, view_chains
+from ltbench.plugins.views import PROTOCOL, chains_before_test, view_chains
 from ltbench.results.run import RunSpec
 
 
@@ -69,14 +69,18 @@ def check_views(spec: RunSpec, name: str, cls: type[Algorithm], hparams: HParams
                 f"{whose}: '{mixing}' mixes labels, and the labels of a batch are those of its "
                 "first view: choose another augmentation or algorithm"
             )
-        if mixing:
+        if mixing and chain != protocol:  # that of a protocol is looked at with all its wishes
             check_honoured("mixed_labels", f"the '{mixing}' of its first view", [(name, cls)])
         if not found:
             plain.append(number)
     if len(plain) > 1:
+        first, second = plain[:2]
+        asked = cls.view_augmentations(hparams)
+        of_protocol = PROTOCOL in (asked[first - 1], asked[second - 1])
+        advice = "--augmentation crop-flip, say" if of_protocol else "an augmentation for one"
         raise UsageError(
-            f"views {plain[0]} and {plain[1]} of '{name}' would be the same, for neither is "
-            f"augmented: give the protocol an augmentation, --augmentation crop-flip"
+            f"views {first} and {second} of '{name}' would be the same, for nothing augments them: "
+            f"choose {advice}"
         )
 
 

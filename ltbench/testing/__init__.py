@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from ltbench.testing.small_model import build_modifier as build_modifier
     from ltbench.testing.small_model import build_stage as build_stage
     from ltbench.testing.small_model import random_batch as random_batch
+    from ltbench.testing.small_model import random_batch_for as random_batch_for
     from ltbench.testing.small_model import take_steps as take_steps
     from ltbench.testing.small_model import train_info as train_info
     from ltbench.testing.small_run import Outcome as Outcome

@@ -103,6 +103,7 @@ def _all_points() -> Iterable[Point]:
         algorithm,
         augmentation,
         backbone,
+        before_test,
         dataset,
         declaration,
         device,
@@ -116,8 +117,8 @@ def _all_points() -> Iterable[Point]:
     )
 
     kinds = (
-        algorithm, honours, modifier, dataset, metric, backbone, protocol, augmentation, device,
-        observer, figure, table,
+        algorithm, before_test, honours, modifier, dataset, metric, backbone, protocol,
+        augmentation, device, observer, figure, table,
     )  # fmt: skip
     for module in (declaration, *kinds):
         yield from module.POINTS

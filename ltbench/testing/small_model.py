@@ -19,6 +19,8 @@ from ltbench.testing.small_data import COUNTS, SIZE
 from ltbench.training.batch_norm import estimate_statistics
 from ltbench.training.optimizers import optimizer_maker
 
+_SECOND = 1 << 20  # from the seed of a batch to that of its second
+
 
 class SmallBackbone(Backbone):
     """One convolution, batch normalisation and a pool: 32 features of an image of any size."""
@@ -165,13 +167,22 @@ def ready(model: Algorithm, seed: int = 0) -> Algorithm:
     return model.train()
 
 
-def random_batch(info: TrainInfo, *, classes: Sequence[int] | None = None, seed: int = 0) -> Batch:
+def random_batch(
+    info: TrainInfo,
+    *,
+    classes: Sequence[int] | None = None,
+    seed: int = 0,
+    views: int = 1,
+    second: bool = False,
+) -> Batch:
     """Return random images of every domain, of classes that the domain has.
 
     Args:
         info: of the training set.
         classes: only these.
         seed: of the draw.
+        views: of each image; those after the first are the image with noise.
+        second: whether there is a second batch, of as many views.
     """
     generator = torch.Generator().manual_seed(seed)
     number = info.batch_per_domain
@@ -183,7 +194,24 @@ def random_batch(info: TrainInfo, *, classes: Sequence[int] | None = None, seed:
     y = weights.multinomial(number, replacement=True, generator=generator).flatten()
     d = torch.arange(info.num_domains).repeat_interleave(number)
     x = torch.randn(len(y), *info.image_shape, generator=generator)
-    return Batch(x, y, d)
+    further = [x + 0.3 * torch.randn(x.shape, generator=generator) for _ in range(1, views)]
+    other = None
+    if second:
+        other = random_batch(info, classes=classes, seed=seed + _SECOND, views=views)
+    return Batch(x, y, d, views=(x, *further), second=other)
+
+
+def random_batch_for(
+    model: Algorithm, *, classes: Sequence[int] | None = None, seed: int = 0
+) -> Batch:
+    """Return a :func:`random_batch` with the views and the second batch that a model asks for."""
+    return random_batch(
+        model.train_info,
+        classes=classes,
+        seed=seed,
+        views=len(type(model).view_augmentations(model.hparams)),
+        second=bool(model.second_sampling),
+    )
 
 
 def take_steps(model: Algorithm, batches: Sequence[Batch]) -> list[dict[str, float]]:

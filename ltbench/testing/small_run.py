@@ -12,13 +12,18 @@ from typing import Any
 import numpy as np
 import torch
 
-from ltbench.plugins.names import Name
+from ltbench.plugins.manager import get_plugins
+from ltbench.plugins.names import Name, parse_chains
+from ltbench.plugins.resolve import resolve
 from ltbench.results.folder import RunFolder
 from ltbench.results.run import RunSpec
 from ltbench.session.plan import Request, plan_runs
 from ltbench.testing.small_data import NAME, register_small_data
 from ltbench.training.job import Job
 from ltbench.training.run import execute
+
+AUGMENTATION = "crop-flip"
+"""What makes several views of an image differ."""
 
 
 @dataclass(frozen=True)
@@ -61,13 +66,27 @@ def run_small(
 def plan_small(name: str, *, domains: int = 3, seed: int = 0) -> RunSpec:
     """Return the specification of a run on the small data set.
 
+    Nothing is augmented, unless several views would be the same without.
+
     Raises:
         UsageError: it is refused.
     """
     register_small_data()
     dataset = str(Name(NAME, {"domains": domains}))
-    request = Request([name], [dataset], [seed], "fp32", Path())
+    settings = {"augmentation": AUGMENTATION} if _has_views(name) else {}
+    request = Request([name], [dataset], [seed], "fp32", Path(), settings)
     return plan_runs(request).specs[0]
+
+
+def _has_views(text: str) -> bool:
+    """Return whether a part of a method looks at several views."""
+    for chain in parse_chains(text):
+        for name in chain:
+            kinds = "algorithms" if name.name in get_plugins()["algorithms"] else "stages"
+            cls, hparams = resolve(kinds, name.name, name.options)
+            if len(cls.view_augmentations(hparams)) > 1:
+                return True
+    return False
 
 
 def carry_out(spec: RunSpec, folder: Path, data_dir: Path, stops: Sequence[int] = ()) -> Outcome:

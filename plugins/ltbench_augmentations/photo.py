@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ltbench_augmentations.colour import HUE, UNCHANGED, jitter, jitter_each, luma
+from ltbench_augmentations.colour import HUE, jitter, jitter_each, luma
 from ltbench_augmentations.crops import pixel_boxes, random_crops, random_flips
 from ltbench_augmentations.resampling import resample_boxes
 
@@ -80,15 +80,13 @@ class Photo:
         boxes = pixel_boxes(*random_crops(sizes, self.area, generator), stored)
         flips = random_flips(n, generator, device)
         spread = torch.rand(n, 4, generator=generator, device=device) * 2 - 1
+        if self.share < 1:
+            spread *= torch.rand(n, 1, generator=generator, device=device) < self.share
         factors = [spread[:, kind] * width for kind, width in enumerate(self.jitter)]
         factors = [drawn if kind == HUE else drawn + 1 for kind, drawn in enumerate(factors)]
         grey = torch.rand(n, generator=generator, device=device) < self.grey
         orders = torch.rand(n, len(self.kinds), generator=generator, device=device).argsort(1)
-        found = torch.stack(factors, 1)
-        if self.share < 1:
-            jittered = torch.rand(n, 1, generator=generator, device=device) < self.share
-            found = torch.where(jittered, found, found.new_tensor(UNCHANGED))
-        return PhotoDraws(boxes, flips, found, orders, grey)
+        return PhotoDraws(boxes, flips, torch.stack(factors, 1), orders, grey)
 
     def at_once(self, images: Tensor, draws: PhotoDraws, side: int) -> Tensor:
         """Apply the parameters to all images together, on any device."""

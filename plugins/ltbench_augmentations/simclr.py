@@ -4,9 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
 from ltbench.api import HParams, hparam
 from ltbench_augmentations.photo import Photo
 from ltbench_augmentations.photographs import PhotoAugmentation
+
+DEVIATIONS = (0.1, 2.0)
+"""Least and largest deviation of the Gaussians that blur, in pixels."""
+
+RADIUS = 6
+"""How far the Gaussians reach, in pixels: three deviations of the widest."""
 
 
 class SimCLRHParams(HParams):
@@ -21,6 +31,7 @@ class SimCLRHParams(HParams):
     )
     hue: float = hparam(0.1, low=0.0, high=0.5, help="most that the hue changes by")
     grey: float = hparam(0.2, low=0.0, high=1.0, help="share of the images that lose their colour")
+    blur: float = hparam(0.0, low=0.0, high=1.0, help="share of the images that are blurred")
 
 
 class SimCLR(PhotoAugmentation):
@@ -30,7 +41,8 @@ class SimCLR(PhotoAugmentation):
     hue of most images changed in random order; some without colour. The widths are half of
     SimCLR's, .4, .4, .4 and .1, and crops begin at a fifth of the area, as in MoCo v2
     (arXiv:2003.04297) and SupCon (arXiv:2004.11362), from which contrastive methods for long tails
-    have them; on ImageNet-LT these crop from .08 on. Images are not blurred.
+    have them; on ImageNet-LT these crop from .08 on. With ``blur`` a share of the images is
+    smoothed by a Gaussian whose deviation is uniform between .1 and 2 pixels, in a window of 13.
     """
 
     HParams = SimCLRHParams
@@ -39,3 +51,31 @@ class SimCLR(PhotoAugmentation):
         super(PhotoAugmentation, self).__init__(hparams, image_shape)
         widths = (hparams.strength, hparams.strength, hparams.strength, hparams.hue)
         self.photo = Photo((hparams.area, 1.0), widths, hparams.grey, share=hparams.jitter)
+
+    def crop(self, images: Tensor, sizes: Tensor, generator: torch.Generator) -> Tensor:
+        """Return the images cropped, mirrored, changed in colour and, some of them, blurred."""
+        x = super().crop(images, sizes, generator)
+        if not self.hparams.blur:
+            return x
+        draws = torch.rand(2, len(x), generator=generator, device=x.device)
+        low, high = DEVIATIONS
+        smooth = blurred(x, low + (high - low) * draws[0])
+        return torch.where((draws[1] < self.hparams.blur).view(-1, 1, 1, 1), smooth, x)
+
+
+def blurred(x: Tensor, deviations: Tensor) -> Tensor:
+    """Return images smoothed by Gaussians; beyond its border an image goes on as it ends.
+
+    Args:
+        x: floats 0…1, (N, C, H, W).
+        deviations: of each image's Gaussian, in pixels, (N,).
+    """
+    n, channels, height, width = x.shape
+    places = torch.arange(-RADIUS, RADIUS + 1, device=x.device)
+    weights = (-0.5 * (places / deviations[:, None]) ** 2).exp()
+    weights = weights / weights.sum(1, keepdim=True)
+    kernels = weights.repeat_interleave(channels, 0)[:, None, None]
+    flat = x.reshape(1, n * channels, height, width)
+    flat = F.pad(flat, (RADIUS,) * 4, mode="replicate")
+    flat = F.conv2d(flat, kernels, groups=n * channels)
+    return F.conv2d(flat, kernels.transpose(2, 3), groups=n * channels).view_as(x)

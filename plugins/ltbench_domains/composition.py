@@ -27,6 +27,8 @@ from ltbench.api import (
 PLAIN = "erm"
 """The loss that :class:`ltbench.api.Algorithm` has by itself."""
 
+_MORE_IMAGES = "looks at more than one view of each image, or at a second batch"
+
 _OF_A_METHOD = {
     "step": "takes its own optimisation steps",
     "configure_optimizers": "has optimisers of its own",
@@ -34,6 +36,7 @@ _OF_A_METHOD = {
     "loss": "is more than a loss on logits",
     "features": "changes the features",
     "predict": "changes the predictions",
+    "view_augmentations": _MORE_IMAGES,
 }
 """Parts of an algorithm that a mere loss on logits leaves alone, with what it means to have one."""
 
@@ -170,8 +173,11 @@ def why_no_loss(cls: type[Algorithm]) -> str:
     """Return why an algorithm is no loss on logits, or nothing where it is one."""
     if cls.sampling != Algorithm.sampling:
         return "changes which images are drawn and leaves the loss as it is"
+    if cls.second_sampling or cls.views != Algorithm.views:
+        return _MORE_IMAGES
     for part, meaning in _OF_A_METHOD.items():
-        if getattr(cls, part) is not getattr(Algorithm, part):
+        own, plain = getattr(cls, part), getattr(Algorithm, part)
+        if getattr(own, "__func__", own) is not getattr(plain, "__func__", plain):
             return meaning
     return ""
 

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from typing import cast
+from collections.abc import Mapping
+from typing import Any, Self, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ltbench.api import Algorithm, Backbone, Batch, HParams, TrainInfo, hparam
+from ltbench.api import (
+    STRONG_VIEW,
+    Algorithm,
+    Backbone,
+    Batch,
+    HParams,
+    TrainInfo,
+    UsageError,
+    hparam,
+)
 from ltbench_longtail.classifiers import CosineClassifier, ScaledClassifier
 
 
@@ -23,6 +33,27 @@ class BCLHParams(HParams):
     scale: float = hparam(
         30.0, low=0.0, before=0.0, help="of the cosine classifier; 0 is a linear one"
     )
+    views: int = hparam(
+        3, choices=(1, 3), before=1, help="3: two further views are contrasted; 1: the image itself"
+    )
+    strong: str = hparam(
+        STRONG_VIEW, names="augmentations", later=True, help="what augments the two further views"
+    )
+
+    @classmethod
+    def from_options(cls, options: Mapping[str, Any], owner: str) -> Self:
+        """Build from typed options.
+
+        Raises:
+            UsageError: an option is out of place, or has no effect.
+        """
+        hparams = super().from_options(options, owner)
+        if hparams.views == 1 and hparams.strong != STRONG_VIEW:
+            raise UsageError(
+                f"{owner}[strong={hparams.strong}] has no effect with views=1: leave one of them "
+                "out"
+            )
+        return hparams
 
 
 class BCL(Algorithm):
@@ -41,8 +72,13 @@ class BCL(Algorithm):
     z are 30·cos(f, w_c), as in the authors' code (``scale``). Their τ = .07 and width 1024 for
     ImageNet-LT are what the protocol ``imagenet-lt`` sets.
 
-    The paper contrasts two further, strongly augmented views of each image; here the images of
-    the batch are their only view, as the protocol's augmentation is the same for every algorithm.
+    Each image has three views. The first, as the protocol augments it, is classified; the two
+    others, which ``strong`` augments, are contrasted with one another: v are their projections, and
+    B_c holds both views of every image. All three pass through the network and the projection
+    together, so that batch normalisation sees them as one batch, as in the authors' code. There
+    the first view has RandAugment or, on CIFAR, AutoAugment and Cutout besides: ask for them by
+    ``--augmentation``. With ``views=1`` the images of the batch are their only view, classified and
+    contrasted, which costs a third.
     """
 
     HParams = BCLHParams
@@ -57,14 +93,21 @@ class BCL(Algorithm):
         self.of_features = projection(self.num_features, self.hparams.width)
         self.of_weights = projection(self.num_features, self.hparams.width)
 
+    @classmethod
+    def view_augmentations(cls, hparams: BCLHParams) -> tuple[str, ...]:
+        """Return the protocol's, and those of the two views that are contrasted."""
+        return ("protocol",) if hparams.views == 1 else ("protocol", hparams.strong, hparams.strong)
+
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """Return the compensated cross-entropy and the contrastive loss with their sum."""
-        features = self.features(batch.x)
-        ce = self.risks(self.classifier(features), batch).mean()
+        views = len(batch.views)
+        features = self.features(torch.cat(batch.views) if views > 1 else batch.x)
+        ce = self.risks(self.classifier(features[: len(batch)]), batch).mean()
+        v = F.normalize(self.of_features(features))
         contrast = balanced_contrast(
-            F.normalize(self.of_features(features)),
+            v[len(batch) :] if views > 1 else v,
             F.normalize(self.of_weights(self.class_vectors)),
-            batch.y,
+            batch.y.repeat(max(views - 1, 1)),
             self.hparams.temperature,
         )
         return {"total": ce + self.hparams.weight * contrast, "ce": ce, "contrast": contrast}
@@ -95,7 +138,7 @@ def balanced_contrast(v: Tensor, prototypes: Tensor, y: Tensor, temperature: flo
     """Return L_BCL, a scalar.
 
     Args:
-        v: projections of the images, (N, P), of unit length.
+        v: projections of the images, of all views that are contrasted, (N, P), of unit length.
         prototypes: projections of the classes, (C, P), of unit length.
         y: classes of the images, (N,).
         temperature: τ.

@@ -27,8 +27,7 @@ class CMOHParams(WithLossHParams):
 
 
 class CMO(WithLoss):
-    """CMO (Park et al., "The majority can help the minority: context-rich minority
-    oversampling for long-tailed classification", CVPR 2022).
+    """CMO (Park et al., "The majority can help the minority", CVPR 2022).
 
     Images of the data as they are keep their context; a rectangle of an image of a second,
     class-weighted stream is pasted on each (arXiv:2112.00412, algorithm 1). With λ the share of the

@@ -12,9 +12,15 @@ from ltbench_longtail.experts import Experts
 class MDCSHParams(HParams):
     """Hyper-parameters of diverse experts with self-distillation."""
 
-    many: float = hparam(-0.5, search=(-1.0, 0.0), help="λ of the expert of frequent classes")
-    medium: float = hparam(1.0, search=(0.5, 1.5), help="λ of the expert of all classes alike")
-    few: float = hparam(2.5, search=(1.5, 3.0), help="λ of the expert of rare classes")
+    many: float = hparam(
+        -0.5, low=-5.0, high=5.0, search=(-1.0, 0.0), help="λ of the expert of frequent classes"
+    )
+    medium: float = hparam(
+        1.0, low=-5.0, high=5.0, search=(0.5, 1.5), help="λ of the expert of all classes alike"
+    )
+    few: float = hparam(
+        2.5, low=-5.0, high=5.0, search=(1.5, 3.0), help="λ of the expert of rare classes"
+    )
     weight: float = hparam(
         0.6, low=0.0, search=(0.1, 2.0), log=True, help="of the self-distillation"
     )
@@ -76,7 +82,7 @@ class MDCS(Experts):
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """Return the diversity loss and the self-distillation with their weighted sum."""
-        both = self.expert_logits(torch.cat(batch.views))
+        both = self.expert_logits(torch.cat([batch.views[0], batch.views[-1]]))
         weak, strong = both.chunk(2, dim=1)
         risks = (self.expert_risks(weak, batch) + self.expert_risks(strong, batch)) / 2
         diverse = risks.mean(1).sum()

@@ -297,6 +297,30 @@ class SumsInsteadOfMeans(Algorithm):
         super().minimize(loss * self.micro_batches, optimizer)
 
 
+class LearnsUnseeded(Algorithm):
+    """Learns on test images by a generator of its own (2026)."""
+
+    own = np.random.default_rng()
+
+    @classmethod
+    def test_augmentations(cls, hparams):
+        return ("none",)
+
+    def before_test(self, test):
+        with torch.no_grad():
+            self.classifier.bias += float(self.own.normal())
+        return {}
+
+
+class LearnsTooMuch(LearnsUnseeded):
+    """Learns more than a logit can hold (2026)."""
+
+    def before_test(self, test):
+        with torch.no_grad():
+            self.classifier.bias.fill_(torch.inf)
+        return {}
+
+
 @pytest.mark.parametrize(
     ("broken", "point", "says"),
     [
@@ -325,6 +349,8 @@ class SumsInsteadOfMeans(Algorithm):
         (MixesTheWrongWay, "mixed-labels", "mixed with none of another"),
         (StepsAtEveryBatch, "accumulate", "the first of two batches of a step moves it already"),
         (SumsInsteadOfMeans, "accumulate", "does not go down their mean gradient"),
+        (LearnsUnseeded, "before-test", "learns something else on the same test images"),
+        (LearnsTooMuch, "before-test", "some logits are not finite afterwards"),
         (Diverges, "run", "diverged"),
         (Unbounded, "bounds", "'gamma' has no bound"),
         (SearchesOutside, "search", "the search range of 'gamma' leaves its bounds"),

@@ -16,18 +16,21 @@ from typing import Any
 import numpy as np
 import torch
 
+from ltbench.data.sampling import SAMPLINGS
 from ltbench.errors import UsageError
 from ltbench.plugins.algorithm import Algorithm, named
+from ltbench.plugins.batch import Batch
 from ltbench.plugins.manager import get_plugins
 from ltbench.plugins.names import parse_name
 from ltbench.plugins.stage import Stage
+from ltbench.plugins.views import PROTOCOL
 from ltbench.testing.point import NotApplicable, Points, Subject
 from ltbench.testing.small_data import COUNTS
 from ltbench.testing.small_model import (
     SmallTraining,
     build_algorithm,
     build_stage,
-    random_batch,
+    random_batch_for,
     take_steps,
     train_info,
 )
@@ -46,7 +49,7 @@ def check_settings(subject: Subject) -> None:
     before = _settings()
     with contextlib.suppress(Exception):  # that it raises, other points say
         model = build_small(subject.text)
-        take_steps(model, [random_batch(model.train_info)])
+        take_steps(model, [random_batch_for(model)])
     after = _settings()
     with contextlib.ExitStack() as stack:
         stack.callback(torch.set_default_dtype, before["default dtype"])
@@ -66,7 +69,7 @@ def check_loss(subject: Subject) -> None:
     if type(model).step is not Algorithm.step:
         raise NotApplicable("it takes its own optimisation steps")
     for seed in range(3):
-        batch = random_batch(model.train_info, seed=seed)
+        batch = random_batch_for(model, seed=seed)
         torch.manual_seed(seed)
         model.generator.manual_seed(seed)
         model.before_step(seed, SmallTraining(model, batch))
@@ -91,7 +94,7 @@ def check_single_class(subject: Subject) -> None:
     """Check that batches whose images are all of one class are survived."""
     name = subject.text
     model = build_small(name, SINGLE_CLASS_COUNTS)
-    batches = [random_batch(model.train_info, classes=[0], seed=seed) for seed in range(3)]
+    batches = [random_batch_for(model, classes=[0], seed=seed) for seed in range(3)]
     for losses in take_steps(model, batches):
         _check_finite(losses, f"{name} on a batch of a single class")
     for key, value in model.state_dict().items():
@@ -105,7 +108,7 @@ def check_shapes(subject: Subject) -> None:
     """Check what ``predict`` and ``features`` return, for several images and for one."""
     name, model = subject.text, build_small(subject.text)
     info = model.train_info
-    x = random_batch(info, seed=7).x
+    x = random_batch_for(model, seed=7).x
     model.eval()
     with torch.no_grad():
         for images in (x, x[:1]):
@@ -121,9 +124,9 @@ def check_shapes(subject: Subject) -> None:
 def check_neighbours(subject: Subject) -> None:
     """Check predictions of images asked about together against each alone."""
     name, model = subject.text, build_small(subject.text)
-    take_steps(model, [random_batch(model.train_info, seed=seed) for seed in range(2)])
+    take_steps(model, [random_batch_for(model, seed=seed) for seed in range(2)])
     model.eval()
-    x = random_batch(model.train_info, seed=7).x
+    x = random_batch_for(model, seed=7).x
     with torch.no_grad():
         together = model.predict(x)
         alone = torch.cat([model.predict(image[None]) for image in x])
@@ -139,7 +142,7 @@ def check_moves(subject: Subject) -> None:
     if not model.optimizers:
         raise NotApplicable("it is not trained")
     before = {key: value.clone() for key, value in model.named_parameters()}
-    take_steps(model, [random_batch(model.train_info, seed=seed) for seed in range(5)])
+    take_steps(model, [random_batch_for(model, seed=seed) for seed in range(5)])
     moved = {key for key, value in model.named_parameters() if not value.equal(before[key])}
     assert moved, f"{name}: no parameter moves in five steps"
     if isinstance(model, Stage) and model.frozen:
@@ -156,7 +159,7 @@ def check_randomness(subject: Subject) -> None:
     for seed in (0, 1):
         model = build_small(name, seed=seed)
         built.append(torch.get_rng_state())
-        batch = random_batch(model.train_info)
+        batch = random_batch_for(model)
         torch.manual_seed(seed)
         model.before_step(0, SmallTraining(model, batch))
         if model.optimizers:
@@ -193,6 +196,37 @@ def check_needs(subject: Subject) -> None:
         refusal = str(error)
     assert refusal, f"{name} needs {needed} domains but takes {needed - 1}"
     assert str(needed) in refusal, f"{name}: the refusal does not say {needed}: {refusal}"
+
+
+@POINTS.add("views", "It looks at every view and second batch that it asks for", *KINDS)
+def check_views(subject: Subject) -> None:
+    """Check what its views are augmented by, and that a step depends on all that is drawn."""
+    name, model = subject.text, build_small(subject.text)
+    asked = type(model).view_augmentations(model.hparams)
+    assert isinstance(asked, tuple) and all(isinstance(one, str) for one in asked), (  # noqa: PT018
+        f"{name}: view_augmentations returns {asked!r} instead of a tuple with the name of one "
+        "chain of augmentations for each view"
+    )
+    assert asked, f"{name}: view_augmentations is empty; for one view it is ('{PROTOCOL}',)"
+    assert model.second_sampling in ("", *SAMPLINGS), (
+        f"{name}: second_sampling is '{model.second_sampling}' instead of {' or '.join(SAMPLINGS)}"
+    )
+    if len(asked) == 1 and not model.second_sampling:
+        raise NotApplicable("it asks for one view and no second batch")
+    if not model.optimizers:
+        raise NotApplicable("it is not trained")
+    batch = random_batch_for(model)
+    before = _total(name, batch)
+    for number, view in enumerate(batch.views[1:], 2):
+        views = [view + 1 if other is view else other for other in batch.views]
+        assert _total(name, dataclasses.replace(batch, views=tuple(views))) != before, (
+            f"{name} asks for {len(asked)} views, and its loss does not depend on view {number}"
+        )
+    if batch.second is not None:
+        second = random_batch_for(model, seed=1).second
+        assert _total(name, dataclasses.replace(batch, second=second)) != before, (
+            f"{name} asks for a second batch, and its loss does not depend on it"
+        )
 
 
 @POINTS.add("run", "A run ends with finite losses and metrics", *KINDS)
@@ -286,6 +320,11 @@ def _wholes(subject: Subject) -> list[Outcome]:
         ]
 
     return subject.once("wholes", find)
+
+
+def _total(name: str, batch: Batch) -> float:
+    """Return the loss of the first step of a fresh small model."""
+    return take_steps(build_small(name), [batch])[0]["total"]
 
 
 def _check_finite(losses: Mapping[str, float], where: str) -> None:

@@ -18,7 +18,7 @@ from torch import Tensor
 from ltbench.errors import described
 from ltbench.plugins.algorithm import Algorithm
 from ltbench.plugins.augmentation import Augmentation, mixes
-from ltbench.plugins.batch import Batch, MixedLabels, TrainInfo
+from ltbench.plugins.batch import Batch, MixedLabels
 from ltbench.results.protocol import Protocol
 from ltbench.testing.fake_cuda import FakeCuda
 from ltbench.testing.point import Points, Subject
@@ -26,7 +26,7 @@ from ltbench.testing.points.algorithm import build_small
 from ltbench.testing.points.augmentation import each_made, original_sizes, stored_images
 from ltbench.testing.points.backbone import small_backbone
 from ltbench.testing.points.honours import why_not
-from ltbench.testing.small_model import SmallTraining, build_modifier, random_batch
+from ltbench.testing.small_model import SmallTraining, build_modifier, random_batch_for
 from ltbench.testing.waits import WrongDevice, line_of
 from ltbench.training.checkpoint import copied
 from ltbench.training.memory_format import channels_last
@@ -58,7 +58,7 @@ def check_algorithm(subject: Subject) -> None:
 
             smooth = smoothing if late else 0.0
             model = build_small(subject.text, steps=steps, label_smoothing=smooth, place=place)
-            batch = _batch(model.train_info, late, mixed and late)
+            batch = _batch(model, late, mixed and late)
             for step in numbers:
                 model.generator.manual_seed(step)
                 model.before_step(step, SmallTraining(model, batch))
@@ -79,7 +79,7 @@ def check_modifier(subject: Subject) -> None:
         model = build_small(PLAIN, steps=steps, place=_placed)
         modifier, batch = (
             build_modifier(subject.text, model),
-            _batch(model.train_info, False, False),
+            _batch(model, False, False),
         )
         for step in numbers:
             model.generator.manual_seed(step)
@@ -153,17 +153,27 @@ def _placed(model: Algorithm) -> Algorithm:
     return model.train()
 
 
-def _batch(info: TrainInfo, last: bool, mixed: bool) -> Batch:
-    """Return random images on the device."""
-    one = random_batch(info)
-    x, y, d = one.x.to("cuda"), one.y.to("cuda"), one.d.to("cuda")
-    if last:
-        x = x.contiguous(memory_format=torch.channels_last)
-    batch = Batch(x, y, d, num_domains=info.num_domains)
+def _batch(model: Algorithm, last: bool, mixed: bool) -> Batch:
+    """Return random images on the device, with the views and the second batch of a model."""
+    batch = _moved(random_batch_for(model), last)
     if not mixed:
         return batch
-    other = batch.per_domain(y).flip(1).flatten()
+    other = batch.per_domain(batch.y).flip(1).flatten()
     return replace(batch, mixed=MixedLabels(other, torch.full((), SHARE, device="cuda")))
+
+
+def _moved(batch: Batch, last: bool) -> Batch:
+    views = [view.to("cuda") for view in batch.views]
+    if last:
+        views = [view.contiguous(memory_format=torch.channels_last) for view in views]
+    return Batch(
+        views[0],
+        batch.y.to("cuda"),
+        batch.d.to("cuda"),
+        num_domains=batch.num_domains,
+        views=tuple(views),
+        second=None if batch.second is None else _moved(batch.second, last),
+    )
 
 
 def _augment(

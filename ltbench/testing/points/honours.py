@@ -18,7 +18,7 @@ from ltbench.results.protocol import Protocol
 from ltbench.session.protocol_checks import with_named
 from ltbench.testing.point import NotApplicable, Points, Subject
 from ltbench.testing.points.algorithm import KINDS, build_small
-from ltbench.testing.small_model import SmallTraining, random_batch
+from ltbench.testing.small_model import SmallTraining, random_batch_for
 from ltbench.training.optimizers import optimizer_maker
 
 POINTS = Points()
@@ -160,7 +160,7 @@ def why_not(subject: Subject, wish: str) -> str:
 
 
 def _batch(model: Algorithm, seed: int = 0) -> Batch:
-    return random_batch(model.train_info, seed=seed)
+    return random_batch_for(model, seed=seed)
 
 
 def _seed(model: Algorithm, seed: int) -> None:

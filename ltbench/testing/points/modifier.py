@@ -22,7 +22,7 @@ from ltbench.testing.small_model import (
     SmallTraining,
     build_algorithm,
     build_modifier,
-    random_batch,
+    random_batch_for,
     train_info,
 )
 from ltbench.testing.small_run import Outcome, check_same, run_small
@@ -180,7 +180,7 @@ def small_modifier(text: str) -> Modifier:
 def _step(modifier: Modifier, number: int) -> dict[str, Tensor]:
     """Take a step as the training loop does."""
     model = modifier.model
-    batch = random_batch(model.train_info, seed=number)
+    batch = random_batch_for(model, seed=number)
     torch.manual_seed(number)
     model.generator.manual_seed(number)
     model.before_step(number, SmallTraining(model, batch))

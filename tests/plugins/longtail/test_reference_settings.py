@@ -78,6 +78,7 @@ def test_bsoftmaxs_modes_agree_where_no_class_is_absent(balanced: Any) -> None:
     ("kind", "name", "key", "before"),
     [
         ("algorithms", "bcl", "scale", 0.0),
+        ("algorithms", "bcl", "views", 1),
         ("algorithms", "balpoe", "scale", 0.0),
         ("algorithms", "ldam", "start", 0.0),
         ("stages", "weight-balancing", "projection", 1),
