@@ -45,7 +45,6 @@ if TYPE_CHECKING:
     from ltbench.executors.signals import stop_on_signals as stop_on_signals
     from ltbench.executors.slots import Slots as Slots
     from ltbench.executors.waiting import execute_when_free as execute_when_free
-    from ltbench.plugins.algorithm import USES as USES
     from ltbench.plugins.algorithm import Algorithm as Algorithm
     from ltbench.plugins.algorithm import FeaturePass as FeaturePass
     from ltbench.plugins.algorithm import LogitPass as LogitPass

@@ -23,14 +23,6 @@ from ltbench.plugins.views import PROTOCOL
 HALF = {"bf16": torch.bfloat16, "fp16": torch.float16}
 """What the network computes with at each ``--precision`` that is not ``fp32``."""
 
-USES: Mapping[str, str] = {
-    "validation": "chooses something of its own by validation images",
-    "validation labels": "is trained on validation images",
-}
-"""What an algorithm may do with validation images beside being chosen by them, in words.
-
-What it learns on test images, :meth:`Algorithm.test_augmentations` tells."""
-
 Losses = Tensor | Mapping[str, Tensor]
 MakeOptimizer = Callable[[Iterable[nn.Parameter]], Optimizer]
 """Builds an optimiser as the protocol says, for the parameters given."""
@@ -119,8 +111,6 @@ class Algorithm(nn.Module):
             may set it for itself in ``__init__``.
         views: how many views of each image a batch holds, :attr:`Batch.views`; what each is
             augmented by, :meth:`view_augmentations` says.
-        uses: what it does with validation images itself (:data:`USES`). Where it is trained on
-            them, results and tables say so.
         honours: what a protocol or modifier may ask (:data:`ltbench.plugins.honours.DONE_IN`) that
             the class honours although it overrides the methods which do.
         counts: training images per domain and class, (D, C), float, on the model's device.
@@ -137,7 +127,6 @@ class Algorithm(nn.Module):
     sampling: ClassVar[str] = "uniform"
     second_sampling: ClassVar[str] = ""
     views: ClassVar[int] = 1
-    uses: ClassVar[frozenset[str]] = frozenset()
     honours: ClassVar[frozenset[str]] = frozenset()
     counts: Tensor
 
@@ -300,6 +289,19 @@ class Algorithm(nn.Module):
 
     def before_step(self, step: int, training: Training) -> None:
         """Do what must be done before step ``step`` (from 0), for example a pass over the data."""
+
+    @classmethod
+    def uses_validation(cls, hparams: Any) -> str:
+        """Return what it does itself with validation images, beside being chosen by them.
+
+        Nothing, the empty text; ``chooses`` something by them; or is ``trained`` on them, which
+        results and every table then say, and so cannot be tuned. Without any validation image one
+        that does either is refused before training.
+
+        Args:
+            hparams: of the run.
+        """
+        return ""
 
     @classmethod
     def test_augmentations(cls, hparams: Any) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from ltbench.errors import UsageError
 from ltbench.plugins.names import Name
-from ltbench.plugins.resolve import resolve
+from ltbench.plugins.resolve import resolve, resolve_written
 from ltbench.results.sweeps import TUNING
 from ltbench.results.tuned import HPARAMS
 from ltbench.session.axes import DEFAULT
@@ -104,6 +104,8 @@ class Tuning:
         self, methods: Sequence[tuple[PlannedMethod, Budget]]
     ) -> list[tuple[PlannedMethod, Budget]]:
         """Return the methods that have something to tune, and say which have not."""
+        for method, _ in methods:
+            check_judged(method)
         found = [(m, b) for m, b in methods if varies(m, b.axes)]
         idle = [m for m, b in methods if not varies(m, b.axes)]
         if not found:
@@ -119,6 +121,22 @@ class Tuning:
 def varies(method: PlannedMethod, axes: Sequence[str]) -> bool:
     """Return whether a method has anything of what is to be searched."""
     return bool(Space(method.chain, method.spec.protocol, axes).axes)
+
+
+def check_judged(method: PlannedMethod) -> None:
+    """Check that validation images are left to judge the trials of a method by.
+
+    Raises:
+        UsageError: a part of it is trained on them.
+    """
+    kinds = ["algorithms", *("stages" for _ in method.spec.stages)]
+    for kind, part in zip(kinds, method.spec.parts, strict=True):
+        cls, hparams = resolve_written(kind, part.name, part.hparams)
+        if cls.uses_validation(hparams) == "trained":
+            raise UsageError(
+                f"'{part.name}' is trained on the validation images, by which trials would be "
+                f"judged: tune what stands before it, and run that with +{part.name}"
+            )
 
 
 def check_not_typed(method: PlannedMethod, axes: Collection[str]) -> None:

@@ -63,12 +63,16 @@ class DFR(UntrainedStage):
 
     HParams = DFRHParams
     hparams: DFRHParams
-    uses = frozenset({"validation labels"})
     classifier: nn.Linear
 
     def __init__(self, base: Algorithm, train_info: TrainInfo, hparams: DFRHParams) -> None:
         super().__init__(base, train_info, hparams)
         self.classifier.requires_grad_(False)
+
+    @classmethod
+    def uses_validation(cls, hparams: Any) -> str:
+        """Return that it is trained on validation images."""
+        return "trained"
 
     def before_step(self, step: int, training: Training) -> None:
         """Fit the head to the validation images."""

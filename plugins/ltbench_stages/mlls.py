@@ -62,7 +62,6 @@ class MLLS(UntrainedStage):
 
     HParams = MLLSHParams
     hparams: MLLSHParams
-    uses = frozenset({"validation"})
     temperature: Tensor
     bias: Tensor
     log_prior_of_source: Tensor
@@ -82,6 +81,11 @@ class MLLS(UntrainedStage):
         counts = self.train_info.counts.sum(0).double().clamp(min=1)
         found: Tensor = torch.ones_like(counts) if self.hparams.source == "uniform" else counts
         return found / found.sum()
+
+    @classmethod
+    def uses_validation(cls, hparams: Any) -> str:
+        """Return that probabilities are calibrated on validation images, where they are."""
+        return "chooses" if hparams.source == "validation" else ""
 
     def before_step(self, step: int, training: Training) -> None:
         """Fit temperature and biases on validation images, where these are what is asked for."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -26,7 +27,7 @@ class WiSEFTHParams(HParams):
         low=CHOSEN,
         high=1.0,
         search=(0.0, 1.0),
-        help="share of the chosen weights, the rest those of the start; -1 tries eleven from 0 to 1",
+        help="share of the chosen weights beside those of the start; -1 tries eleven from 0 to 1",
     )
     select: str = hparam(
         "f1", choices=("f1", "accuracy"), help="domain-average metric on validation that chooses"
@@ -55,9 +56,9 @@ class WiSEFT(UntrainedStage):
     or drawn from the seed, and those that the stage before chose. All entries of the model's state
     are so mixed, statistics of batch normalisation among them, as in the authors' code;
     ``batch_norm=estimated`` estimates these from training images with the mixed weights. Whole
-    numbers, counters, are the chosen model's. α = 1 is the chosen model, bit for bit. α is the one of
-    0, .1, …, 1 that does best on validation, the largest where several do, unless it is given; where
-    nothing is known the paper recommends .5.
+    numbers, counters, are the chosen model's. α = 1 is the chosen model, bit for bit. α is the one
+    of 0, .1, …, 1 that does best on validation, the largest where several do, unless it is given;
+    where nothing is known the paper recommends .5.
 
     The paper starts from zero-shot CLIP, whose classifier are the features of the classes' names,
     so that both ends classify. Where the start's classifier is random the mixture of classifiers is
@@ -67,13 +68,17 @@ class WiSEFT(UntrainedStage):
 
     HParams = WiSEFTHParams
     hparams: WiSEFTHParams
-    uses = frozenset({"validation"})
     alpha: Tensor
 
     def __init__(self, base: Algorithm, train_info: TrainInfo, hparams: WiSEFTHParams) -> None:
         super().__init__(base, train_info, hparams)
         self.classifier = nn.Identity()  # the base's own answers
         self.register_buffer("alpha", torch.ones(()))
+
+    @classmethod
+    def uses_validation(cls, hparams: Any) -> str:
+        """Return that the share is chosen by validation images, where it is."""
+        return "chooses" if hparams.alpha == CHOSEN else ""
 
     def predict(self, x: Tensor) -> Tensor:
         """Return the logits (N, C) of images."""
