@@ -10,7 +10,7 @@ from typing import Any
 
 from ltbench.errors import UsageError
 from ltbench.plugins.names import Name
-from ltbench.plugins.resolve import resolve, resolve_written
+from ltbench.plugins.resolve import resolve
 from ltbench.results.sweeps import TUNING
 from ltbench.results.tuned import HPARAMS
 from ltbench.session.axes import DEFAULT
@@ -19,6 +19,7 @@ from ltbench.session.search import Space
 from ltbench.session.session import Session
 from ltbench.session.studies import Budget, Study, Trial, tuned_spec
 from ltbench.session.study_files import begun_studies, find_study, open_study
+from ltbench.training.validation_labels import trained_on_validation
 
 
 class Tuning:
@@ -129,14 +130,11 @@ def check_judged(method: PlannedMethod) -> None:
     Raises:
         UsageError: a part of it is trained on them.
     """
-    kinds = ["algorithms", *("stages" for _ in method.spec.stages)]
-    for kind, part in zip(kinds, method.spec.parts, strict=True):
-        cls, hparams = resolve_written(kind, part.name, part.hparams)
-        if cls.uses_validation(hparams) == "trained":
-            raise UsageError(
-                f"'{part.name}' is trained on the validation images, by which trials would be "
-                f"judged: tune what stands before it, and run that with +{part.name}"
-            )
+    for name in trained_on_validation(method.spec)[:1]:
+        raise UsageError(
+            f"'{name}' is trained on the validation images, by which trials would be judged: tune "
+            f"what stands before it, and run that with +{name}"
+        )
 
 
 def check_not_typed(method: PlannedMethod, axes: Collection[str]) -> None:

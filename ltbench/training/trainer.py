@@ -13,8 +13,6 @@ import torch
 from ltbench.evaluation.cost import multiply_adds, parameter_count
 from ltbench.evaluation.measures import declared_measures
 from ltbench.plugins.algorithm import Algorithm
-from ltbench.plugins.resolve import resolve_written
-from ltbench.results.run import RunSpec
 from ltbench.training.checkpoint import Best, Checkpoint, keep_beginning, save_checkpoint
 from ltbench.training.context import RunContext
 from ltbench.training.environment import environment
@@ -25,6 +23,7 @@ from ltbench.training.memory import peak_memory_mb, reset_peak_memory
 from ltbench.training.model import ModelBuilder
 from ltbench.training.plugin_versions import own_code
 from ltbench.training.repeatability import repeatable
+from ltbench.training.validation_labels import as_result, trained_on_validation
 
 _counted_macs: dict[str, int] = {}
 
@@ -69,7 +68,7 @@ def _trained_and_tested(
         **tested,
         "metrics": declared_measures(tested["test"]),
         "val": best.val,
-        **_trained_on_validation(spec),
+        **as_result(trained_on_validation(spec)),
         "selection": {
             "metric": spec.protocol.selection_metric,
             "value": best.value,
@@ -129,15 +128,6 @@ def _train(
             return model, best, name
         model = builder.stage(stage + 1, model)
         checkpoint.begin_stage(stage + 1)
-
-
-def _trained_on_validation(spec: RunSpec) -> dict[str, list[str]]:
-    """Return which parts of a run are trained on validation images, if any."""
-    kinds = ["algorithms", *("stages" for _ in spec.stages)]
-    written = zip(kinds, spec.parts, strict=True)
-    found = [(p.title, *resolve_written(kind, p.name, p.hparams)) for kind, p in written]
-    names = [name for name, cls, own in found if cls.uses_validation(own) == "trained"]
-    return {"trained_on_validation": names} if names else {}
 
 
 def _multiply_adds(identity: str, model: Algorithm) -> int:
