@@ -27,6 +27,10 @@ Losses = Tensor | Mapping[str, Tensor]
 MakeOptimizer = Callable[[Iterable[nn.Parameter]], Optimizer]
 """Builds an optimiser as the protocol says, for the parameters given."""
 
+Change = Callable[[Tensor, Tensor], Tensor]
+"""Takes images, floats 0…1 (m, channels, H, W), and where they stand among those that were asked
+about, (m,); returns the images changed."""
+
 
 class FeaturePass(Protocol):
     """Features of a whole part of the data set; see :class:`Training`."""
@@ -75,12 +79,14 @@ class Training(Protocol):
 
     def extract_logits(self, part: str) -> LogitPass:
         """Return the logits (N, C) of the same images, with their classes and domains."""
+        raise NotImplementedError
 
     def initial_state(self) -> Mapping[str, Tensor]:
         """Return the model's state as it was before any of its training, by its own names.
 
         It is what the seed, or pretrained weights, made; the model stays as it is.
         """
+        raise NotImplementedError
 
     def estimate_batch_norm(self) -> None:
         """Estimate the model's statistics of batch normalisation anew, from training images.
@@ -90,6 +96,24 @@ class Training(Protocol):
 
     def say(self, sentence: str) -> None:
         """Tell whoever watches the run, in a sentence without a full stop."""
+
+    def train_labels(self) -> tuple[Tensor, Tensor]:
+        """Return the classes and the domains of all training images, (N,) each."""
+        raise NotImplementedError
+
+    def predict_augmented(
+        self, places: Tensor, change: Change, generator: torch.Generator
+    ) -> Tensor:
+        """Return the logits (n, C) of some training images, augmented as a step's first view is.
+
+        The model is in evaluation mode meanwhile. :meth:`Algorithm.augment_by_class` is left out.
+
+        Args:
+            places: of the images among those of :meth:`train_labels`, (n,).
+            change: what else is done to them before they are normalised.
+            generator: draws what is random, on the model's device.
+        """
+        raise NotImplementedError
 
 
 class Algorithm(nn.Module):
@@ -157,6 +181,23 @@ class Algorithm(nn.Module):
             hparams: an instance of :attr:`HParams`.
         """
         return (PROTOCOL,) * cls.views
+
+    def augment_by_class(
+        self, x: Tensor, y: Tensor, d: Tensor, generator: torch.Generator
+    ) -> Tensor:
+        """Return first views as their classes and domains ask for; as they are unless overridden.
+
+        It is what a method does to images that no chain of augmentations can, for these know
+        nothing of classes. Nothing is read back from the device, which would wait for it.
+
+        Args:
+            x: floats 0…1, (N, channels, H, W), augmented and not yet normalised; they stay as they
+                are.
+            y: classes, (N,).
+            d: domains, (N,).
+            generator: draws what is random.
+        """
+        return x
 
     def features(self, x: Tensor) -> Tensor:
         """Return the features (N, F) of images, in float32 whatever the precision of the run.

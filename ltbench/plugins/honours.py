@@ -14,7 +14,7 @@ from ltbench.plugins.algorithm import Algorithm
 
 DONE_IN: Mapping[str, tuple[str, ...]] = {
     "label_smoothing": ("risks", "loss", "step"),
-    "mixed_labels": ("loss", "step"),
+    "mixed_labels": ("loss", "step", "augment_by_class"),
     "accumulate": ("step", "minimize"),
     "fp16": ("step", "minimize"),
     "gradients": ("step", "minimize"),

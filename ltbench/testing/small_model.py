@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from ltbench.plugins.algorithm import Algorithm, Training
+from ltbench.plugins.algorithm import Algorithm, Change, Training
 from ltbench.plugins.backbone import Backbone
 from ltbench.plugins.batch import Batch, TrainInfo
 from ltbench.plugins.modifier import Modifier
@@ -96,6 +96,22 @@ class SmallTraining(Training):
     def say(self, sentence: str) -> None:
         """Keep the sentence."""
         self.said.append(sentence)
+
+    def train_labels(self) -> tuple[Tensor, Tensor]:
+        """Return classes and domains of the images."""
+        return self.y, self.d
+
+    @torch.no_grad()
+    def predict_augmented(
+        self, places: Tensor, change: Change, generator: torch.Generator
+    ) -> Tensor:
+        """Return logits of some of the images, whose values are squeezed between 0 and 1."""
+        was_training = self.model.training
+        self.model.eval()
+        everything = torch.arange(len(places), device=places.device)
+        found = self.model.predict(change(self.images.x[places].sigmoid(), everything))
+        self.model.train(was_training)
+        return found
 
 
 def train_info(

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ltbench.data.augmentation import AugmentationChain
 from ltbench.data.sampling import Sampler, joined, make_sampler
-from ltbench.plugins.algorithm import Algorithm
+from ltbench.plugins.algorithm import Algorithm, Change
 from ltbench.plugins.batch import Batch
 from ltbench.plugins.views import view_chains
 from ltbench.results.protocol import Protocol
@@ -71,7 +71,7 @@ class TrainingBatches:
     def __init__(
         self, model: Algorithm, context: RunContext, protocol: Protocol, purpose: str
     ) -> None:
-        self.context, self.per_domain = context, protocol.batch_per_domain
+        self.context, self.model, self.per_domain = context, model, protocol.batch_per_domain
         self.samplings = [s for s in (model.sampling, model.second_sampling) if s]
         self.seed, self.purpose = context.spec.seed, purpose
         self.views = view_augmentations(model, context, protocol)
@@ -127,16 +127,37 @@ class TrainingBatches:
             generator.manual_seed(derive_seed(seed, number))
             yield self._augmented(stored, rows, [generator]).x
 
+    def changed(
+        self, places: Tensor, change: Change, generator: torch.Generator
+    ) -> Iterator[Tensor]:
+        """Yield first views of training images, changed further, as many at a time as in a step.
+
+        Args:
+            places: of the images among those for training, (n,).
+            change: is given some of the views, and where they stand among ``places``.
+            generator: draws what is random.
+        """
+        source, at_once = self.context.images, self.per_domain * self.domains
+        asked = self.context.split.rows("train")[places.cpu().numpy()]
+        parts = (asked[at : at + at_once] for at in range(0, len(asked), at_once))
+        first = 0
+        for images, rows in source.batches(parts):
+            x, _ = self.views[0](images, source.sizes[rows], source.y[rows], 1, generator)
+            x = change(x, torch.arange(first, first + len(rows), device=source.device))
+            yield self.context.normalise(x)
+            first += len(rows)
+
     def _sampler(self, sampling: str, seed: int) -> Sampler:
         return make_sampler(sampling, self.context.split, self.per_domain, seed)
 
     def _augmented(self, images: Tensor, rows: Tensor, generators: list[torch.Generator]) -> Batch:
         """Return a batch with as many views as there are generators."""
         source = self.context.images
-        sizes, y = source.sizes[rows], source.y[rows]
+        sizes, y, d = source.sizes[rows], source.y[rows], source.d[rows]
         views, mixed = [], None
         for number, (augment, generator) in enumerate(zip(self.views, generators, strict=False)):
             x, of_view = augment(images, sizes, y, self.domains, generator)
+            if number == 0:
+                x, mixed = self.model.augment_by_class(x, y, d, generator), of_view
             views.append(self.context.normalise(x))
-            mixed = of_view if number == 0 else mixed
-        return Batch(views[0], y, source.d[rows], self.domains, mixed, tuple(views))
+        return Batch(views[0], y, d, self.domains, mixed, tuple(views))

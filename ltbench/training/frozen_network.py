@@ -69,7 +69,8 @@ def frozen_network(
     network, rows = model.backbone, context.split.rows("train")
     learns = any(parameter.requires_grad for parameter in network.parameters())
     adapts = any(module.training for module in network.modules())
-    if learns or adapts or augment.parts or drawn < len(rows):
+    changes = type(model).augment_by_class is not Algorithm.augment_by_class
+    if learns or adapts or changes or augment.parts or drawn < len(rows):
         return None
     batch = context.evaluator.batch or evaluation_batch(model)
     source, generator = context.images, torch.Generator(context.images.device)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from ltbench.errors import DivergedError
 from ltbench.evaluation.compute import compute_metrics, want_probabilities
 from ltbench.evaluation.evaluator import Features, LogitAnswers
-from ltbench.plugins.algorithm import Algorithm, Training
+from ltbench.plugins.algorithm import Algorithm, Change, Training
 from ltbench.plugins.loss_scale import LossScale
 from ltbench.plugins.stopwatch import Stopwatch
 from ltbench.results.protocol import epoch_steps
@@ -198,6 +198,25 @@ class StageLoop(Training):
         seed_torch(self.seed, self.purpose, "step", number)
         seed = derive_seed(self.seed, self.purpose, "algorithm", number)
         self.model.generator = self.generator.manual_seed(seed)
+
+    def train_labels(self) -> tuple[Tensor, Tensor]:
+        """Return classes and domains of training images; see ``ltbench.api.Training``."""
+        source, rows = self.context.images, self.context.split.rows("train")
+        index = torch.from_numpy(rows).to(source.device)
+        return source.y[index], source.d[index]
+
+    @torch.no_grad()
+    def predict_augmented(
+        self, places: Tensor, change: Change, generator: torch.Generator
+    ) -> Tensor:
+        """Return logits of augmented training images; see ``ltbench.api.Training``."""
+        self.model.eval()
+        found = []
+        for x in self.batches.changed(places, change, generator):
+            found.append(self.model.predict(x))
+            self.context.evaluator.after_batch()
+        self._train_mode()
+        return torch.cat(found)
 
     def _part(self, drawn: Drawn, part: int) -> None:
         """Work on a batch, one of those that make the present step."""

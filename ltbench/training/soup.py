@@ -229,7 +229,9 @@ class SoupModel:
         source = context.images
         generator = torch.Generator(source.device).manual_seed(derive_seed(seed, "soup", "pixels"))
         for images, index in source.stream(sampler, 0, number):
-            x, _ = augment(images, source.sizes[index], source.y[index], domains, generator)
+            y = source.y[index]
+            x, _ = augment(images, source.sizes[index], y, domains, generator)
+            x = self.model.augment_by_class(x, y, source.d[index], generator)
             yield context.normalise(x)
 
 

@@ -157,7 +157,7 @@ def at_once(x: Tensor, drawn: Tensor, magnitudes: Tensor) -> Tensor:
     matrices = _matrices(magnitudes, (1, 0, 0), (0, 1, 0))
     for number, warp in enumerate(WARPS):
         matrices = torch.where(_each(drawn == number)[..., 0], warp(magnitudes, side), matrices)
-    found = torch.where(_each(drawn < len(WARPS)), _moved(x, matrices), x)
+    found = torch.where(_each(drawn < len(WARPS)), moved(x, matrices), x)
     for number, change in enumerate(CHANGES, len(WARPS)):
         if number != IDENTITY:
             found = torch.where(_each(drawn == number), change(x, magnitudes), found)
@@ -187,11 +187,16 @@ def _warp(x: Tensor, drew: dict[int, list[int]], magnitudes: Tensor) -> None:
     places = torch.tensor([i for images in drew.values() for i in images], device=x.device)
     parts = torch.split(magnitudes[places], [len(images) for images in drew.values()])
     matrices = torch.cat([WARPS[k](part, side) for k, part in zip(drew, parts, strict=True)])
-    x[places] = _moved(x[places], matrices)
+    x[places] = moved(x[places], matrices)
 
 
-def _moved(x: Tensor, matrices: Tensor) -> Tensor:
-    """Return images whose pixels come from where their matrices lead, changing the matrices."""
+def moved(x: Tensor, matrices: Tensor) -> Tensor:
+    """Return images whose pixels come from where their matrices lead, changing the matrices.
+
+    Args:
+        x: floats 0…1, (N, C, side, side).
+        matrices: of a shift, shear or rotation, (N, 2, 3).
+    """
     matrices[:, :, 2] *= 2 / x.shape[-1]  # the grid's image spans -1…1
     grid = F.affine_grid(matrices, list(x.shape), align_corners=False)
     return F.grid_sample(x, grid, mode="nearest", align_corners=False)

@@ -6,17 +6,14 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from ltbench.api import HParams, hparam
+from ltbench_augmentations.blur import blurred
 from ltbench_augmentations.photo import Photo
 from ltbench_augmentations.photographs import PhotoAugmentation
 
 DEVIATIONS = (0.1, 2.0)
 """Least and largest deviation of the Gaussians that blur, in pixels."""
-
-RADIUS = 6
-"""How far the Gaussians reach, in pixels: three deviations of the widest."""
 
 
 class SimCLRHParams(HParams):
@@ -61,21 +58,3 @@ class SimCLR(PhotoAugmentation):
         low, high = DEVIATIONS
         smooth = blurred(x, low + (high - low) * draws[0])
         return torch.where((draws[1] < self.hparams.blur).view(-1, 1, 1, 1), smooth, x)
-
-
-def blurred(x: Tensor, deviations: Tensor) -> Tensor:
-    """Return images smoothed by Gaussians; beyond its border an image goes on as it ends.
-
-    Args:
-        x: floats 0…1, (N, C, H, W).
-        deviations: of each image's Gaussian, in pixels, (N,).
-    """
-    n, channels, height, width = x.shape
-    places = torch.arange(-RADIUS, RADIUS + 1, device=x.device)
-    weights = (-0.5 * (places / deviations[:, None]) ** 2).exp()
-    weights = weights / weights.sum(1, keepdim=True)
-    kernels = weights.repeat_interleave(channels, 0)[:, None, None]
-    flat = x.reshape(1, n * channels, height, width)
-    flat = F.pad(flat, (RADIUS,) * 4, mode="replicate")
-    flat = F.conv2d(flat, kernels, groups=n * channels)
-    return F.conv2d(flat, kernels.transpose(2, 3), groups=n * channels).view_as(x)

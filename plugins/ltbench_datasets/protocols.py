@@ -111,6 +111,8 @@ IMAGENET_LT: dict[str, Any] = {
         "crt": {"epochs": 10, "shift_bn": True},
         "lws": {"epochs": 10, "shift_bn": True},
         "mislas": {"epochs": 10, "classifier_lr": 0.05, "head": 0.3, "rare": 0.0},
+        "ncl": {"scale": 16.0},
+        "sade": {"lr": 0.025},
         "weight-balancing": {"epochs": 10, "lr": 0.05, "shift_bn": True},
     },
 }

@@ -37,6 +37,7 @@ _OF_A_METHOD = {
     "features": "changes the features",
     "predict": "changes the predictions",
     "view_augmentations": _MORE_IMAGES,
+    "augment_by_class": "augments images by their classes",
 }
 """Parts of an algorithm that a mere loss on logits leaves alone, with what it means to have one."""
 

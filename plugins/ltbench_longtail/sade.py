@@ -39,7 +39,7 @@ class SADEHParams(HParams):
         STRONG_VIEW, names="augmentations", help="of both views of the test images"
     )
     passes: int = hparam(5, low=1, help="over the test images, at most")
-    rate: float = hparam(0.1, low=0.0, help="of learning the experts' weights")
+    lr: float = hparam(0.1, low=0.0, help="of learning the experts' weights")
     batch: int = hparam(128, low=1, help="test images in a step of that")
     floor: float = hparam(
         0.05, low=0.0, high=1.0, search=(0.0, 0.1), help="no pass follows once a weight is below it"
@@ -64,7 +64,7 @@ class SADE(Experts):
     chosen model is kept with equal weights.
 
     Values are those of the authors' code for CIFAR-100-LT; they take the learning rate of the
-    training, .1 there, .025 on ImageNet-LT, .01 on Places-LT and .2 on iNaturalist, for ``rate``.
+    training, .1 there, .025 on ImageNet-LT, .01 on Places-LT and .2 on iNaturalist, for ``lr``.
     Their views are those of MoCo v2, with a crop as in training on CIFAR; here ``augmentation``.
     Classes absent from a domain are left out of the sums of the second and third expert, where the
     code adds 10⁻⁹ to π; of classes with as many images the one that comes first counts as rarer,
@@ -98,7 +98,7 @@ class SADE(Experts):
     def before_test(self, test: Unlabelled) -> dict[str, Any]:
         """Learn the experts' weights on the test images, and return them."""
         v = torch.full((EXPERTS,), 1 / EXPERTS, device=self.counts.device, requires_grad=True)
-        settings = {"lr": self.hparams.rate, "momentum": 0.9, "weight_decay": 5e-4}
+        settings = {"lr": self.hparams.lr, "momentum": 0.9, "weight_decay": 5e-4}
         optimizer = torch.optim.SGD([v], nesterov=True, **settings)
         for _ in range(self.hparams.passes):
             for views in test.views(self.hparams.batch):

@@ -201,7 +201,7 @@ def test_chains_must_be_a_tuple_of_texts(learner, monkeypatch):
 
 
 def test_sade_weighs_its_experts_for_the_test_alone(make_job):
-    on = make_job("sade[scale=5,passes=3,rate=2,batch=8]", folder="on")
+    on = make_job("sade[scale=5,passes=3,lr=2,batch=8]", folder="on")
     off = make_job("sade[scale=5,aggregate=false]", folder="off")
     learnt = run(on)["before_test"]["learnt"]["experts"]
     assert sum(learnt) == pytest.approx(1, abs=1e-5)

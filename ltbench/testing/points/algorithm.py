@@ -229,6 +229,30 @@ def check_views(subject: Subject) -> None:
         )
 
 
+@POINTS.add("by-class", "Images that it augments by class are images still", *KINDS)
+def check_augment_by_class(subject: Subject) -> None:
+    """Check shape and range, that what is given stays, and that all draws are the generator's."""
+    name, model = subject.text, build_small(subject.text)
+    if type(model).augment_by_class is Algorithm.augment_by_class:
+        raise NotApplicable("it leaves that to chains of augmentations")
+    batch = random_batch_for(model)
+    x = batch.x.sigmoid()
+    given, found = x.clone(), []
+    for seed in (0, 0):
+        model.generator.manual_seed(seed)
+        model.before_step(0, SmallTraining(model, batch))
+        own = torch.Generator().manual_seed(seed)
+        found.append(model.augment_by_class(x, batch.y, batch.d, own))
+        assert x.equal(given), f"{name}: augment_by_class changes the images that it is given"
+    shape = tuple(found[0].shape)
+    assert shape == tuple(x.shape), f"{name}: augment_by_class returns {shape}, not {x.shape}"
+    low, high = float(found[0].min()), float(found[0].max())
+    assert low >= 0 and high <= 1, (  # noqa: PT018
+        f"{name}: augment_by_class returns values from {low:g} to {high:g} instead of 0…1"
+    )
+    assert found[0].equal(found[1]), f"{name}: augment_by_class does not draw from its generator"
+
+
 @POINTS.add("run", "A run ends with finite losses and metrics", *KINDS)
 def check_run(subject: Subject) -> None:
     """Check a run with several domains and one with as few as possible."""

@@ -63,6 +63,8 @@ def check_algorithm(subject: Subject) -> None:
                 model.generator.manual_seed(step)
                 model.before_step(step, SmallTraining(model, batch))
                 device.clear()
+                images = batch.x.sigmoid()
+                model.augment_by_class(images, batch.y, batch.d, model.generator)
                 if model.optimizers:
                     model.step(batch)
                 _refuse_waits(subject, device)

@@ -14,8 +14,13 @@ __ltbench_hooks__ = 1
 
 @hookimpl
 def ltbench_algorithms(register):
-    """``ltbench run --algo brier``."""
+    """``ltbench run --algo brier,agreement``."""
     register("brier", "ltbench_example.brier:Brier", summary="Brier score as the loss")
+    register(
+        "agreement",
+        "ltbench_example.agreement:Agreement",
+        summary="Answers two views of an image alike",
+    )
 
 
 @hookimpl

@@ -1,9 +1,10 @@
-"""What is special about these five.
+"""What is special about these six.
 
 What ltbench asks of every algorithm, data set, stage, metric and observer is tested as well: see
 ``--ltbench`` in pyproject.toml.
 """
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,7 +14,13 @@ from ltbench_example.diary import Diary
 from ltbench_example.domain_gap import domain_gap
 from ltbench_example.stripes import TRAIN, Stripes
 
-from ltbench.testing import build_algorithm, random_batch, random_predictions, train_info
+from ltbench.testing import (
+    build_algorithm,
+    random_batch,
+    random_batch_for,
+    random_predictions,
+    train_info,
+)
 
 
 def test_the_brier_score_of_even_odds_is_known():
@@ -22,6 +29,15 @@ def test_the_brier_score_of_even_odds_is_known():
     classes = model.train_info.num_classes
     risks = model.risks(torch.zeros(len(batch), classes), batch)
     assert torch.allclose(risks, torch.full_like(risks, 1 - 1 / classes))
+
+
+def test_views_that_are_answered_alike_cost_nothing():
+    model = build_algorithm("agreement", train_info()).eval()  # batch normalisation by itself
+    batch = random_batch_for(model)  # with as many views as the algorithm asks for
+    alike = replace(batch, views=(batch.x, batch.x))
+    risk = model.risks(model.predict(batch.x), batch).mean()
+    assert torch.isclose(model.loss(alike)["total"], risk)
+    assert model.loss(batch)["total"] > risk
 
 
 def test_stripes_has_the_images_that_it_says():

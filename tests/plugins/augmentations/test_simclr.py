@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
+from ltbench_augmentations.blur import blurred
 from ltbench_augmentations.photo import Photo
-from ltbench_augmentations.simclr import SimCLR, SimCLRHParams, blurred
+from ltbench_augmentations.simclr import SimCLR, SimCLRHParams
 from torch.nn import functional as F
 
 
