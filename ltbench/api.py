@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from ltbench.executors.waiting import execute_when_free as execute_when_free
     from ltbench.plugins.algorithm import Algorithm as Algorithm
     from ltbench.plugins.algorithm import FeaturePass as FeaturePass
+    from ltbench.plugins.algorithm import LogitPass as LogitPass
     from ltbench.plugins.algorithm import Losses as Losses
     from ltbench.plugins.algorithm import MakeOptimizer as MakeOptimizer
     from ltbench.plugins.algorithm import Training as Training
@@ -113,6 +114,7 @@ if TYPE_CHECKING:
     from ltbench.results.folder import write_json as write_json
     from ltbench.results.index import read_runs as read_runs
     from ltbench.results.logits import Logits as Logits
+    from ltbench.results.logits import kept_logits as kept_logits
     from ltbench.results.logits import read_logits as read_logits
     from ltbench.results.run import RunRecord as RunRecord
     from ltbench.results.run import RunSpec as RunSpec
@@ -121,6 +123,10 @@ if TYPE_CHECKING:
     from ltbench.results.untrusted import read_json as read_json
     from ltbench.results.untrusted import read_log as read_log
     from ltbench.stats.intervals import half_width as half_width
+    from ltbench.stats.label_shift import Estimate as Estimate
+    from ltbench.stats.label_shift import Source as Source
+    from ltbench.stats.label_shift import fitted_source as fitted_source
+    from ltbench.stats.label_shift import mlls as mlls
     from ltbench.training.job import Job as Job
     from ltbench.training.run import claimed as claimed
     from ltbench.training.run import execute as execute

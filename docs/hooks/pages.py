@@ -1,7 +1,7 @@
 """Adds to the pages in ``docs/`` those that lie or come from elsewhere.
 
-The reference is rendered from the program; the README is the first page; the changelog, the page
-for contributors and the leaderboards are shown as they are.
+The reference and the table of all methods are rendered from the program; the README is the first
+page; the changelog, the page for contributors and the leaderboards are shown as they are.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import methods
 import reference
 
 ROOT = Path(__file__).parents[2]
@@ -32,6 +33,7 @@ def generated() -> dict[str, str | bytes]:
     pages: dict[str, str | bytes] = {
         f"reference/{path}": text for path, text in reference.pages().items()
     }
+    pages[methods.PAGE] = methods.page()
     pages["index.md"] = relink((ROOT / "README.md").read_text(encoding="utf-8"), FRONT)
     pages["contributing.md"] = relink((ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"), FRONT)
     pages["changelog.md"] = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")

@@ -33,6 +33,15 @@ class Features:
 
 
 @dataclass(frozen=True)
+class LogitAnswers:
+    """Logits (N, C) with classes (N,) and domains (N,), on the model's device."""
+
+    logits: Tensor
+    y: Tensor
+    d: Tensor
+
+
+@dataclass(frozen=True)
 class Answers:
     """All that one pass over images gives.
 
@@ -109,6 +118,12 @@ class Evaluator:
         """Return the model's logits of the images at ``rows``, (N, C)."""
         (logits,), _ = self._apply(model, rows, lambda x: (model.predict(x),), keep=False)
         return logits
+
+    @torch.no_grad()
+    def logit_answers(self, model: Algorithm, rows: Rows) -> LogitAnswers:
+        """Return the model's logits of the images at ``rows`` with their classes and domains."""
+        (logits,), index = self._apply(model, rows, lambda x: (model.predict(x),), keep=False)
+        return LogitAnswers(logits, self.images.y[index], self.images.d[index])
 
     def predictions_and_features(
         self, model: Algorithm, rows: Rows

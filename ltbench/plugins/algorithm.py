@@ -49,6 +49,22 @@ class FeaturePass(Protocol):
         """The domains, (N,)."""
 
 
+class LogitPass(Protocol):
+    """Logits of a whole part of the data set; see :class:`Training`."""
+
+    @property
+    def logits(self) -> Tensor:
+        """The logits, (N, C)."""
+
+    @property
+    def y(self) -> Tensor:
+        """The classes, (N,)."""
+
+    @property
+    def d(self) -> Tensor:
+        """The domains, (N,)."""
+
+
 class Training(Protocol):
     """What an algorithm may ask of the training loop in :meth:`Algorithm.before_step`."""
 
@@ -61,6 +77,26 @@ class Training(Protocol):
     def pass_over(self, part: str) -> FeaturePass:
         """Do the same; the older name of :meth:`extract_features`."""
         return self.extract_features(part)
+
+    def extract_logits(self, part: str) -> LogitPass:
+        """Return the logits (N, C) of the same images, with their classes and domains."""
+        raise NotImplementedError
+
+    def initial_state(self) -> Mapping[str, Tensor]:
+        """Return the model's state as it was before any of its training, by its own names.
+
+        It is what the seed, or pretrained weights, made; the model stays as it is.
+        """
+        raise NotImplementedError
+
+    def estimate_batch_norm(self) -> None:
+        """Estimate the model's statistics of batch normalisation anew, from training images.
+
+        Those that the protocol freezes stay.
+        """
+
+    def say(self, sentence: str) -> None:
+        """Tell whoever watches the run, in a sentence without a full stop."""
 
     def train_labels(self) -> tuple[Tensor, Tensor]:
         """Return the classes and the domains of all training images, (N,) each."""
@@ -344,6 +380,19 @@ class Algorithm(nn.Module):
 
     def before_step(self, step: int, training: Training) -> None:
         """Do what must be done before step ``step`` (from 0), for example a pass over the data."""
+
+    @classmethod
+    def uses_validation(cls, hparams: Any) -> str:
+        """Return what it does itself with validation images, beside being chosen by them.
+
+        Nothing, the empty text; ``chooses`` something by them; or is ``trained`` on them, which
+        results and every table then say, and so cannot be tuned. Without any validation image one
+        that does either is refused before training.
+
+        Args:
+            hparams: of the run.
+        """
+        return ""
 
     @classmethod
     def test_augmentations(cls, hparams: Any) -> tuple[str, ...]:

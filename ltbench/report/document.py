@@ -12,6 +12,7 @@ from ltbench.report.before_test import transductive_labels
 from ltbench.report.content import Content, Leaderboard, Row
 from ltbench.report.csv_text import csv_text
 from ltbench.report.priors import priors_columns, priors_document
+from ltbench.report.validation_labels import TRAINED_ON, validation_labels
 from ltbench.report.wording import (
     content_notes,
     footnotes,
@@ -28,8 +29,8 @@ def rows_frame(content: Content) -> pd.DataFrame:
 
     There are columns on what tuning searched, and found of the protocol, where it searched any; on
     which methods are compared with the reference seed by seed, where any is; on which learnt on the
-    test images, where any did; and on the evaluation scheme and the selection rule, where domains
-    are unseen.
+    test images, or were trained on validation images, where any did; and on the evaluation scheme
+    and the selection rule, where domains are unseen.
     """
     pairs = [(board, row) for board in content.boards for row in board.rows]
     frame = pd.DataFrame([_flat(board, row) for board, row in pairs])
@@ -43,6 +44,9 @@ def rows_frame(content: Content) -> pd.DataFrame:
     transductive = [row.label in transductive_labels(board) for board, row in pairs]
     if any(transductive):
         frame["transductive"] = transductive
+    trained = [row.label in validation_labels(board) for board, row in pairs]
+    if any(trained):
+        frame[TRAINED_ON] = trained
     return _with_schemes(frame, [board for board, _ in pairs])
 
 

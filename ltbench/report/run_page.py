@@ -17,6 +17,7 @@ from ltbench.report.combined import made_of_lines
 from ltbench.report.plain import duration
 from ltbench.report.short_names import text_width
 from ltbench.report.terminal import table, terminal_width, wrapped
+from ltbench.report.validation_labels import validation_lines
 from ltbench.results.backbone import in_words, known_preprocessing
 from ltbench.results.labels import tuning_cell
 from ltbench.results.run import RunRecord
@@ -213,7 +214,9 @@ def _results(result: Mapping[str, Any]) -> list[str]:
         chosen = f"Chosen: {place}, by {by}"
     else:  # of what was made of other runs nothing was chosen
         chosen = f"On validation images: {by}"
-    before = [wrapped(line, _width()) for line in before_test_lines(result)]
+    before = [
+        wrapped(line, _width()) for line in (*before_test_lines(result), *validation_lines(result))
+    ]
     return ["\n\n".join(blocks), "", chosen, *_stops(selection), *before]
 
 

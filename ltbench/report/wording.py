@@ -14,6 +14,7 @@ from ltbench.report.priors import priors_notes
 from ltbench.report.section import probability
 from ltbench.report.sizes import sizes_note
 from ltbench.report.summary import Summary
+from ltbench.report.validation_labels import validation_notes
 from ltbench.stats.strata import FEWEST_OF_CLASS
 
 TUNED = (
@@ -258,7 +259,7 @@ def summary_notes(summary: Summary) -> list[str]:
 
 
 def _gaps(board: Leaderboard) -> list[str]:
-    notes = [*unseen_notes(board), *transductive_notes(board)]
+    notes = [*unseen_notes(board), *transductive_notes(board), *validation_notes(board)]
     notes += [*combined_notes(board), *paired_notes(board)]
     notes += [*board.analysis.missing, *_meanings(board)]
     broken = [row for row in board.rows if row.started > row.done]

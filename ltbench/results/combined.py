@@ -254,6 +254,14 @@ def _member(member: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def trained_members(ingredients: Sequence[Ingredient]) -> dict[str, list[str]]:
+    """Return which parts of runs were trained on validation images, as ``result.json`` says it."""
+    told = [one.result.get("trained_on_validation") for one in ingredients]
+    listed = [name for names in told if isinstance(names, list) for name in names]
+    found = list(dict.fromkeys(clean(name) for name in listed if isinstance(name, str)))
+    return {"trained_on_validation": found} if found else {}
+
+
 def described(ingredients: Sequence[Ingredient]) -> list[dict[str, Any]]:
     """Return the members as ``result.json`` names them."""
     return [

@@ -67,6 +67,7 @@ def _dtype(name: str) -> str:
         "seed": "int64",
         "pretrained": "bool",
         "transductive": "bool",
+        "trained_on_validation": "bool",
         "seconds": "float64",
         "parameters": "float64",
         "peak_memory_mb": "float64",

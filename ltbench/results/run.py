@@ -257,6 +257,7 @@ class RunRecord:
         trainable_parameters: those of ``parameters`` that training changes.
         combined: what it was made of (:mod:`ltbench.results.combined`); empty where it was trained.
         transductive: whether it learnt on the test images, without their labels, before its test.
+        trained_on_validation: whether a part of it was trained on the validation images.
     """
 
     path: str
@@ -298,6 +299,7 @@ class RunRecord:
     memory_format: str = ""
     combined: dict[str, Any] = field(default_factory=dict)
     transductive: bool = False
+    trained_on_validation: bool = False
 
     @property
     def algo(self) -> str:
@@ -414,4 +416,5 @@ def _outcome(spec: Mapping[str, Any], result: Mapping[str, Any]) -> dict[str, An
         "environment": environment if isinstance(environment, dict) else {},
         "seconds": numbers(result.get("timings")).get("total_s", math.nan),
         "transductive": isinstance(result.get("before_test"), dict) and bool(result["before_test"]),
+        "trained_on_validation": bool(result.get("trained_on_validation")),
     }

@@ -34,6 +34,7 @@ from ltbench.results.combined import (
     combined_method,
     combined_spec,
     described,
+    trained_members,
 )
 from ltbench.results.documents import read_data_facts
 from ltbench.results.folder import RunFolder, write_arrays, write_json
@@ -143,6 +144,7 @@ def make_ensemble(group: Group, data_dir: Path) -> Made:
         **({"split": origin} if origin else {}),
         **results,
         **_before_test(ingredients),
+        **trained_members(ingredients),
         "metrics": declared_measures(results["test"]),
         "val": val,
         **({"selection": {"metric": metric, "value": val[metric]}} if metric in val else {}),

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ltbench.errors import UsageError
+from ltbench.plugins.algorithm import Algorithm
 from ltbench.plugins.honours import check_honoured
 from ltbench.plugins.hparams import HParams
 from ltbench.plugins.modifier import Modifier, gives_weights, steps_itself
@@ -62,6 +63,7 @@ def resolved_parts(spec: RunSpec, chain: Sequence[Name]) -> tuple[list[Component
         cls, hparams = resolved_method(spec.methods, kind, name)
         modifiers = [resolved_method(spec.methods, MODIFIERS, one) for one in name.modifiers]
         check_modified(spec, name, cls, hparams, [plugin for plugin, _ in modifiers])
+        check_validation(spec, name.name, cls, hparams)
         check_views(spec, name.name, cls, hparams)
         own = [hparams.as_dict() for _, hparams in modifiers]
         inner = tuple(Component(m.name, o) for m, o in zip(name.modifiers, own, strict=True))
@@ -116,6 +118,20 @@ def check_modified(
                 f"'{word}' looks at validation losses and '{spec.dataset.name}' has no validation "
                 "images: leave it out, or have the data set set some aside"
             )
+
+
+def check_validation(spec: RunSpec, name: str, cls: type[Algorithm], hparams: HParams) -> None:
+    """Check that there are validation images where an algorithm or stage uses them itself.
+
+    Raises:
+        UsageError: there are none.
+    """
+    if (use := cls.uses_validation(hparams)) and not any(map(any, spec.data["counts"]["val"])):
+        what = "is trained on" if use == "trained" else "chooses by"
+        raise UsageError(
+            f"'{name}' {what} validation images and '{spec.dataset.name}' has none: leave it out, "
+            "or have the data set set some aside"
+        )
 
 
 def _title(

@@ -30,6 +30,7 @@ from ltbench.results.combined import (
     combined_method,
     combined_spec,
     described,
+    trained_members,
 )
 from ltbench.results.folder import RunFolder, write_json
 from ltbench.results.run import RunSpec, canonical_hash
@@ -277,6 +278,7 @@ def _tested(
         "label": "",
         **({"split": spec.data["split"]} if "split" in spec.data else {}),
         **tested,
+        **trained_members(group.ingredients),
         "metrics": declared_measures(tested["test"]),
         "val": val,
         **({} if value is None else {"selection": {"metric": metric, "value": value}}),

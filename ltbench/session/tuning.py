@@ -19,6 +19,7 @@ from ltbench.session.search import Space
 from ltbench.session.session import Session
 from ltbench.session.studies import Budget, Study, Trial, tuned_spec
 from ltbench.session.study_files import begun_studies, find_study, open_study
+from ltbench.training.validation_labels import trained_on_validation
 
 
 class Tuning:
@@ -104,6 +105,8 @@ class Tuning:
         self, methods: Sequence[tuple[PlannedMethod, Budget]]
     ) -> list[tuple[PlannedMethod, Budget]]:
         """Return the methods that have something to tune, and say which have not."""
+        for method, _ in methods:
+            check_judged(method)
         found = [(m, b) for m, b in methods if varies(m, b.axes)]
         idle = [m for m, b in methods if not varies(m, b.axes)]
         if not found:
@@ -119,6 +122,19 @@ class Tuning:
 def varies(method: PlannedMethod, axes: Sequence[str]) -> bool:
     """Return whether a method has anything of what is to be searched."""
     return bool(Space(method.chain, method.spec.protocol, axes).axes)
+
+
+def check_judged(method: PlannedMethod) -> None:
+    """Check that validation images are left to judge the trials of a method by.
+
+    Raises:
+        UsageError: a part of it is trained on them.
+    """
+    for name in trained_on_validation(method.spec)[:1]:
+        raise UsageError(
+            f"'{name}' is trained on the validation images, by which trials would be judged: tune "
+            f"what stands before it, and run that with +{name}"
+        )
 
 
 def check_not_typed(method: PlannedMethod, axes: Collection[str]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +18,7 @@ from ltbench.plugins.resolve import MODIFIERS, resolve
 from ltbench.plugins.stage import Stage
 from ltbench.results.protocol import Protocol
 from ltbench.testing.small_data import COUNTS, SIZE
+from ltbench.training.batch_norm import estimate_statistics
 from ltbench.training.optimizers import optimizer_maker
 
 _SECOND = 1 << 20  # from the seed of a batch to that of its second
@@ -51,11 +52,19 @@ class SmallTraining(Training):
     Args:
         model: whose features.
         images: stands for the training as for the validation images.
+        initial: the state that the model had before training; by default the present one.
+
+    Attributes:
+        said: the sentences that the model had to say.
     """
 
-    def __init__(self, model: Algorithm, images: Batch) -> None:
-        self.model, self.images = model, images
+    def __init__(
+        self, model: Algorithm, images: Batch, initial: Mapping[str, Tensor] | None = None
+    ) -> None:
+        self.model, self.images, self.initial = model, images, initial
         self.features, self.y, self.d = torch.empty(0), images.y, images.d
+        self.logits = torch.empty(0)
+        self.said: list[str] = []
 
     def extract_features(self, part: str) -> SmallTraining:
         """Return features, classes and domains, with the model in evaluation mode meanwhile."""
@@ -65,6 +74,31 @@ class SmallTraining(Training):
             self.features = self.model.features(self.images.x)
         self.model.train(was_training)
         return self
+
+    def extract_logits(self, part: str) -> SmallTraining:
+        """Return logits, classes and domains, with the model in evaluation mode meanwhile."""
+        was_training = self.model.training
+        self.model.eval()
+        with torch.no_grad():
+            self.logits = self.model.predict(self.images.x)
+        self.model.train(was_training)
+        return self
+
+    def initial_state(self) -> Mapping[str, Tensor]:
+        """Return the state that was given."""
+        state = self.model.state_dict() if self.initial is None else self.initial
+        return {name: value.clone() for name, value in state.items()}
+
+    def estimate_batch_norm(self) -> None:
+        """Estimate the statistics anew from the images."""
+        for module in self.model.modules():
+            module.training = isinstance(module, nn.modules.batchnorm._BatchNorm)
+        estimate_statistics(self.model, [self.images.x])
+        self.model.train()
+
+    def say(self, sentence: str) -> None:
+        """Keep the sentence."""
+        self.said.append(sentence)
 
     def train_labels(self) -> tuple[Tensor, Tensor]:
         """Return classes and domains of the images."""

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from ltbench.errors import DivergedError
 from ltbench.evaluation.compute import compute_metrics, want_probabilities
-from ltbench.evaluation.evaluator import Features
+from ltbench.evaluation.evaluator import Features, LogitAnswers
 from ltbench.plugins.algorithm import Algorithm, Change, Training
 from ltbench.plugins.class_texts import ClassTexts
 from ltbench.plugins.loss_scale import LossScale
@@ -27,6 +27,7 @@ from ltbench.training.checkpoint_writer import CheckpointWriter
 from ltbench.training.classifier_start import start_classifier
 from ltbench.training.context import RunContext
 from ltbench.training.frozen_network import FrozenNetwork, frozen_network
+from ltbench.training.model import ModelBuilder
 from ltbench.training.modification import Modification
 from ltbench.training.optimizers import base_lr, optimizer_maker
 from ltbench.training.seeding import derive_seed, seed_torch
@@ -142,6 +143,7 @@ class StageLoop(Training):
                 reported = time.monotonic()
                 self.context.report({"event": "step", "stage": self.name, "step": self.state.step})
         if self.state.best is None:  # a stage without optimisation steps
+            self._seed(0)
             self.model.before_step(0, self)
             self._evaluate()
             self._write()
@@ -169,6 +171,39 @@ class StageLoop(Training):
         found = self.context.evaluator.features(self.model, rows)
         self._train_mode()
         return found
+
+    def extract_logits(self, part: str) -> LogitAnswers:
+        """Return the logits of ``train`` or ``val`` images; see ``ltbench.api.Training``."""
+        found = self.context.evaluator.logit_answers(self.model, self.context.split.rows(part))
+        self._train_mode()
+        return found
+
+    def initial_state(self) -> dict[str, Tensor]:
+        """Return the state that the model had before any training, built anew from the seed."""
+        context = self.context
+        device = context.images.device
+        builder = ModelBuilder(context.spec, context.facts, context.split, device, context.weights)
+        devices = [device] if device.type == "cuda" else []
+        with torch.random.fork_rng(devices):  # what this step draws stays what it is
+            return builder.up_to(self.state.stage).state_dict()
+
+    def estimate_batch_norm(self) -> None:
+        """Estimate statistics of batch normalisation anew; see ``ltbench.api.Training``."""
+        if not self.protocol.freeze_bn:
+            for module in self.model.modules():
+                module.training = isinstance(module, nn.modules.batchnorm._BatchNorm)
+            self._adapt()
+        self._train_mode()
+
+    def say(self, sentence: str) -> None:
+        """Tell whoever watches the run; see ``ltbench.api.Training``."""
+        self.context.report({"event": "notice", "sentence": sentence})
+
+    def _seed(self, number: int) -> None:
+        """Seed what the model draws from for a batch of the stage."""
+        seed_torch(self.seed, self.purpose, "step", number)
+        seed = derive_seed(self.seed, self.purpose, "algorithm", number)
+        self.model.generator = self.generator.manual_seed(seed)
 
     def train_labels(self) -> tuple[Tensor, Tensor]:
         """Return classes and domains of training images; see ``ltbench.api.Training``."""
@@ -198,9 +233,8 @@ class StageLoop(Training):
         step = self.state.step
         # The number of the batch in the stage: the seed of all that is drawn for it.
         number = step * self.micro_batches + part
-        seed_torch(self.seed, self.purpose, "step", number)
-        seed = derive_seed(self.seed, self.purpose, "algorithm", number)
-        self.model.generator, self.model.micro_batch = self.generator.manual_seed(seed), part
+        self._seed(number)
+        self.model.micro_batch = part
         if part == 0:
             with self.stopwatch.part("own", whole=True):
                 self.model.before_step(step, self)

@@ -23,6 +23,7 @@ from ltbench.training.memory import peak_memory_mb, reset_peak_memory
 from ltbench.training.model import ModelBuilder
 from ltbench.training.plugin_versions import own_code
 from ltbench.training.repeatability import repeatable
+from ltbench.training.validation_labels import as_result, trained_on_validation
 
 _counted_macs: dict[str, int] = {}
 
@@ -67,6 +68,7 @@ def _trained_and_tested(
         **tested,
         "metrics": declared_measures(tested["test"]),
         "val": best.val,
+        **as_result(trained_on_validation(spec)),
         "selection": {
             "metric": spec.protocol.selection_metric,
             "value": best.value,

@@ -63,6 +63,7 @@ CIFAR_LT: dict[str, Any] = {
         "input-mixup": {"alpha": 1.0},
         "mislas": {"epochs": 10, "schedule": "cosine", "classifier_lr": 0.2},
         "weight-balancing": {"epochs": 10, "lr": 0.1, "schedule": "cosine", "shift_bn": True},
+        "h2t": {"epochs": 10, "lr": 0.2, "schedule": "cosine", "shift_bn": True},
     },
 }
 """Cao et al. (LDAM), NeurIPS 2019, arXiv:1906.07413, section 4.1."""

@@ -15,6 +15,13 @@ STAGES = {
         "weight_balancing:WeightBalancing",
         "Class-balanced loss, weight decay and MaxNorm on the classifier",
     ),
+    "h2t": ("h2t:H2T", "Features of frequent classes in those of rare ones, for the classifier"),
+    "dfr": ("dfr:DFR", "L1 logistic regression on validation features, balanced over groups"),
+    "mlls": (
+        "mlls:MLLS",
+        "Test prior by EM on the unlabelled test images, logits corrected for it",
+    ),
+    "wise-ft": ("wise_ft:WiSEFT", "Weights between those of the start and those of the end"),
 }
 
 

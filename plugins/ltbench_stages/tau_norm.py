@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -40,6 +42,11 @@ class TauNorm(UntrainedStage):
         self.classifier = nn.Linear(weight.shape[1], weight.shape[0], bias=False)
         self.classifier.requires_grad_(False)
         self.register_buffer("tau", torch.zeros(()))
+
+    @classmethod
+    def uses_validation(cls, hparams: Any) -> str:
+        """Return that τ is chosen by validation images."""
+        return "chooses"
 
     def before_step(self, step: int, training: Training) -> None:
         """Choose τ on the validation images and scale the classifier."""

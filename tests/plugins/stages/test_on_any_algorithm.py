@@ -13,8 +13,8 @@ from ltbench.plugins.manager import get_plugins
 from ltbench.testing import build_algorithm, build_stage, random_batch_for, take_steps, train_info
 
 ALGORITHMS = [e.name for e in get_plugins()["algorithms"] if e.distribution == "ltbench"]
-ON_ANY_MODEL = {"crt", "lws", "posthoc-la"}
-ON_CLASS_WEIGHTS = {"tau-norm", "mislas", "weight-balancing"}
+ON_ANY_MODEL = {"crt", "lws", "posthoc-la", "dfr", "wise-ft", "mlls"}
+ON_CLASS_WEIGHTS = {"tau-norm", "mislas", "weight-balancing", "h2t"}
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
@@ -25,6 +25,7 @@ def test_stands_on(stage: str, algorithm: str) -> None:
     may_refuse = stage in ON_CLASS_WEIGHTS and not has_class_weights(base)
     with pytest.raises(UsageError, match="linear") if may_refuse else contextlib.nullcontext():
         model = build_stage(stage, base)
+        batch = random_batch_for(model)
         for losses in take_steps(model, [batch] * 2):
             assert all(map(math.isfinite, losses.values()))
         model.eval()
