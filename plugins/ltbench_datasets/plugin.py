@@ -37,6 +37,16 @@ DATASETS = (
         "ltbench_datasets.imagenet_lt:ImageNetLT",
         "1,000 classes by the list files of Liu et al.",
     ),
+    (
+        "places-lt",
+        "ltbench_datasets.places_lt:PlacesLT",
+        "365 scenes by the list files of Liu et al.",
+    ),
+    (
+        "inat2018",
+        "ltbench_datasets.inat2018:INat2018",
+        "8,142 species of the iNaturalist competition of 2018",
+    ),
     ("domainnet-mlt", FOLDERS, "Six styles, 345 classes, 586,575 images"),
 )
 
@@ -51,6 +61,9 @@ PROTOCOLS = (
     ("cifar-lt", "CIFAR_LT", "Cao et al., NeurIPS 2019: ResNet-32, SGD, 200 epochs in steps"),
     ("cifar-lt-cosine", "CIFAR_LT_COSINE", "The same with a cosine and weight decay 5e-4"),
     ("imagenet-lt", "IMAGENET_LT", "Kang et al., ICLR 2020: ResNet-50 from scratch, 90 epochs"),
+    ("places-lt", "PLACES_LT", "Liu et al., CVPR 2019: ImageNet's ResNet-152, 30 epochs"),
+    ("inat2018", "INAT2018", "Kang et al., ICLR 2020: ResNet-50 from scratch, 90 epochs"),
+    ("wilds", "WILDS", "Koh et al., ICML 2021, for iWildCam: ResNet-50, Adam 3e-5, 12 epochs"),
     ("thesis", "THESIS", "Midtgaard, 2025: MobileNetV2 fine-tuned for 90 epochs"),
 )
 

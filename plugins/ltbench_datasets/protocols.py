@@ -115,3 +115,52 @@ IMAGENET_LT: dict[str, Any] = {
 }
 """Kang et al. (decoupling), ICLR 2020, arXiv:1910.09217, section 4; evaluated by the centre 224 of
 256 pixels, as Liu et al. (CVPR 2019) and all since do."""
+
+PLACES_LT: dict[str, Any] = {
+    "backbone": "resnet152",
+    "pretrained": True,
+    "epochs": 30,
+    "batch_per_domain": 128,
+    "optimizer": "sgd",
+    "lr": 1e-3,
+    "classifier_lr": 100.0,
+    "momentum": 0.9,
+    "weight_decay": 5e-4,
+    "schedule": "step",
+    "decay_at": [1 / 3, 2 / 3],
+    "decay": 0.1,
+    "eval_epochs": 2,
+    "select": "accuracy",
+    "augmentation": "imagenet",
+    "evaluation": "crop",
+    "crop_share": 0.875,
+}
+"""Liu et al., CVPR 2019, arXiv:1904.05160, ``config/Places_LT/stage_1.py``: a ResNet-152 of
+ImageNet is fine-tuned. Their network learns in its last block alone; here the whole of it does."""
+
+INAT2018: dict[str, Any] = {
+    **{key: value for key, value in IMAGENET_LT.items() if key != "methods"},
+    "weight_decay": 1e-4,
+    "select": "last",
+    "methods": {
+        "crt": {"epochs": 30, "shift_bn": True},
+        "lws": {"epochs": 30, "shift_bn": True},
+    },
+}
+"""Kang et al. (decoupling), ICLR 2020, arXiv:1910.09217, ``config/iNaturalist18``: as ImageNet-LT
+with a weaker weight decay; the model of the last step is tested, as nothing is set aside."""
+
+WILDS: dict[str, Any] = {
+    "backbone": "resnet50",
+    "pretrained": True,
+    "epochs": 12,
+    "batch_per_domain": 16,
+    "optimizer": "adam",
+    "lr": 3e-5,
+    "weight_decay": 0.0,
+    "eval_epochs": 1,
+    "select": "f1",
+    "augmentation": "none",
+}
+"""Koh et al., ICML 2021, arXiv:2012.07421, and Sagawa et al., ICLR 2022, for iWildCam: no
+augmentation, the model of the best macro-F1 on the validation locations."""
