@@ -19,7 +19,7 @@ from ltbench.report.terminal import table, terminal_width, wrapped
 from ltbench.results.backbone import in_words, known_preprocessing
 from ltbench.results.labels import tuning_cell
 from ltbench.results.run import RunRecord
-from ltbench.results.scheme import EvaluationScheme, scheme_of
+from ltbench.results.scheme import EvaluationScheme, scheme_of, untrained_domains
 from ltbench.results.untrusted import clean, numbers
 
 _WIDEST = 79  # of a page that is read rather than compared
@@ -111,8 +111,9 @@ def _specification(spec: Mapping[str, Any], tuned: str) -> list[str]:
 def spec_scheme(spec: Mapping[str, Any]) -> EvaluationScheme:
     """Return on which domains a run is tested, and on which images its model is chosen."""
     options = _mapping(_mapping(_mapping(spec, "identity"), "dataset"), "options")
-    domains = _list(_mapping(spec, "data"), "domains")
-    return scheme_of(options, [name for name in domains if isinstance(name, str)])
+    data = _mapping(spec, "data")
+    domains = [name for name in _list(data, "domains") if isinstance(name, str)]
+    return scheme_of(options, domains, untrained_domains(domains, _mapping(data, "counts")))
 
 
 def _arithmetic(identity: Mapping[str, Any]) -> tuple[Any, Any]:

@@ -47,6 +47,11 @@ DATASETS = (
         "ltbench_datasets.inat2018:INat2018",
         "8,142 species of the iNaturalist competition of 2018",
     ),
+    (
+        "iwildcam",
+        "ltbench_datasets.iwildcam:IWildCam",
+        "Camera traps at 323 locations, 182 animals, as WILDS splits them",
+    ),
     ("domainnet-mlt", FOLDERS, "Six styles, 345 classes, 586,575 images"),
 )
 
