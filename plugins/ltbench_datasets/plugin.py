@@ -17,6 +17,16 @@ DATASETS = (
         "ltbench_datasets.image_folder:ImageFolder",
         "Your own images: root/class/*, root/domain/class/*, or a CSV",
     ),
+    (
+        "hf",
+        "ltbench_datasets.hf:HuggingFace",
+        "Any image classification in the Hugging Face format: folders, Parquet, Arrow",
+    ),
+    (
+        "webdataset",
+        "ltbench_datasets.webdataset:WebDataset",
+        "Images in tar archives, read where they lie",
+    ),
     ("vlcs-mlt", FOLDERS, "Four collections of photographs, 5 classes"),
     ("pacs-mlt", FOLDERS, "Photographs, paintings, cartoons, sketches, 7 classes"),
     ("officehome-mlt", FOLDERS, "Objects of office and home in four styles, 65 classes"),
