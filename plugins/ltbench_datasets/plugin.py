@@ -62,6 +62,11 @@ DATASETS = (
         "ltbench_datasets.iwildcam:IWildCam",
         "Camera traps at 323 locations, 182 animals, as WILDS splits them",
     ),
+    (
+        "bioscan5m",
+        "ltbench_datasets.bioscan:Bioscan",
+        "11,846 species of insects; order=Lepidoptera for moths and butterflies",
+    ),
     ("domainnet-mlt", FOLDERS, "Six styles, 345 classes, 586,575 images"),
 )
 
