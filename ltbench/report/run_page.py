@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ from ltbench.results.scheme import EvaluationScheme, scheme_of, untrained_domain
 from ltbench.results.untrusted import clean, numbers
 
 _WIDEST = 79  # of a page that is read rather than compared
+_MOST_DOMAINS, _FEWER_DOMAINS = 40, 12  # that have a line each, and so many where there are more
 _PARTS = (
     *("average", "worst", *SHOTS, *(f"{shot}_pooled" for shot in SHOTS)),
     *("worst_class", "worst_tenth", "worst_pair"),
@@ -201,7 +203,9 @@ def _results(result: Mapping[str, Any]) -> list[str]:
         by_part.setdefault(part, {})[metric] = value
     order = sorted(by_part, key=lambda part: _PARTS.index(part) if part in _PARTS else -1)
     parts = {part.replace("_", " "): by_part[part] for part in order}
-    further = {**_mapping(result, "domains"), **_mapping(result, "test_sets")}
+    domains = _mapping(result, "domains")
+    shown = _shown_domains(domains, _text(_mapping(result, "selection").get("metric")))
+    further = {**{name: domains[name] for name in shown}, **_mapping(result, "test_sets")}
     parts.update({_text(name): numbers(values) for name, values in further.items()})
     names = [name for name in columns if any(name in row for row in parts.values())]
     blocks = [_metric_table(columns, parts) for columns in _side_by_side(names, parts)]
@@ -213,7 +217,23 @@ def _results(result: Mapping[str, Any]) -> list[str]:
         chosen = f"Chosen: {place}, by {by}"
     else:  # of what was made of other runs nothing was chosen
         chosen = f"On validation images: {by}"
-    return ["\n\n".join(blocks), "", chosen, *_stops(selection)]
+    some = (
+        [wrapped(f"Of {len(domains)} domains the {len(shown)} with the lowest score.", _width())]
+        if len(shown) < len(domains)
+        else []
+    )
+    return ["\n\n".join(blocks), *some, "", chosen, *_stops(selection)]
+
+
+def _shown_domains(domains: Mapping[str, Any], metric: str) -> list[str]:
+    """Return the domains that are shown: all, or of many those with the lowest score."""
+    if len(domains) <= _MOST_DOMAINS:
+        return list(domains)
+    base, _ = _split(metric)
+    scores = {name: numbers(values) for name, values in domains.items()}
+    base = base if any(base in values for values in scores.values()) else "accuracy"
+    ranked = sorted(domains, key=lambda name: scores[name].get(base, math.inf))
+    return ranked[:_FEWER_DOMAINS]
 
 
 def _side_by_side(
