@@ -109,7 +109,7 @@ def tar_files(archive: Path) -> Iterator[TarFile]:
                 if member.offset_data + member.size > length:
                     raise DataError(f"{archive} ends within '{visible(member.name)}': it is cut")
                 yield TarFile(member.name, member.offset_data, member.size)
-                t.members = []  # which it would keep
+                t.members = []  # type: ignore[attr-defined]  # which it would keep
     except DataError:
         raise
     except Exception as error:  # on torn files the reader raises what it pleases

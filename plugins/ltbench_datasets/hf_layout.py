@@ -49,7 +49,7 @@ def shards(root: Path, config: str) -> list[Shard]:
             sub-sets and none is chosen.
     """
     if (root / "dataset_dict.json").is_file():
-        names = _described(root / "dataset_dict.json", "splits")
+        names = [str(name) for name in _described(root / "dataset_dict.json", "splits")]
         return [shard for name in names for shard in _saved(root, PurePosixPath(name))]
     if (root / "state.json").is_file():
         return _saved(root, PurePosixPath())
@@ -94,7 +94,7 @@ def _described(path: Path, key: str) -> list[object]:
         raise DataError(f"{path} does not say its '{key}': {error}") from error
     if not isinstance(value, list) or len(value) > 100_000:
         raise DataError(f"{path}: '{key}' is no list of files")
-    return [str(one) if key == "splits" else one for one in value]
+    return value
 
 
 def _files(root: Path) -> Iterator[PurePosixPath]:

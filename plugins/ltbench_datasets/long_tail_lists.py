@@ -6,12 +6,13 @@ import dataclasses
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, ClassVar
 
 from ltbench.api import (
     PARTS,
     DataError,
     Facts,
+    HParams,
     Split,
     SplitOrigin,
     fetch_sources,
@@ -32,7 +33,7 @@ class LongTailLists(FileImages):
     or in the folder of the data sets.
     """
 
-    HParams = ProfileParameters
+    HParams: ClassVar[type[HParams]] = ProfileParameters
 
     @property
     def facts(self) -> Facts:
@@ -219,7 +220,7 @@ class FlatValidation(LongTailLists):
         names = self.facts.classes
         files = []
         for name, y in zip(split.images.tolist(), split.y.tolist(), strict=True):
-            parts = name.split("/") if name.startswith("val/") else ()
+            parts = name.split("/") if name.startswith("val/") else []
             if len(parts) == 2 and not flat:
                 files.append(f"val/{names[y]}/{parts[1]}")
             elif len(parts) == 3 and flat:

@@ -6,6 +6,7 @@ import dataclasses
 from collections import defaultdict
 from collections.abc import Sequence
 from functools import cached_property
+from typing import ClassVar
 
 from ltbench.api import (
     PROFILES,
@@ -47,7 +48,7 @@ class OwnImages(Dataset):
     Subclasses say what there is (:attr:`items`) and where (:attr:`place`).
     """
 
-    HParams = OwnParameters
+    HParams: ClassVar[type[HParams]] = OwnParameters
 
     @property
     def place(self) -> str:

@@ -144,7 +144,7 @@ INAT2018: dict[str, Any] = {
     "select": "last",
     "methods": {
         "crt": {"epochs": 30, "shift_bn": True},
-        "lws": {"epochs": 30, "shift_bn": True},
+        "lws": {"epochs": 5, "shift_bn": True},
     },
 }
 """Kang et al. (decoupling), ICLR 2020, arXiv:1910.09217, ``config/iNaturalist18``: as ImageNet-LT
