@@ -13,9 +13,12 @@ from ltbench.lazy import lazy_module
 
 if TYPE_CHECKING:
     from ltbench import hookimpl as hookimpl
+    from ltbench.data.archives import TarFile as TarFile
+    from ltbench.data.archives import tar_files as tar_files
     from ltbench.data.image_files import FolderImages as FolderImages
     from ltbench.data.image_files import absent_files as absent_files
     from ltbench.data.image_files import check_names as check_names
+    from ltbench.data.image_files import decode_image as decode_image
     from ltbench.data.image_files import files_fingerprint as files_fingerprint
     from ltbench.data.image_files import folder_images as folder_images
     from ltbench.data.image_files import is_image as is_image

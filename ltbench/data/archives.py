@@ -11,9 +11,11 @@ import tempfile
 import zipfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import NamedTuple
 
 from ltbench.errors import DataError, LtbenchError, UsageError
 from ltbench.plugins.text import visible
+from ltbench.regular_files import open_file
 
 MOST_ENTRIES = 5_000_000
 _LONGEST_NAME = 1 << 20  # bytes of an entry's own headers
@@ -67,6 +69,54 @@ def move_into(path: Path, target: Path) -> None:
     if target.is_dir():
         raise DataError(f"{target} is a folder where a file should be: remove it first")
     path.replace(target)
+
+
+class TarFile(NamedTuple):
+    """A file within an archive that is read where it lies.
+
+    Attributes:
+        name: in the archive; it does not lead out of a folder.
+        offset: of its first byte in the archive.
+        size: in bytes.
+    """
+
+    name: str
+    offset: int
+    size: int
+
+
+def tar_files(archive: Path) -> Iterator[TarFile]:
+    """Yield the files of a tar archive without unpacking it; folders are passed over.
+
+    Args:
+        archive: an archive that is not compressed, as its files could not be found in it again.
+
+    Raises:
+        DataError: it cannot be read, is compressed or cut, or an entry leads out of the folder, is
+            a link, a device or has holes; the message names it.
+    """
+    try:
+        length = archive.stat().st_size
+        with open_file(archive) as file, tarfile.open(fileobj=file, mode="r:", tarinfo=_Entry) as t:
+            for count, member in enumerate(t, start=1):
+                if count > MOST_ENTRIES:
+                    raise DataError(f"{archive} has more than {MOST_ENTRIES:,} entries")
+                if member.isdir():
+                    continue
+                _check_name(archive, member.name)
+                if not member.isreg() or member.issparse():
+                    raise DataError(_refusal(archive, member.name, "is a link or a device"))
+                if member.offset_data + member.size > length:
+                    raise DataError(f"{archive} ends within '{visible(member.name)}': it is cut")
+                yield TarFile(member.name, member.offset_data, member.size)
+                t.members = []  # type: ignore[attr-defined]  # which it would keep
+    except DataError:
+        raise
+    except Exception as error:  # on torn files the reader raises what it pleases
+        cause = visible(" ".join(str(error).split()) or type(error).__name__, 400)
+        raise DataError(
+            f"{archive} cannot be read as a tar archive that is not compressed ({cause})"
+        ) from error
 
 
 class _Entry(tarfile.TarInfo):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +38,7 @@ SUFFIXES = frozenset(
 _FORMATS = ("JPEG", "MPO", "PNG", "BMP", "GIF", "TIFF", "WEBP", "PPM", "AVIF")
 
 SLAB = 1 << 14
+_HEAD = 12  # bytes by which a kind of image is told
 NAMED = 1000  # files that are missing and named one by one
 
 
@@ -124,16 +127,43 @@ def read_image(path: Path, channels: int) -> NDArray[np.uint8]:
     """
     with about(path) as messages:
         try:
-            with open_file(path) as file, Image.open(file, formats=_known_formats()) as image:
-                deep = has_16_bits(image)
-                image.load()
-                if deep:
-                    check_high_bytes(image)
-                pixels = np.asarray(_to_mode(image, "RGB" if channels == 3 else "L"))
+            with open_file(path) as file:
+                pixels = _pixels(file, channels)
         except Exception as error:  # decoders raise what they please on hostile files
-            causes = "; ".join((_cause(path, error), *messages))
+            causes = "; ".join((_cause(lambda: _head(path), error), *messages))
             messages.clear()
             raise DataError(f"the image {path} cannot be read: {causes}") from error
+    return pixels
+
+
+def decode_image(content: bytes, name: str, channels: int) -> NDArray[np.uint8]:
+    """Decode an image that lies within another file, as :func:`read_image` does one of its own.
+
+    Args:
+        content: the bytes of an image file.
+        name: what messages call it: the file it lies in, and where.
+        channels: 3 for colour, 1 for grey.
+
+    Raises:
+        DataError: it is empty, truncated, no image, or does not say which value is white.
+    """
+    with about(name) as messages:
+        try:
+            pixels = _pixels(io.BytesIO(content), channels)
+        except Exception as error:
+            causes = "; ".join((_cause(lambda: content[:_HEAD], error), *messages))
+            messages.clear()
+            raise DataError(f"the image {name} cannot be read: {causes}") from error
+    return pixels
+
+
+def _pixels(file: IO[bytes], channels: int) -> NDArray[np.uint8]:
+    with Image.open(file, formats=_known_formats()) as image:
+        deep = has_16_bits(image)
+        image.load()
+        if deep:
+            check_high_bytes(image)
+        pixels = np.asarray(_to_mode(image, "RGB" if channels == 3 else "L"))
     return pixels.reshape(*pixels.shape[:2], channels)
 
 
@@ -247,10 +277,14 @@ _UNREAD = (
 )
 
 
-def _cause(path: Path, error: Exception) -> str:
+def _head(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(_HEAD)
+
+
+def _cause(beginning: Callable[[], bytes], error: Exception) -> str:
     if isinstance(error, UnidentifiedImageError):
-        with path.open("rb") as file:
-            head = file.read(12)
+        head = beginning()
         for place, beginnings, kind in _UNREAD:
             if head[place] in beginnings:
                 return f"it is no image of a known kind but {kind}: convert it to JPEG or PNG"

@@ -11,6 +11,10 @@ from numpy.typing import NDArray
 from ltbench.evaluation.compute import compute_domain_metrics, compute_metrics
 from ltbench.evaluation.metrics import confusion_matrix
 from ltbench.plugins.predictions import Predictions
+from ltbench.results.documents import SPARSE
+
+MOST_CELLS = 4_000_000
+"""Numbers of confusion matrices that a result holds one by one."""
 
 
 def answer_arrays(found: Predictions) -> dict[str, NDArray[Any]]:
@@ -42,7 +46,23 @@ def results_of_test(
         "test": compute_metrics(found),
         **({"test_sets": further} if further else {}),
         "domains": compute_domain_metrics(found, domains),
-        "confusion": {
-            domains[d]: confusion_matrix(part).tolist() for d, part in found.by_domain().items()
-        },
+        "confusion": _confusion(found, domains),
     }
+
+
+def _confusion(found: Predictions, domains: tuple[str, ...]) -> dict[str, Any]:
+    """Return the confusion matrix of each domain: whole, or where that is large what is not zero.
+
+    Eight thousand classes have a matrix of 66 million numbers, and three hundred domains of two
+    hundred classes nearly ten million, almost all of which are zero.
+    """
+    parts = {domains[d]: part for d, part in found.by_domain().items()}
+    classes = found.counts.shape[1]
+    if len(parts) * classes**2 <= MOST_CELLS:
+        return {name: confusion_matrix(part).tolist() for name, part in parts.items()}
+    sparse = {}
+    for name, part in parts.items():
+        cells, images = np.unique(part.y * classes + part.prediction, return_counts=True)
+        columns = (*np.divmod(cells, classes), images)
+        sparse[name] = dict(zip(SPARSE, (column.tolist() for column in columns), strict=True))
+    return sparse

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,10 +22,11 @@ from ltbench.report.validation_labels import validation_lines
 from ltbench.results.backbone import in_words, known_preprocessing
 from ltbench.results.labels import tuning_cell
 from ltbench.results.run import RunRecord
-from ltbench.results.scheme import EvaluationScheme, scheme_of
+from ltbench.results.scheme import EvaluationScheme, scheme_of, untrained_domains
 from ltbench.results.untrusted import clean, numbers
 
 _WIDEST = 79  # of a page that is read rather than compared
+_MOST_DOMAINS, _FEWER_DOMAINS = 40, 12  # that have a line each, and so many where there are more
 _PARTS = (
     *("average", "worst", *SHOTS, *(f"{shot}_pooled" for shot in SHOTS)),
     *("worst_class", "worst_tenth", "worst_pair"),
@@ -113,8 +115,9 @@ def _specification(spec: Mapping[str, Any], tuned: str) -> list[str]:
 def spec_scheme(spec: Mapping[str, Any]) -> EvaluationScheme:
     """Return on which domains a run is tested, and on which images its model is chosen."""
     options = _mapping(_mapping(_mapping(spec, "identity"), "dataset"), "options")
-    domains = _list(_mapping(spec, "data"), "domains")
-    return scheme_of(options, [name for name in domains if isinstance(name, str)])
+    data = _mapping(spec, "data")
+    domains = [name for name in _list(data, "domains") if isinstance(name, str)]
+    return scheme_of(options, domains, untrained_domains(domains, _mapping(data, "counts")))
 
 
 def _arithmetic(identity: Mapping[str, Any]) -> tuple[Any, Any]:
@@ -202,7 +205,9 @@ def _results(result: Mapping[str, Any]) -> list[str]:
         by_part.setdefault(part, {})[metric] = value
     order = sorted(by_part, key=lambda part: _PARTS.index(part) if part in _PARTS else -1)
     parts = {part.replace("_", " "): by_part[part] for part in order}
-    further = {**_mapping(result, "domains"), **_mapping(result, "test_sets")}
+    domains = _mapping(result, "domains")
+    shown = _shown_domains(domains, _text(_mapping(result, "selection").get("metric")))
+    further = {**{name: domains[name] for name in shown}, **_mapping(result, "test_sets")}
     parts.update({_text(name): numbers(values) for name, values in further.items()})
     names = [name for name in columns if any(name in row for row in parts.values())]
     blocks = [_metric_table(columns, parts) for columns in _side_by_side(names, parts)]
@@ -217,7 +222,23 @@ def _results(result: Mapping[str, Any]) -> list[str]:
     before = [
         wrapped(line, _width()) for line in (*before_test_lines(result), *validation_lines(result))
     ]
-    return ["\n\n".join(blocks), "", chosen, *_stops(selection), *before]
+    some = (
+        [wrapped(f"Of {len(domains)} domains the {len(shown)} with the lowest score.", _width())]
+        if len(shown) < len(domains)
+        else []
+    )
+    return ["\n\n".join(blocks), *some, "", chosen, *_stops(selection), *before]
+
+
+def _shown_domains(domains: Mapping[str, Any], metric: str) -> list[str]:
+    """Return the domains that are shown: all, or of many those with the lowest score."""
+    if len(domains) <= _MOST_DOMAINS:
+        return list(domains)
+    base, _ = _split(metric)
+    scores = {name: numbers(values) for name, values in domains.items()}
+    base = base if any(base in values for values in scores.values()) else "accuracy"
+    ranked = sorted(domains, key=lambda name: scores[name].get(base, math.inf))
+    return ranked[:_FEWER_DOMAINS]
 
 
 def _side_by_side(

@@ -29,7 +29,7 @@ from ltbench.results.backbone import preprocessing_text, short_name
 from ltbench.results.documents import read_data_facts
 from ltbench.results.frame import Runs
 from ltbench.results.labels import method_label
-from ltbench.results.scheme import EvaluationScheme, scheme_of
+from ltbench.results.scheme import EvaluationScheme, scheme_of, untrained_domains
 from ltbench.results.untrusted import clean
 
 if TYPE_CHECKING:
@@ -246,7 +246,7 @@ def split_tables(runs: Runs) -> list[Table]:
     for protocol_hash, rows in runs.table.groupby("protocol_hash", sort=False):
         first = rows.iloc[0]
         shared = runs.where((runs.table["protocol_hash"] == protocol_hash).to_numpy())
-        scheme = scheme_of(first["options"], _domains(Path(first["path"])))
+        scheme = scheme_of(first["options"], *_domains(Path(first["path"])))
         tables.append(
             Table(
                 told_apart(shared),
@@ -268,12 +268,16 @@ def in_order(tables: Sequence[Table]) -> list[Table]:
     return sorted(tables, key=lambda table: (table.dataset, table.setting, table.protocol_hash))
 
 
-def _domains(folder: Path) -> list[str]:
-    """Return the domains of the data set of a run; none where its file does not say."""
+def _domains(folder: Path) -> tuple[list[str], list[str]]:
+    """Return the domains of the data set of a run, and those that test without training.
+
+    There are none where its file does not say.
+    """
     try:
-        return list(read_data_facts(folder)["domains"])
+        facts = read_data_facts(folder)
+        return list(facts["domains"]), untrained_domains(facts["domains"], facts["counts"])
     except DataError:
-        return []
+        return [], []
 
 
 def headed_apart(tables: Sequence[Table]) -> list[Table]:

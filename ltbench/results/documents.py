@@ -195,6 +195,31 @@ def _dataset(document: Mapping[str, Any] | None) -> object:
     return dataset.get("name") if isinstance(dataset, dict) else None
 
 
+def _matrix(value: Any, classes: int) -> Any:
+    """Return a confusion matrix, whichever way it is written.
+
+    Raises:
+        KeyError, TypeError, ValueError, OverflowError: it is not written so.
+    """
+    if not isinstance(value, dict):
+        return value
+    columns = [value[name] for name in SPARSE]
+    if not all(isinstance(c, list) and set(map(type, c)) <= {int} for c in columns):
+        raise TypeError("the columns of a matrix are no numbers")
+    y, prediction, images = (np.asarray(column, dtype=np.int64) for column in columns)
+    if not len(y) == len(prediction) == len(images) or (images < 0).any():
+        raise ValueError("the columns of a matrix are not of one length")
+    if ((y < 0) | (y >= classes) | (prediction < 0) | (prediction >= classes)).any():
+        raise ValueError("a matrix names classes that there are not")
+    matrix = np.zeros((classes, classes), dtype=np.int64)
+    np.add.at(matrix, (y, prediction), images)
+    return matrix
+
+
+SPARSE = ("class", "prediction", "images")
+"""The columns by which a large confusion matrix is written: of what is not zero alone."""
+
+
 def read_confusion(folder: Path, domains: list[str], classes: int) -> NDArray[np.int64]:
     """Return the confusion matrices of ``result.json``, shape (domains, classes, classes).
 
@@ -206,7 +231,8 @@ def read_confusion(folder: Path, domains: list[str], classes: int) -> NDArray[np
     path = folder / "result.json"
     try:
         confusion = (read_json(path) or {})["confusion"]
-        matrices = np.asarray([confusion[name] for name in domains], dtype=np.int64)
+        found = [_matrix(confusion[name], classes) for name in domains]
+        matrices = np.asarray(found, dtype=np.int64)
     except (UnreadableRun, KeyError, TypeError, ValueError, OverflowError) as error:
         raise DataError(f"{path}: 'confusion' does not hold a matrix for each domain") from error
     if matrices.shape != (len(domains), classes, classes) or (matrices < 0).any():

@@ -39,6 +39,8 @@ class EvaluationScheme:
         heldout: whether the test is a part of the unseen domains' images.
         domains: how many the data set has; 0 where that is not known.
         each: whether every domain is left out in turn.
+        untrained: domains of the test that the data set's own split keeps from training, where
+            none is asked to be.
     """
 
     unseen: tuple[str, ...] = ()
@@ -46,17 +48,23 @@ class EvaluationScheme:
     heldout: bool = False
     domains: int = 0
     each: bool = False
+    untrained: tuple[str, ...] = ()
 
     @property
     def kind(self) -> tuple[str, str, bool]:
         """What tables of different data sets must share to be compared."""
         tested = EACH if self.each else UNSEEN if self.unseen else SEEN
+        if self.untrained and tested == SEEN:
+            tested = f"{SEEN} and {UNSEEN}"
         own = self.validation in (SEEN, ORACLE, LEAVE_ONE_OUT)
         return tested, self.validation if own else VALIDATION, self.heldout
 
     @property
     def evaluation(self) -> str:
         """The domains of the test in words; nothing where there is one domain alone."""
+        if not self.unseen and not self.each and self.untrained:
+            few = ", ".join(self.untrained) if len(self.untrained) < 3 else len(self.untrained)
+            return f"seen domains and unseen {few}"
         if not self.unseen and not self.each:
             return "seen domains" if self.domains > 1 else ""
         several = self.each or len(self.unseen) > 1
@@ -83,20 +91,38 @@ class EvaluationScheme:
         return f"chosen on {self.validation} (left out of training){by}"
 
 
-def scheme_of(options: Options, domains: Sequence[str] = ()) -> EvaluationScheme:
+def scheme_of(
+    options: Options, domains: Sequence[str] = (), untrained: Sequence[str] = ()
+) -> EvaluationScheme:
     """Return the scheme that a data set's options tell, from whatever file they come.
 
     Args:
         options: of the data set. One of a plugin's own may have such a name, and other values.
         domains: the names of its domains; none where they are not known.
+        untrained: those of them that test and have no training image.
     """
     unseen = unseen_domains(options)
     if not unseen or (domains and not {*unseen} <= {*map(clean, domains)}):
-        return EvaluationScheme(domains=len(domains))
+        own = tuple(map(clean, untrained))
+        return EvaluationScheme(domains=len(domains), untrained=own)
     validation = options.get(VALIDATION)
     chosen = clean(validation) if isinstance(validation, str) and validation else SEEN
     heldout = options.get(TESTED) == HELD_OUT or chosen == ORACLE
     return EvaluationScheme(unseen, chosen, heldout, len(domains))
+
+
+def untrained_domains(domains: Sequence[str], counts: Mapping[str, Any]) -> list[str]:
+    """Return the domains that test and have no training image.
+
+    Args:
+        domains: their names.
+        counts: images of each domain and class by part, of the facts of a run's data.
+    """
+    try:
+        columns = zip(domains, counts["train"], counts["test"], strict=True)
+        return [name for name, train, test in columns if not sum(train) and sum(test)]
+    except (KeyError, TypeError, ValueError):  # of a file that says something else
+        return []
 
 
 def unseen_domains(options: Options) -> tuple[str, ...]:

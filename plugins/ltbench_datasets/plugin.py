@@ -17,6 +17,16 @@ DATASETS = (
         "ltbench_datasets.image_folder:ImageFolder",
         "Your own images: root/class/*, root/domain/class/*, or a CSV",
     ),
+    (
+        "hf",
+        "ltbench_datasets.hf:HuggingFace",
+        "Any image classification in the Hugging Face format: folders, Parquet, Arrow",
+    ),
+    (
+        "webdataset",
+        "ltbench_datasets.webdataset:WebDataset",
+        "Images in tar archives, read where they lie",
+    ),
     ("vlcs-mlt", FOLDERS, "Four collections of photographs, 5 classes"),
     ("pacs-mlt", FOLDERS, "Photographs, paintings, cartoons, sketches, 7 classes"),
     ("officehome-mlt", FOLDERS, "Objects of office and home in four styles, 65 classes"),
@@ -37,6 +47,26 @@ DATASETS = (
         "ltbench_datasets.imagenet_lt:ImageNetLT",
         "1,000 classes by the list files of Liu et al.",
     ),
+    (
+        "places-lt",
+        "ltbench_datasets.places_lt:PlacesLT",
+        "365 scenes by the list files of Liu et al.",
+    ),
+    (
+        "inat2018",
+        "ltbench_datasets.inat2018:INat2018",
+        "8,142 species of the iNaturalist competition of 2018",
+    ),
+    (
+        "iwildcam",
+        "ltbench_datasets.iwildcam:IWildCam",
+        "Camera traps at 323 locations, 182 animals, as WILDS splits them",
+    ),
+    (
+        "bioscan5m",
+        "ltbench_datasets.bioscan:Bioscan",
+        "11,846 species of insects; order=Lepidoptera for moths and butterflies",
+    ),
     ("domainnet-mlt", FOLDERS, "Six styles, 345 classes, 586,575 images"),
 )
 
@@ -51,6 +81,9 @@ PROTOCOLS = (
     ("cifar-lt", "CIFAR_LT", "Cao et al., NeurIPS 2019: ResNet-32, SGD, 200 epochs in steps"),
     ("cifar-lt-cosine", "CIFAR_LT_COSINE", "The same with a cosine and weight decay 5e-4"),
     ("imagenet-lt", "IMAGENET_LT", "Kang et al., ICLR 2020: ResNet-50 from scratch, 90 epochs"),
+    ("places-lt", "PLACES_LT", "Liu et al., CVPR 2019: ImageNet's ResNet-152, 30 epochs"),
+    ("inat2018", "INAT2018", "Kang et al., ICLR 2020: ResNet-50 from scratch, 90 epochs"),
+    ("wilds", "WILDS", "Koh et al., ICML 2021, for iWildCam: ResNet-50, Adam 3e-5, 12 epochs"),
     ("clip", "CLIP", "Shi et al. (LIFT), ICML 2024: CLIP ViT-B/16, frozen but for adapters"),
     ("dinov2", "DINOV2", "The same training on DINOv2 ViT-B/14"),
     ("dinov3", "DINOV3", "The same training on DINOv3 ViT-B/16"),

@@ -145,8 +145,8 @@ CLIP: dict[str, Any] = {
 }
 """Shi et al., "Long-tail learning with foundation model: heavy fine-tuning hurts", ICML 2024
 (LIFT), arXiv:2309.10019, section 5.1 and ``configs/model/clip_vit_b16.yaml``: OpenAI's CLIP
-ViT-B/16, whose activation is QuickGELU, frozen but for adapters beside its blocks. The classifier of
-LIFT starts from the classes' names; here it starts from their mean features, as that of networks
+ViT-B/16, whose activation is QuickGELU, frozen but for adapters beside its blocks. The classifier
+of LIFT starts from the classes' names; here it starts from their mean features, as that of networks
 without a text tower does there, so that classes need no names: ``init=text`` is LIFT's."""
 
 DINOV2: dict[str, Any] = {
@@ -160,3 +160,52 @@ DINOV3: dict[str, Any] = {
     "backbone": f"vit_base_patch16_dinov3.lvd1689m{_ADAPTED}",
 }
 """The same training on DINOv3 (Siméoni et al., 2025, arXiv:2508.10104)."""
+
+PLACES_LT: dict[str, Any] = {
+    "backbone": "resnet152",
+    "pretrained": True,
+    "epochs": 30,
+    "batch_per_domain": 128,
+    "optimizer": "sgd",
+    "lr": 1e-3,
+    "classifier_lr": 100.0,
+    "momentum": 0.9,
+    "weight_decay": 5e-4,
+    "schedule": "step",
+    "decay_at": [1 / 3, 2 / 3],
+    "decay": 0.1,
+    "eval_epochs": 2,
+    "select": "accuracy",
+    "augmentation": "imagenet",
+    "evaluation": "crop",
+    "crop_share": 0.875,
+}
+"""Liu et al., CVPR 2019, arXiv:1904.05160, ``config/Places_LT/stage_1.py``: a ResNet-152 of
+ImageNet is fine-tuned. Their network learns in its last block alone; here the whole of it does."""
+
+INAT2018: dict[str, Any] = {
+    **{key: value for key, value in IMAGENET_LT.items() if key != "methods"},
+    "weight_decay": 1e-4,
+    "select": "last",
+    "methods": {
+        "crt": {"epochs": 30, "shift_bn": True},
+        "lws": {"epochs": 5, "shift_bn": True},
+    },
+}
+"""Kang et al. (decoupling), ICLR 2020, arXiv:1910.09217, ``config/iNaturalist18``: as ImageNet-LT
+with a weaker weight decay; the model of the last step is tested, as nothing is set aside."""
+
+WILDS: dict[str, Any] = {
+    "backbone": "resnet50",
+    "pretrained": True,
+    "epochs": 12,
+    "batch_per_domain": 16,
+    "optimizer": "adam",
+    "lr": 3e-5,
+    "weight_decay": 0.0,
+    "eval_epochs": 1,
+    "select": "f1",
+    "augmentation": "none",
+}
+"""Koh et al., ICML 2021, arXiv:2012.07421, and Sagawa et al., ICLR 2022, for iWildCam: no
+augmentation, the model of the best macro-F1 on the validation locations."""

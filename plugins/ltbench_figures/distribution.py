@@ -27,6 +27,7 @@ _BUCKETS = {
     "few": (PALETTE[2], look.MARKERS[2]),
     "zero": ("#000000", "x"),
 }
+MOST_PANELS = 12  # that a page holds
 # Where the crosses of classes without images stand, as a share of the axis below one image.
 _NOWHERE = 0.05
 
@@ -43,15 +44,19 @@ def draw_distribution(data: FigureData, choices: Choices) -> tuple[Figure, pd.Da
 
     Returns:
         The figure, and a frame of ``domain``, ``class``, ``train``, ``val``, ``test``, ``shots``,
-        each domain in the order in which it is drawn.
+        each domain in the order in which it is drawn. Of more domains than a page holds, the
+        figure shows those with most training images, and the frame all.
 
     Raises:
         DataError: the first run's ``spec.json`` lacks its counts.
     """
     dataset, facts = data.facts("the distribution")
     frame = counts_frame(facts)
-    domains = list(dict.fromkeys(frame["domain"]))
-    classes = len(frame) // len(domains)
+    every = list(dict.fromkeys(frame["domain"]))
+    classes = len(frame) // len(every)
+    images = frame.groupby("domain", sort=False)["train"].sum()
+    most = set(images.sort_values(ascending=False, kind="stable").index[:MOST_PANELS])
+    domains = [domain for domain in every if domain in most]
     rows, columns = look.grid_shape(len(domains), 3 if classes <= 20 else 2)
     width = max(4.5, min(PAGE_WIDTH, columns * (1.5 + 0.08 * classes)))
     figure = look.new_figure(width, 0.9 + 1.9 * rows)
@@ -87,7 +92,9 @@ def draw_distribution(data: FigureData, choices: Choices) -> tuple[Figure, pd.Da
             for n in (4, 2) if n <= len(words)}  # fmt: skip
     columns = next((n for n, needed in room.items() if needed <= width), 1)
     figure.legend(handles=handles, loc="outside lower center", ncols=columns)
-    look.headline(figure, "classes sorted by training images", dataset)
+    some = f"; the {len(domains)} of {len(every)} domains with most of them"
+    some = some if len(domains) < len(every) else ""
+    look.headline(figure, f"classes sorted by training images{some}", dataset)
     return figure, frame
 
 

@@ -25,6 +25,7 @@ FloatArray = NDArray[np.float64]
 
 SCORES = {"macro_f1": f1, "accuracy": recall}
 MOST_METHODS = 24
+MOST_DOMAINS = 60  # rows whose names can be read
 
 
 def draw_heatmap(data: FigureData, choices: Choices) -> tuple[Figure, pd.DataFrame]:
@@ -36,7 +37,8 @@ def draw_heatmap(data: FigureData, choices: Choices) -> tuple[Figure, pd.DataFra
 
     Returns:
         The figure, and a frame of ``label``, ``seeds``, ``domain``, ``class``, ``value`` (0…1,
-        missing where the pair has no test image).
+        missing where the pair has no test image). Of more domains than a page holds, the figure
+        shows those with most test images, and the frame all.
 
     Raises:
         UsageError: there are more methods than a page holds.
@@ -44,21 +46,29 @@ def draw_heatmap(data: FigureData, choices: Choices) -> tuple[Figure, pd.DataFra
     """
     table, base = data.table("a heat map"), choices.base
     facts = table.facts()
-    domains, classes = facts["domains"], facts["classes"]
+    images = np.asarray(facts["counts"]["test"]).sum(axis=1)  # of domains that only train, none
+    domains = [name for name, tested in zip(facts["domains"], images, strict=True) if tested]
+    classes = facts["classes"]
     finished = table.done("a heat map").runs.table
     labels = [name for name in table.labels() if (finished["label"] == name).any()]
     look.refuse_too_many(len(labels), MOST_METHODS, "A heat map")
     values = {
-        label: _mean_scores(list(finished["path"][finished["label"] == label]), facts, base)
+        label: _mean_scores(
+            list(finished["path"][finished["label"] == label]), domains, len(classes), base
+        )
         for label in labels
     }
     seeds = finished["label"].value_counts()
     name = "F1" if base == "macro_f1" else "accuracy"
-    figure = _draw_panels(values, domains, classes, name)
-    gaps = any(np.isnan(panel).any() for panel in values.values())
+    shown = np.sort(np.argsort(-images[images > 0], kind="stable")[:MOST_DOMAINS])
+    drawn = {label: panel[shown] for label, panel in values.items()}
+    figure = _draw_panels(drawn, [domains[d] for d in shown], classes, name)
+    gaps = any(np.isnan(panel).any() for panel in drawn.values())
+    some = f"class, of the {len(shown)} of {len(domains)} domains with most test images "
+    what = "domain and class " if len(shown) == len(domains) else some
     look.headline(
         figure,
-        f"{name} of each domain and class "
+        f"{name} of each {what}"
         f"({look.over_seeds(seeds)}{'; hatched: no test image' if gaps else ''})",
         table.dataset,
     )
@@ -110,11 +120,9 @@ def _shape(methods: int, classes: int) -> tuple[int, int]:
     return look.grid_shape(methods, 2 if classes > 30 or methods <= 8 else 3)
 
 
-def _mean_scores(paths: list[str], facts: dict[str, list[str]], base: str) -> FloatArray:
+def _mean_scores(paths: list[str], domains: list[str], classes: int, base: str) -> FloatArray:
     """Return the mean over runs, (domains, classes); the test set and its gaps are the same."""
-    matrices = [
-        read_confusion(Path(path), facts["domains"], len(facts["classes"])) for path in paths
-    ]
+    matrices = [read_confusion(Path(path), domains, classes) for path in paths]
     return np.mean([SCORES[base](matrix) for matrix in matrices], axis=0)
 
 

@@ -47,7 +47,8 @@ def test_every_registered_data_set_is_listed() -> None:
     assert rows["digits-mini-mlt"] == "ready"
     for name in (
         "vlcs-mlt", "pacs-mlt", "officehome-mlt", "terrainc-mlt", "domainnet-mlt", "digits-mlt",
-        "cifar10-lt", "cifar100-lt", "imagenet-lt", "image-folder",
+        "cifar10-lt", "cifar100-lt", "imagenet-lt", "image-folder", "places-lt",
+        "inat2018", "iwildcam", "hf", "webdataset", "bioscan5m",
     ):  # fmt: skip
         assert rows[name] == "not ready"
     assert "not ready" in ltbench("list").stdout
@@ -60,6 +61,9 @@ def test_every_registered_data_set_is_listed() -> None:
         ("domainnet-mlt", ["mdlt", "domainbed"]),
         ("cifar100-lt", ["cifar-lt", "cifar-lt-cosine", "thesis"]),
         ("imagenet-lt", ["imagenet-lt", "mdlt"]),
+        ("places-lt", ["places-lt", "mdlt"]),
+        ("inat2018", ["inat2018", "mdlt"]),
+        ("iwildcam", ["wilds", "mdlt"]),
         ("digits-mlt", ["mdlt"]),
     ],
 )

@@ -16,10 +16,12 @@ from ltbench.data.splits import class_sizes
 from ltbench.errors import DataError
 from ltbench.plugins.facts import registry_facts
 
-LONG_TAILED = ("cifar10-lt", "cifar100-lt", "imagenet-lt")
+LONG_TAILED = (
+    *("cifar10-lt", "cifar100-lt", "imagenet-lt", "places-lt", "inat2018", "iwildcam", "bioscan5m"),
+)
 MULTI_DOMAIN = (
     *("vlcs-mlt", "pacs-mlt", "officehome-mlt", "terrainc-mlt", "domainnet-mlt"),
-    *("digits-mlt", "digits-mini-mlt", "image-folder"),
+    *("digits-mlt", "digits-mini-mlt", "image-folder", "hf", "webdataset"),
 )
 
 

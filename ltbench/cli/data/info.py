@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ltbench.plugins.facts import Facts
 
 PARTS = ("train", "val", "test")
+MOST_DOMAINS = 20  # that are named one by one; --json has all
 
 
 @click.command("info")
@@ -133,7 +134,9 @@ def _print(described: dict[str, Any], *, ready: bool) -> None:
     image, shots, classes = described["image"], described["shots"], described["classes"]
     click.echo(styled(f"{described['name']}: {described['title']}", bold=True))
     names = ", ".join(classes[:12]) + (", …" if len(classes) > 12 else "")
-    click.echo(f"domains    {', '.join(described['domains'])}")
+    domains = described["domains"]
+    more = f", … {len(domains)} in all" if len(domains) > MOST_DOMAINS else ""
+    click.echo(f"domains    {', '.join(domains[:MOST_DOMAINS])}{more}")
     click.echo(_unseen(described), nl=False)
     click.echo(f"classes    {len(classes)}: {names}")
     click.echo(f"images     {image['size']}×{image['size']}, {image['channels']} channels")
@@ -155,8 +158,7 @@ def _print(described: dict[str, Any], *, ready: bool) -> None:
     if described["counts"]:
         if not ready:
             click.echo("Expected images:")
-        rows = [[domain, *counts] for domain, counts in described["counts"].items()]
-        click.echo(tabulate(rows, headers=["domain", *PARTS]))
+        click.echo(tabulate(_counted(described["counts"]), headers=["domain", *PARTS]))
     if ready:
         pairs = ", ".join(f"{bucket} {number}" for bucket, number in described["pairs"].items())
         click.echo(f"domain-class pairs by shot: {pairs}")
@@ -168,6 +170,16 @@ def _print(described: dict[str, Any], *, ready: bool) -> None:
         click.echo(f"split sha256 {described['split']}")
         for line in described["remarks"]:
             click.echo(f"remark     {line}")
+
+
+def _counted(counts: Mapping[str, Sequence[int]]) -> list[list[str | int]]:
+    """Return a row of images for each domain, of many one for all others together."""
+    rows: list[list[str | int]] = [
+        [domain, *images] for domain, images in list(counts.items())[:MOST_DOMAINS]
+    ]
+    if others := list(counts.values())[MOST_DOMAINS:]:
+        rows.append([f"{len(others)} more", *map(sum, zip(*others, strict=True))])
+    return rows
 
 
 def _unseen(described: Mapping[str, Any]) -> str:

@@ -1,0 +1,353 @@
+"""Data sets in the Hugging Face format, as the library ``datasets`` writes them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ltbench.data.catalogue import create_dataset, open_dataset
+from ltbench.errors import DataError, UsageError
+from ltbench.plugins.names import parse_name
+
+datasets = pytest.importorskip("datasets")
+pa = pytest.importorskip("pyarrow")
+pq = pytest.importorskip("pyarrow.parquet")
+
+MOTHS = ["Noctua pronuba", "Autographa gamma", "Deilephila elpenor"]
+
+
+def picture(seed: int) -> Image.Image:
+    pixels = np.random.default_rng(seed).integers(0, 256, (9, 12, 3), dtype=np.uint8)
+    return Image.fromarray(pixels)
+
+
+def rows(sizes: tuple[int, ...], first: int = 0) -> Any:
+    """Return a data set of as many images of each class, with the site of each as text."""
+    labels = [c for c, size in enumerate(sizes) for _ in range(size)]
+    features = datasets.Features(
+        {
+            "image": datasets.Image(),
+            "label": datasets.ClassLabel(names=MOTHS),
+            "site": datasets.Value("string"),
+        }
+    )
+    columns = {
+        "image": [picture(first + i) for i in range(len(labels))],
+        "label": labels,
+        "site": [("wood", "heath")[i % 2] for i in range(len(labels))],
+    }
+    return datasets.Dataset.from_dict(columns, features=features)
+
+
+def parts() -> Any:
+    found = {
+        "train": rows((9, 5, 3)),
+        "validation": rows((2, 2, 2), 50),
+        "test": rows((3, 3, 3), 90),
+    }
+    return datasets.DatasetDict(found)
+
+
+def written(root: Path, kind: str) -> None:
+    """Write the three splits in one of the forms."""
+    if kind == "save_to_disk":
+        parts().save_to_disk(root, num_shards={"train": 2, "validation": 1, "test": 1})
+        return
+    for split, found in parts().items():
+        for shard in range(2):
+            name = {
+                "hub": f"data/{split}-{shard:05d}-of-00002.parquet",
+                "converted": f"default/{split}/{shard:04d}.parquet",
+                "plain": f"{split}_{shard}.parquet",
+            }[kind]
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            found.shard(2, shard).to_parquet(root / name, batch_size=3)
+    (root / "README.md").write_text("---\nlicense: cc0-1.0\n---\n")
+
+
+def opened(text: str, data_dir: Path) -> Any:
+    return open_dataset(parse_name(text), data_dir)
+
+
+@pytest.mark.parametrize("kind", ["hub", "converted", "plain", "save_to_disk"])
+def test_splits_and_pixels(kind: str, tmp_path: Path, data_dir: Path) -> None:
+    written(tmp_path / "moths", kind)
+    dataset, split = opened(f"hf[path={tmp_path}/moths,size=32]", data_dir)
+    assert dataset.facts.classes == tuple(MOTHS)
+    assert dataset.facts.domains == ("images",)
+    assert split.counts("train").tolist() == [[9, 5, 3]]
+    assert split.counts("val").tolist() == [[2, 2, 2]]
+    assert split.counts("test").tolist() == [[3, 3, 3]]
+    decode = dataset.decoder(split)
+    # The library's own reading of the same files has the same pixels and classes.
+    known = {
+        np.asarray(row["image"]).tobytes(): row["label"]
+        for found in parts().values()
+        for row in found
+    }
+    assert {decode(i).tobytes(): int(split.y[i]) for i in range(len(split))} == known
+    again = create_dataset(parse_name(f"hf[path={tmp_path}/moths,size=32]"), data_dir)
+    assert again.split().sha256 == split.sha256
+    assert not dataset.verify(split)
+    assert dataset.fingerprint(split)
+
+
+def test_a_column_of_domains_and_unseen_ones(tmp_path: Path, data_dir: Path) -> None:
+    written(tmp_path / "moths", "hub")
+    name = f"hf[path={tmp_path}/moths,domain=site"
+    dataset, split = opened(f"{name}]", data_dir)
+    assert dataset.facts.domains == ("heath", "wood")
+    assert split.counts("train").sum(axis=1).tolist() == [8, 9]
+    _, split = opened(f"{name},unseen=wood]", data_dir)
+    assert split.counts("train").sum(axis=1).tolist() == [8, 0]
+
+
+def test_other_names_of_splits(tmp_path: Path, data_dir: Path) -> None:
+    found = {"fit": rows((6, 6, 6)), "held_out": rows((2, 2, 2), 50), "extra": rows((1, 1, 1), 90)}
+    datasets.DatasetDict(found).save_to_disk(tmp_path / "moths")
+    with pytest.raises(DataError, match="the splits 'fit', 'held_out', 'extra': say which trains"):
+        opened(f"hf[path={tmp_path}/moths]", data_dir)
+    name = f"hf[path={tmp_path}/moths,train_split=fit,test_split=held_out,val=2]"
+    dataset, split = opened(name, data_dir)
+    assert split.counts("test").tolist() == [[2, 2, 2]]
+    assert split.counts("val").tolist() == [[2, 2, 2]]  # held out of training
+    assert dataset.remarks(split) == ["the split 'extra' is not used"]
+
+
+def test_validation_may_be_the_test(tmp_path: Path, data_dir: Path) -> None:
+    written(tmp_path / "moths", "hub")
+    _, split = opened(f"hf[path={tmp_path}/moths,test_split=val,val=1]", data_dir)
+    assert split.counts("test").tolist() == [[2, 2, 2]]
+    assert split.counts("val").tolist() == [[1, 1, 1]]
+
+
+def test_a_single_split_is_held_out_of_and_made_long_tailed(tmp_path: Path, data_dir: Path) -> None:
+    rows((20, 20, 20)).save_to_disk(tmp_path / "moths")
+    name = f"hf[path={tmp_path}/moths,val=2,test=4"
+    _, split = opened(f"{name}]", data_dir)
+    assert split.counts("train").tolist() == [[14, 14, 14]]
+    _, split = opened(f"{name},profile=exp,ratio=14]", data_dir)
+    assert sorted(split.counts("train")[0].tolist()) == [1, 3, 14]
+
+
+@pytest.mark.parametrize("table", ["csv", "jsonl", "parquet"])
+def test_images_with_a_table(table: str, tmp_path: Path, data_dir: Path) -> None:
+    root = tmp_path / "moths"
+    for split, size in (("train", 4), ("validation", 2), ("test", 2)):
+        entries = []
+        for i in range(3 * size):
+            (root / split / "pictures").mkdir(parents=True, exist_ok=True)
+            picture(i).save(root / split / "pictures" / f"{i}.png")
+            entries.append(
+                {"file_name": f"pictures/{i}.png", "label": MOTHS[i % 3], "site": "wood"}
+            )
+        path = root / split / f"metadata.{table}"
+        if table == "csv":
+            with path.open("w", newline="") as file:
+                writer = csv.DictWriter(file, entries[0])
+                writer.writeheader()
+                writer.writerows(entries)
+        elif table == "jsonl":
+            path.write_text("\n".join(map(json.dumps, entries)))
+        else:
+            pq.write_table(pa.Table.from_pylist(entries), path)
+    dataset, split = opened(f"hf[path={root},domain=site]", data_dir)
+    assert dataset.facts.domains == ("wood",)
+    assert dataset.facts.classes == tuple(sorted(MOTHS))
+    assert split.counts("train").tolist() == [[4, 4, 4]]
+    assert dataset.decoder(split)(5).shape == (9, 12, 3)
+    # The library reads the same images of them.
+    assert (
+        len(datasets.load_dataset("imagefolder", data_dir=root, split="train", cache_dir=tmp_path))
+        == 12
+    )
+
+
+def test_images_in_folders_of_classes(
+    tmp_path: Path, data_dir: Path, write_image: Callable
+) -> None:
+    for split in ("train", "validation", "test"):
+        for label in ("moth", "wasp"):
+            write_image(tmp_path / "f" / split / label / "1.jpg")
+    dataset, split = opened(f"hf[path={tmp_path}/f]", data_dir)
+    assert [split.counts(part).tolist() for part in ("train", "val", "test")] == [[[1, 1]]] * 3
+    assert dataset.decoder(split)(0).shape == (24, 30, 3)
+
+
+def test_images_without_label_are_left_out(tmp_path: Path, data_dir: Path) -> None:
+    found = rows((3, 3, 3))
+    hidden = found.map(lambda row: {"label": -1})
+    datasets.DatasetDict(train=found, validation=rows((1, 1, 1), 50), test=hidden).save_to_disk(
+        tmp_path / "moths"
+    )
+    dataset, split = opened(f"hf[path={tmp_path}/moths,test=1]", data_dir)
+    assert dataset.remarks(split) == ["9 images of the split 'test' have no label and are left out"]
+    assert split.counts("test").tolist() == [[1, 1, 1]]
+
+
+def test_several_columns_and_sub_sets_have_to_be_chosen(tmp_path: Path, data_dir: Path) -> None:
+    found = rows((3, 3, 3)).add_column("coarse", [0] * 5 + [1] * 4)
+    names = datasets.ClassLabel(names=["big", "small"])
+    found = found.cast_column("coarse", names)
+    for config in ("a", "b"):
+        (tmp_path / "moths" / config).mkdir(parents=True)
+        found.to_parquet(tmp_path / "moths" / config / "train.parquet")
+    name = f"hf[path={tmp_path}/moths"
+    with pytest.raises(DataError, match="2 sub-sets: say which with config=, of a, b"):
+        opened(f"{name}]", data_dir)
+    with pytest.raises(
+        DataError, match="several columns for the label: say label=, of label, coarse"
+    ):
+        opened(f"{name},config=a]", data_dir)
+    dataset, _ = opened(f"{name},config=a,label=coarse,test=1,val=1]", data_dir)
+    assert dataset.facts.classes == ("big", "small")
+    with pytest.raises(DataError, match="no column 'kind' for label="):
+        opened(f"{name},config=a,label=kind]", data_dir)
+    with pytest.raises(DataError, match="holds no folder 'c'"):
+        opened(f"{name},config=c]", data_dir)
+
+
+def test_labels_that_are_numbers_or_text(tmp_path: Path, data_dir: Path) -> None:
+    content = io.BytesIO()
+    picture(1).save(content, "PNG")
+    for labels, classes in (([2, 10, 2, 10], ("2", "10")), (["b", "a", "b", "a"], ("a", "b"))):
+        table = pa.table({"image": [content.getvalue()] * 4, "label": labels})
+        pq.write_table(table, tmp_path / "data.parquet")
+        dataset, split = opened(f"hf[path={tmp_path},val=1,test=1]", data_dir)
+        assert dataset.facts.classes == classes
+        assert dataset.decoder(split)(0).shape == (9, 12, 3)
+
+
+def test_a_name_of_the_hub_is_what_lies_in_its_cache(
+    tmp_path: Path, data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import huggingface_hub.constants
+
+    cache = tmp_path / "hub"
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(cache))
+    cause = create_dataset(parse_name("hf[path=butterflies/moths]"), data_dir).missing() or ""
+    assert "neither a folder nor in the hub's cache" in cause
+    repository = cache / "datasets--butterflies--moths"
+    written(repository / "snapshots" / "0123abc", "hub")
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text("0123abc")
+    dataset, split = opened("hf[path=butterflies/moths]", data_dir)
+    assert len(split) == 32
+    assert dataset.root == repository / "snapshots" / "0123abc"
+    assert dataset.hparams.places()["path"] == "butterflies/moths"  # no part of a run's identity
+
+
+def test_a_run_of_three_steps(tmp_path: Path, train: Callable) -> None:
+    written(tmp_path / "moths", "hub")
+    result = train(f"hf[path={tmp_path}/moths,size=32]", "bsoftmax")
+    assert np.array(result["confusion"]["images"]).sum() == 9
+
+
+def test_without_the_extra_it_says_which(
+    tmp_path: Path, data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written(tmp_path / "moths", "hub")
+    monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
+    with pytest.raises(UsageError, match=r"pip install 'ltbench\[hf\]'"):
+        opened(f"hf[path={tmp_path}/moths]", data_dir)
+
+
+def hostile_label(root: Path) -> None:
+    table = pq.read_table(root / "train_0.parquet")
+    labels = pa.array([7] * table.num_rows, pa.int64())
+    pq.write_table(table.set_column(1, "label", labels), root / "train_0.parquet")
+
+
+def hostile_kind(root: Path) -> None:
+    table = pq.read_table(root / "train_0.parquet")
+    labels = pa.array([0.5] * table.num_rows)
+    pq.write_table(table.set_column(1, "label", labels), root / "train_0.parquet")
+
+
+def cut(root: Path) -> None:
+    content = (root / "train_0.parquet").read_bytes()
+    (root / "train_0.parquet").write_bytes(content[: len(content) // 2])
+
+
+def other_classes(root: Path) -> None:
+    found = rows((1, 1, 1)).cast_column("label", datasets.ClassLabel(names=MOTHS[::-1]))
+    found.to_parquet(root / "train_9.parquet")
+
+
+def control_characters(root: Path) -> None:
+    table = pa.table({"image": [b"x"] * 2, "label": ["a\x1b[31m", "b"]})
+    for path in root.glob("*.parquet"):
+        pq.write_table(table, path)
+
+
+@pytest.mark.parametrize(
+    ("change", "cause"),
+    [
+        (hostile_label, "a label of 'label' is 7, and 3 are declared"),
+        (hostile_kind, "holds double, no labels"),
+        (cut, "train_0.parquet cannot be read"),
+        (other_classes, "declare different classes"),
+        (control_characters, "is no name of a class"),
+    ],
+)
+def test_files_that_do_not_fit(
+    change: Callable[[Path], None], cause: str, tmp_path: Path, data_dir: Path
+) -> None:
+    written(tmp_path / "moths", "plain")
+    change(tmp_path / "moths")
+    with pytest.raises(DataError, match=cause):
+        opened(f"hf[path={tmp_path}/moths]", data_dir)
+
+
+@pytest.mark.parametrize(
+    ("value", "cause"),
+    [
+        ({"bytes": None, "path": "../../secret.png"}, "has no bytes, and no file beside it"),
+        ({"bytes": None, "path": "/etc/passwd"}, "has no bytes, and no file beside it"),
+        ({"bytes": b"<svg/>", "path": None}, "cannot be read"),
+        ({"bytes": b"", "path": None}, "cannot be read: it is empty"),
+    ],
+)
+def test_images_that_are_none(value: dict, cause: str, tmp_path: Path, data_dir: Path) -> None:
+    kind = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+    table = pa.table({"image": pa.array([value] * 4, kind), "label": ["a", "b"] * 2})
+    pq.write_table(table, tmp_path / "train.parquet")
+    dataset, split = opened(f"hf[path={tmp_path},val=1,test=1]", data_dir)
+    with pytest.raises(DataError, match=cause):
+        dataset.decoder(split)(0)
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "cause"),
+    [
+        ("dataset_dict.json", "{", "does not say its 'splits'"),
+        ("dataset_dict.json", '{"splits": ["../../etc"]}', "names the split"),
+        ("dataset_dict.json", '{"splits": 3}', "is no list of files"),
+        ("state.json", '{"_data_files": [{"filename": "../x.arrow"}]}', "none beside it"),
+        ("state.json", '{"_data_files": [7]}', "none beside it"),
+        ("metadata.csv", "file_name,label\n../x.png,a\n", "no file_name of an image"),
+        ("metadata.csv", "name,label\nx.png,a\n", "no file_name of an image"),
+        ("metadata.jsonl", '{"file_name": "x.png"}', "no column for label="),
+        ("metadata.jsonl", "[" * 99999, "cannot be read"),
+    ],
+)
+def test_descriptions_that_do_not_fit(
+    file: str, content: str, cause: str, tmp_path: Path, data_dir: Path
+) -> None:
+    (tmp_path / file).write_text(content)
+    with pytest.raises(DataError, match=cause):
+        opened(f"hf[path={tmp_path}]", data_dir)
+
+
+def test_nothing_there(tmp_path: Path, data_dir: Path) -> None:
+    assert "needs its folder" in str(create_dataset(parse_name("hf"), data_dir).missing())
+    cause = create_dataset(parse_name(f"hf[path={tmp_path}/a/b/none]"), data_dir).missing()
+    assert "there is no folder" in str(cause)
