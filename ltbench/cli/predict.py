@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -87,7 +85,7 @@ def predict(run: str, images: tuple[Path, ...], **options: Any) -> None:
         raise UsageError("--model-prior says what --prior starts from: give that as well")
     with waiting("Loading the model"):
         predictor = _predictor(run, options)
-        from ltbench.session.prediction import image_paths
+        from ltbench.session.prediction import image_paths, predictions_frame
         from ltbench.session.progress import bar
 
         paths = image_paths(images)
@@ -97,7 +95,8 @@ def predict(run: str, images: tuple[Path, ...], **options: Any) -> None:
             click.echo(f"Probabilities are not calibrated: {temperature.why_not}.", err=True)
     with bar("Looking at the images") as told:
         found = list(predictor.answers(paths, options["top"], told))
-    text = _table(found, min(options["top"], len(predictor.classes)), options["reject"])
+    frame = predictions_frame(found, options["reject"])
+    text = frame.to_csv(index=False, float_format="%.6f", lineterminator="\n")
     if options["output"] is None:
         click.echo(text, nl=False)
     else:
@@ -128,23 +127,6 @@ def _predictor(run: str, options: dict[str, Any]) -> Predictor:
         model_prior=options["model_prior"] or "train",
         data_dir=data_folder(options["data_dir"]),
     )
-
-
-def _table(found: Sequence[Prediction], top: int, least: float) -> str:
-    """Return a line for each image: its answer, the likeliest classes, and what was wrong."""
-    out = io.StringIO(newline="")
-    lines = csv.writer(out, lineterminator="\n")
-    ranks = [name for n in range(1, top + 1) for name in (f"class_{n}", f"probability_{n}")]
-    lines.writerow(["image", "prediction", *ranks, "problem"])
-    for one in found:
-        cells: list[str] = []
-        for name, p in zip(one.classes, one.probabilities, strict=True):
-            cells += [name, f"{p:.6f}"]
-        sure = bool(one.classes) and one.probabilities[0] >= least
-        answer = one.classes[0] if sure else ""
-        cells += [""] * (2 * top - len(cells))
-        lines.writerow([str(one.image), answer, *cells, one.problem])
-    return out.getvalue()
 
 
 def _say_problems(found: Sequence[Prediction]) -> None:

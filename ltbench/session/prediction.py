@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -24,6 +25,9 @@ from ltbench.session.temperature import Temperature, run_temperature
 from ltbench.stats.priors import parse_priors
 from ltbench.stats.temperature import at_temperature, reweighted
 from ltbench.training.trained_model import TrainedModel, load_trained
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 BATCH = 64
 """Images per batch where a run does not say how many its test took."""
@@ -207,6 +211,32 @@ def _priors(
             "expects it; --model-prior uniform takes all classes as equally likely"
         )
     return wanted, training / training.sum()
+
+
+def predictions_frame(found: Sequence[Prediction], least: float = 0.0) -> pd.DataFrame:
+    """Return a row for each image: its answer, the likeliest classes, and what was wrong.
+
+    Args:
+        found: what is said of them.
+        least: the answer is left open where the likeliest class has a smaller probability.
+
+    Returns:
+        Columns ``image``, ``prediction``, ``class_1``, ``probability_1``, … and ``problem``.
+    """
+    import pandas as pd
+
+    top = max((len(one.classes) for one in found), default=0)
+    rows = []
+    for one in found:
+        sure = bool(one.classes) and one.probabilities[0] >= least
+        row: dict[str, str | float] = {"image": str(one.image)}
+        row["prediction"] = one.classes[0] if sure else ""
+        for rank in range(top):
+            known = rank < len(one.classes)
+            row[f"class_{rank + 1}"] = one.classes[rank] if known else ""
+            row[f"probability_{rank + 1}"] = one.probabilities[rank] if known else np.nan
+        rows.append({**row, "problem": one.problem})
+    return pd.DataFrame(rows)
 
 
 def image_paths(places: Sequence[Path]) -> list[Path]:
