@@ -43,6 +43,7 @@ COMMANDS = (
     "retry",
     "show",
     "ensemble",
+    "predict",
     "soup",
     "clean",
     "doctor",

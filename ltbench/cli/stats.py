@@ -64,17 +64,15 @@ def stats(runs: tuple[Path, ...], **options: Any) -> None:
     format_of(options["output"], options["format"])
     with waiting("Analysing the runs"):
         content = chosen_content(runs, options)
-        from ltbench.report.analysis import analysis_sections
-        from ltbench.report.section import Report
+        from ltbench.report.analysis import analysis_report
 
-        unit = 100 if content.boards[0].primary.in_percent else 1
-        power, rope = (
-            None if options[name] is None else options[name] / unit for name in ("power", "rope")
+        report = analysis_report(
+            content,
+            resamples=options["resamples"],
+            power=options["power"],
+            rope=options["rope"],
         )
-        sections = analysis_sections(
-            content, resamples=options["resamples"], power=power, rope=rope
-        )
-    emit(Report(tuple(sections), title="Analysis"), options)
+    emit(report, options)
 
 
 @hookimpl

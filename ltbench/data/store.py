@@ -41,6 +41,7 @@ from ltbench.data.store_files import (
 from ltbench.data.unseen_domains import as_used, stored
 from ltbench.errors import DataError, UsageError
 from ltbench.plugins.dataset import Dataset, Decode
+from ltbench.plugins.facts import Facts
 from ltbench.plugins.split import Split
 
 logger = logging.getLogger(__name__)
@@ -51,13 +52,13 @@ Progress = Callable[[int, int], None]
 """Called with images done and images in all."""
 
 
-def stored_size(dataset: Dataset) -> int:
-    """Return the side in pixels at which images are stored.
+def stored_size(facts: Facts) -> int:
+    """Return the side in pixels at which the images of a data set are stored.
 
     A protocol that crops at random needs more pixels than the network sees: the smallest crop has
     70 % of the area, so 224-pixel inputs are stored at 288, and no square crop is enlarged.
     """
-    size = dataset.facts.size
+    size = facts.size
     return size if size < 64 else math.ceil(size * 1.25 / 32) * 32
 
 
@@ -190,7 +191,7 @@ def store_folder(dataset: Dataset, split: Split) -> Path:
     """Return the folder in which the decoded images of this split lie, or will lie."""
     dataset, split = stored(dataset, split)
     source = content_sha256(dataset, split) or dataset.fingerprint(split)
-    parts = (FORMAT, split.sha256, source, str(stored_size(dataset)))
+    parts = (FORMAT, split.sha256, source, str(stored_size(dataset.facts)))
     key = hashlib.sha256("\0".join((*parts, str(dataset.facts.channels))).encode()).hexdigest()
     return cache_folder() / "images" / f"{dataset.name}-{key[:16]}"
 
@@ -204,7 +205,7 @@ def _build(folder: Path, dataset: Dataset, split: Split, progress: Progress | No
     logger.info("decoding %d images of %s for %s", len(split), dataset.name, folder)
     began = time.monotonic()
     try:
-        size, channels = stored_size(dataset), dataset.facts.channels
+        size, channels = stored_size(dataset.facts), dataset.facts.channels
         images = _allocate(building / IMAGES, (len(split), channels, size, size))
         sizes = np.zeros((len(split), 2), dtype=np.int32)
         checksums = np.zeros(len(split), dtype=np.uint32)
@@ -263,7 +264,7 @@ def _decode_all(
         for row in range(first, last):
             pixels = decode(row)
             sizes[row] = pixels.shape[:2]
-            fitted = np.ascontiguousarray(_fit(pixels, size, channels))
+            fitted = stored_square(pixels, size, channels)
             images[row], checksums[row] = fitted, zlib.crc32(fitted.data)
         return last - first
 
@@ -275,15 +276,24 @@ def _decode_all(
                 progress(done, count)
 
 
-def _fit(pixels: NDArray[np.uint8], size: int, channels: int) -> NDArray[np.uint8]:
-    """Resize (H, W, c) to (channels, size, size), grey to colour where the network wants colour."""
+def stored_square(pixels: NDArray[np.uint8], size: int, channels: int) -> NDArray[np.uint8]:
+    """Return an image as stores hold it: squeezed to a square, and grey made colour where asked.
+
+    Args:
+        pixels: (H, W, 1) or (H, W, ``channels``).
+        size: side of the square, :func:`stored_size`.
+        channels: 1 or 3.
+
+    Returns:
+        (channels, size, size), contiguous.
+    """
     if pixels.shape[2] == 1 and channels == 3:
         pixels = pixels.repeat(3, axis=2)
     if pixels.shape[:2] != (size, size):
         image = Image.fromarray(pixels if channels == 3 else pixels[..., 0])
         resized = np.asarray(image.resize((size, size), Image.Resampling.BILINEAR))
         pixels = resized.reshape(size, size, channels)
-    return pixels.transpose(2, 0, 1)
+    return np.ascontiguousarray(pixels.transpose(2, 0, 1))
 
 
 def _say(line: str) -> None:

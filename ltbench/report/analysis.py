@@ -15,6 +15,7 @@ from ltbench.report.image_intervals import images_section
 from ltbench.report.metrics import Metric
 from ltbench.report.section import (
     Column,
+    Report,
     Section,
     explained_share,
     fixed,
@@ -30,6 +31,23 @@ from ltbench.stats.groups import Groups, split_by_label
 from ltbench.stats.omnibus import classical_anova, welch_anova
 from ltbench.stats.pairwise import MOST_METHODS, all_pairs
 from ltbench.stats.power import pooled_sd, power_table
+
+
+def analysis_report(
+    content: Content, *, resamples: int, power: float | None = None, rope: float | None = None
+) -> Report:
+    """Return what `ltbench stats` says.
+
+    Args:
+        content: the leaderboards to analyse.
+        resamples: test sets that the bootstrap draws; 0 leaves it out.
+        power, rope: as in :func:`analysis_sections`, but in points, or the unit, of the first
+            metric.
+    """
+    unit = 100 if content.boards[0].primary.in_percent else 1
+    power, rope = (None if points is None else points / unit for points in (power, rope))
+    sections = analysis_sections(content, resamples=resamples, power=power, rope=rope)
+    return Report(tuple(sections), title="Analysis")
 
 
 def analysis_sections(

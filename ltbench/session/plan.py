@@ -306,6 +306,7 @@ def _blank(request: Request, dataset: Dataset, split: Split, asked: Name | None)
             **({"split": origin.words} if origin else {}),
             "counts": {part: split.counts(part).tolist() for part in ("train", "val", "test")},
             **({"shot_counts": split.shot_counts().tolist()} if split.held_out else {}),
+            "image": {"size": facts.size, "channels": facts.channels},
             "preprocessing": backbone.whole(facts, protocol),
         },
     )

@@ -10,7 +10,7 @@ from sklearn.datasets import load_sample_images
 from torchvision.transforms import CenterCrop, Compose, InterpolationMode, Resize
 
 from ltbench.data.evaluation_transform import EvaluationTransform, centre_weights
-from ltbench.data.store import _fit
+from ltbench.data.store import stored_square
 from ltbench.plugins.augmentation import plain
 
 STORED, SIDE = 288, 224
@@ -41,7 +41,7 @@ def ours(stored: np.ndarray, shape: tuple[int, ...], transform: EvaluationTransf
 def test_photographs_are_cropped_as_torchvision_does(photo, shape, interpolation) -> None:
     """Squeezing to the stored square costs detail, two percent of the scale; the place is right."""
     image = np.ascontiguousarray(SHAPES[shape](PHOTOS[photo]))
-    stored, expected = _fit(image, STORED, 3), theirs(image, interpolation)
+    stored, expected = stored_square(image, STORED, 3), theirs(image, interpolation)
     crop = EvaluationTransform(SIDE, SIDE / 256, interpolation)
     apart = np.abs(ours(stored, image.shape, crop) - expected).mean()
     squeezed = np.abs(ours(stored, image.shape, EvaluationTransform(SIDE)) - expected).mean()
