@@ -83,8 +83,8 @@ class HuggingFace(OwnImages):
             return None
         if self._is_hub:
             return (
-                f"'{self.place}' is neither a folder nor in the hub's cache on this machine: type "
-                f"'ltbench data prepare hf[path={self.place}]' to download it"
+                f"'{self.place}' is neither a folder nor in the hub's cache on this machine: to "
+                f"download it, type ltbench data prepare 'hf[path={self.place}]'"
             )
         return f"there is no folder {self.root.absolute()}: give the one that holds the data set"
 

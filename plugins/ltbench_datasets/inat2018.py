@@ -6,7 +6,7 @@ import json
 from collections import defaultdict
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ltbench.api import (
     PARTS,
@@ -69,6 +69,12 @@ class INat2018(LongTailLists):
     def is_class_name(self, folder: str) -> bool:
         """The folders are numbers, and the lists tell no name."""
         return False
+
+    @property
+    def _list_sources(self) -> list[dict[str, Any]]:
+        """The annotations: who has these needs no lists."""
+        lists = self._list_names.values()
+        return [source for source in super()._list_sources if source["file"] not in lists]
 
     def _has_lists(self) -> bool:
         return self._annotations is not None or super()._has_lists()

@@ -160,7 +160,7 @@ class LongTailLists(FileImages):
         )
 
     def _no_lists(self) -> str:
-        urls = {s["file"]: s["urls"][0] for s in self._list_sources if s.get("urls")}
+        urls = {s["file"]: s["urls"][0] for s in self.registered.sources if s.get("urls")}
         names = self._list_names.values()
         places = [f"{name} ({urls[name]})" if name in urls else name for name in names]
         return (

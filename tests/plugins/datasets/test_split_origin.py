@@ -188,7 +188,7 @@ def lists_of(facts: Any) -> list[str]:
 def test_each_list_that_decides_on_a_split_has_a_source() -> None:
     names = [path.stem for path in Path(str(resources.files("datasets_registry"))).glob("*.toml")]
     lists = {name: lists_of(registry_facts(name)) for name in names}
-    assert sum(map(len, lists.values())) == 5 + 1 + 3
+    assert sum(map(len, lists.values())) == 5 + 1 + 3 + 3 + 2
     for name, files in lists.items():
         urls = {s["file"]: s.get("urls") for s in registry_facts(name).sources}
         assert all(urls.get(file) for file in files), name
