@@ -11,7 +11,10 @@ from torch import Tensor, nn
 
 from ltbench.api import (
     Algorithm,
+    Estimate,
     HParams,
+    LogitPass,
+    Logits,
     Source,
     TrainInfo,
     Training,
@@ -91,14 +94,9 @@ class MLLS(UntrainedStage):
         """Fit temperature and biases on validation images, where these are what is asked for."""
         if self.hparams.source != "validation":
             return
-        found = training.extract_logits("val")
-        z, y, d = (t.float().cpu().numpy() for t in (found.logits, found.y, found.d))
-        names = np.full(len(y), "")
         shape = self.train_info.num_domains, self.train_info.num_classes
         try:
-            source = fitted_source(
-                kept_logits(z, y.astype(np.int64), d.astype(np.int64), names), shape
-            )
+            source = fitted_source(as_kept(training.extract_logits("val")), shape)
         except ValueError as problem:
             training.say(
                 f"mlls: {problem}, so its logits are taken to stand for the distribution of the "
@@ -126,7 +124,7 @@ class MLLS(UntrainedStage):
             self.bias.double().cpu().numpy(),
         )
         logits = kept_logits(z, none, none, np.full(len(z), ""))
-        found = mlls(logits, source, np.full(len(z), 1 / len(z)))
+        found: Estimate = mlls(logits, source, np.full(len(z), 1 / len(z)))
         shares = np.maximum(found.prior, _LEAST_SHARE)
         self.shift.copy_(torch.from_numpy(np.log(shares)) - self.log_prior_of_source.cpu())
         return {"prior": shares.tolist(), "steps": found.steps}
@@ -134,3 +132,9 @@ class MLLS(UntrainedStage):
     def predict(self, x: Tensor) -> Tensor:
         """Return the corrected logits (N, C) of images; before the test, with q = π."""
         return self.base.predict(x) / self.temperature + self.bias + self.shift
+
+
+def as_kept(found: LogitPass) -> Logits:
+    """Return logits with classes and domains as runs keep them."""
+    z, y, d = (t.cpu().numpy() for t in (found.logits.float(), found.y, found.d))
+    return kept_logits(z, y, d, np.full(len(y), ""))
