@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ltbench.errors import UsageError
-from ltbench.plugins.algorithm import Algorithm, Training
+from ltbench.plugins.algorithm import Algorithm, FeaturePass
 from ltbench.plugins.class_texts import ClassTexts
 from ltbench.plugins.head import Head
 from ltbench.plugins.stage import Stage
@@ -55,7 +55,10 @@ def fresh_classifier(model: Algorithm) -> nn.Module | None:
 
 
 def start_classifier(
-    model: Algorithm, training: Training, say: Callable[[str], None] = lambda _: None
+    model: Algorithm,
+    features: Callable[[], FeaturePass],
+    texts: Callable[[str], ClassTexts],
+    say: Callable[[str], None] = lambda _: None,
 ) -> None:
     """Give a fresh classifier the weights that the backbone's options say it starts from.
 
@@ -67,7 +70,8 @@ def start_classifier(
 
     Args:
         model: whose stage begins, on its device.
-        training: gives the features.
+        features: returns the model's features of the training images.
+        texts: returns what the text tower says of the classes, for a prompt.
         say: is told in a sentence of classes without images.
 
     Raises:
@@ -79,10 +83,10 @@ def start_classifier(
     weight = classifier.weight
     assert isinstance(weight, nn.Parameter)
     if head.init == "text":
-        directions = text_directions(training.class_texts(head.prompt))
+        directions = text_directions(texts(head.prompt))
         known = torch.ones(len(directions), dtype=torch.bool)
     else:
-        found = training.extract_features("train")
+        found = features()
         directions, known = mean_directions(found.features, found.y, len(weight))
     if directions.shape != weight.shape:
         raise UsageError(

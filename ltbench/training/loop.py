@@ -80,7 +80,8 @@ class StageLoop(Training):
             model.loss_scale.load_state_dict(checkpoint.loss_scale)
         self.started = time.monotonic() - checkpoint.seconds
         if checkpoint.step == 0 and checkpoint.best is None:
-            start_classifier(model, self, context.say)
+            train = partial(self.extract_features, "train")
+            start_classifier(model, train, self.class_texts, context.say)
         part = context.spec.parts[checkpoint.stage]
         self.modification = Modification(part, model, checkpoint.modifiers)
         # The model and its optimisers have them; as long as they train nobody else needs them.
@@ -184,8 +185,14 @@ class StageLoop(Training):
         device = context.images.device
         builder = ModelBuilder(context.spec, context.facts, context.split, device, context.weights)
         devices = [device] if device.type == "cuda" else []
+        rows = context.split.rows("train")
         with torch.random.fork_rng(devices):  # what this step draws stays what it is
-            return builder.up_to(self.state.stage).state_dict()
+            model = builder.algorithm()
+            for number in range(self.state.stage + 1):
+                model = builder.stage(number, model) if number else model
+                features = partial(context.evaluator.features, model, rows)
+                start_classifier(model, features, self.class_texts)
+            return model.state_dict()
 
     def estimate_batch_norm(self) -> None:
         """Estimate statistics of batch normalisation anew; see ``ltbench.api.Training``."""
