@@ -27,7 +27,7 @@ from ltbench.training.checkpoint_writer import CheckpointWriter
 from ltbench.training.classifier_start import start_classifier
 from ltbench.training.context import RunContext
 from ltbench.training.frozen_network import FrozenNetwork, frozen_network
-from ltbench.training.model import ModelBuilder
+from ltbench.training.initial_state import initial_state
 from ltbench.training.modification import Modification
 from ltbench.training.optimizers import base_lr, optimizer_maker
 from ltbench.training.seeding import derive_seed, seed_torch
@@ -180,19 +180,8 @@ class StageLoop(Training):
         return found
 
     def initial_state(self) -> dict[str, Tensor]:
-        """Return the state that the model had before any training, built anew from the seed."""
-        context = self.context
-        device = context.images.device
-        builder = ModelBuilder(context.spec, context.facts, context.split, device, context.weights)
-        devices = [device] if device.type == "cuda" else []
-        rows = context.split.rows("train")
-        with torch.random.fork_rng(devices):  # what this step draws stays what it is
-            model = builder.algorithm()
-            for number in range(self.state.stage + 1):
-                model = builder.stage(number, model) if number else model
-                features = partial(context.evaluator.features, model, rows)
-                start_classifier(model, features, self.class_texts)
-            return model.state_dict()
+        """Return the state that the model had before any training; see ``ltbench.api.Training``."""
+        return initial_state(self.context, self.state.stage)
 
     def estimate_batch_norm(self) -> None:
         """Estimate statistics of batch normalisation anew; see ``ltbench.api.Training``."""

@@ -37,6 +37,10 @@ from ltbench.training.run import execute
 COSINE = Head("cosine", 25.0, "class-mean")
 
 
+def start(model, training, say=lambda _: None):
+    start_classifier(model, lambda: training.extract_features("train"), training.class_texts, say)
+
+
 def info(head: Head, **settings: Any):
     return replace(train_info(**settings), head=head)
 
@@ -71,7 +75,7 @@ def test_class_means_of_all_domains_are_the_start(kind) -> None:
     model = build_algorithm("erm", info(Head(kind, 25.0, "class-mean")))
     batch = random_batch(model.train_info)
     drawn, said = model.classifier.weight.detach().clone(), []
-    start_classifier(model, SmallTraining(model, batch), said.append)
+    start(model, SmallTraining(model, batch), said.append)
     assert model.training
     model.eval()
     features = model.features(batch.x).detach()
@@ -92,7 +96,7 @@ def test_many_classes_without_images_are_named_in_a_sentence() -> None:
     counts = [[3] + [0] * 11]
     model = build_algorithm("erm", info(COSINE, counts=counts))
     said: list[str] = []
-    start_classifier(model, SmallTraining(model, random_batch(model.train_info)), said.append)
+    start(model, SmallTraining(model, random_batch(model.train_info)), said.append)
     assert "'5' and 6 more: their" in said[0]
 
 
@@ -103,7 +107,7 @@ def test_names_come_to_the_features_by_the_transposed_projection() -> None:
     np.testing.assert_allclose(text_directions(texts).numpy(), expected, rtol=1e-5)
     model = build_algorithm("erm", info(Head("cosine", 25.0, "text")))
     training = SmallTraining(model, random_batch(model.train_info))
-    start_classifier(model, training)
+    start(model, training)
     wanted = text_directions(training.class_texts(model.train_info.head.prompt))
     torch.testing.assert_close(model.classifier.weight.detach(), wanted)
 
@@ -112,21 +116,21 @@ def test_a_loss_within_a_method_has_the_classifier_and_its_start() -> None:
     model = build_algorithm("coral[loss=bsoftmax]", info(COSINE))
     assert isinstance(model.classifier, CosineHead)
     before = model.classifier.weight.detach().clone()
-    start_classifier(model, SmallTraining(model, random_batch(model.train_info)))
+    start(model, SmallTraining(model, random_batch(model.train_info)))
     assert not torch.equal(before, model.classifier.weight)
     assert len(take_steps(model, [random_batch(model.train_info)] * 2)) == 2
 
 
 def test_stages_start_their_own_classifier_and_leave_one_of_before() -> None:
     base = build_algorithm("erm", info(COSINE))
-    start_classifier(base, SmallTraining(base, random_batch(base.train_info)))
+    start(base, SmallTraining(base, random_batch(base.train_info)))
     crt = build_stage("crt", base)
     assert isinstance(fresh_classifier(crt), CosineHead)
     for name in ("lws", "mislas", "tau-norm", "posthoc-la"):
         stage = build_stage(name, base)
         assert fresh_classifier(stage) is None
         before = {key: value.clone() for key, value in stage.state_dict().items()}
-        start_classifier(stage, SmallTraining(stage, random_batch(base.train_info)))
+        start(stage, SmallTraining(stage, random_batch(base.train_info)))
         assert all(torch.equal(value, before[key]) for key, value in stage.state_dict().items())
 
     class Goes(Stage):
