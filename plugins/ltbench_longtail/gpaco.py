@@ -24,6 +24,8 @@ from ltbench_longtail.bcl import projection
 from ltbench_longtail.logit_adjust import log_prior_shift
 from ltbench_longtail.momentum import MomentumCopy, Queue
 
+_MOMENTUM = 0.999
+
 
 class GPaCoHParams(HParams):
     """Hyper-parameters of (generalised) parametric contrastive learning."""
@@ -42,7 +44,7 @@ class GPaCoHParams(HParams):
         choices=("network", "momentum"),
         help="what makes keys: the network itself (GPaCo), or a moving average of it (PaCo)",
     )
-    momentum: float = hparam(0.999, low=0.0, help="of the moving average, at most 1")
+    momentum: float = hparam(_MOMENTUM, low=0.0, help="of the moving average, at most 1")
     strong: str = hparam(STRONG_VIEW, names="augmentations", help="of the second view")
 
     @classmethod
@@ -56,7 +58,7 @@ class GPaCoHParams(HParams):
         said = f"{owner}[momentum={hparams.momentum:g}]"
         if hparams.momentum > 1:
             raise UsageError(f"{said} is out of range: the most is 1")
-        if hparams.keys == "network" and hparams.momentum != cls().momentum:
+        if hparams.keys == "network" and hparams.momentum != _MOMENTUM:
             raise UsageError(
                 f"{said} has no effect without keys=momentum: add it, or leave both out"
             )

@@ -109,11 +109,13 @@ class ProCo(Algorithm):
         v = F.normalize(self.projection(features))
         first, *others = v.chunk(self.views)
         ce = self.risks(self.classifier(features[: len(first)]), batch).mean()
-        risks = []
+        known = []
         for view in others:
             self.observe(view, batch.y)
-            risks.append(self.risks(self.contrast(view), batch).mean())
-        contrast = torch.stack(risks).mean()
+            known.append(self.directions())
+        means, kappas = (torch.stack(parts) for parts in zip(*known, strict=True))
+        logits = self.contrast(torch.stack(others), means, kappas)
+        contrast = torch.stack([self.risks(each, batch) for each in logits]).mean()
         return {"total": ce + self.hparams.weight * contrast, "ce": ce, "contrast": contrast}
 
     def risks(self, logits: Tensor, batch: Batch) -> Tensor:
@@ -140,11 +142,16 @@ class ProCo(Algorithm):
         kappa = concentration(lengths, self.hparams.width, corrected=self.hparams.corrected)
         return F.normalize(means), kappa
 
-    def contrast(self, v: Tensor) -> Tensor:
-        """Return log C_p(κ_c) − log C_p(‖κ_c·μ_c + v/τ‖) for projections v (N, P), (N, C)."""
-        mean, kappa = self.directions()
-        near = v @ mean.T / self.hparams.temperature
-        length = v.square().sum(1, keepdim=True) / self.hparams.temperature**2
+    def contrast(self, v: Tensor, mean: Tensor, kappa: Tensor) -> Tensor:
+        """Return log C_p(κ_c) − log C_p(‖κ_c·μ_c + v/τ‖), (…, N, C).
+
+        Args:
+            v: projections, (…, N, P), of unit length.
+            mean: directions of the classes, (…, C, P).
+            kappa: their concentrations, (…, C).
+        """
+        kappa = kappa[..., None, :]
+        near = v @ mean.mT / self.hparams.temperature
         # ‖κμ + v/τ‖² less κ², which may be much larger.
-        changes = 2 * kappa * near + length
+        changes = 2 * kappa * near + 1 / self.hparams.temperature**2
         return log_normaliser_ratio(kappa.square(), changes, self.hparams.width)

@@ -41,6 +41,8 @@ SUBJECTS = [
     ("algorithm", "mtl[reference_noise=true]"),
     ("algorithm", "balpoe[shared=true,scale=0]"),
     ("algorithm", "ldam[drw=true]"),
+    ("algorithm", "gpaco[keys=momentum]"),
+    ("algorithm", "proco[estimate=running,width=8]"),
     ("stage", "mislas[shift_bn=false]"),
     ("stage", "weight-balancing[projection=1,loss=binary]"),
     ("augmentation", "randaugment[n=3]"),

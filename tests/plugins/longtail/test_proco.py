@@ -62,7 +62,7 @@ def test_logits_by_loops(corrected: bool) -> None:
     for c, members in enumerate(seen):
         model.observe(torch.tensor(members).float(), torch.full((len(members),), c))
     v = unit(rng.normal(size=(7, 6)))
-    found = model.contrast(torch.tensor(v).float()).numpy()
+    found = model.contrast(torch.tensor(v).float(), *model.directions()).numpy()
     expected = contrast_by_loops(v, seen, 0.3, corrected=corrected)
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
 
@@ -84,7 +84,8 @@ def test_the_logits_are_those_of_infinitely_many_images() -> None:
 
         density = quad(lambda t: np.exp(kappa * t), -1, 1)[0]
         expected = np.log(quad(around, -1, 1)[0] / density)
-        assert model.contrast(v)[0, 2].item() == pytest.approx(expected, rel=1e-5)
+        found = model.contrast(v, *model.directions())[0, 2].item()
+        assert found == pytest.approx(expected, rel=1e-5)
 
 
 @pytest.mark.parametrize("estimate", ["previous", "running"])
@@ -126,7 +127,7 @@ def test_a_class_that_was_never_seen_is_uniform() -> None:
     model = build_algorithm("proco[width=4]", train_info(COUNTS))
     v = torch.eye(4)
     model.observe(v[:2], torch.tensor([0, 1]))
-    logits = model.contrast(v)
+    logits = model.contrast(v, *model.directions())
     assert bool(logits.isfinite().all())
     assert logits[:, 3].unique().numel() == 1  # the same whichever way an image points
     assert logits[0, 0] > logits[1, 0]
