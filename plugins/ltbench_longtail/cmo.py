@@ -48,7 +48,7 @@ class CMO(WithLoss):
 
     def __init__(self, backbone: Backbone, train_info: TrainInfo, hparams: CMOHParams) -> None:
         super().__init__(backbone, train_info, hparams)
-        self.second_sampling = hparams.pasted
+        self.second_sampling = hparams.pasted  # type: ignore[misc]
         patches = CutMixHParams(alpha=hparams.alpha, p=hparams.p)
         self.patches = CutMix(patches, train_info.image_shape)
         self.pasting = True

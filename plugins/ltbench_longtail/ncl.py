@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Self
 
@@ -126,7 +126,8 @@ class NCL(Experts):
             for _ in heads
         )
         size = min(self.hparams.queue, images)
-        self.queues = nn.ModuleList(Queue(size, width) for _ in heads)
+        queues = [Queue(size, width) for _ in heads]
+        self.queues: Sequence[Queue] = nn.ModuleList(queues)  # type: ignore[assignment]
         for queue in self.queues:
             queue.vectors.copy_(F.normalize(torch.randn(size, width)))
         self.average = MomentumCopy(self, ("backbone", "projections"))

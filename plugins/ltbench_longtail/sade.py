@@ -98,8 +98,9 @@ class SADE(Experts):
     def before_test(self, test: Unlabelled) -> dict[str, Any]:
         """Learn the experts' weights on the test images, and return them."""
         v = torch.full((EXPERTS,), 1 / EXPERTS, device=self.counts.device, requires_grad=True)
-        settings = {"lr": self.hparams.lr, "momentum": 0.9, "weight_decay": 5e-4}
-        optimizer = torch.optim.SGD([v], nesterov=True, **settings)
+        optimizer = torch.optim.SGD(
+            [v], lr=self.hparams.lr, momentum=0.9, weight_decay=5e-4, nesterov=True
+        )
         for _ in range(self.hparams.passes):
             for views in test.views(self.hparams.batch):
                 with torch.no_grad():
