@@ -36,9 +36,9 @@ class CUDA(WithLoss):
     loss is the cross-entropy, or any algorithm's that is one on logits: ``cuda[loss=bsoftmax]``.
 
     γ = .6, T = 10 and p = .5 are the authors' for CIFAR-100-LT, and so are the operations and their
-    ranges (sumyeongahn/CUDA_LTR), shifts in pixels among them. Their code, of which the published
-    rows are, asks for more than the share γ where the paper asks for as much: ``strict=true``. A
-    class is one over all domains.
+    ranges (sumyeongahn/CUDA_LTR), shifts in pixels among them. All of this was read off their code,
+    of which the published rows are; it asks for more than the share γ, as ``strict=true`` does
+    here. A class is one over all domains.
     """
 
     HParams = CUDAHParams
