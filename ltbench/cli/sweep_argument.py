@@ -64,7 +64,8 @@ def _converted(
         if not values or not all(isinstance(one, str) for one in values):
             raise UsageError(f"{where} is not a list of names")
         return values
-    if isinstance(value, list) and isinstance(option.type, SettingValue) and option.type.listed:
+    listed = isinstance(option.type, SettingValue) and option.type.listed
+    if isinstance(value, list) and (listed or name == "backbone"):
         value = ",".join(map(str, value))
     if not isinstance(value, int | float | str) or isinstance(value, bool):
         raise UsageError(f"{where} is not a single value")

@@ -41,9 +41,7 @@ class BackboneOptions(HParams):
         help="what is trained: the network, its head alone, small modules within it, its biases or "
         "its normalisations",
     )
-    rank: int = hparam(
-        4, low=1, high=4096, search=(1, 64), log=True, help="of lora: rank of what is added to q, v"
-    )
+    rank: int = hparam(4, low=1, high=4096, help="of lora: rank of what is added to q, v")
     bottleneck: int = hparam(
         0,
         low=0,
@@ -55,15 +53,12 @@ class BackboneOptions(HParams):
         10,
         low=1,
         high=4096,
-        search=(1, 100),
-        log=True,
         help="of vpt-shallow and vpt-deep: learnable tokens beside the patches",
     )
     alpha: float = hparam(
         1.0,
         low=0.0,
         high=1e6,
-        search=(0.1, 32.0),
         help="of lora: what is added is scaled by alpha/rank; of adaptformer: what its learnable "
         "scale begins at",
     )

@@ -7,10 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from ltbench.cli.completion import complete_backbones
+from ltbench.cli.plugins.info import info
+from ltbench.cli.run import run
 from ltbench.errors import UsageError
-from ltbench.plugins.backbone_options import parse_backbone, parse_backbones
+from ltbench.plugins.backbone_options import BackboneOptions, parse_backbone, parse_backbones
 from ltbench.report.command import setting_words
 from ltbench.report.run_page import _specification
 from ltbench.results.backbone import BackboneSpec, short_name
@@ -151,3 +154,27 @@ def test_a_shell_completes_them(typed: str, first: str) -> None:
     found = complete_backbones(None, None, typed)  # type: ignore[arg-type]
     assert first in [item.value for item in found]
     assert all(item.value.startswith(typed) for item in found)
+
+
+def test_what_they_are_is_told() -> None:
+    for name in ("digits-cnn", "test_vit[adapt=lora]"):
+        found = CliRunner().invoke(info, [name], catch_exceptions=False)
+        assert found.exit_code == 0
+        assert all(option in found.output for option in BackboneOptions.bounds())
+        assert "vpt-deep" in found.output
+    assert "vpt-deep" not in CliRunner().invoke(info, ["erm"], catch_exceptions=False).output
+
+
+@pytest.mark.parametrize("value", [
+    '"digits-cnn,digits-cnn[adapt=head]"', '["digits-cnn", "digits-cnn[adapt=head]"]',
+])  # fmt: skip
+def test_a_sweep_file_lists_them(value: str, tmp_path: Path) -> None:
+    file = tmp_path / "sweep.toml"
+    file.write_text(
+        f'algo = "erm"\ndataset = "digits-mini-mlt"\nseeds = 1\nbackbone = {value}\nsteps = 2\n'
+    )
+    words = [str(file), "--dry-run", "--json", "--precision", "fp32", "--out", str(tmp_path / "o")]
+    found = CliRunner().invoke(run, words, catch_exceptions=False)
+    assert found.exit_code == 0, found.output
+    runs = json.loads(found.stdout)
+    assert len({one["hash"] for one in runs}) == 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import textwrap
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
@@ -39,10 +40,14 @@ def info(name: str, as_json: bool) -> None:
     from ltbench.models.catalogue import backbone_entry
     from ltbench.models.hub import is_hub_name
     from ltbench.models.timm_names import is_timm_model
-    from ltbench.plugins.description import describe_entry, find_entries
+    from ltbench.plugins.backbone_options import BackboneOptions
+    from ltbench.plugins.description import describe_entry, describe_parameters, find_entries
     from ltbench.plugins.names import parse_name
 
     plugins = get_plugins()
+    bare = name.partition("[")[0]
+    if is_hub_name(name) or bare in plugins["backbones"] or is_timm_model(bare):
+        name = bare  # what stands in its brackets is the same for all
     of_timm = is_hub_name(name) or (name not in plugins["backbones"] and is_timm_model(name))
     entries = [] if of_timm else find_entries(plugins, parse_name(name).name)
     with waiting("Loading the plugin"):
@@ -59,6 +64,10 @@ def info(name: str, as_json: bool) -> None:
         click.echo(json_text(listing, indent=1))
         return
     parts = [_as_text(description) for description in found]
+    if backbones:
+        options = [replace(one, search="") for one in describe_parameters(BackboneOptions)]
+        title = styled("In the brackets of its name", bold=True)
+        parts.append(f"{title} (see docs/adaptation.md)\n{_parameter_table(options)}")
     if speeds:
         title = styled("How fast it trains here", bold=True)
         parts.append(f"{title} (see `ltbench doctor`)\n{speeds_as_text(speeds)}")

@@ -46,5 +46,5 @@ def digest_of(network: nn.Module) -> bytes:
     for name, value in sorted(network.named_buffers()):
         plain = value.detach().cpu().contiguous()
         digest.update(f"{name} {plain.dtype} {tuple(plain.shape)}".encode())
-        digest.update(memoryview(plain.reshape(-1).view(torch.uint8).numpy()))
+        digest.update(plain.reshape(-1).view(torch.uint8).numpy().tobytes())
     return digest.digest()

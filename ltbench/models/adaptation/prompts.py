@@ -67,7 +67,7 @@ def add_prompts(network: nn.Module, options: BackboneOptions, classes: int) -> i
     deep, count, patch = options.adapt == DEEP, options.tokens, _patch(network)
     for number, (parent, name, block) in enumerate(found):
         width = block.norm1.weight.shape[0]  # type: ignore[union-attr, index]
-        bound = math.sqrt(6 / (3 * patch**2 + width))  # type: ignore[operator]
+        bound = math.sqrt(6 / (3 * patch**2 + width))
         own = torch.empty(count, width).uniform_(-bound, bound) if deep or not number else None  # type: ignore[arg-type]
         leaves = deep or number + 1 == len(found)
         setattr(parent, name, PromptedBlock(block, own, count, leaves=leaves))
