@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from ltbench.errors import UsageError
 from ltbench.models.text_tower import TextTower, check_package, find_text_tower
 from ltbench.plugins.class_texts import check_names
+from ltbench.plugins.facts import Facts
 from ltbench.plugins.head import Head
 from ltbench.plugins.honours import check_honoured
 from ltbench.plugins.hparams import HParams
 from ltbench.plugins.resolve import resolve_written
+from ltbench.plugins.split import Split
 from ltbench.results.run import RunSpec
+from ltbench.training.model import ModelBuilder
 
 
 def check_head(
@@ -59,6 +65,25 @@ def needed_tower(spec: RunSpec) -> TextTower | None:
     cls, _ = resolve_written("algorithms", name, spec.algorithm.hparams)
     asking = _asking(Head.of(spec.backbone.chosen), name, cls)
     return _tower(spec, asking[0]) if asking else None
+
+
+def check_classifier(spec: RunSpec, facts: Facts, split: Split) -> None:
+    """Check that the model of a run gets the classifier that its backbone's options ask for.
+
+    An algorithm that says nothing of a classifier of its own is found out by building it, without
+    weights, where the options ask for one.
+
+    Args:
+        spec: of the run.
+        facts: of its data set, with the image size of the protocol.
+        split: of its data set.
+
+    Raises:
+        UsageError: it has another one.
+    """
+    if Head.of(spec.backbone.chosen).asked:
+        blank = replace(spec, backbone=replace(spec.backbone, pretrained=False, weights=None))
+        ModelBuilder(blank, facts, split, torch.device("cpu")).algorithm()
 
 
 def _asking(head: Head, name: str, cls: Any) -> list[str]:

@@ -9,7 +9,7 @@ from ltbench.data.store import is_cached, open_store
 from ltbench.errors import UsageError
 from ltbench.models.catalogue import build_backbone
 from ltbench.models.weights import load_weights
-from ltbench.session.head_checks import needed_tower
+from ltbench.session.head_checks import check_classifier, needed_tower
 from ltbench.session.plan import Plan
 from ltbench.session.progress import decoding_bar
 
@@ -52,12 +52,14 @@ def check_backbones(plan: Plan) -> None:
     """Build once what needs weights from elsewhere, so that they are fetched or missed now.
 
     Raises:
-        UsageError: a backbone cannot be built, or weights are missing.
+        UsageError: a backbone cannot be built, weights are missing, or an algorithm has another
+            classifier than its backbone's options ask for.
     """
-    facts = {dataset.name: dataset.facts for dataset, _ in plan.datasets}
-    seen = set()
+    found = {dataset.name: (dataset.facts, split) for dataset, split in plan.datasets}
+    seen, checked = set(), set()
     for spec in plan.specs:
-        sized = spec.protocol.sized(facts[spec.dataset.name])
+        facts, split = found[spec.dataset.name]
+        sized = spec.protocol.sized(facts)
         shape = (sized.channels, sized.size, sized.size)
         key = (spec.backbone.name, shape, spec.backbone.pretrained)
         if key not in seen:  # whether it can be adapted was found out where it was planned
@@ -65,5 +67,9 @@ def check_backbones(plan: Plan) -> None:
             backbone = build_backbone(*key)
             if plan.weights is not None:
                 load_weights(backbone, plan.weights)
+        if spec.hash in checked:
+            continue
+        checked.add(spec.hash)
+        check_classifier(spec, sized, split)
         if (tower := needed_tower(spec)) is not None:
             tower.file()

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from ltbench.plugins.algorithm import Algorithm
+from ltbench.plugins.manager import get_plugins
 from ltbench.plugins.resolve import resolve_written
 from ltbench.plugins.stage import StageHParams
 from ltbench.results.protocol import Protocol
@@ -14,13 +15,21 @@ from ltbench.results.run import RunSpec
 
 def stage_steps(spec: RunSpec) -> list[int]:
     """Return the optimisation steps of the algorithm and of every stage after it."""
-    first, hparams = resolve_written("algorithms", spec.algorithm.name, spec.algorithm.hparams)
-    steps = [first.steps(spec.protocol.steps, hparams)]
+    steps = [_algorithm_steps(spec)]
     before = steps[0] or spec.protocol.steps  # an algorithm without steps says nothing of stages
     for component in spec.stages:
         stage, hparams = resolve_written("stages", component.name, component.hparams)
         steps.append(before := stage.steps(before, hparams))
     return steps
+
+
+def _algorithm_steps(spec: RunSpec) -> int:
+    """Return the steps of the algorithm; of one that is not here those of the protocol."""
+    name = spec.algorithm.name
+    if name not in get_plugins()["algorithms"]:
+        return spec.protocol.steps
+    cls, hparams = resolve_written("algorithms", name, spec.algorithm.hparams)
+    return int(cls.steps(spec.protocol.steps, hparams))
 
 
 def stage_protocol(protocol: Protocol, model: Algorithm) -> Protocol:

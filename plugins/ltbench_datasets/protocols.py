@@ -145,9 +145,9 @@ CLIP: dict[str, Any] = {
 }
 """Shi et al., "Long-tail learning with foundation model: heavy fine-tuning hurts", ICML 2024
 (LIFT), arXiv:2309.10019, section 5.1 and ``configs/model/clip_vit_b16.yaml``: OpenAI's CLIP
-ViT-B/16, whose activation is QuickGELU, frozen but for adapters beside its blocks. The classifier
-of LIFT starts from the classes' names; here it starts from their mean features, as that of networks
-without a text tower does there, so that classes need no names: ``init=text`` is LIFT's."""
+ViT-B/16, whose activation is QuickGELU, frozen but for adapters beside its blocks. In LIFT the
+classifier starts from the classes' names; here it starts from their mean features, as that of its
+networks without a text tower does, so that classes need no names: ``init=text`` is LIFT's."""
 
 DINOV2: dict[str, Any] = {
     **CLIP,

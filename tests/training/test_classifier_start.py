@@ -19,6 +19,7 @@ from ltbench.plugins.registry import Entry
 from ltbench.plugins.stage import Stage
 from ltbench.results.run import RunSpec
 from ltbench.session.plan import Request, plan_runs
+from ltbench.session.prepare import check_backbones
 from ltbench.testing import build_algorithm, build_stage, random_batch, take_steps, train_info
 from ltbench.testing.small_data import NAME as SMALL
 from ltbench.testing.small_data import register_small_data
@@ -149,16 +150,20 @@ class Own(Algorithm):
         self.classifier = nn.Linear(self.num_features, train_info.num_classes)
 
 
-def test_an_algorithm_that_says_nothing_of_its_classifier_is_found_out(
-    monkeypatch, tmp_path
-) -> None:
+def test_an_algorithm_that_says_nothing_of_its_classifier_is_found_out(monkeypatch) -> None:
     registry = get_plugins()["algorithms"]
     entry = Entry("algorithm", "own", Own, "", "test", "1")
     monkeypatch.setitem(registry._entries, "own", [entry])
     usual = build_algorithm("own", info(Head()))
     check_made(usual, Head(), "own")
-    with pytest.raises(UsageError, match="'own' has a classifier of its own, which head=cosine"):
+    says = "'own' has a classifier of its own, which head=cosine"
+    with pytest.raises(UsageError, match=says):
         check_made(build_algorithm("own", info(COSINE)), COSINE, "own")
+    register_small_data()
+    request = Request(["erm,own"], [SMALL], [0, 1], "fp32", Path(), backbone="small-cnn")
+    check_backbones(plan_runs(request))
+    with pytest.raises(UsageError, match=says):  # before the first run of the command starts
+        check_backbones(plan_runs(replace(request, backbone="small-cnn[head=cosine]")))
 
 
 def planned(method: str, backbone: str, domains: int = 3) -> RunSpec:
