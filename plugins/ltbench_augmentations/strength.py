@@ -189,6 +189,6 @@ def _filtered(x: Tensor, middle: float, beside: float, corner: float) -> Tensor:
     kernel[1, 1] = middle
     found = x.clone()
     flat = x.flatten(0, 1)[:, None]
-    inner = F.conv2d(flat, kernel[None, None]).squeeze(1).unflatten(0, x.shape[:2])
+    inner = F.conv2d(flat, kernel[None, None]).view_as(x[..., 1:-1, 1:-1])
     found[..., 1:-1, 1:-1] = inner.clamp(0, 1)
     return found

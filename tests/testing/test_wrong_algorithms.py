@@ -297,6 +297,50 @@ class SumsInsteadOfMeans(Algorithm):
         super().minimize(loss * self.micro_batches, optimizer)
 
 
+class OverlooksAView(Algorithm):
+    """Asks for three views and looks at two (2026)."""
+
+    views = 3
+
+    def loss(self, batch: Batch) -> Tensor:
+        one, other, _ = (self.predict(view) for view in batch.views)
+        return self.risks(one, batch).mean() + (one - other).square().mean()
+
+
+class OverlooksItsSecondBatch(Algorithm):
+    """Has a second batch drawn for nothing (2026)."""
+
+    second_sampling = "reversed"
+
+
+class SamplesSomehow(Algorithm):
+    """Asks for a sampling that there is not (2026)."""
+
+    second_sampling = "balanced"
+
+
+class ViewsAsText(Algorithm):
+    """Forgets that views are several (2026)."""
+
+    @classmethod
+    def view_augmentations(cls, hparams):
+        return "protocol"
+
+
+class ChangesWhatItIsGiven(Algorithm):
+    """Augments in place (2026)."""
+
+    def augment_by_class(self, x, y, d, generator):
+        return x.mul_(0.5)
+
+
+class LeavesTheRange(Algorithm):
+    """Augments images to what none is (2026)."""
+
+    def augment_by_class(self, x, y, d, generator):
+        return x + 1
+
+
 @pytest.mark.parametrize(
     ("broken", "point", "says"),
     [
@@ -325,6 +369,12 @@ class SumsInsteadOfMeans(Algorithm):
         (MixesTheWrongWay, "mixed-labels", "mixed with none of another"),
         (StepsAtEveryBatch, "accumulate", "the first of two batches of a step moves it already"),
         (SumsInsteadOfMeans, "accumulate", "does not go down their mean gradient"),
+        (OverlooksAView, "views", "asks for 3 views, and its loss does not depend on view 3"),
+        (OverlooksItsSecondBatch, "views", "a second batch, and its loss does not depend on it"),
+        (SamplesSomehow, "views", "second_sampling is 'balanced' instead of uniform or"),
+        (ViewsAsText, "views", "view_augmentations returns 'protocol' instead of a tuple"),
+        (ChangesWhatItIsGiven, "by-class", "changes the images that it is given"),
+        (LeavesTheRange, "by-class", "returns values from 1"),
         (Diverges, "run", "diverged"),
         (Unbounded, "bounds", "'gamma' has no bound"),
         (SearchesOutside, "search", "the search range of 'gamma' leaves its bounds"),
