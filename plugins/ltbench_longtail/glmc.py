@@ -31,7 +31,7 @@ class GLMCHParams(HParams):
         0.5, low=0.0, search=(0.1, 1.0), log=True, help="of the beta distribution; 0 mixes nothing"
     )
     weight: float = hparam(
-        10.0, low=0.0, search=(1.0, 10.0), log=True, help="γ of the consistency of the two mixtures"
+        1.0, low=0.0, search=(0.5, 10.0), log=True, help="γ of the consistency of the two mixtures"
     )
     power: float = hparam(
         1.0, low=0.0, search=(0.5, 1.5), help="weights of the re-weighted loss are 1/n^power"
@@ -61,10 +61,12 @@ class GLMC(Algorithm):
     z, which gets no gradient (SimSiam). Where nothing is mixed and γ = 0 the loss goes from twice
     that of ``erm`` to twice the sum of w·CE.
 
-    Defaults are those of the authors' code for ImageNet-LT, but for its sampler, where a class is
-    likely by n^(1 − .2); for CIFAR-100-LT they sample uniformly (``second=uniform``), with γ = 4
-    and k = 1.2. Their two views are augmented alike (``strong=protocol``). Here the second one is
-    by default augmented strongly, for a protocol may augment nothing. They change a once an epoch.
+    Defaults are near those that the authors have for CIFAR-10-LT. They have γ = 4 for CIFAR-100-LT
+    and 10 for ImageNet-LT, which the protocols set; a large γ lets all features become one where
+    nothing in the network normalises batches. Their second sampler makes a class likely by
+    n^(1 − k), k = 0 (``second=uniform``) on CIFAR and .2 on ImageNet-LT. Their two views are
+    augmented alike (``strong=protocol``). Here the second one is by default augmented strongly, for
+    a protocol may augment nothing. They change a once an epoch.
     """
 
     HParams = GLMCHParams

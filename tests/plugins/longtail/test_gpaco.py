@@ -14,6 +14,7 @@ from ltbench_longtail.momentum import MomentumCopy, Queue
 from numpy.typing import NDArray
 from torch.nn import functional as F
 
+from ltbench.api import UsageError
 from ltbench.testing import (
     SmallTraining,
     build_algorithm,
@@ -58,7 +59,8 @@ def by_loops(
 
 @pytest.mark.parametrize("keys", ["network", "momentum"])
 def test_the_loss_of_some_steps_by_loops(keys: str) -> None:
-    options = f"keys={keys},alpha=0.3,beta=0.8,temperature=0.4,queue=20,width=6,momentum=0.9"
+    own = ",momentum=0.9" if keys == "momentum" else ""
+    options = f"keys={keys}{own},alpha=0.3,beta=0.8,temperature=0.4,queue=20,width=6"
     model = build_algorithm(f"gpaco[{options}]", train_info(COUNTS))
     twin: Any = copy.deepcopy(model)  # its weights are the average, unrolled by hand
     queue: list[tuple[NDArray[Any], int]] = []
@@ -91,6 +93,15 @@ def test_the_loss_of_some_steps_by_loops(keys: str) -> None:
         found = model.step(batch)["total"].item()
         assert found == pytest.approx(expected, rel=1e-5)
         queue = [*queue, *zip(v[1], y, strict=True)][-20:]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [("momentum=0.5", "without keys=momentum"), ("keys=momentum,momentum=2", "the most is 1")],
+)
+def test_options_without_effect_or_meaning_are_refused(options: str, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        build_algorithm(f"gpaco[{options}]", train_info(COUNTS))
 
 
 def test_without_keys_it_is_bsoftmax() -> None:
