@@ -45,8 +45,9 @@ TITLES = {
 }
 TUTORIALS = {"algorithms": "algorithm", "modifiers": "modifier", "stages": "stage",
              "datasets": "dataset", "backbones": "backbone", "protocols": "protocol",
-             "presets": "protocol", "augmentations": "augmentation", "metrics": "metric", "executors": "executor",
-             "observers": "observer", "figures": "figure", "tables": "table"}  # fmt: skip
+             "presets": "protocol", "augmentations": "augmentation", "metrics": "metric",
+             "executors": "executor", "observers": "observer", "figures": "figure",
+             "tables": "table"}  # fmt: skip
 OPENINGS = {
     "algorithms": "Names for `--algo`. What each shares and where it deviates from its paper: "
     "[long-tail](../algorithms/longtail.md), [domain](../algorithms/domains.md) and "
