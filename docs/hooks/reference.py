@@ -35,6 +35,7 @@ TITLES = {
     "datasets": "Data sets",
     "backbones": "Backbones",
     "protocols": "Protocols",
+    "presets": "Presets",
     "augmentations": "Augmentations",
     "metrics": "Metrics",
     "executors": "Executors",
@@ -44,8 +45,9 @@ TITLES = {
 }
 TUTORIALS = {"algorithms": "algorithm", "modifiers": "modifier", "stages": "stage",
              "datasets": "dataset", "backbones": "backbone", "protocols": "protocol",
-             "augmentations": "augmentation", "metrics": "metric", "executors": "executor",
-             "observers": "observer", "figures": "figure", "tables": "table"}  # fmt: skip
+             "presets": "protocol", "augmentations": "augmentation", "metrics": "metric",
+             "executors": "executor", "observers": "observer", "figures": "figure",
+             "tables": "table"}  # fmt: skip
 OPENINGS = {
     "algorithms": "Names for `--algo`. What each shares and where it deviates from its paper: "
     "[long-tail](../algorithms/longtail.md), [domain](../algorithms/domains.md) and "
@@ -57,6 +59,7 @@ OPENINGS = {
     "backbones": "Names for `--backbone`. Any other model of timm is known by timm's own name.",
     "protocols": "Names for `--protocol`, with settings in brackets where others are meant; what a "
     "data set's own facts call so comes first. Their [settings](protocol.md).",
+    "presets": "Names for `--preset`; more on [presets](../presets.md).",
     "augmentations": "Names for `--augmentation`, which `>` joins to a chain; more on "
     "[augmentation](../data.md#augmentation).",
     "metrics": "For `--metrics` a column is named by one of the names that a metric gives. "

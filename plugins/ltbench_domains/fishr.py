@@ -9,16 +9,13 @@ from torch.func import functional_call, vjp, vmap
 from ltbench.api import Backbone, Batch, TrainInfo, Training, hparam
 from ltbench_domains.annealing import Annealed
 from ltbench_domains.composition import WithLossHParams
-from ltbench_domains.schedule import in_proportion
 
 
 class FishrHParams(WithLossHParams):
     """Hyper-parameters of Fishr."""
 
     weight: float = hparam(1000.0, low=0.0, search=(10.0, 1e4), log=True, help="λ of the penalty")
-    anneal: int = hparam(
-        1500, low=0, search=(0, 5000), help="first steps without penalty, of 5001 in proportion"
-    )
+    anneal: int = hparam(1500, low=0, search=(0, 5000), help="first steps, without the penalty")
     ema: float = hparam(
         0.95, low=0.0, high=0.999, search=(0.90, 0.99), help="share of the variances before"
     )
@@ -56,8 +53,7 @@ class Fishr(Annealed):
     latest: Tensor
 
     def __init__(self, backbone: Backbone, train_info: TrainInfo, hparams: FishrHParams) -> None:
-        after = in_proportion(hparams.anneal, train_info.steps)
-        super().__init__(backbone, train_info, hparams, after=after)
+        super().__init__(backbone, train_info, hparams, after=hparams.anneal)
         weights = sum(p.numel() for p in self.classifier.parameters() if p.requires_grad)
         zeros = torch.zeros(len(train_info.domains), weights)
         # Two, so that a loss that is computed twice in a step moves the average once.

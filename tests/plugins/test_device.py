@@ -39,6 +39,8 @@ SUBJECTS = [
     ("algorithm", "groupdro[groups=pair]"),
     ("algorithm", "dann[alternate=true]"),
     ("algorithm", "mtl[reference_noise=true]"),
+    ("algorithm", "fishr[anneal=0]"),
+    ("algorithm", "lisa[mix=cutmix]"),
     ("algorithm", "balpoe[shared=true,scale=0]"),
     ("algorithm", "ldam[drw=true]"),
     ("algorithm", "gpaco[keys=momentum]"),
