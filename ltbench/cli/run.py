@@ -104,8 +104,8 @@ def run(ctx: click.Context, /, **options: Any) -> None:
 
         start_early()  # in a new folder there is a run to do, and other cores import meanwhile
     session = open_session(ctx)
-    if (command := written_out(ctx)) and not session.quiet:
-        session.say(f"preset '{options['preset']}' stands for\n  {command}")
+    if (meant := written_out(ctx)) and not session.quiet:
+        session.say(f"preset '{options['preset']}' stands for\n  {meant}")
     from ltbench.cli.printing import print_outcome, print_plan
     from ltbench.session.expand import expand_algos
     from ltbench.session.tuning import method_words, with_best

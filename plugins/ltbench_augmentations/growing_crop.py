@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -12,7 +13,7 @@ from ltbench.api import Augmentation, HParams, hparam
 from ltbench_augmentations.crops import pixel_boxes
 from ltbench_augmentations.photo import Photo
 
-COURSES = {
+COURSES: dict[str, Callable[[float], float]] = {
     "convex": lambda t: 1 - math.sqrt(1 - t**2),
     "linear": lambda t: t,
     "concave": lambda t: math.sqrt(1 - (1 - t) ** 2),
@@ -53,7 +54,8 @@ class GrowingCrop(Augmentation):
     def least(self) -> float:
         """The least share of the image's area that a crop has at present."""
         begin = self.hparams.area
-        return begin + (1 - begin) * COURSES[self.hparams.course](min(max(self.progress, 0.0), 1.0))
+        course = COURSES[self.hparams.course]
+        return begin + (1 - begin) * course(min(max(self.progress, 0.0), 1.0))
 
     def crop(self, images: Tensor, sizes: Tensor, generator: torch.Generator) -> Tensor:
         """Return square crops."""

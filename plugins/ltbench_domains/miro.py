@@ -68,8 +68,8 @@ class MIRO(WithLoss):
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Any:
         """Move the oracle wherever the model is moved."""
-        self.oracle._apply(fn, recurse)
-        return super()._apply(fn, recurse)
+        self.oracle._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        return super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
 
     def configure_optimizers(self, make: MakeOptimizer) -> dict[str, Optimizer]:
         """Return the protocol's optimiser, in which the variances have a rate of their own."""
