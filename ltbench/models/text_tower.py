@@ -28,6 +28,7 @@ from ltbench.models.open_clip_config import (
     read_open_clip,
     whole,
 )
+from ltbench.models.synsets import named
 from ltbench.models.timm_names import is_timm_model
 from ltbench.models.timm_source import timm_source
 from ltbench.models.weights import read_state
@@ -174,7 +175,7 @@ def _asked(
     total = torch.zeros(())
     with torch.no_grad():
         for template in templates(prompt):
-            texts = sentences(names, template)
+            texts = sentences(named(names), template)
             parts = [
                 model.encode_text(tokenize(texts[at : at + _AT_A_TIME]).to(device), normalize=True)
                 for at in range(0, len(texts), _AT_A_TIME)

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from ltbench.errors import UsageError
+from ltbench.models.synsets import named
 from ltbench.models.text_tower import TextTower, check_package, find_text_tower
 from ltbench.plugins.class_texts import check_names
 from ltbench.plugins.facts import Facts
@@ -52,6 +53,7 @@ def check_head(
     for asked in _asking(head, name, cls):
         check_package(asked)
         check_names(spec.data["classes"], asked, spec.dataset.name)
+        named(spec.data["classes"])
         _tower(spec, asked)
 
 
