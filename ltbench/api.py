@@ -49,11 +49,8 @@ if TYPE_CHECKING:
     from ltbench.executors.slots import Slots as Slots
     from ltbench.executors.waiting import execute_when_free as execute_when_free
     from ltbench.plugins.algorithm import Algorithm as Algorithm
-    from ltbench.plugins.algorithm import FeaturePass as FeaturePass
-    from ltbench.plugins.algorithm import LogitPass as LogitPass
     from ltbench.plugins.algorithm import Losses as Losses
     from ltbench.plugins.algorithm import MakeOptimizer as MakeOptimizer
-    from ltbench.plugins.algorithm import Training as Training
     from ltbench.plugins.augmentation import Augmentation as Augmentation
     from ltbench.plugins.backbone import Backbone as Backbone
     from ltbench.plugins.backbone_options import PROMPT as PROMPT
@@ -85,6 +82,9 @@ if TYPE_CHECKING:
     from ltbench.plugins.split import SplitOrigin as SplitOrigin
     from ltbench.plugins.stage import Stage as Stage
     from ltbench.plugins.stage import StageHParams as StageHParams
+    from ltbench.plugins.training import FeaturePass as FeaturePass
+    from ltbench.plugins.training import LogitPass as LogitPass
+    from ltbench.plugins.training import Training as Training
     from ltbench.plugins.unlabelled import Unlabelled as Unlabelled
     from ltbench.plugins.views import STRONG_VIEW as STRONG_VIEW
     from ltbench.regular_files import open_file as open_file

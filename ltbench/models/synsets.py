@@ -12,9 +12,9 @@ _NUMBER = re.compile(r"n\d{8}")
 
 
 def named(classes: Iterable[str]) -> list[str]:
-    """Return classes with WordNet's first word in the place of its number: ``tench``, ``n01440764``.
+    """Return classes with a word in the place of WordNet's number, ``tench`` for ``n01440764``.
 
-    Other names stay as they are. The words are those that timm has of ImageNet-22k.
+    It is the first that timm has of them in ImageNet-22k. Other names stay as they are.
 
     Raises:
         UsageError: a number of WordNet is none of ImageNet's.

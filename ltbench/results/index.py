@@ -24,7 +24,8 @@ from typing import Any, get_args
 
 from ltbench.data.locations import cache_folder
 from ltbench.results.earlier import present_result
-from ltbench.results.run import RunRecord, Status, known_steps, parse_record, unreadable
+from ltbench.results.parse_record import known_steps, parse_record, unreadable
+from ltbench.results.run import RunRecord, Status
 from ltbench.results.untrusted import UnreadableRun, clean, read_json
 
 logger = logging.getLogger(__name__)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ltbench.plugins.algorithm import Algorithm, Change, Training
+from ltbench.plugins.algorithm import Algorithm
 from ltbench.plugins.backbone import Backbone
 from ltbench.plugins.batch import Batch, TrainInfo
 from ltbench.plugins.class_texts import ClassTexts
@@ -16,6 +16,7 @@ from ltbench.plugins.modifier import Modifier
 from ltbench.plugins.names import parse_name
 from ltbench.plugins.resolve import MODIFIERS, resolve
 from ltbench.plugins.stage import Stage
+from ltbench.plugins.training import Change, Training
 from ltbench.results.protocol import Protocol
 from ltbench.testing.small_data import COUNTS, SIZE
 from ltbench.training.batch_norm import estimate_statistics

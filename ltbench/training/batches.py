@@ -12,8 +12,9 @@ from torch import Tensor
 
 from ltbench.data.augmentation import AugmentationChain
 from ltbench.data.sampling import Sampler, joined, make_sampler
-from ltbench.plugins.algorithm import Algorithm, Change
+from ltbench.plugins.algorithm import Algorithm
 from ltbench.plugins.batch import Batch
+from ltbench.plugins.training import Change
 from ltbench.plugins.views import view_chains
 from ltbench.results.protocol import Protocol
 from ltbench.training.context import RunContext

@@ -13,10 +13,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ltbench.errors import UsageError
-from ltbench.plugins.algorithm import Algorithm, FeaturePass
+from ltbench.plugins.algorithm import Algorithm
 from ltbench.plugins.class_texts import ClassTexts
 from ltbench.plugins.head import Head
 from ltbench.plugins.stage import Stage
+from ltbench.plugins.training import FeaturePass
 
 _SHOWN = 5  # names in a sentence
 _AT_A_TIME = 8192  # features

@@ -15,10 +15,11 @@ from torch import Tensor, nn
 from ltbench.errors import DivergedError
 from ltbench.evaluation.compute import compute_metrics, want_probabilities
 from ltbench.evaluation.evaluator import Features, LogitAnswers
-from ltbench.plugins.algorithm import Algorithm, Change, Training
+from ltbench.plugins.algorithm import Algorithm
 from ltbench.plugins.class_texts import ClassTexts
 from ltbench.plugins.loss_scale import LossScale
 from ltbench.plugins.stopwatch import Stopwatch
+from ltbench.plugins.training import Change, Training
 from ltbench.results.protocol import epoch_steps
 from ltbench.training.batch_norm import MOST_IMAGES, adapting_norms, estimate_statistics
 from ltbench.training.batches import Drawn, TrainingBatches

@@ -17,7 +17,8 @@ from ltbench.plugins.backbone_options import BackboneOptions, parse_backbone, pa
 from ltbench.report.command import setting_words
 from ltbench.report.run_page import _specification
 from ltbench.results.backbone import BackboneSpec, short_name
-from ltbench.results.run import RunSpec, parse_record
+from ltbench.results.parse_record import parse_record
+from ltbench.results.run import RunSpec
 from ltbench.results.untrusted import UnreadableRun
 from ltbench.session.asked import check_asked
 from ltbench.session.plan import Request, plan_runs

@@ -22,7 +22,8 @@ from ltbench.plugins.registry import Entry
 from ltbench.report.leaderboard import load_content
 from ltbench.report.provenance import run_commands
 from ltbench.results.index import read_runs
-from ltbench.results.run import RunSpec, canonical_hash, parse_record
+from ltbench.results.parse_record import parse_record
+from ltbench.results.run import RunSpec, canonical_hash
 from ltbench.results.untrusted import UnreadableRun
 from ltbench.session.asked import check_asked
 from ltbench.session.expand import expand_algos
