@@ -37,6 +37,11 @@ class GLMCHParams(HParams):
         1.0, low=0.0, search=(0.5, 1.5), help="weights of the re-weighted loss are 1/n^power"
     )
     width: int = hparam(128, low=2, search=(64, 512), log=True, help="of the compared projections")
+    normalise: str = hparam(
+        "auto",
+        choices=("auto", "always", "never"),
+        help="batch normalisation of the projections; auto where the network has none",
+    )
     second: str = hparam(
         "class-balanced",
         choices=("uniform", "class-balanced", "reversed"),
@@ -62,8 +67,10 @@ class GLMC(Algorithm):
     that of ``erm`` to twice the sum of w·CE.
 
     Defaults are near those that the authors have for CIFAR-10-LT. They have γ = 4 for CIFAR-100-LT
-    and 10 for ImageNet-LT, which the protocols set; a large γ lets all features become one where
-    nothing in the network normalises batches. Their second sampler makes a class likely by
+    and 10 for ImageNet-LT, which the protocols set. Their projections are linear, and their networks
+    normalise batches; where nothing does, all features become one (Chen and He, "Exploring simple
+    siamese representation learning", CVPR 2021, section 4.4), so that projections of a network
+    without it are normalised here, ``normalise=never`` leaves it out. Their second sampler makes a class likely by
     n^(1 − k), k = 0 (``second=uniform``) on CIFAR and .2 on ImageNet-LT. Their two views are
     augmented alike (``strong=protocol``). Here the second one is by default augmented strongly, for
     a protocol may augment nothing. They change a once an epoch.
@@ -79,11 +86,19 @@ class GLMC(Algorithm):
         super().__init__(backbone, train_info, hparams)
         self.second_sampling = self.hparams.second  # type: ignore[misc]
         self.plain = copy.deepcopy(self.classifier)
-        self.projection = nn.Linear(self.num_features, self.hparams.width)
+        self.projection: nn.Module = nn.Linear(self.num_features, self.hparams.width)
+        if self._normalises():
+            self.projection = nn.Sequential(self.projection, nn.BatchNorm1d(self.hparams.width))
         self.prediction = nn.Linear(self.hparams.width, self.hparams.width)
         weights = power_weights(train_info.counts, self.hparams.power)
         self.register_buffer("weights", weights, persistent=False)
         self.progress = 0.0
+
+    def _normalises(self) -> bool:
+        if self.hparams.normalise != "auto":
+            return self.hparams.normalise == "always"
+        kind = nn.modules.batchnorm._BatchNorm
+        return not any(isinstance(module, kind) for module in self.backbone.modules())
 
     @classmethod
     def view_augmentations(cls, hparams: Any) -> tuple[str, ...]:
