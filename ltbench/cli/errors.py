@@ -87,7 +87,7 @@ def errors(run: str, **options: Any) -> None:
 
 def _read(run: str, options: dict[str, Any]) -> tuple[RunErrors, Thumbnails]:
     """Return the answers of the run, and its test images."""
-    from ltbench.data.tested_images import tested_images
+    from ltbench.data.tested_images import find_tested_images
     from ltbench.report.errors_page import PICTURES_ROOM
     from ltbench.report.run_errors import read_errors
     from ltbench.report.thumbnails import Thumbnails
@@ -95,7 +95,7 @@ def _read(run: str, options: dict[str, Any]) -> tuple[RunErrors, Thumbnails]:
 
     (folder,) = chosen_folders(run, options["root"], options["protocol"])
     found = read_errors(folder)
-    return found, Thumbnails(tested_images(found.wanted, options["data_dir"]), PICTURES_ROOM)
+    return found, Thumbnails(find_tested_images(found.wanted, options["data_dir"]), PICTURES_ROOM)
 
 
 def _add_maps(

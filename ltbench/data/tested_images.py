@@ -75,7 +75,7 @@ class Wanted:
     names: NDArray[np.str_] | None = None
 
 
-def tested_images(wanted: Wanted, data_dir: Path | None = None) -> TestedImages:
+def find_tested_images(wanted: Wanted, data_dir: Path | None = None) -> TestedImages:
     """Return the test images, with their pixels where the data set or its decoded images are here.
 
     Args:

@@ -33,8 +33,8 @@ from ltbench.report.thumbnails import Thumbnails
 from ltbench.results.frame import as_frames
 from ltbench.results.untrusted import clean
 
-FIGURES_ROOM = 3_500_000
-PICTURES_ROOM = 3_500_000
+FIGURES_ROOM = 3_000_000
+PICTURES_ROOM = 3_000_000
 """Bytes of all drawings, and of all pictures with their maps: a page stays under 10 MB."""
 _MOST_ROWS = 4000  # of all tables of classes together
 _LONGEST_NAME = 160
@@ -121,7 +121,6 @@ def error_sections(
     part: Part,
     thumbnails: Thumbnails,
     amount: Amount = PAGE,
-    prefix: str = "",
 ) -> list[Section]:
     """Return the most confused pairs of classes, and the surest wrong answers.
 
@@ -130,13 +129,13 @@ def error_sections(
         part: of which images.
         thumbnails: pictures of them.
         amount: how much is shown.
-        prefix: what titles begin with.
     """
     if not part.wrong:
-        title = f"{prefix}Most confused classes{_of(part)}"
-        return [Section(title, notes=("No answer is wrong.",), domain=part.domain)]
+        title = f"Most confused classes{_of(part)}"
+        none = ("No answer is wrong.",)
+        return [Section(title, notes=none, domain=part.domain, name=_short(part, 1))]
     pairs, confident = _pairs(found, part, thumbnails, amount), part.confident(amount.confident)
-    title = f"{prefix}Most confident wrong answers{_of(part)}"
+    title = f"Most confident wrong answers{_of(part)}"
     shown = _Shown(found, thumbnails)
     first = Gallery(
         f"The {len(confident):,} wrong answers with the highest confidence",
@@ -145,7 +144,7 @@ def error_sections(
     sure = np.isfinite(part.sure).any()
     unknown = () if sure else ("The run did not keep how sure it was: these are any of them.",)
     return [
-        replace(pairs, title=f"{prefix}{pairs.title}"),
+        pairs,
         Section(title, notes=unknown, galleries=(first,), domain=part.domain, name=_short(part, 2)),
     ]
 
@@ -173,11 +172,9 @@ def _pairs(found: RunErrors, part: Part, thumbnails: Thumbnails, amount: Amount)
     }
     names = np.asarray(found.classes, dtype=object)
     named = frame.assign(**{"class": names[frame["y"]], "prediction": names[frame["guess"]]})
-    made = section(f"Most confused classes{_of(part)}", named, columns)
-    return Section(
-        made.title, made.frame, made.grids, galleries=tuple(galleries), domain=part.domain,
-        name=_short(part, 1),
-    )  # fmt: skip
+    why = picture_notes(thumbnails) if thumbnails.images.why_not else ()
+    made = section(f"Most confused classes{_of(part)}", named, columns, tuple(why))
+    return replace(made, galleries=tuple(galleries), domain=part.domain, name=_short(part, 1))
 
 
 class _Shown:
@@ -212,7 +209,7 @@ def _overview(found: RunErrors, part: Part, figures: Sequence[Figure]) -> Sectio
     sentence = (
         f"{part.wrong:,} of {len(part.y):,} answers are wrong: accuracy "
         f"{_percent(right / len(part.y))}, balanced accuracy {_percent(float(np.nanmean(recalls)))}"
-        f". The class with the lowest recall is {found.classes[worst]}, "
+        f". The class with the lowest recall is {_in_sentence(found.classes[worst])}, "
         f"{_percent(float(recalls[worst]))}."
     )
     title = f"Confusion matrix{_of(part)}"
@@ -236,17 +233,16 @@ def _classes(found: RunErrors, part: Part, most: int) -> Section:
         answers = answers.by_domain()[part.d]
         trained = answers.counts[part.d]
     made = class_section(f"Classes{_of(part)}", answers, found.classes, trained, sort="recall")
-    notes, grids = made.notes, made.grids
-    if len(made.grid.body) > most:
-        notes = (
-            f"The {most:,} classes with the lowest recall of {len(made.grid.body):,}; "
-            "`ltbench show` with --per-class writes all of them.",
-            *notes,
-        )
-        grids = (replace(made.grid, body=made.grid.body[:most]),)
-    return Section(
-        made.title, made.frame, grids, notes, domain=part.domain, name=_short(part, 3)
-    )  # fmt: skip
+    made = replace(made, domain=part.domain, name=_short(part, 3))
+    rows = made.grid.body
+    if len(rows) <= most:
+        return made
+    note = (
+        f"The {most:,} classes with the lowest recall of {len(rows):,}; `ltbench show` with "
+        "--per-class writes all of them."
+    )
+    grids = (replace(made.grid, body=rows[:most]),)
+    return replace(made, grids=grids, notes=(note, *made.notes))
 
 
 def _figures(
@@ -282,6 +278,11 @@ def _short(part: Part, which: int) -> str:
 
 def _of(part: Part) -> str:
     return f", {part.domain}" if part.domain else ""
+
+
+def _in_sentence(name: str) -> str:
+    """Return a name without the signs that stand for code in sentences."""
+    return name.replace("`", "'")
 
 
 def _percent(share: float) -> str:
