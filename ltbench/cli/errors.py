@@ -58,7 +58,7 @@ def errors(run: str, **options: Any) -> None:
     \b
     Examples:
       ltbench errors boda@digits-mini-mlt
-      ltbench errors 'erm@image-folder' --runs moths -o moths.html
+      ltbench errors bsoftmax@image-folder -o moths.html
       ltbench errors runs/digits-mini-mlt/erm/1a2b3c4d5e6f/seed-0 --maps
     """
     if options["device"] is not None and not options["maps"]:

@@ -77,10 +77,11 @@ def overlaid(pixels: NDArray[np.uint8], strength: NDArray[np.floating]) -> NDArr
         pixels: (H, W, 1 or 3).
         strength: (h, w) in 0…1, enlarged to the image.
     """
-    image = Image.fromarray(np.uint8(255 * np.clip(strength, 0, 1)))
+    image = Image.fromarray((255 * np.clip(strength, 0, 1)).astype(np.uint8))
     height, width = pixels.shape[:2]
     enlarged = np.asarray(image.resize((width, height), Image.Resampling.BICUBIC)) / 255
     colors = 255 * mpl.colormaps["inferno"](enlarged)[..., :3]
     share = _OPAQUE * enlarged[..., None] ** 0.5
     mixed = share * colors + (1 - share) * np.broadcast_to(pixels, (height, width, 3))
-    return np.uint8(mixed.round().clip(0, 255))
+    blended: NDArray[np.uint8] = mixed.round().clip(0, 255).astype(np.uint8)
+    return blended

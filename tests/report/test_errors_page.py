@@ -45,7 +45,7 @@ def moths(tmp_path_factory) -> Path:
                 suffix = "PNG" if i % 2 else "jpg"
                 Image.fromarray(image).save(folder / f'no {i} "><img src=x> {k}.{suffix}')
     run(
-        "run --algo erm --steps 3 --eval-every 3 --batch-size 8 --precision fp32 --quiet"
+        "run --algo erm --seeds 1 --steps 3 --eval-every 3 --batch-size 8 --precision fp32 --quiet"
         " --backbone digits-cnn-narrow --no-pretrained --no-leaderboard --image-size 28",
         "--dataset", f"image-folder[root={root / 'photos'}]", "--out", str(root / "runs"),
     )  # fmt: skip
@@ -184,7 +184,7 @@ def test_an_ensemble_has_answers_and_no_network(tmp_path):
     (folder / "spec.json").write_text(json.dumps(spec))
     out = tmp_path / "page.html"
     run("errors", str(folder), "-o", str(out))
-    assert "test/0.png" in out.read_text() or "test/1.png" in out.read_text()
+    assert re.search(r"<small>test/\d+\.png</small>", out.read_text())
     found = run("errors", str(folder), "--maps", "--device", "cpu", code=2)
     assert "is an ensemble, which has no network of its own" in found.output
 
@@ -275,12 +275,12 @@ def test_a_click_sorts_the_classes(browser, page):
     head = table.find_elements("css selector", "thead button")[0]
     head.click()
     names = [row.text for row in table.find_elements("css selector", "tbody th")]
-    assert names == sorted(names, key=str.lower)
+    assert names == sorted(names, key=lambda name: name.lstrip("<").lower())
 
 
 def test_the_page_of_345_classes_in_six_domains_stays_small(tmp_path):
     from ltbench.data.tested_images import TestedImages
-    from ltbench.report.errors_page import errors_report, shown_images
+    from ltbench.report.errors_page import PICTURES_ROOM, errors_report, shown_images
     from ltbench.report.page import page as write
     from ltbench.report.run_errors import read_errors
     from ltbench.report.thumbnails import Thumbnails
@@ -297,9 +297,9 @@ def test_the_page_of_345_classes_in_six_domains_stays_small(tmp_path):
     images = TestedImages(found.names, "", noise)
     chosen = shown_images(found)
     maps = {image: noise(image) for image in chosen}
-    thumbnails = Thumbnails(images, 3_000_000, maps)
+    thumbnails = Thumbnails(images, PICTURES_ROOM // 3, maps)
     text = write(errors_report(found, thumbnails, command="ltbench errors"))
-    assert 3_000_000 < len(text.encode()) < 10_000_000
+    assert len(text.encode()) < 10_000_000 - 2 * PICTURES_ROOM // 3
     assert thumbnails.spent
     assert "Some images stand without a picture" in text
     assert text.count('alt="Confusion matrix') == 7
