@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from ltbench import hookimpl
-from ltbench.cli.completion import complete_run_metrics, plugin_completer
+from ltbench.cli.completion import complete_run_domains, complete_run_metrics, plugin_completer
 from ltbench.cli.output import (
     chosen_runs_or_trials,
     known_metrics,
@@ -62,7 +62,14 @@ class Figures(click.Command):
     shell_complete=complete_run_metrics,
     help="For convergence, cd and budget, a metric by its full name.",
 )
-@click.option("--seed", type=int, help="For tsne and transferability, the run of this seed.")
+@click.option(
+    "--seed", type=int, help="For tsne, confusion and transferability, the run of this seed."
+)
+@click.option(
+    "--domain",
+    shell_complete=complete_run_domains,
+    help="For confusion, the test images of this domain alone.",
+)
 @click.option("--parameter", help="For sensitivity, only this hyper-parameter.")
 def figures(kind: str, runs: tuple[Path, ...], **options: Any) -> None:
     """Draw a figure, and write the numbers it shows into a CSV beside it.
@@ -75,6 +82,7 @@ def figures(kind: str, runs: tuple[Path, ...], **options: Any) -> None:
       ltbench figures violin -o violin.pdf
       ltbench figures heatmap --algo boda --dataset pacs-mlt --score accuracy \\
           -o pacs.svg
+      ltbench figures confusion --algo erm --seed 0 -o confusion.png
       ltbench figures tsne --algo erm --algo boda -o features.png
       ltbench figures sensitivity --algo brl -o brl.pdf
       ltbench figures budget --dataset digits-mini-mlt -o budget.pdf
@@ -93,6 +101,7 @@ def figures(kind: str, runs: tuple[Path, ...], **options: Any) -> None:
             metric=metric,
             seed=options["seed"],
             parameter=options["parameter"],
+            domain=options["domain"],
         )
         written = write_figure(kind, chosen, choices, output, tuning)
     for path in written:

@@ -42,6 +42,7 @@ COMMANDS = (
     "status",
     "retry",
     "show",
+    "errors",
     "ensemble",
     "predict",
     "soup",

@@ -27,6 +27,7 @@ class Choices:
         parameter: which hyper-parameter; ``None`` for all that vary.
         points: the most points of a curve or a map, for a drawing that must stay small; ``None``
             for as many as there are.
+        domain: the domain whose test images are shown; ``None`` for those of all.
     """
 
     base: str = "macro_f1"
@@ -34,6 +35,7 @@ class Choices:
     seed: int | None = None
     parameter: str | None = None
     points: int | None = None
+    domain: str | None = None
 
     @property
     def score(self) -> str:

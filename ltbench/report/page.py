@@ -20,9 +20,11 @@ def page(report: Report) -> str:
         lstrip_blocks=True,
     )
     templates.filters |= {"prose": _prose, "cell": _cell}
+    sections = [*report.sections, *([report.origin()] if report.origin else [])]
     return templates.get_template("page.html.j2").render(
         report=report,
-        sections=[*report.sections, *([report.origin()] if report.origin else [])],
+        sections=sections,
+        domains=list(dict.fromkeys(part.domain for part in sections if part.domain)),
         notes=() if report.origin else report.notes,
         version=__version__,
         css=Markup(_asset("page.css")),

@@ -43,7 +43,7 @@ _SMALL_DRAWING = 60_000
 _SMALL_TABLE = 12_000
 # With more points, of a dozen bytes each, a page's worth of pixels is always smaller.
 _MOST_IN_SVG = 30_000
-_PIXELS_ONLY = ("heatmap", "tsne")
+_PIXELS_ONLY = ("heatmap", "tsne", "confusion")
 _DIGITS = 6
 _SAMPLED = ("convergence", "tsne")
 _CHOICES = Choices()
@@ -80,6 +80,7 @@ class Wish:
         words = ["ltbench", "figures", self.kind]
         protocol = self.protocol or self.section
         words += ["--protocol", protocol[:8]] if protocol else []
+        words += ["--domain", self.choices.domain] if self.choices.domain else []
         labels = [] if self.tuning else list(dict.fromkeys(self.runs.table["label"]))
         words += [word for label in labels if len(labels) <= 4 for word in ("--algo", label)]
         return shlex.join(words)

@@ -49,12 +49,14 @@ def per_class(
     classes = [clean(name) for name in facts["classes"]]
     known = [clean(name) for name in facts["domains"]]
     trained = facts["counts"].get("train", answers.counts).sum(axis=0)
-    parts = [_section(f"{label}: classes of all test images", answers, classes, trained, sort=sort)]
+    parts = [
+        class_section(f"{label}: classes of all test images", answers, classes, trained, sort=sort)
+    ]
     if domains:
         tested = answers.by_domain()
         chosen = _chosen(domains, [known[d] for d in tested])
         parts = [
-            _section(
+            class_section(
                 f"{label}: classes in {known[d]}",
                 part,
                 classes,
@@ -129,7 +131,7 @@ def class_table(
     )
 
 
-def _section(
+def class_section(
     title: str,
     answers: Predictions,
     classes: Sequence[str],
@@ -138,6 +140,7 @@ def _section(
     sort: str,
     domain: str = "",
 ) -> Section:
+    """Return :func:`class_table` for readers, with what all classes have in common below it."""
     frame = class_table(answers, classes, trained, domain)
     if sort != "class":
         frame = frame.sort_values(sort, ascending=sort not in _LARGEST_FIRST, kind="stable")

@@ -100,6 +100,31 @@ class Figure:
 
 
 @dataclass(frozen=True)
+class Picture:
+    """An image on the page.
+
+    Attributes:
+        name: of its file.
+        words: what is said of it.
+        image: its data address, empty where there is none.
+        map: the data address of where the network found its answer, empty where there is none.
+    """
+
+    name: str
+    words: str = ""
+    image: str = ""
+    map: str = ""
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Images of the page that belong together, under a line that says what they share."""
+
+    title: str
+    pictures: tuple[Picture, ...] = ()
+
+
+@dataclass(frozen=True)
 class Section:
     """A part of a report under one title.
 
@@ -110,7 +135,9 @@ class Section:
         lead: what the cells of the main table hold; below such a table notes are small print.
         findings: what tests say about it, in sentences.
         name: a short title, for the list of sections on the page.
-        verdict, figures, commands: of the page alone.
+        verdict, figures, galleries, commands: of the page alone.
+        domain: of which domain it is, where the page shows one at a time: empty for all of them,
+            ``None`` for what is always there.
     """
 
     title: str
@@ -123,6 +150,8 @@ class Section:
     verdict: tuple[str, ...] = ()
     figures: tuple[Figure, ...] = ()
     commands: tuple[str, ...] = ()
+    galleries: tuple[Gallery, ...] = ()
+    domain: str | None = None
 
     @property
     def grid(self) -> Grid:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ltbench.plugins.manager import get_plugins
+from ltbench.report.board_errors import errors_of_boards
 from ltbench.report.content import Content, Leaderboard
 from ltbench.report.figure_data import Choices
 from ltbench.report.leaderboard import leaderboard_report
@@ -53,7 +54,8 @@ def write_report(
     report = leaderboard_report(
         content, title=title, command=command, figures=figures, explain=explain
     )
-    write(report, "html", output)
+    sections = [*report.sections, *errors_of_boards(content)]
+    write(replace(report, sections=tuple(sections)), "html", output)
 
 
 def _folders(content: Content) -> list[Path]:
@@ -74,6 +76,7 @@ def _wishes(board: Leaderboard, tuned: set[str]) -> Iterator[Wish]:
     maps = f"Test features of the first {_MOST_MAPS} methods"
     yield Wish(place, "violin", "Average and worst macro-F1 of every seed", runs, open=True)
     yield Wish(place, "heatmap", "F1 of each domain and class", shown)
+    yield Wish(place, "confusion", "Which classes the first method takes for which", best)
     yield Wish(place, "distribution", "Training images of each class", runs)
     yield Wish(place, "convergence", "Loss and validation score over steps", runs)
     yield Wish(place, "tsne", maps, top)

@@ -12,6 +12,7 @@ def ltbench_figures(register: Register) -> None:
         ("distribution", "distribution", "Training images of each class and domain"),
         ("violin", "violin", "Average and worst score over methods"),
         ("heatmap", "heatmap", "Score of each domain and class"),
+        ("confusion", "confusion", "Which classes are taken for which, counts and shares"),
         ("tsne", "tsne", "Test features, by class above and by domain below"),
         ("convergence", "convergence", "Loss and validation score over steps"),
         ("sensitivity", "sensitivity", "Scores over one hyper-parameter at a time"),

@@ -104,7 +104,7 @@ class Readers:
         """Return what is typed after ``ltbench``: paths lie here, and hashes are those of a run."""
         line = re.sub(r"(?<![\w.])/(data|mnt)\b", rf"{self.folder}/\1", example.line)
         line = line.replace("~/", f"{self.folder}/")
-        if example.name == "show":
+        if example.name in ("show", "errors"):
             folder = next(self.folder.glob("runs/*/erm/*"), None)
             line = _HASH.sub(lambda m: folder.name[: len(m[0])] if folder else m[0], line)
         return typed(line)
@@ -167,7 +167,10 @@ class Readers:
         datasets = _listed(options.get("dataset")) or ["digits-mini-mlt"]
         datasets += ["pacs-mlt", "vlcs-mlt"] if across else []
         chains = [chain for text in _listed(options.get("algo")) for chain in parse_chains(text)]
-        if isinstance(options.get("run"), str) and "/" not in options["run"]:
+        if example.name == "errors" and "@" in options["run"]:
+            method, _, dataset = options["run"].rpartition("@")
+            datasets, chains = [dataset], parse_chains(method)
+        elif isinstance(options.get("run"), str) and "/" not in options["run"]:
             chains += [] if _HASH.fullmatch(options["run"]) else parse_chains(options["run"])
         alone = example.name == "tables" or options.get("kind") in ("sensitivity", "convergence")
         if not alone:

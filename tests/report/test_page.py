@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
-import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pytest
+from chromium import browser, needs_browser
 from synthetic_runs import write_run
 
 from ltbench.plugins.manager import Plugins, get_plugins
@@ -20,6 +18,8 @@ from ltbench.report.leaderboard import load_content
 from ltbench.report.provenance import run_commands
 from ltbench.report.site import write_report
 from ltbench.report.verdict import verdict
+
+__all__ = ["browser"]
 
 
 @pytest.fixture(scope="module")
@@ -67,10 +67,10 @@ def test_the_page_is_well_formed_and_asks_nothing_of_any_network(page: Path) -> 
     assert not re.search(r"@import|url\((?!data:)", text)
     assert "default-src 'none'" in text
     assert "A &lt;title&gt; &amp; more" in text
-    assert len(tags.pictures) == 6
+    assert len(tags.pictures) == 7
     widths = [int(width) for width in re.findall(r'<img [^>]*width="(\d+)"', text)]
     # Letters of 7 points would otherwise be as small as on paper.
-    assert len(widths) == 6
+    assert len(widths) == 7
     assert max(widths) == 980
     assert all(tags.pictures)
 
@@ -144,37 +144,6 @@ def test_the_command_names_what_was_run(tmp_path: Path) -> None:
     command = run_commands(load_content(tmp_path).boards[0])[0]
     assert "--algo 'boda[weight=0.5]'" in command
     assert "--dataset 'digits-mini-mlt[ratio=50]' --seeds 0,3 --backbone digits-cnn" in command
-
-
-def why_no_browser() -> str | None:
-    """Return why no browser can be driven here, or ``None``."""
-    if importlib.util.find_spec("selenium") is None:
-        return "the package selenium is not installed"
-    missing = [name for name in ("chromium", "chromedriver") if not shutil.which(name)]
-    reason = f"no {' and no '.join(missing)} (Debian's chromium and chromium-driver)"
-    return reason if missing else None
-
-
-needs_browser = pytest.mark.needs("browser", why_no_browser())
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    from selenium import webdriver
-
-    program, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    options = webdriver.ChromeOptions()
-    options.binary_location = program
-    profile = tmp_path_factory.mktemp("profile")
-    for argument in (
-        "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-        "--disable-background-networking", "--disable-component-update", "--disable-sync",
-        f"--user-data-dir={profile}", "--window-size=1280,900",
-    ):  # fmt: skip
-        options.add_argument(argument)
-    window = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
-    yield window
-    window.quit()
 
 
 def column(browser: Any, number: int) -> list[str]:

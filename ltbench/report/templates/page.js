@@ -67,3 +67,13 @@ document.getElementById("theme").addEventListener("click", () => {
   const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
   root.dataset.theme = dark ? "light" : "dark";
 });
+// One domain at a time, where a page has several.
+const domain = document.getElementById("domain");
+if (domain) {
+  const choose = () => {
+    for (const part of document.querySelectorAll("[data-domain]")) part.hidden = part.dataset.domain !== domain.value;
+  };
+  domain.parentElement.hidden = false;
+  domain.addEventListener("change", choose);
+  choose();
+}

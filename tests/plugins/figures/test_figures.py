@@ -35,7 +35,7 @@ from ltbench.stats.across import nemenyi_distance
 from ltbench.testing import write_study
 
 KINDS = [entry.name for entry in get_plugins()["figures"] if entry.distribution == "ltbench"]
-ONE_METHOD = ("sensitivity", "transferability")
+ONE_METHOD = ("sensitivity", "transferability", "confusion")
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,68 @@
+"""What the first method of each leaderboard got wrong, in short, for the page of a report."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from ltbench.data.tested_images import find_tested_images
+from ltbench.errors import LtbenchError
+from ltbench.report.content import Content, Leaderboard
+from ltbench.report.errors_page import IN_REPORT, error_sections, picture_notes
+from ltbench.report.run_errors import errors_of
+from ltbench.report.section import Section
+from ltbench.report.thumbnails import Thumbnails
+from ltbench.results.index import read_runs
+from ltbench.results.run import RunRecord
+
+ROOM = 400_000
+"""Bytes of the pictures of all boards together."""
+_MOST_BOARDS = 12
+
+
+def errors_of_boards(content: Content) -> list[Section]:
+    """Return sections for the first boards of one data set, those of runs that kept answers.
+
+    The run is one of the method with the highest average, the first seed.
+    """
+    chosen = [found for board in content.boards if (found := _first(board))][:_MOST_BOARDS]
+    room = ROOM // max(1, len(chosen))
+    return [part for board, run in chosen for part in _sections(board, run, room)]
+
+
+def _first(board: Leaderboard) -> tuple[Leaderboard, RunRecord] | None:
+    """Return a run of the board's first method, or ``None`` where there is none to look at."""
+    label = next((row.label for row in board.rows if row.done and not row.combined), None)
+    if board.table.joined or label is None:
+        return None
+    runs = board.table.trained().runs.table
+    runs = runs[(runs["label"] == label) & (runs["status"] == "done")].sort_values("seed")
+    if runs.empty:
+        return None
+    found = read_runs(Path(runs["path"].iloc[0]))
+    return (board, found[0]) if found else None
+
+
+def _sections(board: Leaderboard, run: RunRecord, room: int) -> Iterator[Section]:
+    """Yield the most confused classes and the surest wrong answers of a run."""
+    try:
+        found = errors_of(run)
+    except LtbenchError:  # a run of before answers were kept
+        return
+    thumbnails = Thumbnails(find_tested_images(found.wanted), room)
+    whole = next(found.parts())
+    made = error_sections(found, whole, thumbnails, IN_REPORT)
+    command = f"ltbench errors {shlex.quote(run.path)}"
+    notes = (f"`{command}` writes a page with more of them, and of each domain.",)
+    notes = (*(picture_notes(thumbnails) if thumbnails.spent else ()), *notes)
+    for i, part in enumerate(made):
+        last = i == len(made) - 1
+        yield replace(
+            part,
+            title=f"{board.table.short}: {part.title.lower()} of {run.label}, seed {run.seed}",
+            name=f"{part.title}, {board.table.short}",
+            notes=(*part.notes, *(notes if last else ())),
+            domain=None,
+        )
