@@ -44,6 +44,7 @@ COMMANDS = (
     "show",
     "ensemble",
     "predict",
+    "export",
     "soup",
     "clean",
     "doctor",
