@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ltbench.data.catalogue import create_dataset
 from ltbench.errors import DataError, LtbenchError, UsageError
 from ltbench.plugins.algorithm import Algorithm
-from ltbench.plugins.facts import Facts
+from ltbench.plugins.facts import Facts, registry_facts
 from ltbench.plugins.names import Name
 from ltbench.plugins.text import visible
 from ltbench.report.model_card import Exported, model_card
@@ -192,6 +192,8 @@ def _card(run: Path, model: TrainedModel, found: Export, data_dir: Path) -> str:
     spec = model.spec
     facts: Facts | None = None
     with contextlib.suppress(LtbenchError):
+        facts = registry_facts(spec.dataset.name)
+    with contextlib.suppress(LtbenchError):  # a plugin's data set knows its own
         facts = create_dataset(Name(spec.dataset.name, spec.dataset_options), data_dir).facts
     return model_card(
         run,

@@ -154,7 +154,7 @@ class ExpertClassifiers(nn.Module):
         if self.shared:
             parts = features.expand(number, -1, -1)
         else:
-            parts = features.view(len(features), number, -1).transpose(0, 1)
+            parts = features.view(features.shape[0], number, -1).transpose(0, 1)
         weights = torch.stack([head.weight for head in plain])
         if not self.scale:
             biases = torch.stack([head.bias for head in plain if isinstance(head, nn.Linear)])
