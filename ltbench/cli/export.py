@@ -44,7 +44,7 @@ def export(run: str, output: Path, overwrite: bool, **options: Any) -> None:
     \b
     Examples:
       ltbench export bsoftmax@digits-mini-mlt -o exported
-      ltbench export runs/digits-mini-mlt/erm/1a2b3c4d5e6f/seed-0 -o exported --overwrite
+      ltbench export erm@digits-mini-mlt -o exported --overwrite
     """
     from ltbench.session.export_folder import check_place
 
