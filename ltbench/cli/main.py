@@ -45,6 +45,7 @@ COMMANDS = (
     "errors",
     "ensemble",
     "predict",
+    "export",
     "soup",
     "clean",
     "doctor",

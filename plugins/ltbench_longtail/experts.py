@@ -145,7 +145,7 @@ class ExpertClassifiers(nn.Module):
         """Return what each expert reads of features (N, F), (experts, N, width)."""
         if self.shared:
             return features.expand(len(self.heads), -1, -1)
-        return features.view(len(features), len(self.heads), -1).transpose(0, 1)
+        return features.view(features.shape[0], len(self.heads), -1).transpose(0, 1)
 
     def each(self, features: Tensor) -> Tensor:
         """Return the logits of every expert, (experts, N, C)."""

@@ -124,6 +124,8 @@ class Readers:
             self._fail(options)
         elif example.name == "soup":
             self._train()
+        elif example.name == "export":
+            self._train_row(str(options["run"]))
         elif example.name not in (*TRAINS, "data", "plugins"):
             self._run(example, options)
 
@@ -220,6 +222,17 @@ class Readers:
             for spec in plan.specs:
                 job = Job(spec, spec.folder(self.folder / "runs"), self.folder)
                 assert "test" in execute(job, lambda _: None, lambda: False)
+
+    def _train_row(self, row: str) -> None:
+        """Train for a moment a run of ``METHOD@DATASET``."""
+        method, dataset = row.rsplit("@", 1)
+        root = self.folder / "runs"
+        session = Session(root, device="cpu", quiet=True)
+        plan = session.plan([method], [dataset], [0], precision="fp32", steps=1)
+        (spec,) = plan.specs
+        assert "test" in execute(
+            Job(spec, spec.folder(root), self.folder), lambda _: None, lambda: False
+        )
 
     def _fail(self, options: dict[str, Any]) -> None:
         """Write runs that were planned for good and failed, diverged or were broken off."""
