@@ -24,7 +24,7 @@ CERTAIN = 0.9995
 _COARSE, _FINE = 8, 12  # frequencies in each direction of the search, and of the comparison
 _NEAR = 0.3  # correlation of coarse frequencies below which nothing is compared further
 _NEAREST = 3  # images compared with each
-_CLOSER = 10  # times as near as images of a kind usually are to their third nearest
+_CLOSER = 8  # times as near as images of a kind usually are to their third nearest
 _WINDOWS = (0.975, 0.95, 0.925, 0.9)  # share of a side that a crop keeps
 _PLACES = (0.0, 0.25, 0.5, 0.75, 1.0)  # of a window, from one edge to the other
 _ROWS, _COLUMNS, _PAIRS = 512, 1 << 14, 2048  # at a time, so that memory stays flat
@@ -63,7 +63,7 @@ def near_duplicates(
 
     Each row of ``first`` is in one pair at most, that of the greatest likeness. Images of a single
     shade are like none. Two images have to be as alike as :data:`SAME` and, where all images of
-    a data set are alike, as digits are, ten times as near as an image of its kind usually is to
+    a data set are alike, as digits are, eight times as near as an image of its kind usually is to
     the third nearest.
 
     Args:
