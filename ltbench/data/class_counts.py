@@ -15,6 +15,7 @@ FEW = 5
 """Training images below which a class is hardly learnt."""
 ASSOCIATED = 0.5
 """Cramér's V of domains and classes from which one tells much of the other."""
+_LITTLE = 0.15
 _BALANCED = 1.5  # largest over smallest class up to which classes are about balanced
 _SHAPES = {
     "balanced": "the classes are about balanced",
@@ -154,14 +155,16 @@ def _domains(facts: Facts, split: Split) -> Iterator[Finding]:
             )
     v = cramers_v(there)
     details = {"cramers_v": v, "images": counts.tolist()}
-    told = f"Cramér's V of domains and classes is {v:.2f}, where 0 is independent and 1 is"
+    much = "much" if v >= ASSOCIATED else "something" if v >= _LITTLE else "little"
+    sentence = (
+        f"The domain tells {much} of the class: Cramér's V is {v:.2f}, where 0 is nothing and 1 "
+        "everything."
+    )
     if v >= ASSOCIATED:
-        sentence = (
-            f"The domain tells much of the class: {told} one by the other. A network may learn the "
-            "domain for the class: balance classes within domains, or test with domains unseen."
+        sentence += (
+            " A network may learn the domain for the class: balance classes within domains, or "
+            "test on unseen domains."
         )
-    else:
-        sentence = f"The domain tells little of the class: {told} told by the other."
     yield Finding("association", sentence, v >= ASSOCIATED, details)
 
 

@@ -180,7 +180,8 @@ def laid_over(ours: NDArray[np.uint8], theirs: NDArray[np.uint8]) -> NDArray[np.
             for down in placed:
                 half = down @ images
                 for across in placed:
-                    np.maximum(best, np.einsum("nk,nk->n", _unit(half @ across.T), target), best)
+                    alike = np.einsum("nk,nk->n", _unit(half @ across.T), target)
+                    best = np.maximum(best, alike)
     return best
 
 

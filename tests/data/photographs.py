@@ -32,9 +32,7 @@ def scaled(image: np.ndarray, factor: float = 0.6) -> np.ndarray:
 def cropped(image: np.ndarray, share: float = 0.93, at: tuple[float, float] = (0.7, 0.2)):
     height, width = image.shape[:2]
     kept = round(height * share), round(width * share)
-    top, left = (
-        int((whole - k) * a) for whole, k, a in zip((height, width), kept, at, strict=True)
-    )
+    top, left = int((height - kept[0]) * at[0]), int((width - kept[1]) * at[1])
     return image[top : top + kept[0], left : left + kept[1]]
 
 

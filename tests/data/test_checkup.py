@@ -54,9 +54,7 @@ class Moths:
             cli.add_command(data)
         name = f"image-folder[root={json.dumps(str(self.root))},size={size}]"
         result = CliRunner().invoke(cli, ["data", "check", name, *options])
-        assert result.exit_code in (0, 1) if code is None else code == result.exit_code, (
-            result.output
-        )
+        assert result.exit_code in ((0, 1) if code is None else (code,)), result.output
         return result.stdout
 
 
@@ -173,10 +171,8 @@ def domains(tmp_path: Path, *, apart: bool) -> Moths:
 
 def test_domains_that_differ_in_classes(tmp_path, monkeypatch):
     document = domains(tmp_path, apart=True).check()
-    lacking = finding(document, "domain")
-    assert lacking["details"] == {"domain": "day", "classes": [NAMES[1]]} or lacking["details"][
-        "classes"
-    ] == [NAMES[2]]
+    lacking = finding(document, "domain")["details"]
+    assert lacking == {"domain": "day", "classes": [NAMES[2]]}
     told = finding(document, "association")
     assert told["to_do"]
     assert told["details"]["cramers_v"] >= ASSOCIATED
@@ -232,7 +228,7 @@ def test_cramers_v_is_scipys_without_bias_and_its_limits():
     assert cramers_v(np.diag([50, 60, 70])) == pytest.approx(1)
     assert cramers_v(np.array([[10, 20], [10, 20]])) == 0
     assert cramers_v(np.array([[10, 20, 0]])) == 0
-    small = np.mean(
-        [cramers_v(rng.multinomial(60, [1 / 40] * 40).reshape(4, 10)) for _ in range(50)]
-    )
-    assert small < 0.12  # independent: without the correction it is about 0.4
+    drawn = [rng.multinomial(60, [1 / 40] * 40).reshape(4, 10) for _ in range(50)]
+    assert (
+        np.mean([cramers_v(one) for one in drawn]) < 0.12
+    )  # independent: without the correction it is about 0.4

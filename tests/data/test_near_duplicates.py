@@ -26,10 +26,8 @@ KINDS = ("photographs", "digits", "tiles")
 
 
 def thumbnails(images: list[np.ndarray]) -> np.ndarray:
-    squares = [
-        stored_square(image if image.ndim == 3 else image[..., None], 64, 3) for image in images
-    ]
-    return np.stack([thumbnail(square) for square in squares])
+    deep = (image if image.ndim == 3 else image[..., None] for image in images)
+    return np.stack([thumbnail(stored_square(image, 64, 3)) for image in deep])
 
 
 def tiles(side: int = 96) -> list[np.ndarray]:
@@ -123,9 +121,8 @@ def test_fifty_thousand_images_take_less_than_a_minute_of_cpu():
     base = np.cumsum(np.cumsum(rng.standard_normal((2000, 32, 32)), axis=1), axis=2)
     base -= base.min(axis=(1, 2), keepdims=True)
     base *= 200 / base.max(axis=(1, 2), keepdims=True)
-    pixels = (base[np.arange(50_000) % 2000] + rng.integers(0, 50, (50_000, 32, 32))).astype(
-        np.uint8
-    )
+    noise = rng.integers(0, 50, (50_000, 32, 32))
+    pixels = (base[np.arange(50_000) % 2000] + noise).astype(np.uint8)
     classes, train = rng.integers(0, 100, 50_000), np.arange(40_000)
     began = time.process_time()
     near_duplicates(pixels, np.arange(40_000, 50_000), train, kinds=classes)

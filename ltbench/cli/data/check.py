@@ -33,9 +33,9 @@ def check(name: str, data_dir: Path | None, as_json: bool, **options: bool) -> N
 
     \b
     Examples:
-      ltbench data check digits-mini-mlt
+      ltbench data check digits-mini-mlt --no-images
       ltbench data check 'image-folder[root=/data/moths]' --mirrored
-      ltbench data check pacs-mlt --no-images --json
+      ltbench data check pacs-mlt --json
     """
     checked = [_checked(*one, **options) for one in ready_datasets(name, data_dir)]
     if as_json:
