@@ -51,7 +51,7 @@ def fresh(folder: Path) -> Path:
 def share_dependencies(folder: Path) -> Path:
     """Let a virtual environment import what ltbench depends on from this one, ltbench excepted.
 
-    A path in a .pth file is searched, but the .pth files there, an editable install's, are not read.
+    A path in a .pth file is searched, but .pth files there, an editable install's, are not read.
     """
     python = folder / "bin" / "python"
     scheme = {"base": str(folder), "platbase": str(folder)}

@@ -1,4 +1,4 @@
-"""The Dockerfile's commands work as a script, and the recipe of conda asks for what pyproject does."""
+"""The Dockerfile's commands work as a script, and conda's recipe asks for what pyproject does."""
 
 from __future__ import annotations
 
@@ -68,27 +68,22 @@ def test_the_commands_of_the_dockerfile_install_a_working_ltbench(tmp_path):
             for source in sources:
                 copy(CHECKOUT / source, at / target)
         elif word == "RUN":
-            done = subprocess.run(
-                ["sh", "-ec", rest],
-                cwd=at,
-                env=variables,
-                capture_output=True,
-                text=True,
-                check=False,
-            )
-            assert done.returncode == 0, done.stdout + done.stderr
-            said = done.stdout
+            said = shell(rest, at, variables)
             if "-m venv" in rest:
                 share_dependencies(tmp_path / "env")
     assert f"version {ltbench.__version__}" in said
     assert "digits-mini-mlt" in said
     assert (tmp_path / "state" / "cache").stat().st_mode & 0o777 == 0o777
-    where = ["-c", "import ltbench; print(ltbench.__file__)"]
-    python = tmp_path / "env" / "bin" / "python"
+    where = shell("python -c 'import ltbench; print(ltbench.__file__)'", tmp_path, variables)
+    assert where.startswith(str(tmp_path / "env"))
+
+
+def shell(command: str, at: Path, variables: dict[str, str]) -> str:
     done = subprocess.run(
-        [python, *where], cwd=tmp_path, env=variables, capture_output=True, text=True, check=True
+        ["sh", "-ec", command], cwd=at, env=variables, capture_output=True, text=True, check=False
     )
-    assert done.stdout.startswith(str(tmp_path / "env"))
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
 
 
 def copy(source: Path, target: Path) -> None:
