@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -185,12 +186,15 @@ def laid_over(ours: NDArray[np.uint8], theirs: NDArray[np.uint8]) -> NDArray[np.
     return best
 
 
-def _unit(frequencies: NDArray[np.float32]) -> NDArray[np.float32]:
+def _unit(frequencies: NDArray[Any]) -> NDArray[np.float32]:
     """Return frequencies without the mean, weighed by how rare they are in photographs."""
     count = frequencies.shape[-1]
     weight = np.sqrt(np.hypot(*np.ogrid[:count, :count])).astype(np.float32)
     flat = (frequencies * weight).reshape(len(frequencies), -1)
-    return flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-6)
+    found: NDArray[np.float32] = flat / np.maximum(
+        np.linalg.norm(flat, axis=1, keepdims=True), 1e-6
+    )
+    return found
 
 
 def _frequencies(count: int) -> NDArray[np.float32]:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 )
 @click.option("--mirrored", is_flag=True, help="Count mirror images as nearly the same too.")
 @json_option
-def check(name: str, data_dir: Path | None, as_json: bool, **options: bool) -> None:
+def check(name: str, data_dir: Path | None, no_images: bool, mirrored: bool, as_json: bool) -> None:
     """Say what stands out in a data set: numbers, near-duplicates, sizes, broken images.
 
     What makes results wrong is to do; the rest is to know. Leaves with exit code 1 where something
@@ -33,11 +33,11 @@ def check(name: str, data_dir: Path | None, as_json: bool, **options: bool) -> N
 
     \b
     Examples:
-      ltbench data check digits-mini-mlt --no-images
       ltbench data check 'image-folder[root=/data/moths]' --mirrored
-      ltbench data check pacs-mlt --json
+      ltbench data check digits-mini-mlt --no-images --json
     """
-    checked = [_checked(*one, **options) for one in ready_datasets(name, data_dir)]
+    found = ready_datasets(name, data_dir)
+    checked = [_checked(*one, no_images=no_images, mirrored=mirrored) for one in found]
     if as_json:
         click.echo(json_text(checked if len(checked) > 1 else checked[0], indent=1))
     else:
