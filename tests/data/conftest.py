@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +10,8 @@ import numpy as np
 import pytest
 
 from ltbench.api import DataError, Dataset, Decode, Facts, HParams, Split
+
+sys.path.insert(0, str(Path(__file__).parent))
 
 
 class Noise(Dataset):

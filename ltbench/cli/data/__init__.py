@@ -6,6 +6,7 @@ import click
 
 from ltbench import hookimpl
 from ltbench.cli.data.cache import cache
+from ltbench.cli.data.check import check
 from ltbench.cli.data.info import info
 from ltbench.cli.data.listing import list_data
 from ltbench.cli.data.plot import plot
@@ -23,10 +24,11 @@ def data() -> None:
       ltbench data info digits-mini-mlt
       ltbench data prepare pacs-mlt --data-dir /data
       ltbench data verify 'image-folder[root=/data/moths]'
+      ltbench data check 'image-folder[root=/data/moths]'
     """
 
 
-for command in (list_data, info, prepare, verify, plot, cache):
+for command in (list_data, info, prepare, verify, check, plot, cache):
     data.add_command(command)
 
 
