@@ -71,8 +71,9 @@ class GLMC(Algorithm):
     networks normalise batches; where nothing does, all features become one (Chen and He, "Exploring
     simple siamese representation learning", CVPR 2021, section 4.4), so that here projections of a
     network without it are normalised, unless ``normalise=never`` says otherwise. Their second
-    sampler makes a class likely by n^(1 − k), k = 0 (``second=uniform``) on CIFAR and .2 on ImageNet-LT. Their two views are
-    augmented alike (``strong=protocol``). Here the second one is by default augmented strongly, for
+    sampler makes a class likely by n^(1 − k), k = 0 (``second=uniform``) on CIFAR and .2 on
+    ImageNet-LT. Their two views are augmented alike (``strong=protocol``). Here the second one is
+    by default augmented strongly, for
     a protocol may augment nothing. They change a once an epoch.
     """
 
