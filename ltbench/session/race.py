@@ -11,9 +11,11 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 
+from ltbench.data.catalogue import Known, dataset_names, open_dataset
 from ltbench.errors import UsageError, suggestion
 from ltbench.plugins.manager import get_plugins
 from ltbench.plugins.measure import Measure, find_base
@@ -34,9 +36,23 @@ SEVERAL_DOMAINS = ("erm", "bsoftmax", "groupdro", "coral", "boda", "erm+crt")
 """The same for images of several domains."""
 
 
-def default_methods(domains: int) -> tuple[str, ...]:
-    """Return the methods that race on images of so many domains in training."""
-    return SEVERAL_DOMAINS if domains > 1 else ONE_DOMAIN
+def usual_methods(datasets: Sequence[str], data_dir: Path) -> tuple[str, ...]:
+    """Return the methods that race where none is named.
+
+    Args:
+        datasets: names of data sets, as typed.
+        data_dir: the folder of the data sets' files.
+
+    Raises:
+        DataError: a data set is missing or broken.
+    """
+    known: Known = {}
+    names = [name for text in datasets for name in dataset_names(text, data_dir, known)]
+    trained = []
+    for name in names:
+        _, split = open_dataset(name, data_dir, known)
+        trained.append(len(set(split.d[split.rows("train")].tolist())))
+    return SEVERAL_DOMAINS if min(trained, default=1) > 1 else ONE_DOMAIN
 
 
 @dataclass(frozen=True)
@@ -153,8 +169,8 @@ class Race:
             words = self._round_words(runs)
             if begun and (left <= 0 or (estimate is not None and estimate > left)):
                 takes = f", about {duration(estimate)}," if estimate else ""
-                rest = f"the {duration(left)} left" if left >= 1 else "what is left of it"
-                return self.outcome(f"the budget: {words}{takes} does not fit into {rest}")
+                rest = f"the {duration(left)} that are" if left >= 1 else "what is"
+                return self.outcome(f"{words}{takes} does not fit into {rest} left of the budget")
             if not begun and estimate is not None and estimate > left:
                 self.session.say(
                     f"{words} takes about {duration(estimate)}, more than the budget: it is "

@@ -147,9 +147,9 @@ def rival(scores: Sequence[np.ndarray], standing: Standing, method: int) -> Riva
     if standing.seeds < FIRST_LOOK:
         return Rival(difference, math.inf, None)
     used = _used(scores, standing)
-    variance = float(_variances(used)[standing.left[0], method])
-    reach = _reach(variance, standing.seeds, len(scores), _freedom(used))
-    return Rival(difference, reach, _needed(difference, variance, used, standing))
+    variance = _variances(used)[standing.left[0], method]
+    reach = float(_reaches(variance, standing.seeds, used))
+    return Rival(difference, reach, _needed(difference, float(variance), used, standing))
 
 
 def _used(scores: Sequence[np.ndarray], standing: Standing) -> list[np.ndarray]:
@@ -160,17 +160,17 @@ def _used(scores: Sequence[np.ndarray], standing: Standing) -> list[np.ndarray]:
 
 def _beaten(scores: Sequence[np.ndarray], left: Sequence[int]) -> list[Drop]:
     """Return the methods that another one beats, all of which have as many seeds."""
-    seeds, freedom = len(scores[left[0]]), _freedom(scores)
-    variances = _variances(scores)
-    ranked = sorted(left, key=lambda i: -float(scores[i].mean()))
+    seeds = len(scores[left[0]])
+    means = np.array([scores[i].mean() for i in left])
+    reaches = _reaches(_variances(scores)[np.ix_(left, left)], seeds, scores)
     found = []
-    for i in left:
-        for j in ranked[: ranked.index(i)]:  # the best first, as a reader asks for it
-            difference = float(scores[j].mean() - scores[i].mean())
-            reach = _reach(float(variances[i, j]), seeds, len(scores), freedom)
-            if difference > reach:
-                found.append(Drop(i, j, seeds, difference, reach))
-                break
+    for row, i in enumerate(left):
+        differences = means - means[row]
+        by = np.flatnonzero(differences > reaches[row])
+        if len(by):
+            j = int(by[differences[by].argmax()])
+            drop = Drop(i, left[j], seeds, float(differences[j]), float(reaches[row, j]))
+            found.append(drop)
     return found
 
 
@@ -198,11 +198,10 @@ def _freedom(scores: Sequence[np.ndarray]) -> float:
     return sum(len(s) - 1 for s in scores) * (len(scores) - 1) / len(scores)
 
 
-def _reach(variance: float, seeds: int, methods: int, freedom: float) -> float:
-    """Return what a difference must exceed; infinite where seeds show no spread at all."""
-    if variance <= 0:
-        return math.inf
-    return _quantile(seeds, methods, freedom) * math.sqrt(variance / seeds)
+def _reaches(variances: np.ndarray, seeds: int, scores: Sequence[np.ndarray]) -> np.ndarray:
+    """Return what differences must exceed; infinite where seeds show no spread at all."""
+    quantile = _quantile(seeds, len(scores), _freedom(scores))
+    return np.where(variances > 0, quantile * np.sqrt(variances / seeds), math.inf)
 
 
 def _quantile(seeds: int, methods: int, freedom: float) -> float:
