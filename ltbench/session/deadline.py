@@ -4,48 +4,63 @@ from __future__ import annotations
 
 import _thread
 import threading
-from types import TracebackType
-from typing import Self
+from collections.abc import Callable
 
 from ltbench.errors import Stopped
 
 
-class Deadline:
-    """Interrupts the block when its time is over; runs in it write their checkpoints.
+def ends_in_time(seconds: float, work: Callable[[], object]) -> bool:
+    """Do something, and interrupt it when its time is over; runs then write their checkpoints.
 
-    In another thread than the main one, which alone can be interrupted, nothing is.
+    In another thread than the main one, which alone can be interrupted, it has all the time.
 
     Args:
-        seconds: how long the block may take.
+        seconds: that it may take.
+        work: what is to be done.
 
-    Attributes:
-        passed: whether it was interrupted for that.
+    Returns:
+        Whether it ended by itself.
+
+    Raises:
+        Stopped, KeyboardInterrupt: the user interrupted it.
     """
+    if threading.current_thread() is not threading.main_thread():
+        work()
+        return True
+    watch = _Watch(seconds)
+    try:
+        watch.start()
+        work()
+        watch.end()
+    except (Stopped, KeyboardInterrupt):
+        watch.end()
+        if not watch.passed:
+            raise
+    except BaseException:
+        watch.end()
+        raise
+    return not watch.passed
+
+
+class _Watch:
+    """Interrupts the main thread once, unless it was ended before."""
 
     def __init__(self, seconds: float) -> None:
-        self.passed = False
-        self._over, self._lock = False, threading.Lock()
+        self.passed = self._ended = False
+        self._lock = threading.Lock()
         self._timer = threading.Timer(max(0.0, seconds), self._pass)
         self._timer.daemon = True
 
-    def __enter__(self) -> Self:
-        if threading.current_thread() is threading.main_thread():
-            self._timer.start()
-        return self
+    def start(self) -> None:
+        self._timer.start()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> bool:
+    def end(self) -> None:
         with self._lock:  # from here on nobody is interrupted
-            self._over = True
+            self._ended = True
         self._timer.cancel()
-        return self.passed and isinstance(error, Stopped | KeyboardInterrupt)
 
     def _pass(self) -> None:
         with self._lock:
-            if not self._over:
+            if not self._ended:
                 self.passed = True
                 _thread.interrupt_main()

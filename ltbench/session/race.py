@@ -23,7 +23,7 @@ from ltbench.report.plain import duration
 from ltbench.results.folder import RunFolder
 from ltbench.results.run import RunSpec, canonical_hash
 from ltbench.results.untrusted import UnreadableRun, numbers, read_result
-from ltbench.session.deadline import Deadline
+from ltbench.session.deadline import ends_in_time
 from ltbench.session.estimate import read_estimator, wall_seconds
 from ltbench.session.plan import Plan
 from ltbench.session.session import Session
@@ -230,18 +230,20 @@ class Race:
 
     def _train(self, runs: Sequence[RunSpec], deadline: float) -> bool:
         """Carry runs out, and return whether they ended in time."""
-        limit = Deadline(deadline - time.monotonic())
         numbers_of = {spec.hash: number for number, spec in enumerate(self.specs)}
-        with limit:
+
+        def train() -> None:
             for run in self.session.run(replace(self.plan, specs=tuple(runs))):
                 self._trained += run.state == "done"
                 if run.state in ("failed", "diverged"):
                     number = numbers_of[run.spec.hash]
                     reason = f"{run.state}: {run.reason}" if run.reason else run.state
                     self._lost[number] = Lost(number, run.spec.seed, reason)
+
+        in_time = ends_in_time(deadline - time.monotonic(), train)
         # By what was just done the next round is judged.
         self.session.estimator = read_estimator(self.plan.out, self.session.device)
-        return not limit.passed
+        return in_time
 
     def _scores(self, number: int) -> tuple[np.ndarray, np.ndarray]:
         """Return validation and test scores of a method, up to the first seed that is not done.

@@ -85,7 +85,9 @@ def paragraph(outcome: Outcome, metric: str, measure: Measure, dataset: str) -> 
         if standing.dropped:
             sentences.append(_sure("That the best method is among those left"))
     if not math.isnan(test):
-        sentences.append(f"On test images, which chose nothing, {name} has {_shown(test, measure)}.")
+        sentences.append(
+            f"On test images, which chose nothing, {name} has {_shown(test, measure)}."
+        )
     sentences += gone
     if outcome.unfinished:
         sentences.append(

@@ -11,9 +11,9 @@ every further one. A method is dropped where another beats it by more than ``t Â
   1/12, â€¦, 1/(k (k + 1)), which sums to 1 however many there are. So more seeds may be asked for
   later (alpha spending; Lan and DeMets, Biometrika 70 (1983)).
 
-What is shared out is :data:`SPENT`, a fifth of the error that is promised, as scores are not
+What is shared out is :data:`SPENT`, a part of the error that is promised, as scores are not
 normal: where the best method is skewed to one side, its rivals to the other, and its deviation is
-three times theirs, the test is wrong up to four times as often as the quantiles say. So the chance
+three times theirs, the test is wrong up to five times as often as the quantiles say. So the chance
 to drop the best method, whichever it is, is at most :data:`PROMISED` over all looks and rivals; see
 ``tests/stats/simulated_races.py``. Confidence sequences for bounded scores (Waudby-Smith and
 Ramdas, JRSS B 86 (2024)) need no such simulation, and hundreds of seeds.
@@ -33,7 +33,7 @@ from ltbench.stats.groups import ROUNDING
 PROMISED = 0.05
 """The largest chance to drop the best method, over all looks and rivals."""
 
-SPENT = 0.01
+SPENT = 0.0075
 """What of it is shared out among looks and rivals."""
 
 FIRST_LOOK = 3
