@@ -1,4 +1,4 @@
-"""The output that docs/race.md shows: a race of six methods with scores that are drawn, not trained.
+"""The output that docs/race.md shows: a race of six methods whose scores are drawn, not trained.
 
 ``python tests/docs/race_example.py`` prints it.
 """
