@@ -9,7 +9,6 @@ import sys
 from collections.abc import Callable, Sequence
 
 import numpy as np
-
 from scipy.special import stdtrit
 
 from ltbench.stats.race import FIRST_LOOK, SPENT
