@@ -19,6 +19,7 @@ from ltbench.data.catalogue import Known, dataset_names, open_dataset
 from ltbench.errors import UsageError, suggestion
 from ltbench.plugins.manager import get_plugins
 from ltbench.plugins.measure import Measure, find_base
+from ltbench.plugins.text import visible
 from ltbench.report.plain import duration
 from ltbench.results.folder import RunFolder
 from ltbench.results.run import RunSpec, canonical_hash
@@ -146,7 +147,7 @@ class Race:
             )
         selection = specs[0].protocol.selection_metric
         usual = "accuracy_average" if selection == "step" else selection
-        self.metric, self.measure = _checked_metric(self.metric or usual)
+        self.metric, self.measure = known_metric(self.metric or usual)
         self.specs = specs
         self.most = len({spec.seed for spec in self.plan.specs})
 
@@ -279,7 +280,7 @@ class Race:
         return f"{which} of {count} method{'s' * (count != 1)}"
 
 
-def _checked_metric(metric: str) -> tuple[str, Measure]:
+def known_metric(metric: str) -> tuple[str, Measure]:
     """Return a metric of validation, and what its values mean.
 
     Raises:
@@ -292,9 +293,10 @@ def _checked_metric(metric: str) -> tuple[str, Measure]:
     base = find_base(metric, every)
     if base is None and find_base(metric, tested):
         raise UsageError(
-            f"--metric {metric} is computed on test images alone, and a race is decided on "
+            f"--metric {visible(metric)} is computed on test images alone, and a race is decided on "
             "validation images: take accuracy_average or macro_f1_average"
         )
     if base is None:
-        raise UsageError(f"there is no metric '{metric}'{suggestion(metric, every)}")
+        names = [f"{name}_{end}" for name in every for end in ("average", "worst")]
+        raise UsageError(f"there is no metric '{visible(metric)}'{suggestion(metric, names)}")
     return metric, every[base]

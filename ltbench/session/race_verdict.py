@@ -28,7 +28,7 @@ def rows(outcome: Outcome, measure: Measure) -> list[tuple[str, ...]]:
     lost = {one.method: f"out at seed {one.seed}, {one.reason}" for one in outcome.lost}
     means = {i: _mean(outcome.scores[i]) for i in range(len(outcome.methods))}
     last = sorted(dropped, key=lambda i: (-dropped[i].seeds, -means[i]))
-    found = []
+    found: list[tuple[str, ...]] = []
     for number in (*left, *last, *lost):
         note = lost.get(number, "")
         if number in dropped:

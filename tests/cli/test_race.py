@@ -85,7 +85,7 @@ def test_the_next_runs_are_printed(tmp_path):
         ((*DATA, "--algo", "erm,focl", "--budget", "1m"), "did you mean 'focal'"),
         (
             (*DATA, "--algo", "erm,focal", "--budget", "1m", "--metric", "acuracy_average"),
-            "there is no metric 'acuracy_average'; did you mean 'accuracy'",
+            "there is no metric 'acuracy_average'; did you mean 'accuracy_average'",
         ),
         (
             (*DATA, "--algo", "erm,focal", "--budget", "1m", "--metric", "brier_score_average"),
