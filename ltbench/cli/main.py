@@ -32,6 +32,7 @@ COMPLETION = "_LTBENCH_COMPLETE"
 COMMANDS = (
     "run",
     "tune",
+    "race",
     "leaderboard",
     "stats",
     "figures",

@@ -114,6 +114,7 @@ data_dir_option = click.option(
     type=_FOLDER,
     help="Folder of the data sets.  [default: LTBENCH_DATA or the user's data folder]",
 )
+runs_option = _shown("--out", type=_FOLDER, default=Path("runs"), help="Folder of the runs.")
 where_options = group(
     WHERE,
     _shown("--device", default="auto", help="auto, cpu, cuda, cuda:N, mps."),
@@ -226,8 +227,7 @@ def sweep_options(*more: Decorator) -> Decorator:
         ),
         *more,
     )
-    out = _shown("--out", type=_FOLDER, default=Path("runs"), help="Folder of the runs.")
-    folders = group(FOLDERS, out, data_dir_option)
+    folders = group(FOLDERS, runs_option, data_dir_option)
     return lambda command: what(protocol_options(where_options(folders(command))))
 
 

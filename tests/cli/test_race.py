@@ -1,0 +1,103 @@
+"""``ltbench race`` as it is typed: a short race, stopped by its budget and gone on with."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from ltbench.cli.main import cli
+from ltbench.cli.race import race
+from ltbench.results.index import read_runs
+
+DATA = ("--dataset", "digits-mini-mlt")
+TINY = (
+    *DATA, "--algo", "erm,bsoftmax", "--seeds", "3", "--steps", "2", "--eval-every", "2",
+    "--backbone", "digits-cnn-narrow", "--no-pretrained", "--precision", "fp32",
+    "--device", "cpu", "--jobs", "1", "--quiet",
+)  # fmt: skip
+
+
+def run(*words: str, code: int = 0):
+    if "race" not in cli.commands:
+        cli.add_command(race)
+    found = CliRunner().invoke(cli, ["race", *words])
+    assert getattr(found.exception, "exit_code", found.exit_code) == code, found.output
+    return found
+
+
+@pytest.fixture(scope="module")
+def raced(tmp_path_factory) -> Path:
+    """Return the folder of a race that a budget of a moment stopped and that then went on."""
+    out = tmp_path_factory.mktemp("raced") / "runs"
+    stopped = run(*TINY, "--budget", "0.01", "--out", str(out), "--json")
+    found = json.loads(stopped.stdout)
+    assert "budget was used up during seed 0 of 2 methods" in found["unfinished"]
+    assert found["best"] is None
+    run(*TINY, "--budget", "1h", "--out", str(out))
+    return out
+
+
+def test_a_race_trains_ordinary_runs(raced):
+    runs = [run for run in read_runs(raced) if run.status == "done"]
+    assert sorted((r.algo, r.seed) for r in runs) == [
+        (algo, seed) for algo in ("bsoftmax", "erm") for seed in range(3)
+    ]
+
+
+def test_a_race_that_is_over_is_told_again_without_training(raced):
+    found = json.loads(run(*TINY, "--budget", "1m", "--out", str(raced), "--json").stdout)
+    assert found["trained"] == 0
+    assert found["best"] in ("erm", "bsoftmax")
+    assert found["metric"] == "macro_f1_average"
+    values = {m["label"]: m["val"] for m in found["methods"]}
+    for record in read_runs(raced):
+        result = json.loads((Path(record.path) / "result.json").read_text())
+        assert values[record.algo][record.seed] == result["selection"]["value"]
+    said = run(*TINY, "--budget", "1m", "--out", str(raced)).stdout
+    assert said.splitlines()[0].split() == ["method", "seeds", "validation", "test"]
+    assert " ".join(found["verdict"].split()) in " ".join(said.split())
+
+
+def test_a_metric_of_which_less_is_better_is_raced_the_other_way(raced):
+    loss = ("--metric", "loss_average", "--budget", "1m")
+    found = json.loads(run(*TINY, *loss, "--out", str(raced), "--json").stdout)
+    means = {m["label"]: sum(m["val"]) / 3 for m in found["methods"]}
+    assert found["best"] == min(means, key=means.get)
+    assert min(means.values()) > 0
+
+
+def test_the_next_runs_are_printed(tmp_path):
+    found = run(*TINY, "--budget", "1m", "--out", str(tmp_path / "none"), "--dry-run")
+    assert "2 runs, 0 of them done" in found.output
+    assert "seed 0" in found.output
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ((*DATA, "--algo", "erm", "--budget", "1m"), "a race takes two methods or more"),
+        ((*DATA, "--algo", "erm,focal", "--budget", "0"), "'0' is not a time"),
+        ((*DATA, "--algo", "erm,focal"), "Missing option '--budget'"),
+        ((*DATA, "--algo", "erm,focal", "--budget", "1m", "--seeds", "2"), "is not in the range"),
+        ((*DATA, "--algo", "erm,focl", "--budget", "1m"), "did you mean 'focal'"),
+        (
+            (*DATA, "--algo", "erm,focal", "--budget", "1m", "--metric", "acuracy_average"),
+            "there is no metric 'acuracy_average'; did you mean 'accuracy_average'",
+        ),
+        (
+            (*DATA, "--algo", "erm,focal", "--budget", "1m", "--metric", "brier_score_average"),
+            "computed on test images alone",
+        ),
+        (
+            ("--dataset", "digits-mini-mlt,pacs-mlt", "--budget", "1m"),
+            "a race is on one data set, and --dataset names 2",
+        ),
+    ],
+)
+def test_what_is_not_possible_is_one_sentence(words, said, tmp_path):
+    found = run(*words, "--out", str(tmp_path / "runs"), code=2)
+    assert said in f"{found.output} {found.exception}"
+    assert not (tmp_path / "runs").exists()
