@@ -175,8 +175,9 @@ def _check_batches(graph: bytes, x: Tensor) -> None:
 
 def _by_tracing(network: nn.Module, x: Tensor, buffer: io.BytesIO) -> None:
     """Export by tracing, which takes a tenth of the time and needs no further package."""
-    torch.onnx.register_custom_op_symbolic("aten::mT", _transposed, OPSET)
-    torch.onnx.export(
+    exporter: Any = torch.onnx  # whose annotations lack what it takes
+    exporter.register_custom_op_symbolic("aten::mT", _transposed, OPSET)
+    exporter.export(
         network, (x,), buffer, dynamo=False, opset_version=OPSET, input_names=[_INPUT],
         output_names=["logits"], dynamic_axes={_INPUT: {0: "N"}, "logits": {0: "N"}},
     )  # fmt: skip
@@ -195,7 +196,7 @@ def _by_torch_export(network: nn.Module, x: Tensor, buffer: io.BytesIO) -> None:
         output_names=["logits"], dynamic_shapes=({0: torch.export.Dim("N")},), verbose=False,
     )  # fmt: skip
     assert program is not None
-    program.save(buffer)
+    buffer.write(program.model_proto.SerializeToString())
 
 
 @contextmanager

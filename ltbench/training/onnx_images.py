@@ -160,7 +160,7 @@ def _pillow_levels(add: Nodes, sums: str) -> str:
 
 def _whole(add: Nodes, square: str, transform: EvaluationTransform, stored: int) -> str:
     """Resize squares to what the network sees, in 0…1."""
-    scaled = add("Div", square, np.float32(255).reshape(()))
+    scaled = add("Div", square, np.array(255, np.float32))
     if transform.side == stored:
         return scaled
     weights = centre_weights(stored, transform.side, transform.side, transform.interpolation)
@@ -190,7 +190,7 @@ def _centre(
     ]
     rows = _levels(add, add("MatMul", square, add("Transpose", matrices[1], perm=[1, 0])))
     levels = _levels(add, add("MatMul", matrices[0], rows))
-    return add("Div", levels, np.float32(255).reshape(()))
+    return add("Div", levels, np.array(255, np.float32))
 
 
 def _levels(add: Nodes, sums: str) -> str:

@@ -116,7 +116,8 @@ def _with_head(
     Raises:
         NotOfTimm: its classifier is no single linear layer.
     """
-    last = network.get_classifier() if hasattr(network, "get_classifier") else None
+    of_timm: Any = network
+    last = of_timm.get_classifier() if hasattr(network, "get_classifier") else None
     place = next((name for name, module in network.named_modules() if module is last), None)
     if not isinstance(last, nn.Linear) or place is None or last.weight.shape != weight.shape:
         raise NotOfTimm("its classifier in timm is no single linear layer")
