@@ -60,7 +60,8 @@ class HuggingFace(OwnImages):
     Splits called train, validation and test are parts; what is missing of them is held out of
     training by the quota rule, and without any all images are. Images without a label are left out.
     A name of the hub is what lies of it in the hub's local cache, into which ``ltbench data
-    prepare`` downloads it. Code of a data set is never run.
+    prepare`` downloads it. Code of a data set is never run. The formats are those of
+    https://huggingface.co/docs/datasets.
     """
 
     HParams = HuggingFaceParameters

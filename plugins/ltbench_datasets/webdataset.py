@@ -62,7 +62,8 @@ class WebDataset(OwnImages):
     An archive's folder or name says which part its samples are: ``train-000000.tar``,
     ``validation/3.tar``. Where none does, they are split by the quota rule. A line c of
     ``classnames.txt``, where that is there, is the name of class c. Archives are read in place,
-    nothing is unpacked, and nothing in them is run.
+    nothing is unpacked, and nothing in them is run. The format is that of
+    https://github.com/webdataset/webdataset.
     """
 
     HParams = WebDatasetParameters

@@ -77,14 +77,14 @@ class DFR(UntrainedStage):
     def before_step(self, step: int, training: Training) -> None:
         """Fit the head to the validation images."""
         images = training.extract_features("val")
-        x, y, d = (t.double().cpu().numpy() for t in (images.features, images.y, images.d))
-        train = training.extract_features("train").features.double()
+        x, y, d = (t.cpu().double().numpy() for t in (images.features, images.y, images.d))
+        train = training.extract_features("train").features.cpu().double()
         groups = Groups(y.astype(int), d.astype(int))
         training.say(groups.sentence(self.train_info))
         seed = int(torch.randint(2**31, (), generator=self.generator, device=self.generator.device))
         random, fit = np.random.default_rng(seed), SOLVERS[self.hparams.solver]
         c = self.hparams.c or chosen_strength(x, groups, fit, random)
-        mean, deviation = (t.cpu().numpy() for t in (train.mean(0), train.std(0, correction=0)))
+        mean, deviation = (t.numpy() for t in (train.mean(0), train.std(0, correction=0)))
         deviation[deviation == 0] = 1
         heads = []
         for _ in range(self.hparams.draws):

@@ -14,6 +14,7 @@ from ltbench.models.catalogue import declared_preprocessing
 from ltbench.models.timm_source import timm_source
 from ltbench.plugins.facts import registry_facts
 from ltbench.plugins.manager import get_plugins
+from ltbench.plugins.names import parse_name
 from ltbench.plugins.preprocessing import Preprocessing, judged
 from ltbench.session.protocols import own_protocols
 from ltbench.testing import find_subjects
@@ -29,7 +30,8 @@ def named_backbones() -> list[str]:
     for name in ("digits-mini-mlt", "pacs-mlt", "cifar100-lt", "imagenet-lt", "image-folder"):
         protocols += own_protocols(registry_facts(name)).values()
     own = (e.name for e in plugins["backbones"] if e.distribution == "ltbench")
-    return sorted({*own, *(protocol["backbone"] for protocol in protocols)})
+    networks = (parse_name(protocol["backbone"]).name for protocol in protocols)
+    return sorted({*own, *networks})
 
 
 def test_the_protocols_name_what_is_looked_at_below() -> None:

@@ -15,10 +15,11 @@ from kernels import OF_LAYERS, launches
 
 MOST = {
     "balpoe": 170, "bcl": 190, "boda": 130, "brl": 115, "bsoftmax": 46, "cbloss": 51, "cdann": 126,
-    "coral": 76, "cuda": 42, "dann": 96, "eqrm": 123, "equalization": 55, "erm": 42, "fish": 134,
-    "focal": 62, "glmc": 290, "gpaco": 214, "groupdro": 62, "input-mixup": 69, "irm": 115,
-    "ldam": 53, "logit-adjust": 45, "mixup": 78, "mldg": 270, "mmd": 78, "mtl": 55, "ndcl": 270,
-    "proco": 268, "resamp": 42, "reweight": 51, "rsc": 67, "sagnet": 184, "sd": 53,
+    "cmo": 87, "coral": 76, "cuda": 42, "dann": 96, "eqrm": 123, "equalization": 55, "erm": 42,
+    "fish": 134, "fishr": 119, "focal": 62, "glmc": 298, "gpaco": 214, "groupdro": 62,
+    "input-mixup": 69, "irm": 115, "ldam": 53, "lisa": 73, "logit-adjust": 45, "mdcs": 189,
+    "miro": 161, "mixup": 78, "mldg": 270, "mmd": 78, "mtl": 55, "ncl": 189, "ndcl": 270,
+    "proco": 268, "resamp": 42, "reweight": 51, "rsc": 67, "sade": 139, "sagnet": 184, "sd": 53,
     "sqrt-reweight": 51, "tally": 130, "urm": 137, "vrex": 53, "vs-loss": 48,
     "weighted-softmax": 51,
 }  # fmt: skip

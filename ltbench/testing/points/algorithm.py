@@ -241,10 +241,10 @@ def check_augment_by_class(subject: Subject) -> None:
     batch = random_batch_for(model)
     x = batch.x.sigmoid()
     given, found = x.clone(), []
-    for seed in (0, 0):
-        model.generator.manual_seed(seed)
-        model.before_step(0, SmallTraining(model, batch))
-        own = torch.Generator().manual_seed(seed)
+    model.generator.manual_seed(0)
+    model.before_step(0, SmallTraining(model, batch))
+    for _ in range(2):
+        own = torch.Generator().manual_seed(0)
         found.append(model.augment_by_class(x, batch.y, batch.d, own))
         assert x.equal(given), f"{name}: augment_by_class changes the images that it is given"
     shape = tuple(found[0].shape)
