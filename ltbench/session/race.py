@@ -293,8 +293,8 @@ def known_metric(metric: str) -> tuple[str, Measure]:
     base = find_base(metric, every)
     if base is None and find_base(metric, tested):
         raise UsageError(
-            f"--metric {visible(metric)} is computed on test images alone, and a race is decided on "
-            "validation images: take accuracy_average or macro_f1_average"
+            f"--metric {visible(metric)} is computed on test images alone, and a race is decided "
+            "on validation images: take accuracy_average or macro_f1_average"
         )
     if base is None:
         names = [f"{name}_{end}" for name in every for end in ("average", "worst")]
