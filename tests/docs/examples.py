@@ -104,7 +104,7 @@ class Readers:
         """Return what is typed after ``ltbench``: paths lie here, and hashes are those of a run."""
         line = re.sub(r"(?<![\w.])/(data|mnt)\b", rf"{self.folder}/\1", example.line)
         line = line.replace("~/", f"{self.folder}/")
-        if example.name in ("show", "errors"):
+        if example.name in ("show", "errors", "predict"):
             folder = next(self.folder.glob("runs/*/erm/*"), None)
             line = _HASH.sub(lambda m: folder.name[: len(m[0])] if folder else m[0], line)
         return typed(line)
@@ -126,6 +126,8 @@ class Readers:
             self._train()
         elif example.name == "export":
             self._train_row(str(options["run"]))
+        elif example.name == "predict":
+            self._predict(options)
         elif example.name not in (*TRAINS, "data", "plugins"):
             self._run(example, options)
 
@@ -233,6 +235,31 @@ class Readers:
         assert "test" in execute(
             Job(spec, spec.folder(root), self.folder), lambda _: None, lambda: False
         )
+
+    def _predict(self, options: dict[str, Any]) -> None:
+        """Train for a moment what is to predict, and write the images and priors that are named."""
+        asked = str(options["run"])
+        method, dataset = asked.rsplit("@", 1) if "@" in asked else ("erm", "digits-mini-mlt")
+        more: dict[str, Any] = {}
+        if dataset == "image-folder":
+            dataset = f"image-folder[root={self.folder / 'data/moths'}]"
+            more = {"backbone": "digits-cnn-narrow", "pretrained": False, "image_size": 28}
+        root = self.folder / "runs"
+        session = Session(root, device="cpu", quiet=True)
+        plan = session.plan([method], [dataset], [0], precision="fp32", steps=1, **more)
+        for spec in plan.specs:
+            job = Job(spec, spec.folder(root), self.folder)
+            assert "test" in execute(job, lambda _: None, lambda: False)
+        for place in options["images"]:
+            path = self.folder / place
+            image = path if path.suffix == ".png" else path.with_suffix("") / "a.png"
+            image.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(np.zeros((16, 16, 3), np.uint8)).save(image)
+            if path.suffix == ".csv":
+                path.write_text(f"path\n{image.relative_to(path.parent)}\n")
+        if options.get("prior"):
+            prior = "class,probability\nagrotis,0.2\nnoctua,0.8\n"
+            (self.folder / options["prior"]).write_text(prior)
 
     def _fail(self, options: dict[str, Any]) -> None:
         """Write runs that were planned for good and failed, diverged or were broken off."""

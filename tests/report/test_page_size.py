@@ -140,4 +140,4 @@ def test_the_command_shows_that_it_works(tmp_path: Path, terminal: bool) -> None
     text = seen.decode()
     assert text.index("Drawing the figures") < text.index("Wrote")
     assert ("\x1b[" in text) == terminal
-    assert ("6/6" in text) == terminal
+    assert ("7/7" in text) == terminal

@@ -66,12 +66,18 @@ def test_the_host_waits_at_evaluations_only(
 
 
 def test_the_generators_of_a_stage_are_made_once_and_draw_what_new_ones_draw(make_job, tmp_path):
-    loop = stage(make_job(), tmp_path)
-    for purpose in ("algorithm", "augmentation"):
-        first = loop._generator(purpose, 3)
-        torch.randn(7, generator=first)  # an odd number: half of a pair is kept for the next
-        torch.randn(1, generator=first)
-        found = torch.randn(5, generator=loop._generator(purpose, 4))
-        assert loop._generator(purpose, 4) is first
-        fresh = torch.Generator().manual_seed(loop._generator(purpose, 4).initial_seed())
+    loop = stage(make_job(augmentation="crop-flip"), tmp_path)
+    ((_, of_images),) = loop.batches.generators[0].items()
+    drawn = next(iter(loop.batches.stream(0, 1)))
+    for generator in (of_images, loop.generator):
+        loop._seed(3)
+        first = loop.batches.batch(drawn, 4).x
+        torch.randn(7, generator=generator)  # an odd number: half of a pair is kept for the next
+        torch.randn(1, generator=generator)
+        loop._seed(4)
+        assert loop.model.generator is loop.generator
+        found = torch.randn(5, generator=loop.generator)
+        fresh = torch.Generator().manual_seed(loop.generator.initial_seed())
         assert torch.equal(found, torch.randn(5, generator=fresh))
+        assert torch.equal(loop.batches.batch(drawn, 4).x, first)
+    assert [*loop.batches.generators[0].values()] == [of_images]
