@@ -138,7 +138,7 @@ CLIP: dict[str, Any] = {
     "schedule_per": "epoch",
     "eval_epochs": 5,
     "select": "last",
-    "augmentation": "imagenet[brightness=0,contrast=0,saturation=0]",
+    "augmentation": "imagenet[brightness=0.0,contrast=0.0,saturation=0.0]",
     "image_size": 224,
     "evaluation": "crop",
     "crop_share": 0.875,

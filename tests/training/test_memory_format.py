@@ -30,7 +30,9 @@ def losses(name, memory_format, stage=None):
     batches = [random_batch_for(model, seed=seed) for seed in range(3)]
     first = take_steps(model, batches)
     if stage is not None:
-        first += take_steps(placed(build_stage(stage, model), CPU, memory_format), batches)
+        model = placed(build_stage(stage, model), CPU, memory_format)
+        batches = [random_batch_for(model, seed=seed) for seed in range(3)]
+        first += take_steps(model, batches)
     return [value for step in first for _, value in sorted(step.items())]
 
 
