@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -26,6 +26,10 @@ from ltbench.cli.options import (
 )
 from ltbench.errors import UsageError
 from ltbench.waiting import waiting
+
+if TYPE_CHECKING:
+    from ltbench.session.plan import Plan
+    from ltbench.session.session import Session
 
 _MOST = 1_000
 
@@ -122,6 +126,8 @@ def race(ctx: click.Context, /, **options: Any) -> None:
         return
     with waiting("Preparing images and networks", show=not session.quiet):
         session.prepare(plan)
+    if not session.quiet:
+        _say_what_stands_out(session, plan)
     outcome = found.carry_out(options["budget"])
     from ltbench.report.terminal import table, wrapped
     from ltbench.session.race_verdict import HEAD, document, paragraph, rows
@@ -135,6 +141,16 @@ def race(ctx: click.Context, /, **options: Any) -> None:
         click.echo(wrapped(paragraph(*said)))
     if outcome.lost or plan.left_out:
         raise SystemExit(1)
+
+
+def _say_what_stands_out(session: Session, plan: Plan) -> None:
+    """Say what is odd about the data set, as ``ltbench data check`` does, before it is raced on."""
+    from ltbench.data.checkup import check_dataset
+    from ltbench.session.progress import bar
+
+    for dataset, split in plan.datasets:
+        for finding in check_dataset(dataset, split, bar=bar, say=session.say):
+            session.say(f"{'to do' if finding.to_do else 'note'}: {finding.sentence}")
 
 
 def _check_dataset(datasets: tuple[str, ...]) -> None:
