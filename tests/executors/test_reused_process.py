@@ -108,7 +108,8 @@ def test_no_algorithm_of_the_suite_changes_its_process(tmp_path, make_jobs):
     from ltbench.executors.process_state import ProcessState
 
     plugins = get_plugins()
-    names = [e.name for e in plugins["algorithms"] if e.distribution == "ltbench"]
+    ours = [e for e in plugins["algorithms"] if e.distribution == "ltbench"]
+    names = [e.name for e in ours if not e.load().needs_texts]  # which no network of digits has
     names += [f"erm+{e.name}" for e in plugins["stages"] if e.distribution == "ltbench"]
     assert len(names) > 30
     state, changed = ProcessState(), {}
