@@ -97,17 +97,19 @@ class Run:
         return self.confusion_in()
 
     def confusion_in(self, domain: str | None = None) -> pd.DataFrame:
-        """Return the confusion matrix of one domain, or of all.
+        """Return the confusion matrix of one domain, or of all that were tested.
 
         Raises:
-            UsageError: there is no such domain.
+            UsageError: no test image is of such a domain.
             DataError: the run has no result.
         """
         import pandas as pd
 
         from ltbench.results.documents import read_confusion
+        from ltbench.results.scheme import scheme_of
 
-        domains, classes = list(self._facts["domains"]), self.classes
+        classes, known = self.classes, list(self._facts["domains"])
+        domains = list(scheme_of(self.record.options, known).unseen) or known
         matrices = read_confusion(self.folder, domains, len(classes))
         if domain is not None and domain not in domains:
             from ltbench.errors import suggestion

@@ -146,6 +146,14 @@ def test_images_of_all_kinds(trained, tmp_path):
     assert list(run.predict([str(tmp_path)])["image"]) == [str(tmp_path / "digit.png")]
 
 
+def test_the_confusion_is_of_what_was_tested(tmp_path):
+    write_run(tmp_path, options={"unseen": "mnist-m"}, domains=("mnist", "mnist-m"))
+    run = ltbench.load(tmp_path)[0]
+    assert run.confusion.to_numpy().sum() == len(run.predictions)
+    with pytest.raises(UsageError, match="there is no domain 'mnist'; did you mean 'mnist-m'"):
+        run.confusion_in("mnist")
+
+
 def test_failed_runs_are_told_apart(tmp_path):
     write_run(tmp_path, algo="erm", seed=0)
     folder = write_run(tmp_path, algo="erm", seed=1)
