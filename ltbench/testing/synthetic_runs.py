@@ -203,7 +203,7 @@ def _result(
         "environment": {"ltbench": "0.1.0", "python": "3.11.7", "torch": "2.11.0",
                         "platform": "Linux", "device": "cpu", "threads": 1, "git": None,
                         "distributions": {"ltbench": "0.1.0"}},
-        "parameters": 373642, "peak_memory_mb": 612.0,
+        "parameters": 373642, "trainable_parameters": 373642, "peak_memory_mb": 612.0,
     }  # fmt: skip
 
 
