@@ -112,7 +112,7 @@ IMAGENET_LT: dict[str, Any] = {
         "bcl": {"temperature": 0.07, "width": 1024},
         "crt": {"epochs": 10, "shift_bn": True},
         "glmc": {"weight": 10.0},
-        "gpaco": {"alpha": 0.045},
+        "gpaco": {"alpha": 0.045, "queue": 8192},
         "lws": {"epochs": 10, "shift_bn": True},
         "mislas": {"epochs": 10, "classifier_lr": 0.05, "head": 0.3, "rare": 0.0},
         "ncl": {"scale": 16.0},

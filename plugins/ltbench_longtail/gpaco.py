@@ -25,6 +25,8 @@ from ltbench_longtail.logit_adjust import log_prior_shift
 from ltbench_longtail.momentum import MomentumCopy, Queue
 
 _MOMENTUM = 0.999
+KEYS_OF_A_CLASS = 8
+"""As the authors have for ImageNet-LT: 8,192 for 1,000 classes."""
 
 
 class GPaCoHParams(HParams):
@@ -37,7 +39,7 @@ class GPaCoHParams(HParams):
     temperature: float = hparam(0.2, low=1e-3, search=(0.05, 0.5), log=True, help="τ of the keys")
     width: int = hparam(128, low=2, search=(32, 256), log=True, help="of the contrastive space")
     queue: int = hparam(
-        8192, low=0, search=(512, 8192), log=True, help="older keys; at most one a training image"
+        0, low=0, help="older keys, at most one a training image; 0 is eight a class"
     )
     keys: str = hparam(
         "network",
@@ -85,10 +87,11 @@ class GPaCo(Algorithm):
     projection has two layers with batch normalisation. What the average has of weights that are
     frozen is those weights.
 
-    Defaults are the authors' for ImageNet-LT (α = .045 for GPaCo); for CIFAR-100-LT they have
-    α = .01, τ = .05, 1024 keys and a width of 32. Smooth labels are spread over the centres; the
-    authors' code spreads them over the other classes alone. Its queue begins with random vectors
-    of random classes, here it begins empty.
+    Defaults are the authors' for ImageNet-LT (α = .045 for GPaCo), with as many older keys a class:
+    where there are many more, the centres' logits take long to reach those of the keys. For
+    CIFAR-100-LT they have α = .01, τ = .05, 1024 keys and a width of 32. Smooth labels are spread
+    over the centres; the authors' code spreads them over the other classes alone. Its queue begins
+    with random vectors of random classes, here it begins empty.
     """
 
     HParams = GPaCoHParams
@@ -105,7 +108,8 @@ class GPaCo(Algorithm):
         self.projection = shape(self.num_features, width)
         self.register_buffer("prior", log_prior_shift(train_info.counts, 1.0), persistent=False)
         images = int(train_info.counts.sum())
-        self.queue = Queue(min(self.hparams.queue, images), width)
+        wanted = self.hparams.queue or KEYS_OF_A_CLASS * train_info.num_classes
+        self.queue = Queue(min(wanted, images), width)
         self.average = MomentumCopy(self, ("backbone", "projection")) if self.averages else None
 
     @classmethod

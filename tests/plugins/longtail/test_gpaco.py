@@ -145,11 +145,12 @@ def test_a_queue_holds_the_last_ones_and_at_most_one_an_image() -> None:
     assert vectors[:, 0].tolist() == classes.tolist()
     queue.put(torch.arange(20.0)[:, None], torch.arange(20))  # more than it holds
     assert sorted(queue.contents()[1].tolist()) == [15, 16, 17, 18, 19]
-    model = build_algorithm("gpaco", train_info(COUNTS))
+    model = build_algorithm("gpaco[queue=8192]", train_info(COUNTS))
     assert model.queue.size == 54  # training images
-    none = build_algorithm("gpaco[queue=0]", train_info(COUNTS))
-    take_steps(none, [random_batch_for(none, seed=seed) for seed in range(2)])
-    assert none.queue.contents()[0].shape == (0, 128)
+    eight_a_class = build_algorithm("gpaco", train_info(COUNTS))
+    assert eight_a_class.queue.size == min(8 * len(COUNTS[0]), 54)
+    take_steps(eight_a_class, [random_batch_for(model, seed=seed) for seed in range(2)])
+    assert 0 < len(eight_a_class.queue.contents()[0]) <= eight_a_class.queue.size
 
 
 def test_a_moving_average_is_not_trained_nor_unfrozen() -> None:
