@@ -64,7 +64,8 @@ IMPORTS = "import ltbench, ltbench_longtail; print(ltbench, ltbench_longtail)"
 @pytest.mark.slow
 def test_installed_away_it_runs_and_is_typed(files, tmp_path):
     python = fresh(tmp_path / "env")
-    run(python, "-m", "pip", "install", files[1], cwd=tmp_path)
+    # What this environment lends may hold ltbench itself, at the same version: pip would do nothing.
+    run(python, "-m", "pip", "install", "--ignore-installed", files[1], cwd=tmp_path)
     where = run(python, "-c", IMPORTS, cwd=tmp_path)
     assert where.count(str(tmp_path / "env")) == 2
     assert "digits-mini-mlt" in run(python.with_name("ltbench"), "data", "list", cwd=tmp_path)
