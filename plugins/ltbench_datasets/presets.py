@@ -8,30 +8,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from ltbench_datasets.protocols import DOMAINBED
+from ltbench_datasets.protocols import CLIP, DOMAINBED
 
 LIFT_PROTOCOL: dict[str, Any] = {
-    "backbone": "vit_base_patch16_clip_224.openai[adapt=adaptformer,head=cosine,init=text]",
-    "pretrained": True,
-    "epochs": 10,
-    "batch_per_domain": 128,
-    "optimizer": "sgd",
-    "lr": 0.01,
-    "momentum": 0.9,
-    "weight_decay": 5e-4,
-    "schedule": "cosine",
-    "schedule_per": "epoch",
-    "eval_epochs": 1,
-    "select": "last",
-    "image_size": 224,
-    "augmentation": "imagenet[brightness=0.0,contrast=0.0,saturation=0.0]",
-    "evaluation": "crop",
-    "crop_share": 0.875,
+    **CLIP,
+    "backbone": CLIP["backbone"].replace("init=class-mean", "init=text"),
 }
 """Shi et al., "Long-tail learning with foundation model: heavy fine-tuning hurts", ICML 2024,
-arXiv:2309.10019, section 5.1, and ``shijxcs/LIFT``: CLIP's ViT-B/16 frozen, AdaptFormer beside
-every MLP, 25 times the cosine of features and class vectors, which start from the classes' names;
-random crops and mirrored images; evaluated by the centre 224 of 256 pixels."""
+arXiv:2309.10019, section 5.1, and ``shijxcs/LIFT``: the protocol ``clip``, whose classifier, 25
+times the cosine of features and class vectors, starts from the classes' names."""
 
 LIFT: dict[str, Any] = {"algo": "logit-adjust", "protocol": "lift"}
 """Cross-entropy on z + log π. The mean over five crops at test is left out."""

@@ -148,7 +148,7 @@ CLIP: dict[str, Any] = {
 (LIFT), arXiv:2309.10019, section 5.1 and ``configs/model/clip_vit_b16.yaml``: OpenAI's CLIP
 ViT-B/16, whose activation is QuickGELU, frozen but for adapters beside its blocks. In LIFT the
 classifier starts from the classes' names; here it starts from their mean features, as that of its
-networks without a text tower does, so that classes need no names: ``init=text`` is LIFT's."""
+networks without a text tower does, so that classes need no names: the protocol ``lift`` has it."""
 
 DINOV2: dict[str, Any] = {
     **CLIP,

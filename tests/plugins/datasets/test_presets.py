@@ -17,7 +17,7 @@ from ltbench.testing.small_run import carry_out
 
 NAMES = [entry.name for entry in get_plugins()["presets"] if entry.distribution == "ltbench"]
 SMALL = "test_vit[adapt=adaptformer,head=cosine,init=class-mean]"
-OF_NAMES = "vit_base_patch16_clip_224.openai[adapt=adaptformer,head=cosine,init=class-mean]"
+OF_NAMES = "vit_base_patch16_clip_quickgelu_224.openai[adapt=adaptformer,head=cosine,init=class-mean]"
 
 
 def planned(*words):
@@ -97,6 +97,15 @@ def test_lift_is_the_setting_of_the_paper():
     shared = {"batch_per_domain": 128, "optimizer": "sgd", "momentum": 0.9, "weight_decay": 5e-4}
     assert shared.items() <= lift.items() & plus.items()
     assert plus["augmentation"] == "growing-crop"
+    # OpenAI's weights were trained with QuickGELU, and the authors start from the classes' names.
+    network = "vit_base_patch16_clip_quickgelu_224.openai[adapt=adaptformer,head=cosine,init=text]"
+    assert lift["backbone"] == plus["backbone"] == network
+
+
+def test_lift_differs_from_clip_in_the_start_of_the_classifier_alone():
+    lift, clip = settings("lift"), settings("clip")
+    assert {key for key in lift | clip if lift.get(key) != clip.get(key)} == {"backbone"}
+    assert lift["backbone"].replace("text", "class-mean") == clip["backbone"]
 
 
 def test_diwa_varies_what_the_paper_does():
