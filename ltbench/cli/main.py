@@ -48,6 +48,8 @@ COMMANDS = (
     "predict",
     "export",
     "soup",
+    "submit",
+    "verify",
     "clean",
     "doctor",
 )

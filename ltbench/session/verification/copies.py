@@ -1,0 +1,179 @@
+"""Finds runs that are other runs: a seed that was renamed, or a method that is another's copy.
+
+Seeds change initial weights and the order of images, so no two of them answer alike. Runs that do
+are held against each other by what they share: a stage that may leave the model as it was, a soup
+that took one run alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ltbench.errors import DataError
+from ltbench.results.documents import read_predictions
+from ltbench.results.untrusted import read_log
+from ltbench.session.verification.finding import Findings, Kind, Subject
+
+_SAMPLE = 1024
+"""Test images whose answers are compared where they are not the same to the last bit."""
+_NEAR = 2e-3
+"""Confidences that differ by no more are taken for one model's, with noise on top of it."""
+_SETTING = ("dataset", "backbone", "precision")
+_MOST_ALIKE = 400  # runs of one test that are compared in pairs
+
+
+@dataclass(frozen=True)
+class _Print:
+    """What tells a run's answers from another's.
+
+    Attributes:
+        test: digest of its test images and classes.
+        answers: digest of all its answers.
+        log: digest of its log without times and names of stages; empty without one.
+        prediction, confidence: of a sample of the test images; no confidences of rows.
+    """
+
+    run: Subject
+    test: str
+    answers: str
+    log: str
+    prediction: NDArray[np.int64]
+    confidence: NDArray[np.float32] | None
+
+
+def check_copies(runs: Sequence[Subject], findings: Findings) -> None:
+    """Find runs among those of the same test images that are one another's copies."""
+    by_test: dict[str, list[_Print]] = defaultdict(list)
+    for run in runs:
+        try:
+            found = _print_of(run)
+        except DataError:  # said where the answers are checked
+            continue
+        by_test[found.test].append(found)
+    for prints in by_test.values():
+        for one, other in _alike(prints):
+            kind, text = _judge(one, other)
+            findings.add(kind, text, one.run, other.run)
+
+
+def _print_of(run: Subject) -> _Print:
+    arrays = read_predictions(run.folder)
+    rows = slice(None, None, max(1, len(arrays["class"]) // _SAMPLE))
+    confidence = arrays.get("confidence")
+    return _Print(
+        run,
+        _digest(arrays[name] for name in ("class", "domain")),
+        _digest(arrays[name] for name in sorted(arrays)),
+        _log_of(run),
+        arrays["prediction"][rows],
+        None if confidence is None else confidence[rows].astype(np.float32),
+    )
+
+
+def _digest(arrays: Iterable[NDArray[np.generic]]) -> str:
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(f"{array.dtype} {array.shape}".encode() + np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
+
+
+def _log_of(run: Subject) -> str:
+    """Return a digest of what a log says of losses and scores."""
+    lines = [(line.get("step"), line.get("losses"), line.get("val")) for line in read_log(run.folder)]
+    text = json.dumps(lines, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest() if lines else ""
+
+
+def _alike(prints: Sequence[_Print]) -> Iterator[tuple[_Print, _Print]]:
+    """Yield pairs of runs that answer alike, each run with the first that it is like."""
+    if len(prints) > _MOST_ALIKE:  # too many pairs: those that are the same to the last bit
+        first: dict[str, _Print] = {}
+        for one in prints:
+            if (before := first.setdefault(one.answers, one)) is not one:
+                yield before, one
+        return
+    paired: set[str] = set()
+    for one, other in itertools.combinations(prints, 2):
+        if other.run.title not in paired and _same(one, other):
+            paired.add(other.run.title)
+            yield one, other
+
+
+def _same(one: _Print, other: _Print) -> bool:
+    if one.answers == other.answers:
+        return True
+    if one.log and one.log == other.log and _rivals(one.run, other.run):
+        return True
+    if one.confidence is None or other.confidence is None:
+        return False
+    # Networks that tell nothing apart are equally unsure of all images, whatever their seeds.
+    near = min(_NEAR, float(one.confidence.std()) / 20)
+    if np.abs(one.confidence - other.confidence).max(initial=0) > near:
+        return False
+    return bool(np.mean(one.prediction == other.prediction) > 1 - _NEAR)
+
+
+def _rivals(one: Subject, other: Subject) -> bool:
+    """Return whether two runs may not have one log: they did not begin with the same training."""
+    algorithms = (run.spec.get("identity", {}).get("algorithm") for run in (one, other))
+    return one.record.seed != other.record.seed or next(algorithms) != next(algorithms)
+
+
+def _judge(one: _Print, other: _Print) -> tuple[Kind, str]:
+    a, b = one.run.record, other.run.record
+    alike = "answer every test image alike" if one.answers == other.answers else "answer almost alike"
+    if one.log and one.log == other.log and one.answers != other.answers:
+        alike = "have the same log"
+    for whole, part in ((one, other), (other, one)):
+        if _extends(whole, part):
+            stage = "+".join(whole.run.record.stages)
+            return "note", (
+                f"they {alike}, which may be: '{stage}' is made from the other and may leave its "
+                "model as it was (wise-ft may take all of the trained weights)"
+            )
+        members = [(m["hash"], m["seed"]) for m in whole.run.record.combined.get("members", ())]
+        if (part.run.record.hash, part.run.record.seed) in members:
+            return "note", f"they {alike}, which may be: the one was made of the other"
+    if _training(one.run) == _training(other.run):
+        return "note", f"they {alike}, as by their specifications they are the same training"
+    if a.hash == b.hash:
+        return "wrong", (
+            f"they {alike}, and seeds change initial weights and batches: one seed was handed in "
+            "under two numbers"
+        )
+    if a.seed == b.seed:
+        return "wrong", (
+            f"they {alike}: one method's run was handed in as the other's, unless their settings "
+            "make them the same training up to the chosen step, and then one of them says nothing "
+            "of its own"
+        )
+    return "wrong", f"they {alike} under other seeds: one method's run was handed in as the other's"
+
+
+def _training(run: Subject) -> dict[str, Any]:
+    """Return what tells a training: not by what its model is chosen, nor how it was tuned."""
+    identity = run.spec.get("identity", {})
+    kept = {key: identity.get(key) for key in ("algorithm", "stages", *_SETTING)}
+    protocol = dict(run.record.protocol)
+    for name in ("name", "select"):
+        protocol.pop(name, None)
+    return {**kept, "protocol": protocol, "seed": run.record.seed}
+
+
+def _extends(whole: _Print, part: _Print) -> bool:
+    """Return whether a run is another one with further stages, of the same seed."""
+    a, b = whole.run.spec.get("identity", {}), part.run.spec.get("identity", {})
+    if whole.run.record.seed != part.run.record.seed or a.get("algorithm") != b.get("algorithm"):
+        return False
+    long, short = list(a.get("stages", [])), list(b.get("stages", []))
+    shared = all(a.get(key) == b.get(key) for key in ("protocol", *_SETTING))
+    return shared and len(long) > len(short) and long[: len(short)] == short

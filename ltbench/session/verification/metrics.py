@@ -1,0 +1,181 @@
+"""Recomputes every metric of a run from its answers, with the metrics' own code.
+
+Logits are kept as float16, and answers beside them as the run had them. So first the answers are
+held against the logits, within what float16 rounds, and then the metrics against the answers: those
+of right and wrong have to agree to the last digits, those of confidences to what float32 rounds, and
+those that look at the probabilities of all classes to a few thousandths.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ltbench.errors import DataError, LtbenchError
+from ltbench.evaluation.compute import compute_these
+from ltbench.evaluation.tested import results_of_test
+from ltbench.plugins.manager import get_plugins
+from ltbench.plugins.predictions import Predictions
+from ltbench.report.stored_metrics import read_answers
+from ltbench.results.documents import read_confusion, read_data_facts
+from ltbench.results.untrusted import clean
+from ltbench.session.verification.finding import Findings, Subject
+
+Sees = Literal["answers", "confidences", "probabilities"]
+_EXACT = 1e-9
+_FLOAT32 = 1e-5
+_FLOAT16 = 5e-3
+_MOST = 4  # values that a sentence names
+Sets = Mapping[str, NDArray[np.bool_]]
+
+
+@dataclass(frozen=True)
+class _Value:
+    """A value of a result: where it stands, what it says and what was computed."""
+
+    place: str
+    name: str
+    said: Any
+    found: Any
+
+
+def check_metrics(run: Subject, findings: Findings, sets: Sets | None) -> bool:
+    """Check the metrics of ``result.json``, and return whether they were all recomputed.
+
+    Args:
+        run: the run.
+        findings: what is told.
+        sets: which test images make each further test set, or ``None`` where that is not known.
+    """
+    try:
+        stored = read_answers(run.folder, probabilities=run.logits)
+        facts = read_data_facts(run.folder)
+        found = results_of_test(stored.predictions, tuple(facts["domains"]), sets or {})
+    except DataError as problem:
+        findings.add("wrong", _within(run, problem), run)
+        return False
+    except LtbenchError as problem:
+        findings.add("unchecked", f"metrics were not recomputed: {problem}", run)
+        return False
+    cut = stored.predictions.probabilities is None or facts_of_top(run)
+    sure = not np.isnan(stored.predictions.confidence).any()
+    wrong, unknown = [], []
+    for value in _values(run.result, found):
+        sees = sees_of().get(value.name)
+        # Of more than a thousand classes only some were kept, of rows only what was predicted.
+        blind = (sees == "confidences" and not sure) or (sees == "probabilities" and cut)
+        if value.found is ... or sees is None or blind:
+            unknown.append(value)
+        elif not _agree(value, sees, run):
+            wrong.append(value)
+    _tell(run, findings, wrong, unknown)
+    if sets is None and run.result.get("test_sets"):
+        findings.add("unchecked", "further test sets were not recomputed: data not here", run)
+    return _check_confusion(run, findings, found, facts) and not wrong
+
+
+def _tell(run: Subject, findings: Findings, wrong: list[_Value], unknown: list[_Value]) -> None:
+    if wrong:
+        named = ", ".join(f"{v.place}{v.name} is {v.said} and computed {v.found}" for v in wrong[:_MOST])
+        more = f" and {len(wrong) - _MOST} more" if len(wrong) > _MOST else ""
+        findings.add("wrong", f"result.json holds other metrics than its answers give: {named}{more}", run)
+    names = sorted({value.name for value in unknown if value.said is not None})
+    if names:
+        listed = ", ".join(names[: 3 * _MOST]) + (", …" if len(names) > 3 * _MOST else "")
+        findings.add("unchecked", f"could not be recomputed from what was handed in: {listed}", run)
+
+
+def _within(run: Subject, problem: Exception) -> str:
+    """Return what is wrong with a file, without the temporary folder that it lies in."""
+    return str(problem).replace(f"{run.folder}/", "").replace(str(run.folder), "the run").rstrip(".")
+
+
+def facts_of_top(run: Subject) -> bool:
+    """Return whether the logits of some classes alone were kept."""
+    from ltbench.results.logits import read_logits
+
+    return run.logits and read_logits(run.folder, "test").top is not None
+
+
+def _values(result: Mapping[str, Any], found: Mapping[str, Any]) -> Iterator[_Value]:
+    """Yield every metric that a result holds, with what was computed; ``...`` where nothing was."""
+    groups = [("", result.get("test"), found["test"])]
+    for key, inside in (("domains", found["domains"]), ("test_sets", found.get("test_sets", {}))):
+        told = result.get(key)
+        for name, values in (told if isinstance(told, dict) else {}).items():
+            computed = inside.get(name, None if key == "domains" else ...)
+            groups.append((f"{clean(str(name))}: ", values, computed))
+    for place, told, computed in groups:
+        for name, said in (told if isinstance(told, dict) else {}).items():
+            if computed is ...:
+                continue
+            yield _Value(place, clean(str(name)), said, (computed or {}).get(name, ...))
+
+
+def _agree(value: _Value, sees: Sees, run: Subject) -> bool:
+    said, found = value.said, value.found
+    if said is None or found is None:
+        return said is found
+    if not isinstance(said, int | float) or isinstance(said, bool):
+        return False
+    # The mean of several networks is made in float64, and what was kept of it is not.
+    near = _FLOAT16 if sees == "probabilities" or run.combined else _FLOAT32
+    tolerance = _EXACT if sees == "answers" else near
+    return bool(abs(said - found) <= tolerance * max(1.0, abs(found)))
+
+
+def _check_confusion(
+    run: Subject, findings: Findings, found: Mapping[str, Any], facts: Mapping[str, Any]
+) -> bool:
+    if run.result.get("confusion") == found["confusion"]:
+        return True
+    classes, names = len(facts["classes"]), list(found["confusion"])
+    try:
+        said = read_confusion(run.folder, names, classes)
+    except DataError as problem:
+        findings.add("wrong", _within(run, problem), run)
+        return False
+    stored = read_answers(run.folder, probabilities=False).predictions
+    cells = np.zeros_like(said)
+    of_domain = {facts["domains"].index(name): place for place, name in enumerate(names)}
+    places = np.array([of_domain[d] for d in stored.d.tolist()], dtype=np.int64)
+    np.add.at(cells, (places, stored.y, stored.prediction), 1)
+    if not np.array_equal(cells, said):
+        findings.add("wrong", "result.json holds other confusion matrices than its answers give", run)
+        return False
+    return True
+
+
+@cache
+def sees_of() -> dict[str, Sees]:
+    """Return what each registered metric looks at, found out by what changes its values.
+
+    A value that stays where confidences are missing is of answers alone; one that goes where the
+    probabilities are missing is of these.
+    """
+    generator = np.random.default_rng(0)
+    p = generator.dirichlet(np.ones(8), 64)
+    y, d = generator.integers(0, 8, 64), np.arange(64) % 2
+    whole = Predictions(
+        y, d, p.argmax(1), p.max(1), -np.log(p[np.arange(64), y]),
+        np.arange(16).reshape(2, 8), 10, 5, probabilities=p,
+    )  # fmt: skip
+    blind = replace(whole, confidence=np.full(64, np.nan), nll=np.full(64, np.nan))
+    found: dict[str, Sees] = {}
+    for entry in get_plugins()["metrics"]:
+        with np.errstate(all="ignore"), contextlib.suppress(LtbenchError):
+            values, unsure, without = (
+                compute_these([entry], p) for p in (whole, blind, replace(whole, probabilities=None))
+            )
+            for name, value in values.items():
+                if without.get(name) != value:
+                    found[name] = "probabilities"
+                else:
+                    found[name] = "answers" if unsure.get(name) == value else "confidences"
+    return found

@@ -1,0 +1,145 @@
+"""Checks what a run says that it is: hashes, its log, and the course of training that this tells."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ltbench.errors import LtbenchError
+from ltbench.plugins.algorithm import Algorithm
+from ltbench.plugins.manager import get_plugins
+from ltbench.regular_files import read_file
+from ltbench.results.run import RunSpec, canonical_hash
+from ltbench.results.untrusted import clean, numbers, read_log
+from ltbench.session.verification.finding import Findings, Subject
+from ltbench.training.first_stage import log_digest
+from ltbench.training.steps import stage_steps
+
+_LARGEST_LOG = 256 * 2**20
+
+
+def read_asked(spec: Mapping[str, Any]) -> RunSpec | None:
+    """Return what a ``spec.json`` asks for, or ``None`` where it asks for nothing possible."""
+    try:
+        asked = RunSpec.from_dict(dict(spec))
+        canonical_hash(asked.shared_setting())
+    except (LtbenchError, KeyError, TypeError, ValueError, AttributeError, RecursionError):
+        return None
+    return asked
+
+
+def check_specification(run: Subject, findings: Findings) -> None:
+    """Check hashes of identity and protocol against what ``spec.json`` holds."""
+    try:
+        own = canonical_hash(run.spec["identity"])
+    except (KeyError, TypeError, ValueError, RecursionError):
+        own = ""
+    if own != run.record.hash:
+        findings.add("wrong", "spec.json was edited: its hash is not that of its identity", run)
+    if run.asked is None:
+        findings.add("wrong", "spec.json asks for what this version of ltbench cannot run", run)
+        return
+    if canonical_hash(run.asked.shared_setting()) != run.record.protocol_hash:
+        findings.add(
+            "wrong",
+            "spec.json was edited: protocol_hash is not that of its data set, protocol, backbone "
+            "and precision",
+            run,
+        )
+
+
+def check_log(run: Subject, findings: Findings) -> None:
+    """Check ``log.jsonl``: that it is the run's, whole, and of the protocol that it claims."""
+    if run.combined:
+        return
+    if not run.log:
+        findings.add("unchecked", "the course of training was not checked: no log was handed in", run)
+        return
+    try:
+        content = read_file(run.folder / "log.jsonl", _LARGEST_LOG)
+    except OSError as error:
+        findings.add("wrong", f"log.jsonl cannot be read: {error.strerror}", run)
+        return
+    told = run.result.get("log_sha256")
+    if told is None:
+        findings.add("unchecked", "the log was not checked: result.json has no digest of it", run)
+    elif log_digest(content) != told:
+        findings.add("wrong", "log.jsonl is not the log of which result.json has the digest", run)
+    lines = list(read_log(run.folder))
+    if len(lines) != len(content.splitlines()):
+        findings.add("wrong", "log.jsonl is torn: some of its lines are no JSON objects", run)
+    for text in (*_against_selection(run.result, lines), *_against_protocol(run, lines)):
+        findings.add("wrong", text, run)
+
+
+def _against_selection(
+    result: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]
+) -> list[str]:
+    """Return what does not hold of the model that was chosen, by the evaluations of the log."""
+    selection = result.get("selection")
+    if not isinstance(selection, dict):
+        return []
+    stage, step, metric = (selection.get(key) for key in ("stage", "step", "metric"))
+    here = [line for line in lines if line.get("stage") == stage and line.get("step") == step]
+    if not here and step:  # a stage that is not trained chooses without an evaluation
+        return ["log.jsonl has no evaluation at the step whose model was chosen"]
+    scores = {numbers(line.get("val")).get(str(metric)) for line in here}
+    if metric != "step" and here and selection.get("value") not in scores:
+        return ["log.jsonl has another score at the step whose model was chosen"]
+    return []
+
+
+def _against_protocol(run: Subject, lines: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return what does not hold of steps and evaluations, by the protocol that is claimed."""
+    if run.asked is None:
+        return []
+    protocol, first = run.asked.protocol, run.asked.algorithm.title
+    try:
+        steps = stage_steps(run.asked)[0]
+    except LtbenchError:  # a plugin that is not here
+        return []
+    if not steps:
+        return []
+    at = [int(numbers(line).get("step", -1)) for line in lines if line.get("stage") == first]
+    last = at[-1] if at else 0
+    selection = run.result.get("selection")
+    stopped = selection.get("stopped") if isinstance(selection, dict) else None
+    ended = any(isinstance(one, dict) and one.get("stage") == first for one in stopped or ())
+    whole = last == steps or (ended and last < steps)
+    expected = [step for step in range(1, last + 1) if protocol.evaluates_at(step, steps)]
+    if not whole or (at != expected and not ended):
+        return [
+            f"log.jsonl is of another protocol than spec.json claims: its {first} was evaluated "
+            f"{len(at)} times up to step {last:,}, and {steps:,} steps were asked for, evaluated "
+            f"{sum(protocol.evaluates_at(s, steps) for s in range(1, steps + 1)):,} times"
+        ]
+    return _rates(run, lines, first)
+
+
+def _rates(run: Subject, lines: Sequence[Mapping[str, Any]], first: str) -> list[str]:
+    """Return what does not hold of learning rates, where these do not change."""
+    assert run.asked is not None
+    protocol = run.asked.protocol
+    own = _has_own_rates(run.asked)
+    if protocol.schedule != "constant" or protocol.warmup or own:
+        return []
+    rates = {numbers(line).get("lr") for line in lines if line.get("stage") == first} - {None}
+    if len(rates) != 1:  # the method has a course of its own
+        return []
+    (rate,) = rates
+    if rate is None or abs(rate - protocol.lr) <= 1e-6 * protocol.lr:
+        return []
+    return [
+        f"log.jsonl is of another protocol than spec.json claims: it trained with lr {rate:g}, and "
+        f"{clean(str(protocol.lr))} was asked for"
+    ]
+
+
+def _has_own_rates(asked: RunSpec) -> bool:
+    """Return whether a method may train at other rates than its protocol's."""
+    cls = get_plugins()["algorithms"].get(asked.algorithm.name).load()
+    steers = ("configure_optimizers", "before_step", "step", "loss")
+    return bool(asked.algorithm.modifiers) or any(
+        getattr(cls, name) is not getattr(Algorithm, name) for name in steers
+    )

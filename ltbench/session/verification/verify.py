@@ -1,0 +1,179 @@
+"""Checks a submission, folders of runs or rows: reads them, asks every check, gives badges."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ltbench.errors import LtbenchError
+from ltbench.results.folder import LOGITS
+from ltbench.results.folders import read_folders
+from ltbench.results.index import read_runs
+from ltbench.results.run import RunRecord
+from ltbench.results.submission import SUFFIX
+from ltbench.results.unpack_submission import Unpacked, unpack_submission
+from ltbench.results.untrusted import UnreadableRun, clean, read_json, read_result
+from ltbench.session.verification.answers import check_answers
+from ltbench.session.verification.code import check_code
+from ltbench.session.verification.copies import check_copies
+from ltbench.session.verification.ensembles import check_combined
+from ltbench.session.verification.finding import Badge, Finding, Findings, Subject
+from ltbench.session.verification.metrics import check_metrics
+from ltbench.session.verification.registry import Registry, check_registry
+from ltbench.session.verification.rerun import Again, check_again, choose_again
+from ltbench.session.verification.specification import check_log, check_specification, read_asked
+
+
+@dataclass(frozen=True)
+class Verified:
+    """A run and what is known of it.
+
+    Attributes:
+        record: the run.
+        title: method, data set and seed.
+        badge: ``re-run`` where it was trained again with the same outcome, ``recomputed`` where its
+            metrics follow from its logits, else ``claimed``.
+        wrong: whether something does not hold.
+    """
+
+    record: RunRecord
+    title: str
+    badge: Badge
+    wrong: bool
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What was found.
+
+    Attributes:
+        origin: who handed it in, or what the file is called.
+        runs: the runs that could be read.
+        findings: what is to be said, first what is wrong.
+    """
+
+    origin: str
+    runs: tuple[Verified, ...]
+    findings: tuple[Finding, ...]
+
+    @property
+    def wrong(self) -> bool:
+        """Whether anything does not hold."""
+        return any(finding.kind == "wrong" for finding in self.findings)
+
+
+def verify(source: Path, data_dir: Path, again: Again | None = None) -> Verification:
+    """Check runs that somebody handed in.
+
+    Args:
+        source: a submission, a folder of runs, or a file of rows.
+        data_dir: the folder of the data sets' files.
+        again: which runs are trained once more; ``None`` for none.
+
+    Raises:
+        UsageError: there is no such file or folder, it holds no runs, or there are none to train.
+        DataError: it is no submission, or not safe to unpack.
+    """
+    findings = Findings()
+    unpacked = unpack_submission(source) if source.suffix == SUFFIX else None
+    records = read_runs(unpacked.root) if unpacked else read_folders(source)
+    subjects = _subjects(records, findings)
+    if unpacked:
+        _check_archive(unpacked, records, subjects, findings)
+    whole = _check_each(subjects, Registry(data_dir), findings)
+    check_combined(subjects, findings)
+    check_copies(subjects, findings)
+    trained = _train_again(subjects, again, findings) if again else set()
+    runs = tuple(_verified(run, findings, whole, trained) for run in subjects)
+    return Verification((unpacked.by if unpacked else "") or source.name, runs, findings.listed())
+
+
+def _subjects(records: Sequence[RunRecord], findings: Findings) -> list[Subject]:
+    """Return the runs that can be checked, and tell of the others."""
+    found: list[Subject] = []
+    for record in records:
+        folder = Path(record.path)
+        try:
+            spec, result = read_json(folder / "spec.json"), read_result(folder)
+        except UnreadableRun as problem:
+            record, spec, result = replace(record, status="unreadable", reason=str(problem)), None, None
+        if record.status == "unreadable" or spec is None:
+            place = "/".join(folder.parts[-4:])
+            findings.add("wrong", f"{clean(place)} cannot be read: {record.reason}")
+        elif result is None:
+            place = f"{record.label} on {record.dataset} seed {record.seed}"
+            findings.add("note", f"{place} has no result ({record.status}) and was passed over")
+        else:
+            kept = ((folder / name).is_file() for name in (LOGITS, "log.jsonl"))
+            found.append(Subject(record, spec, result, read_asked(spec), *kept))
+    return found
+
+
+def _check_archive(
+    unpacked: Unpacked, records: Sequence[RunRecord], runs: Sequence[Subject], findings: Findings
+) -> None:
+    """Tell what is not as the manifest says, and which runs it says are not there."""
+    of_place = {run.folder: run for run in runs}
+    for member, cause in unpacked.broken:
+        owner = of_place.get((unpacked.root / member).parent)
+        name = member.rpartition("/")[2] if owner else member
+        findings.add("wrong", f"{name} {cause}", *([owner] if owner else []))
+    if not records:
+        findings.add("wrong", "there is no run in it")
+    for run in runs:
+        place = (run.record.dataset, run.record.algo, run.record.hash, f"seed-{run.record.seed}")
+        if run.folder.parts[-4:] != place:
+            findings.add("wrong", "it lies where another run belongs: spec.json was edited", run)
+        if missing := [n for n in _wanted(run) if not (run.folder / n).is_file()]:
+            findings.add("wrong", f"{' and '.join(missing)} is not in the archive", run)
+    not_done = unpacked.manifest.get("not_done")
+    for words in not_done if isinstance(not_done, list) else ():
+        findings.add("note", f"not handed in, as it has no result: {clean(str(words))}")
+
+
+def _wanted(run: Subject) -> list[str]:
+    return ["predictions.npz", LOGITS, *([] if run.combined else ["log.jsonl"])]
+
+
+def _check_each(
+    runs: Sequence[Subject], registry: Registry, findings: Findings
+) -> dict[str, bool]:
+    """Ask every check of one run, and return by their folders which metrics were recomputed."""
+    whole: dict[str, bool] = {}
+    for run in runs:
+        check_specification(run, findings)
+        check_log(run, findings)
+        here = registry.find(run.asked) if run.asked else "its spec.json cannot be read"
+        check_registry(run, here, findings)
+        sets = None if isinstance(here, str) else here.sets
+        if run.logits:
+            whole[run.record.path] = check_answers(run, findings)
+        else:
+            findings.add("unchecked", "its answers were not checked: no logits were handed in", run)
+        recomputed = check_metrics(run, findings, sets)
+        whole[run.record.path] = whole.get(run.record.path, False) and recomputed
+        check_code(run, findings)
+    return whole
+
+
+def _train_again(runs: Sequence[Subject], again: Again, findings: Findings) -> set[str]:
+    """Train runs once more, and return the folders of those that gave the same."""
+    same = set()
+    for run in choose_again(runs, again):
+        try:
+            if check_again(run, runs, again, findings):
+                same.add(run.record.path)
+        except LtbenchError as problem:
+            findings.add("unchecked", f"it could not be trained again: {problem}", run)
+    return same
+
+
+def _verified(
+    run: Subject, findings: Findings, whole: dict[str, bool], trained: set[str]
+) -> Verified:
+    wrong = findings.wrong_with(run)
+    badge: Badge = "claimed"
+    if not wrong and whole[run.record.path]:
+        badge = "re-run" if run.record.path in trained else "recomputed"
+    return Verified(run.record, run.title, badge, wrong)
