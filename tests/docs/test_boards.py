@@ -30,5 +30,7 @@ def test_rows_are_of_the_sweep_whole_and_each_once(sweep):
     assert set(keys) <= planned
     assert len(set(keys)) == len(keys)
     for row in rows:
-        assert row["date"] and len(row["logits_sha256"]) == 64 and row["predictions"]
+        assert row["date"]
+        assert row["predictions"]
+        assert len(row["logits_sha256"]) == 64
         assert all(row["result"][name] == row["spec"][name] for name in ("hash", "seed"))
