@@ -57,6 +57,10 @@ def verify(source: Path, output: Path | None, as_json: bool, **options: Any) -> 
     from ltbench.session.asked import check_place
 
     check_place("local", options["device"], ())
+    if output is not None:
+        from ltbench.session.verification.rows import check_output
+
+        check_output(output)
     with waiting("Checking the runs"):
         found = _verified(source, options)
     end_waiting()
@@ -66,7 +70,8 @@ def verify(source: Path, output: Path | None, as_json: bool, **options: Any) -> 
     else:
         click.echo("\n".join(_lines(found)))
     if output:
-        click.echo(f"Wrote {output}: {written} of {len(found.runs)} runs", err=True)
+        words = f"Wrote {output}: {written} of {len(found.runs)} runs"
+        click.echo(words if written else "Wrote no rows: something is wrong with every run", err=True)
     if found.wrong:
         raise SystemExit(1)
 

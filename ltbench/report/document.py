@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from ltbench.report.badges import badge_columns, badges
 from ltbench.report.before_test import transductive_labels
 from ltbench.report.content import Content, Leaderboard, Row
 from ltbench.report.csv_text import csv_text
@@ -29,8 +30,9 @@ def rows_frame(content: Content) -> pd.DataFrame:
 
     There are columns on what tuning searched, and found of the protocol, where it searched any; on
     which methods are compared with the reference seed by seed, where any is; on which learnt on the
-    test images, or were trained on validation images, where any did; and on the evaluation scheme
-    and the selection rule, where domains are unseen.
+    test images, or were trained on validation images, where any did; on badges and origins, where
+    runs were handed in; and on the evaluation scheme and the selection rule, where domains are
+    unseen.
     """
     pairs = [(board, row) for board in content.boards for row in board.rows]
     frame = pd.DataFrame([_flat(board, row) for board, row in pairs])
@@ -47,6 +49,8 @@ def rows_frame(content: Content) -> pd.DataFrame:
     trained = [row.label in validation_labels(board) for board, row in pairs]
     if any(trained):
         frame[TRAINED_ON] = trained
+    for name, values in badge_columns(content).items():
+        frame[name] = values
     return _with_schemes(frame, [board for board, _ in pairs])
 
 
@@ -100,6 +104,7 @@ def document(content: Content, *, explain: bool = False) -> dict[str, Any]:
 
 
 def _table(board: Leaderboard, *, explain: bool) -> dict[str, Any]:
+    handed_in = badges(board)
     return {
         "dataset": board.table.dataset,
         "options": board.table.options,
@@ -119,7 +124,13 @@ def _table(board: Leaderboard, *, explain: bool) -> dict[str, Any]:
         "declared": [metric.name for metric in board.declared],
         "measures": {m.name: asdict(m.declared) for m in board.metrics if m.declared},
         "rows": [
-            {"label": row.label, **asdict(row), "settings": row.settings} for row in board.rows
+            {
+                "label": row.label,
+                **asdict(row),
+                "settings": row.settings,
+                **({"badges": dict(handed_in.get(row.label, {}))} if handed_in else {}),
+            }
+            for row in board.rows
         ],
         "omnibus": {
             metric.name: {

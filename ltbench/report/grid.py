@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 
+from ltbench.report.badges import badge_text, badges
 from ltbench.report.content import Comparison, Leaderboard, Row, Score
 from ltbench.report.metrics import Metric, metric
 from ltbench.report.section import (
@@ -23,11 +25,14 @@ def results_grid(board: Leaderboard) -> Grid:
     """Return the main table: method, seeds, possible ranks with letters, and the metrics.
 
     Where hyper-parameters of some method were searched for, a column says of each where they come
-    from; terminals have those words behind the names of methods that were tuned.
+    from; terminals have those words behind the names of methods that were tuned. Where runs were
+    handed in, a column says how far they were checked.
     """
     ranked = any(row.ranks for row in board.rows)
+    handed_in = badges(board)
     columns = [name_column("method")]
     columns += [Column("settings", text=True, wide=True)] if board.tuned else []
+    columns += [Column("badge", priority=2, text=True)] if handed_in else []
     columns.append(Column("k/N", priority=2))
     columns += [Column("rank")] if ranked else []
     direction = "ascending" if board.primary.smaller_is_better else "descending"
@@ -37,6 +42,7 @@ def results_grid(board: Leaderboard) -> Grid:
     for row in board.rows:
         own = run_label(row.method, {}, row.variant)
         line = [Cell(own, narrow=row.label), row.settings] if board.tuned else [row.label]
+        line += [badge_text(handed_in.get(row.label, Counter()))] if handed_in else []
         seeds = "—" if row.combined else f"{row.done}/{row.started}"
         line.append(Cell(seeds, "" if row.combined else str(row.done)))
         if ranked:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 from ltbench.plugins.measure import find_base
+from ltbench.report.badges import badge_notes
 from ltbench.report.before_test import transductive_notes
 from ltbench.report.combined import combined_notes
 from ltbench.report.content import Content, ImageIntervals, Leaderboard, Row
@@ -259,7 +260,8 @@ def summary_notes(summary: Summary) -> list[str]:
 
 
 def _gaps(board: Leaderboard) -> list[str]:
-    notes = [*unseen_notes(board), *transductive_notes(board), *validation_notes(board)]
+    notes = [*badge_notes(board), *unseen_notes(board)]
+    notes += [*transductive_notes(board), *validation_notes(board)]
     notes += [*combined_notes(board), *paired_notes(board)]
     notes += [*board.analysis.missing, *_meanings(board)]
     broken = [row for row in board.rows if row.started > row.done]

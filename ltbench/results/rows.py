@@ -14,7 +14,7 @@ import hashlib
 import io
 import json
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -36,11 +36,20 @@ _PER_MACHINE = ("places", "weights_file")
 _unpacked: list[tempfile.TemporaryDirectory[str]] = []  # each goes when the process ends
 
 
-def write_rows(records: Sequence[RunRecord], path: Path) -> int:
+def write_rows(
+    records: Sequence[RunRecord], path: Path, badges: Mapping[str, str] | None = None, origin: str = ""
+) -> int:
     """Write the rows of those runs that are done, and return how many they are.
 
     They are sorted by data set, protocol, method and seed, so that a longer board differs from a
     shorter one by the lines that were added.
+
+    Args:
+        records: the runs.
+        path: of the file.
+        badges: of runs that somebody handed in, by their folders. Their rows have no date, as their
+            files are of the day on which they came.
+        origin: who handed those in that do not say it themselves.
 
     Raises:
         UsageError: none of the runs is done.
@@ -50,7 +59,9 @@ def write_rows(records: Sequence[RunRecord], path: Path) -> int:
     if not done:
         raise UsageError(f"none of the {len(records)} runs is done: there are no rows to write")
     done.sort(key=lambda r: (r.dataset, r.protocol_hash, r.label, r.hash, r.seed))
-    lines = [_line(_row(Path(record.path))) for record in done]
+    lines = [
+        _line(_handed_in(_row(Path(one.path)), (badges or {}).get(one.path), origin)) for one in done
+    ]
     path.parent.mkdir(parents=True, exist_ok=True)
     write_bytes(path, b"".join(lines))
     return len(lines)
@@ -137,6 +148,14 @@ def about_row(folder: Path) -> dict[str, str]:
 
 def _about(row: dict[str, Any]) -> dict[str, str]:
     return {name: clean(row[name]) for name in ABOUT if isinstance(row.get(name), str)}
+
+
+def _handed_in(row: dict[str, Any], badge: str | None, origin: str) -> dict[str, Any]:
+    """Return the row of a run with its badge, if it has one."""
+    if badge is None:
+        return row
+    dated = {name: value for name, value in row.items() if name != "date"}
+    return {"origin": origin, **dated, "badge": badge}
 
 
 def _line(row: dict[str, Any]) -> bytes:

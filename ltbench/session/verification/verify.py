@@ -77,7 +77,7 @@ def verify(source: Path, data_dir: Path, again: Again | None = None) -> Verifica
     """
     findings = Findings()
     unpacked = unpack_submission(source) if source.suffix == SUFFIX else None
-    records = read_runs(unpacked.root) if unpacked else read_folders(source)
+    records = read_runs(unpacked.root, keep=False) if unpacked else read_folders(source)
     subjects = _subjects(records, findings)
     if unpacked:
         _check_archive(unpacked, records, subjects, findings)
