@@ -50,6 +50,12 @@ CORRECTIONS = ("known", "mlls", "bbse")
     "the uniform one, or fitted on a run's validation images.",
 )
 @click.option(
+    "--merge",
+    is_flag=True,
+    help="Join runs of several folders, files of rows and submissions: only equal protocol, split "
+    "and evaluation. What is joined and what is not is said.",
+)
+@click.option(
     "-o",
     "--output",
     type=click.Path(path_type=Path),
@@ -77,6 +83,7 @@ def leaderboard(runs: tuple[Path, ...], **options: Any) -> None:
       ltbench leaderboard -o leaderboards/pacs/
       ltbench leaderboard runs -o board.jsonl
       ltbench leaderboard board.jsonl
+      ltbench leaderboard --merge board.jsonl rows.jsonl -o joined.jsonl
     """
     output = options["output"]
     if output is not None and output.suffix == ROWS:

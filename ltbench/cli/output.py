@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -116,7 +117,9 @@ def chosen_records(runs: Sequence[Path], options: dict[str, Any]) -> list[RunRec
     Raises:
         UsageError: there are none.
     """
-    records = _records(runs, options)
+    records, said, _ = _merged(runs, options)
+    for sentence in said:
+        click.echo(sentence, err=True)
     from ltbench.report.selection import select_runs
     from ltbench.results.frame import as_frames
 
@@ -186,6 +189,24 @@ def _records(runs: Sequence[Path], options: dict[str, Any]) -> list[RunRecord]:
     return records
 
 
+def _merged(
+    runs: Sequence[Path], options: dict[str, Any]
+) -> tuple[list[RunRecord], tuple[str, ...], bool]:
+    """Read the runs, with ``--merge`` those that may be joined.
+
+    Returns:
+        The runs, what was joined and what was not, and whether tables of unseen domains may be.
+    """
+    if not options.get("merge"):
+        return _records(runs, options), (), True
+    from ltbench.report.merging import merge
+    from ltbench.results.folders import check_filters
+
+    found = merge(folders(runs))
+    check_filters(found.records, *(options[name] for name in _FILTERS))
+    return list(found.records), found.said, found.whole
+
+
 def _with_metrics(
     records: list[RunRecord], wanted: Sequence[str], options: dict[str, Any]
 ) -> list[RunRecord]:
@@ -223,7 +244,7 @@ def chosen_content(
     """
     from ltbench.report.metrics import choose_metrics
 
-    records = _records(runs, options)
+    records, said, join = _merged(runs, options)
     metrics = names(options["metrics"]) or None
     if any(record.test for record in records):
         scored = {name for record in records for name in record.test}
@@ -236,7 +257,7 @@ def chosen_content(
     from ltbench.report.leaderboard import load_content
     from ltbench.results.frame import as_frames
 
-    return load_content(
+    content = load_content(
         as_frames(records),
         metrics=metrics,
         reference=options["reference"],
@@ -244,8 +265,10 @@ def chosen_content(
         datasets=options["dataset"],
         protocols=options["protocol"],
         resamples=resamples,
+        join=join,
         **more,
     )
+    return replace(content, merged=said)
 
 
 def format_of(output: Path | None, chosen: str | None) -> str:

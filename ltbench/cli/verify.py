@@ -107,15 +107,17 @@ def _lines(found: Verification) -> list[str]:
     for run in found.runs:
         verdict = styled("wrong", fg="red") if run.wrong else run.badge
         lines.append(f"  {run.title:{width}}  {verdict}")
-    lines += ["", *(_sentence(finding) for finding in found.findings)]
+    lines += ["", *(_sentence(finding, len(found.runs)) for finding in found.findings)]
     good = sum(not run.wrong for run in found.runs)
     lines += ["", f"Nothing is wrong with {good} of {len(found.runs)} runs. What cannot be detected:"]
     return [*lines, *(f"  {limit}" for limit in LIMITS)]
 
 
-def _sentence(finding: Finding) -> str:
+def _sentence(finding: Finding, runs: int) -> str:
     titles = list(finding.runs[:_MOST_TITLES])
-    if len(finding.runs) > _MOST_TITLES:
+    if len(finding.runs) == runs > 1:
+        titles = ["all runs"]
+    elif len(finding.runs) > _MOST_TITLES:
         titles.append(f"{len(finding.runs) - _MOST_TITLES} more")
     owners = f"{', '.join(titles)}: " if titles else ""
     return f"{_HEADS[finding.kind]}: {owners}{finding.text}."

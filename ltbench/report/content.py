@@ -181,11 +181,15 @@ class Leaderboard:
 
 @dataclass(frozen=True)
 class Content:
-    """All tables of a report; ``unreadable`` lists (path, reason) of folders passed over."""
+    """All tables of a report; ``unreadable`` lists (path, reason) of folders passed over.
+
+    ``merged`` are the sentences of :func:`ltbench.report.merging.merge`.
+    """
 
     boards: tuple[Leaderboard, ...]
     summary: Summary | None
     unreadable: tuple[tuple[str, str], ...] = ()
+    merged: tuple[str, ...] = ()
 
 
 def build(

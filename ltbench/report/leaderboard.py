@@ -50,6 +50,7 @@ def load_content(
     test_priors: Sequence[Prior] = (),
     corrections: Sequence[str] = (),
     model_prior: str = "train",
+    join: bool = True,
 ) -> Content:
     """Read runs and return their leaderboards, before any format.
 
@@ -65,6 +66,7 @@ def load_content(
             predictions.
         test_priors: distributions of the classes under which accuracies are given as well.
         corrections, model_prior: see :func:`~ltbench.report.prior_scores.prior_scores`.
+        join: whether tables of several unseen domains are joined at all.
 
     Raises:
         UsageError: there are no runs, or a filter or a metric matches none, or a distribution is of
@@ -79,7 +81,7 @@ def load_content(
         metrics=metrics,
         reference=reference,
         unreadable=unreadable,
-        join=not names_a_domain(datasets),
+        join=join and not names_a_domain(datasets),
     )
     if test_priors:
         asked = test_priors, corrections, model_prior

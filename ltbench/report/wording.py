@@ -217,12 +217,12 @@ def images_gaps(images: ImageIntervals) -> list[str]:
 
 
 def content_notes(content: Content) -> list[str]:
-    """Return what a report passed over."""
+    """Return from where a report's runs were joined, and what it passed over."""
     if not content.unreadable:
-        return []
+        return list(content.merged)
     path, reason = content.unreadable[0]
     more = f" (and {len(content.unreadable) - 1} more)" if len(content.unreadable) > 1 else ""
-    return [f"Passed over, because it cannot be read: {path}: {reason}{more}."]
+    return [*content.merged, f"Passed over, because it cannot be read: {path}: {reason}{more}."]
 
 
 def summary_notes(summary: Summary) -> list[str]:

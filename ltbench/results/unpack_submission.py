@@ -70,7 +70,7 @@ def unpack_submission(path: Path) -> Unpacked:
     except Exception as error:  # on torn archives the reader raises what it pleases
         cause = visible(" ".join(str(error).split()) or type(error).__name__, 200)
         raise DataError(
-            f"{path} is no whole ZIP archive ({cause}): ask for the submission again"
+            f"{path} is no whole submission ({cause}): it breaks off or is something else"
         ) from error
     manifest = _manifest(path, root)
     others = _others(manifest["files"], root, {name for name, _ in torn})
@@ -88,16 +88,22 @@ def _check(path: Path, entries: list[zipfile.ZipInfo], free: int) -> None:
 
     if len(entries) > _MOST_MEMBERS:
         raise DataError(f"{path} is no submission: it has more than {_MOST_MEMBERS:,} entries")
+    # Of an archive that breaks off the reader finds another, an archive of arrays within it.
+    if MANIFEST not in {entry.filename for entry in entries}:
+        raise DataError(
+            f"{path} is no whole submission: it has no {MANIFEST}, so it breaks off or is something "
+            "else"
+        )
     seen: set[str] = set()
     for entry in entries:
         # Names that differ in case alone are one file on some systems.
         if entry.filename.casefold() in seen:
             raise refuse(entry, "is there twice")
         seen.add(entry.filename.casefold())
-        if stat.S_IFMT(entry.external_attr >> 16) not in (0, stat.S_IFREG):
-            raise refuse(entry, "is a link or a device")
         if not is_member(entry.filename):
             raise refuse(entry, "is none of the files of a run")
+        if stat.S_IFMT(entry.external_attr >> 16) not in (0, stat.S_IFREG):
+            raise refuse(entry, "is a link or a device")
         if entry.flag_bits & 1:
             raise refuse(entry, "is encrypted")
         if entry.file_size > _most(entry.filename):

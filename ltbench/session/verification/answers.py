@@ -13,7 +13,7 @@ from ltbench.results.documents import Arrays, read_data_facts, read_predictions
 from ltbench.results.logits import Logits, read_logits
 from ltbench.results.untrusted import numbers
 from ltbench.session.verification.finding import Findings, Subject
-from ltbench.session.verification.metrics import _within
+from ltbench.session.verification.metrics import within
 
 _CONFIDENCE = 5e-3
 """By how much float16 may change the probability of a prediction: its logarithm by 2⁻¹¹ of the
@@ -35,7 +35,7 @@ def check_answers(run: Subject, findings: Findings) -> bool:
         wrong = _compare(logits, arrays)
         validated = read_logits(run.folder, "val")
     except DataError as problem:
-        findings.add("wrong", _within(run, problem), run)
+        findings.add("wrong", within(run, problem), run)
         return False
     for text in wrong:
         findings.add("wrong", text, run)

@@ -3,7 +3,7 @@
 Logits are kept as float16, and answers beside them as the run had them. So first the answers are
 held against the logits, within what float16 rounds, and then the metrics against the answers: those
 of right and wrong have to agree to the last digits, those of confidences to what float32 rounds, and
-those that look at the probabilities of all classes to a few thousandths.
+those that look at the probabilities of all classes to a few thousandths and an image.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from ltbench.plugins.manager import get_plugins
 from ltbench.plugins.predictions import Predictions
 from ltbench.report.stored_metrics import read_answers
 from ltbench.results.documents import read_confusion, read_data_facts
+from ltbench.results.logits import read_logits
 from ltbench.results.untrusted import clean
 from ltbench.session.verification.finding import Findings, Subject
 
@@ -56,15 +57,17 @@ def check_metrics(run: Subject, findings: Findings, sets: Sets | None) -> bool:
     try:
         stored = read_answers(run.folder, probabilities=run.logits)
         facts = read_data_facts(run.folder)
-        found = results_of_test(stored.predictions, tuple(facts["domains"]), sets or {})
+        with np.errstate(all="ignore"):  # what rows do not keep is NaN
+            found = results_of_test(stored.predictions, tuple(facts["domains"]), sets or {})
     except DataError as problem:
-        findings.add("wrong", _within(run, problem), run)
+        findings.add("wrong", within(run, problem), run)
         return False
     except LtbenchError as problem:
         findings.add("unchecked", f"metrics were not recomputed: {problem}", run)
         return False
-    cut = stored.predictions.probabilities is None or facts_of_top(run)
+    cut = stored.predictions.probabilities is None or _keeps_some(run)
     sure = not np.isnan(stored.predictions.confidence).any()
+    near = _tolerances(run, stored.predictions)
     wrong, unknown = [], []
     for value in _values(run.result, found):
         sees = sees_of().get(value.name)
@@ -72,7 +75,7 @@ def check_metrics(run: Subject, findings: Findings, sets: Sets | None) -> bool:
         blind = (sees == "confidences" and not sure) or (sees == "probabilities" and cut)
         if value.found is ... or sees is None or blind:
             unknown.append(value)
-        elif not _agree(value, sees, run):
+        elif not _agree(value, near[sees]):
             wrong.append(value)
     _tell(run, findings, wrong, unknown)
     if sets is None and run.result.get("test_sets"):
@@ -91,15 +94,14 @@ def _tell(run: Subject, findings: Findings, wrong: list[_Value], unknown: list[_
         findings.add("unchecked", f"could not be recomputed from what was handed in: {listed}", run)
 
 
-def _within(run: Subject, problem: Exception) -> str:
+def within(run: Subject, problem: Exception) -> str:
     """Return what is wrong with a file, without the temporary folder that it lies in."""
-    return str(problem).replace(f"{run.folder}/", "").replace(str(run.folder), "the run").rstrip(".")
+    text = str(problem).replace(f"{run.folder}/", "")
+    return text.replace(str(run.folder), "the run").rstrip(".")
 
 
-def facts_of_top(run: Subject) -> bool:
+def _keeps_some(run: Subject) -> bool:
     """Return whether the logits of some classes alone were kept."""
-    from ltbench.results.logits import read_logits
-
     return run.logits and read_logits(run.folder, "test").top is not None
 
 
@@ -118,16 +120,25 @@ def _values(result: Mapping[str, Any], found: Mapping[str, Any]) -> Iterator[_Va
             yield _Value(place, clean(str(name)), said, (computed or {}).get(name, ...))
 
 
-def _agree(value: _Value, sees: Sees, run: Subject) -> bool:
+def _agree(value: _Value, near: float) -> bool:
     said, found = value.said, value.found
     if said is None or found is None:
         return said is found
     if not isinstance(said, int | float) or isinstance(said, bool):
         return False
-    # The mean of several networks is made in float64, and what was kept of it is not.
-    near = _FLOAT16 if sees == "probabilities" or run.combined else _FLOAT32
-    tolerance = _EXACT if sees == "answers" else near
-    return bool(abs(said - found) <= tolerance * max(1.0, abs(found)))
+    return bool(abs(said - found) <= near * max(1.0, abs(found)))
+
+
+def _tolerances(run: Subject, p: Predictions) -> dict[Sees, float]:
+    """Return by how much a value may differ, by what its metric looks at."""
+    fewest = min(map(len, p.by_domain().values()))
+    return {
+        "answers": _EXACT,
+        # The mean of several networks is made in float64, and what was kept of it is not.
+        "confidences": _FLOAT16 if run.combined else _FLOAT32,
+        # Float16 makes ties, and the order of those is worth an image.
+        "probabilities": _FLOAT16 + 1 / fewest,
+    }
 
 
 def _check_confusion(
@@ -139,7 +150,7 @@ def _check_confusion(
     try:
         said = read_confusion(run.folder, names, classes)
     except DataError as problem:
-        findings.add("wrong", _within(run, problem), run)
+        findings.add("wrong", within(run, problem), run)
         return False
     stored = read_answers(run.folder, probabilities=False).predictions
     cells = np.zeros_like(said)
