@@ -71,7 +71,9 @@ def verify(source: Path, output: Path | None, as_json: bool, **options: Any) -> 
         click.echo("\n".join(_lines(found)))
     if output:
         words = f"Wrote {output}: {written} of {len(found.runs)} runs"
-        click.echo(words if written else "Wrote no rows: something is wrong with every run", err=True)
+        click.echo(
+            words if written else "Wrote no rows: something is wrong with every run", err=True
+        )
     if found.wrong:
         raise SystemExit(1)
 
@@ -109,7 +111,10 @@ def _lines(found: Verification) -> list[str]:
         lines.append(f"  {run.title:{width}}  {verdict}")
     lines += ["", *(_sentence(finding, len(found.runs)) for finding in found.findings)]
     good = sum(not run.wrong for run in found.runs)
-    lines += ["", f"Nothing is wrong with {good} of {len(found.runs)} runs. What cannot be detected:"]
+    lines += [
+        "",
+        f"Nothing is wrong with {good} of {len(found.runs)} runs. What cannot be detected:",
+    ]
     return [*lines, *(f"  {limit}" for limit in LIMITS)]
 
 

@@ -26,6 +26,7 @@ from ltbench.results.unpack_submission import unpack_submission
 from ltbench.results.untrusted import UnreadableRun, clean, read_json
 
 _MOST = 4  # things that a sentence names
+_LONGEST = 24  # characters of a value in it, as of a digest
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ def merge(sources: Sequence[Path]) -> Merged:
     for entry in entries:
         tables[entry.record.protocol_hash].append(entry)
     tables = {hash_: _of_one_data(table, said) for hash_, table in tables.items()}
-    said += [*_joined(tables), *_apart({h: t for h, t in tables.items() if len(places[h]) == 1})]
+    said += [*_joined(tables), *_apart(tables, {h for h in tables if len(places[h]) == 1})]
     kept = tuple(entry.record for table in tables.values() for entry in table)
     return Merged(kept, tuple(said), _is_whole(tables))
 
@@ -87,7 +88,9 @@ def _entries(source: Path, said: list[str]) -> Iterator[_Entry]:
     name = clean(str(source))
     for record in _read(source):
         if record.status == "unreadable":
-            said.append(f"Left out: {clean(record.path)} of {name} cannot be read: {record.reason}.")
+            said.append(
+                f"Left out: {clean(record.path)} of {name} cannot be read: {record.reason}."
+            )
             continue
         try:
             yield _entry(name, record)
@@ -132,14 +135,14 @@ def _entry(source: str, record: RunRecord) -> _Entry:
 
 def _settings(shared: Mapping[str, Any]) -> dict[str, str]:
     """Return everything that a table shares, as words by name."""
-    found = {}
+    found: dict[str, str] = {}
     for part, inside in shared.items():
         for key, value in (inside if isinstance(inside, dict) else {part: inside}).items():
             if isinstance(value, dict) and part == "dataset":
                 found |= {f"option {k} of the data": format_value(v) for k, v in value.items()}
             else:
                 found[key.replace("_", " ")] = format_value(value)
-    return {clean(key): clean(text)[:60] for key, text in found.items()}
+    return {clean(key): text.strip('"') for key, text in found.items()}
 
 
 def _one_of_each(entries: Sequence[_Entry], said: list[str]) -> list[_Entry]:
@@ -192,18 +195,20 @@ def _joined(tables: Mapping[str, Sequence[_Entry]]) -> Iterator[str]:
     for hash_, table in tables.items():
         sources = _sources(table)
         if len(sources) > 1:
-            counts = [f"{sum(e.record.status == 'done' for e in table if e.source == s)} runs of {s}"
-                      for s in sources]  # fmt: skip
+            done = [entry.source for entry in table if entry.record.status == "done"]
+            counts = [f"{done.count(source)} runs of {source}" for source in sources]
             yield (
                 f"Joined: {table[0].record.dataset}, protocol {hash_[:8]}: {_listed(counts)}; same "
                 "split, protocol, backbone, precision and evaluation."
             )
 
 
-def _apart(tables: Mapping[str, Sequence[_Entry]]) -> Iterator[str]:
+def _apart(tables: Mapping[str, Sequence[_Entry]], alone: set[str]) -> Iterator[str]:
     """Yield in what tables that are of one place alone differ from the others'."""
     for hash_, table in tables.items():
         sources, dataset = _sources(table), table[0].record.dataset
+        if hash_ not in alone:
+            continue
         others = [
             (other_hash, other)
             for other_hash, other in tables.items()
@@ -215,7 +220,9 @@ def _apart(tables: Mapping[str, Sequence[_Entry]]) -> Iterator[str]:
             continue
         near_hash, near = min(others, key=lambda one: len(_differing(table[0], one[1][0])))
         off = _differing(table[0], near[0])
-        named = ", ".join(off[:_MOST]) + (f" and {len(off) - _MOST} more" if len(off) > _MOST else "")
+        named = ", ".join(off[:_MOST]) + (
+            f" and {len(off) - _MOST} more" if len(off) > _MOST else ""
+        )
         yield (
             f"Not joined: {dataset} of {sources[0]} (protocol {hash_[:8]}) and of "
             f"{_listed(_sources(near))} ({near_hash[:8]}) differ in {named}: a table each."
@@ -225,10 +232,14 @@ def _apart(tables: Mapping[str, Sequence[_Entry]]) -> Iterator[str]:
 def _differing(one: _Entry, other: _Entry) -> list[str]:
     keys = dict.fromkeys([*one.setting, *other.setting])
     return [
-        f"{key} ({one.setting.get(key, 'the default')} and {other.setting.get(key, 'the default')})"
+        f"{key} ({_shown(one, key)} and {_shown(other, key)})"
         for key in keys
         if one.setting.get(key) != other.setting.get(key)
     ]
+
+
+def _shown(entry: _Entry, key: str) -> str:
+    return clean(entry.setting.get(key, "the default"), _LONGEST)
 
 
 def _sources(table: Sequence[_Entry]) -> list[str]:

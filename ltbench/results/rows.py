@@ -37,7 +37,10 @@ _unpacked: list[tempfile.TemporaryDirectory[str]] = []  # each goes when the pro
 
 
 def write_rows(
-    records: Sequence[RunRecord], path: Path, badges: Mapping[str, str] | None = None, origin: str = ""
+    records: Sequence[RunRecord],
+    path: Path,
+    badges: Mapping[str, str] | None = None,
+    origin: str = "",
 ) -> int:
     """Write the rows of those runs that are done, and return how many they are.
 
@@ -60,7 +63,8 @@ def write_rows(
         raise UsageError(f"none of the {len(records)} runs is done: there are no rows to write")
     done.sort(key=lambda r: (r.dataset, r.protocol_hash, r.label, r.hash, r.seed))
     lines = [
-        _line(_handed_in(_row(Path(one.path)), (badges or {}).get(one.path), origin)) for one in done
+        _line(_handed_in(_row(Path(one.path)), (badges or {}).get(one.path), origin))
+        for one in done
     ]
     path.parent.mkdir(parents=True, exist_ok=True)
     write_bytes(path, b"".join(lines))

@@ -1,4 +1,4 @@
-"""A submission: runs that somebody hands to a board, in one ZIP archive of the same bytes each time.
+"""A submission: runs that somebody hands to a board, as one archive of the same bytes each time.
 
 ``manifest.json`` says who made it with what, and has the SHA-256 of every other member; below
 ``runs/`` stand the documents and answers of each run. There are no images, weights or features. See
@@ -29,7 +29,9 @@ FILES = (*DOCUMENTS, *ARRAYS)
 PER_MACHINE = ("places", "weights_file")
 """What stands in ``spec.json`` for the machine that trained, and is no part of the run."""
 RUNS = "runs"
-_MEMBER = re.compile(rf"{RUNS}(/[^/\\:\x00-\x1f]{{1,200}}){{2}}/[0-9a-f]{{12}}/seed-\d{{1,20}}/([^/]+)")
+_MEMBER = re.compile(
+    rf"{RUNS}(/[^/\\:\x00-\x1f]{{1,200}}){{2}}/[0-9a-f]{{12}}/seed-\d{{1,20}}/([^/]+)"
+)
 _TIME = (1980, 1, 1, 0, 0, 0)  # the first that an archive can hold
 _MODE = 0o100644 << 16  # a regular file that everybody may read
 

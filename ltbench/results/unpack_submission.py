@@ -91,8 +91,8 @@ def _check(path: Path, entries: list[zipfile.ZipInfo], free: int) -> None:
     # Of an archive that breaks off the reader finds another, an archive of arrays within it.
     if MANIFEST not in {entry.filename for entry in entries}:
         raise DataError(
-            f"{path} is no whole submission: it has no {MANIFEST}, so it breaks off or is something "
-            "else"
+            f"{path} is no whole submission: it has no {MANIFEST}, so it breaks off or is "
+            "something else"
         )
     seen: set[str] = set()
     for entry in entries:

@@ -48,7 +48,9 @@ class Submitted:
     left: tuple[str, ...]
 
 
-def submit(records: Sequence[RunRecord], path: Path, by: str = "", *, force: bool = False) -> Submitted:
+def submit(
+    records: Sequence[RunRecord], path: Path, by: str = "", *, force: bool = False
+) -> Submitted:
     """Write the runs that are done as a submission.
 
     Args:
@@ -76,8 +78,8 @@ def submit(records: Sequence[RunRecord], path: Path, by: str = "", *, force: boo
             left[words] = left.get(words, 0) + 1
     not_done = [record for record in records if record.status not in ("done", "unreadable")]
     write_submission(members, _manifest(documents, not_done, by), path)
-    words = tuple(f"{what} ({number} of {len(done)} runs)" for what, number in left.items())
-    return Submitted(path, len(done), tuple(map(_words, not_done)), words)
+    told = tuple(f"{what} ({number} of {len(done)} runs)" for what, number in left.items())
+    return Submitted(path, len(done), tuple(map(_words, not_done)), told)
 
 
 def _check_place(path: Path, *, force: bool) -> None:
@@ -192,9 +194,7 @@ def _words(record: RunRecord) -> str:
     return f"{record.label} on {record.dataset} seed {record.seed}: {record.status}{reason}"
 
 
-def _of_machine(
-    folder: Path, spec: Mapping[str, Any], result: Mapping[str, Any]
-) -> Iterator[str]:
+def _of_machine(folder: Path, spec: Mapping[str, Any], result: Mapping[str, Any]) -> Iterator[str]:
     """Yield what a run says of the machine that it was made on and that is part of it."""
     shared = {name: value for name, value in spec.items() if name not in PER_MACHINE}
     for name, document in (("spec.json", shared), ("result.json", result)):

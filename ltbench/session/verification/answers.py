@@ -47,7 +47,9 @@ def _compare(logits: Logits, arrays: Arrays) -> list[str]:
     if not (np.array_equal(logits.classes, y) and np.array_equal(logits.domains, d)):
         return ["logits.npz is of other images than predictions.npz: classes or domains differ"]
     found = [
-        _counted(_not_largest(logits, answers), "predicted another class than that of its largest logit")
+        _counted(
+            _not_largest(logits, answers), "predicted another class than that of its largest logit"
+        )
     ]
     confidence, loss, known = _of_logits(logits)
     if "confidence" in arrays:
@@ -72,16 +74,18 @@ def _not_largest(logits: Logits, answers: NDArray[np.int64]) -> NDArray[np.bool_
     """Return of which images another class than the predicted one has the largest logit, (N,)."""
     if logits.top is None:
         outside = answers >= logits.width
-        own = np.take_along_axis(
-            logits.logits, np.where(outside, 0, answers)[:, None], axis=1
-        )[:, 0]
+        own = np.take_along_axis(logits.logits, np.where(outside, 0, answers)[:, None], axis=1)[
+            :, 0
+        ]
         return np.asarray(outside | (own < logits.logits.max(axis=1, initial=-np.inf)))
     largest = logits.logits.max(axis=1, keepdims=True, initial=-np.inf)
     named = (logits.top == answers[:, None]) & (logits.logits == largest)
     return np.asarray(~named.any(axis=1))
 
 
-def _of_logits(logits: Logits) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
+def _of_logits(
+    logits: Logits,
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
     """Return confidences, losses, and of which images the true class's logit was kept, each (N,).
 
     Where it was not, the loss is the least that it can be: that of the smallest logit kept.

@@ -30,8 +30,9 @@ def check_code(run: Subject, findings: Findings) -> None:
         edited = str(told).partition(" ")[0] == there.partition(" ")[0]
         findings.add(
             "wrong" if edited else "unchecked",
-            f"{words}: the source of one version was edited" if edited else
-            f"{words}, so its code was not looked at",
+            f"{words}: the source of one version was edited"
+            if edited
+            else f"{words}, so its code was not looked at",
             run,
         )
     environment = run.result.get("environment")

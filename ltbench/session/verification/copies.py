@@ -27,6 +27,7 @@ _SAMPLE = 1024
 """Test images whose answers are compared where they are not the same to the last bit."""
 _NEAR = 2e-3
 """Confidences that differ by no more are taken for one model's, with noise on top of it."""
+_WRONG = 30
 _SETTING = ("dataset", "backbone", "precision")
 _MOST_ALIKE = 400  # runs of one test that are compared in pairs
 
@@ -39,13 +40,14 @@ class _Print:
         test: digest of its test images and classes.
         answers: digest of all its answers.
         log: digest of its log without times and names of stages; empty without one.
-        prediction, confidence: of a sample of the test images; no confidences of rows.
+        classes, prediction, confidence: of a sample of the test images; no confidences of rows.
     """
 
     run: Subject
     test: str
     answers: str
     log: str
+    classes: NDArray[np.int64]
     prediction: NDArray[np.int64]
     confidence: NDArray[np.float32] | None
 
@@ -74,6 +76,7 @@ def _print_of(run: Subject) -> _Print:
         _digest(arrays[name] for name in ("class", "domain")),
         _digest(arrays[name] for name in sorted(arrays)),
         _log_of(run),
+        arrays["class"][rows],
         arrays["prediction"][rows],
         None if confidence is None else confidence[rows].astype(np.float32),
     )
@@ -82,13 +85,17 @@ def _print_of(run: Subject) -> _Print:
 def _digest(arrays: Iterable[NDArray[np.generic]]) -> str:
     digest = hashlib.sha256()
     for array in arrays:
-        digest.update(f"{array.dtype} {array.shape}".encode() + np.ascontiguousarray(array).tobytes())
+        digest.update(
+            f"{array.dtype} {array.shape}".encode() + np.ascontiguousarray(array).tobytes()
+        )
     return digest.hexdigest()
 
 
 def _log_of(run: Subject) -> str:
     """Return a digest of what a log says of losses and scores."""
-    lines = [(line.get("step"), line.get("losses"), line.get("val")) for line in read_log(run.folder)]
+    lines = [
+        (line.get("step"), line.get("losses"), line.get("val")) for line in read_log(run.folder)
+    ]
     text = json.dumps(lines, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest() if lines else ""
 
@@ -110,7 +117,7 @@ def _alike(prints: Sequence[_Print]) -> Iterator[tuple[_Print, _Print]]:
 
 def _same(one: _Print, other: _Print) -> bool:
     if one.answers == other.answers:
-        return True
+        return one.confidence is not None or _surely(one, other)
     if one.log and one.log == other.log and _rivals(one.run, other.run):
         return True
     if one.confidence is None or other.confidence is None:
@@ -122,6 +129,16 @@ def _same(one: _Print, other: _Print) -> bool:
     return bool(np.mean(one.prediction == other.prediction) > 1 - _NEAR)
 
 
+def _surely(one: _Print, other: _Print) -> bool:
+    """Return whether equal predictions alone, as rows keep them, are those of one model.
+
+    They are where all scores are the same too, or where so many images are wrong, each in the same
+    way, that two models would not agree by chance.
+    """
+    wrong = int(np.sum(one.prediction != one.classes))
+    return one.run.record.test == other.run.record.test or wrong >= _WRONG
+
+
 def _rivals(one: Subject, other: Subject) -> bool:
     """Return whether two runs may not have one log: they did not begin with the same training."""
     algorithms = (run.spec.get("identity", {}).get("algorithm") for run in (one, other))
@@ -130,7 +147,9 @@ def _rivals(one: Subject, other: Subject) -> bool:
 
 def _judge(one: _Print, other: _Print) -> tuple[Kind, str]:
     a, b = one.run.record, other.run.record
-    alike = "answer every test image alike" if one.answers == other.answers else "answer almost alike"
+    alike = (
+        "answer every test image alike" if one.answers == other.answers else "answer almost alike"
+    )
     if one.log and one.log == other.log and one.answers != other.answers:
         alike = "have the same log"
     for whole, part in ((one, other), (other, one)):

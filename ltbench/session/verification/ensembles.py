@@ -24,9 +24,13 @@ def check_combined(runs: Sequence[Subject], findings: Findings) -> None:
         if not run.combined:
             continue
         wanted = [(m["hash"], m["seed"]) for m in run.record.combined["members"]]
-        if missing := [f"{hash_[:6]} seed {seed}" for hash_, seed in wanted if (hash_, seed) not in known]:
+        if missing := [
+            f"{hash_[:6]} seed {seed}" for hash_, seed in wanted if (hash_, seed) not in known
+        ]:
             findings.add(
-                "wrong", f"it is made of runs that were not handed in: {', '.join(missing[:6])}", run
+                "wrong",
+                f"it is made of runs that were not handed in: {', '.join(missing[:6])}",
+                run,
             )
         elif run.record.combined["kind"] == ENSEMBLE:
             _check_ensemble(run, [known[key] for key in wanted], findings)

@@ -2,8 +2,8 @@
 
 Logits are kept as float16, and answers beside them as the run had them. So first the answers are
 held against the logits, within what float16 rounds, and then the metrics against the answers: those
-of right and wrong have to agree to the last digits, those of confidences to what float32 rounds, and
-those that look at the probabilities of all classes to a few thousandths and an image.
+of right and wrong have to agree to the last digits, those of confidences to what float32 rounds,
+and those that look at the probabilities of all classes to a few thousandths and an image.
 """
 
 from __future__ import annotations
@@ -85,9 +85,13 @@ def check_metrics(run: Subject, findings: Findings, sets: Sets | None) -> bool:
 
 def _tell(run: Subject, findings: Findings, wrong: list[_Value], unknown: list[_Value]) -> None:
     if wrong:
-        named = ", ".join(f"{v.place}{v.name} is {v.said} and computed {v.found}" for v in wrong[:_MOST])
+        named = ", ".join(
+            f"{v.place}{v.name} is {v.said} and computed {v.found}" for v in wrong[:_MOST]
+        )
         more = f" and {len(wrong) - _MOST} more" if len(wrong) > _MOST else ""
-        findings.add("wrong", f"result.json holds other metrics than its answers give: {named}{more}", run)
+        findings.add(
+            "wrong", f"result.json holds other metrics than its answers give: {named}{more}", run
+        )
     names = sorted({value.name for value in unknown if value.said is not None})
     if names:
         listed = ", ".join(names[: 3 * _MOST]) + (", …" if len(names) > 3 * _MOST else "")
@@ -158,7 +162,9 @@ def _check_confusion(
     places = np.array([of_domain[d] for d in stored.d.tolist()], dtype=np.int64)
     np.add.at(cells, (places, stored.y, stored.prediction), 1)
     if not np.array_equal(cells, said):
-        findings.add("wrong", "result.json holds other confusion matrices than its answers give", run)
+        findings.add(
+            "wrong", "result.json holds other confusion matrices than its answers give", run
+        )
         return False
     return True
 
@@ -182,7 +188,8 @@ def sees_of() -> dict[str, Sees]:
     for entry in get_plugins()["metrics"]:
         with np.errstate(all="ignore"), contextlib.suppress(LtbenchError):
             values, unsure, without = (
-                compute_these([entry], p) for p in (whole, blind, replace(whole, probabilities=None))
+                compute_these([entry], p)
+                for p in (whole, blind, replace(whole, probabilities=None))
             )
             for name, value in values.items():
                 if without.get(name) != value:

@@ -137,8 +137,8 @@ def _of_answers(run: Subject, here: Here) -> list[str]:
             off = [n for n, a, b in zip(names, told, own, strict=True) if not np.array_equal(a, b)]
             if off:
                 found.append(
-                    f"logits.npz is of other {part} images than the split here: {' and '.join(off)} "
-                    "differ"
+                    f"logits.npz is of other {part} images than the split here: "
+                    f"{' and '.join(off)} differ"
                 )
         answers, rows = read_predictions(run.folder), here.split.rows("test")
     except DataError:
@@ -168,7 +168,9 @@ def _check_protocol(
         augmentation = planned_augmentation(registered.augmentation, facts)
         registered = replace(registered, augmentation=augmentation)
     except LtbenchError as problem:
-        findings.add("unchecked", f"its protocol '{clean(name)}' is none that is here: {problem}", run)
+        findings.add(
+            "unchecked", f"its protocol '{clean(name)}' is none that is here: {problem}", run
+        )
         return
     own, there = asked.protocol.as_dict(), registered.as_dict()
     if not (asked.backbone.pretrained or asked.backbone.weights):
@@ -181,8 +183,8 @@ def _check_protocol(
     if off:
         findings.add(
             "note",
-            f"its protocol is '{clean(name)}' with other settings ({', '.join(off)}): it has a table "
-            "of its own",
+            f"its protocol is '{clean(name)}' with other settings ({', '.join(off)}): it has a "
+            "table of its own",
             run,
         )
 

@@ -59,8 +59,8 @@ def choose_again(runs: Sequence[Subject], again: Again) -> list[Subject]:
     if len(able) < again.count:
         of_seed = "" if again.seed is None else f" of seed {again.seed}"
         raise UsageError(
-            f"{len(able)} runs{of_seed} can be trained here, and {again.count} were asked for: runs "
-            "that start from a local checkpoint and what was made of others are none"
+            f"{len(able)} runs{of_seed} can be trained here, and {again.count} were asked for: "
+            "runs that start from a local checkpoint and what was made of others are none"
         )
     return random.SystemRandom().sample(able, again.count)
 
@@ -86,7 +86,9 @@ def check_again(
         result = read_json(folder / "result.json") or {}
         same = _same_answers(run.folder, folder)
     alike = _environment(run.result) == _environment(result)
-    sure = str(result["environment"]["device"]).startswith("cpu") or run.asked.protocol.deterministic
+    sure = (
+        str(result["environment"]["device"]).startswith("cpu") or run.asked.protocol.deterministic
+    )
     if same:
         findings.add("note", "trained again, it gives the same answers to the last bit", run)
         return True

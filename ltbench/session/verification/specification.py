@@ -1,8 +1,7 @@
-"""Checks what a run says that it is: hashes, its log, and the course of training that this tells."""
+"""Checks what a run says that it is: hashes, its log, and the training that this tells of."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -54,7 +53,9 @@ def check_log(run: Subject, findings: Findings) -> None:
     if run.combined:
         return
     if not run.log:
-        findings.add("unchecked", "the course of training was not checked: no log was handed in", run)
+        findings.add(
+            "unchecked", "the course of training was not checked: no log was handed in", run
+        )
         return
     try:
         content = read_file(run.folder / "log.jsonl", _LARGEST_LOG)
@@ -73,9 +74,7 @@ def check_log(run: Subject, findings: Findings) -> None:
         findings.add("wrong", text, run)
 
 
-def _against_selection(
-    result: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]
-) -> list[str]:
+def _against_selection(result: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return what does not hold of the model that was chosen, by the evaluations of the log."""
     selection = result.get("selection")
     if not isinstance(selection, dict):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from ltbench.errors import LtbenchError
@@ -93,14 +93,14 @@ def _subjects(records: Sequence[RunRecord], findings: Findings) -> list[Subject]
     """Return the runs that can be checked, and tell of the others."""
     found: list[Subject] = []
     for record in records:
-        folder = Path(record.path)
+        folder, reason = Path(record.path), record.reason
         try:
             spec, result = read_json(folder / "spec.json"), read_result(folder)
         except UnreadableRun as problem:
-            record, spec, result = replace(record, status="unreadable", reason=str(problem)), None, None
+            spec, result, reason = None, None, str(problem)
         if record.status == "unreadable" or spec is None:
             place = "/".join(folder.parts[-4:])
-            findings.add("wrong", f"{clean(place)} cannot be read: {record.reason}")
+            findings.add("wrong", f"{clean(place)} cannot be read: {clean(reason)}")
         elif result is None:
             place = f"{record.label} on {record.dataset} seed {record.seed}"
             findings.add("note", f"{place} has no result ({record.status}) and was passed over")
@@ -136,9 +136,7 @@ def _wanted(run: Subject) -> list[str]:
     return ["predictions.npz", LOGITS, *([] if run.combined else ["log.jsonl"])]
 
 
-def _check_each(
-    runs: Sequence[Subject], registry: Registry, findings: Findings
-) -> dict[str, bool]:
+def _check_each(runs: Sequence[Subject], registry: Registry, findings: Findings) -> dict[str, bool]:
     """Ask every check of one run, and return by their folders which metrics were recomputed."""
     whole: dict[str, bool] = {}
     for run in runs:

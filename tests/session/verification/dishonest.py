@@ -49,6 +49,4 @@ def wrong(found: Verification) -> list[Finding]:
 
 
 def sentences(found: Verification, kind: str = "wrong") -> str:
-    return "\n".join(
-        f"{', '.join(f.runs)}: {f.text}" for f in found.findings if f.kind == kind
-    )
+    return "\n".join(f"{', '.join(f.runs)}: {f.text}" for f in found.findings if f.kind == kind)

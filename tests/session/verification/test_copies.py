@@ -42,7 +42,9 @@ def noisy(members, words):
 
     def change(arrays):
         for name in ("confidence", "loss"):
-            arrays[name] = (arrays[name] + NOISE * generator.random(arrays[name].shape)).astype("f4")
+            arrays[name] = (arrays[name] + NOISE * generator.random(arrays[name].shape)).astype(
+                "f4"
+            )
 
     members.edit_arrays(words, "predictions.npz", change)
 
@@ -66,17 +68,21 @@ def test_one_seed_under_two_numbers_with_noise_and_another_log(members, check):
 
 
 def test_a_method_that_is_the_copy_of_another(members, check):
-    """The answers, log and scores of erm under the name of bsoftmax, hashes and digests included."""
+    """Answers, log and scores of erm under the name of bsoftmax, whose hashes and digests fit."""
     names = ("predictions.npz", "logits.npz", "log.jsonl")
-    erm = next(m.rpartition("/")[0] for m in members if "/erm/" in m and m.endswith("seed-0/log.jsonl"))
+    erm = next(
+        m.rpartition("/")[0] for m in members if "/erm/" in m and m.endswith("seed-0/log.jsonl")
+    )
     own = next(m.rpartition("/")[0] for m in members if "/bsoftmax/" in m and "/seed-1/" in m)
     for name in names:
         members[f"{own}/{name}"] = members[f"{erm}/{name}"].replace(b'"erm"', b'"bsoftmax"')
     theirs = json.loads(members[f"{erm}/result.json"])
     mine = json.loads(members[f"{own}/result.json"])
-    members[f"{own}/result.json"] = json.dumps(
-        {**theirs, **{key: mine[key] for key in ("hash", "seed", "label")}}
-    ).replace('"erm"', '"bsoftmax"').encode()
+    members[f"{own}/result.json"] = (
+        json.dumps({**theirs, **{key: mine[key] for key in ("hash", "seed", "label")}})
+        .replace('"erm"', '"bsoftmax"')
+        .encode()
+    )
     said = sentences(check(members))
     assert "bsoftmax on tiny-mlt seed 1, erm on tiny-mlt seed 0: they answer every test" in said
     assert "under other seeds: one method's run was handed in as the other's" in said

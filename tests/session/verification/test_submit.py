@@ -1,4 +1,4 @@
-"""What is handed in: the same bytes each time, nothing of the machine, nothing that lacks a part."""
+"""What is handed in: the same bytes each time, nothing of the machine, nothing half there."""
 
 from __future__ import annotations
 

@@ -149,7 +149,9 @@ def test_other_test_images_under_the_right_split(members, check):
 def test_other_training_counts(members, check):
     at = place(members, ERM, 0)
     members.edit(at, "spec.json", lambda d: d["data"]["counts"]["train"][0].__setitem__(0, 1))
-    assert "says other shot_counts, train counts than tiny-mlt has here" in sentences(check(members))
+    assert "says other shot_counts, train counts than tiny-mlt has here" in sentences(
+        check(members)
+    )
 
 
 def test_another_protocol_without_its_hash(members, check):
