@@ -46,7 +46,7 @@ class FashionParameters(HParams):
 
     ratio: float = hparam(400.0, low=1.0, high=5000.0, help="largest class over smallest")
     profile: str = hparam("eiei", help=PROFILE_HELP)
-    test: int = hparam(50, low=1, high=250, help="test images of each class and domain")
+    test: int = hparam(100, low=1, high=250, help="test images of each class and domain")
     data_seed: int = hparam(0, low=0, help="chooses the images")
 
 
