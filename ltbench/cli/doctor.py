@@ -158,6 +158,7 @@ def _machine() -> dict[str, Any]:
 
 
 def _print(sections: dict[str, list[Check]], answers: Sequence[Answer]) -> None:
+    from ltbench.cli.columns import beside
     from ltbench.cli.speeds import as_text
     from ltbench.executors.measured import folder
     from ltbench.session.checks import without_home
@@ -170,7 +171,8 @@ def _print(sections: dict[str, list[Check]], answers: Sequence[Answer]) -> None:
         if name == "Speed":
             click.echo(as_text(answers) if answers else "No network was measured here yet.")
             place = without_home(str(folder()))
-            click.echo(styled(f"images and ms are those of a step; in {place}", dim=True))
+            where = beside("", f"images and ms are those of a step; in {place}")
+            click.echo(styled(where, dim=True))
         click.echo("")
     counted = [check.state for checks in sections.values() for check in checks]
     bad, warnings = counted.count("bad"), counted.count("warn")
