@@ -2,7 +2,7 @@
 
 A line is a JSON object: ``format``, the run's ``spec`` and ``result`` (its ``spec.json`` without
 paths of the machine, and ``result.json``), ``predictions`` (its ``predictions.npz`` with classes,
-domains and predictions alone, in base64), ``logits_sha256``, the ``date`` on which it was done (UTC)
+domains and predictions alone, in base64), ``logits_sha256``, the ``date`` when it was done (UTC)
 and, where somebody else made the run, ``origin`` and ``badge``. See ``docs/boards.md``.
 """
 
