@@ -38,13 +38,13 @@ def site(folder: Path, output: Path, title: str) -> None:
       ltbench site leaderboards/
       ltbench site leaderboards/ -o public --title 'Moths of 2026'
     """
-    from ltbench.report.site.folder import check_folder
+    from ltbench.report.pages.folder import check_folder
 
     check_folder(output)
     with waiting("Reading and comparing the runs"):
         # What it needs takes seconds to import, which nobody shall wait for who mistyped a folder.
-        from ltbench.report.site.build import site_files
-        from ltbench.report.site.folder import write_site
+        from ltbench.report.pages.build import site_files
+        from ltbench.report.pages.folder import write_site
         from ltbench.session.progress import bar
 
     with bar("Making the pages") as told:
