@@ -47,7 +47,7 @@ def _cell(value: float, write: object) -> Cell:
 
 
 COST_NOTE = (
-    "time a run: mean seconds on the machines below, with the stages before it, so that it compares "
-    "methods only where these are the same; memory: the most that a run held."
+    "time a run: mean seconds on the machines that the board names, with the stages before it, so "
+    "that it compares methods only where these are the same; memory: the most that a run held."
 )
 """What the columns mean, in a sentence."""

@@ -147,7 +147,7 @@ def _terms(facts: Facts | None) -> Section:
     lines += [("address", url) for source in facts.sources for url in source.get("urls", [])[:1]]
     body = tuple((key, _address(text)) for key, text in lines if text)
     columns = (name_column("what"), name_column("is"))
-    grids = (Grid(columns, body, title="As the registry has it"),) if body else ()
+    grids = (Grid(columns, body),) if body else ()
     return Section("Source", grids=grids)
 
 
@@ -172,4 +172,4 @@ def _boards(name: str, boards: Sequence[Board]) -> Section:
     columns = (
         name_column("board"), name_column("data set"), name_column("setting"), Column("methods"),
     )  # fmt: skip
-    return Section("Boards", grids=(Grid(columns, body, title="Boards on this data set"),))
+    return Section("Boards", grids=(Grid(columns, body),))

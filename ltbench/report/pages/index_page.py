@@ -74,7 +74,7 @@ def _boards_grid(boards: Sequence[Board]) -> Grid:
         (
             Cell(board.name, href=link(INDEX, board_address(board.name))),
             table.table.dataset,
-            table.table.scheme.evaluation,
+            table.table.scheme.evaluation or "one domain",
             table.table.setting,
             str(len(table.rows)),
             str(sum(row.done for row in table.rows)),
@@ -83,7 +83,7 @@ def _boards_grid(boards: Sequence[Board]) -> Grid:
         )
         for board, table in _tables(boards)
     )
-    return Grid(columns, body, title="Boards")
+    return Grid(columns, body)
 
 
 def _time(table: Leaderboard) -> Cell:
@@ -121,7 +121,7 @@ def _methods_grid(boards: Sequence[Board], algos: Sequence[str]) -> Grid:
         )
         for algo in algos
     )
-    return Grid(columns, body, title="Methods", filtered=True)
+    return Grid(columns, body, filtered=True)
 
 
 def _head(board: Board, table: Leaderboard) -> str:
@@ -150,7 +150,7 @@ def _datasets_grid(boards: Sequence[Board], datasets: Sequence[str]) -> Grid:
         Column("training\nimages"),
         Column("settings"),
     )
-    return Grid(columns, tuple(_dataset(name, boards) for name in datasets), title="Data sets")
+    return Grid(columns, tuple(_dataset(name, boards) for name in datasets))
 
 
 def _dataset(name: str, boards: Sequence[Board]) -> tuple[str, ...]:

@@ -106,7 +106,7 @@ def _part(part: PartFacts) -> Section:
     else:
         text = [f"`ltbench plugins info {part.name}` prints what its code says of itself."]
     columns = (name_column("what"), name_column("is"))
-    known = Grid(columns, tuple((key, value) for key, value in facts if value), title="Facts")
+    known = Grid(columns, tuple((key, value) for key, value in facts if value))
     return Section(title, verdict=tuple(text), grids=(known, *grids))
 
 
@@ -127,9 +127,17 @@ def _parameters(part: PartFacts) -> Grid:
 
 
 def paragraphs(text: str) -> list[str]:
-    """Return the paragraphs of a docstring, each on one line, without its sections of arguments."""
-    found = [" ".join(part.split()) for part in re.split(r"\n\s*\n", text)]
-    return [inline(part) for part in found if part and not re.match(r"(Args|Attributes):", part)]
+    """Return the paragraphs of a docstring, each on one line, without its sections of arguments.
+
+    What is indented is a formula, and becomes code.
+    """
+    found = [part for part in re.split(r"\n\s*\n", text) if part.strip()]
+    return [_paragraph(part) for part in found if not re.match(r"(Args|Attributes):", part)]
+
+
+def _paragraph(text: str) -> str:
+    line = " ".join(text.split())
+    return f"`{line.replace('`', '')}`" if text.startswith((" ", "\n ")) else inline(line)
 
 
 def _kin(algo: str, others: Sequence[str]) -> list[str]:
@@ -146,4 +154,4 @@ def _kin_section(algo: str, kin: Sequence[str]) -> Section:
         for other in kin
     )
     columns = (name_column("method"), name_column("family"), name_column("what"))
-    return Section("Methods that share a part", grids=(Grid(columns, body, title="On some board"),))
+    return Section("Methods that share a part", grids=(Grid(columns, body, ))
