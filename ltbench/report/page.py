@@ -12,7 +12,6 @@ from markupsafe import Markup, escape
 from ltbench import __version__
 from ltbench.report.section import Cell, Report
 
-
 _SOURCE = re.compile(r"arXiv:(\d{4}\.\d{4,5})|https://(?:doi\.org|github\.com)/[\w./()-]*[\w/]")
 
 

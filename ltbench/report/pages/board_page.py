@@ -8,7 +8,6 @@ from dataclasses import replace
 from ltbench.report.content import Leaderboard, Row
 from ltbench.report.costs import COST_COLUMNS, COST_NOTE, cost_cells
 from ltbench.report.leaderboard import leaderboard_report
-from ltbench.report.section import Cell, Column, Figure, Grid, Link, Report, Section
 from ltbench.report.pages.addresses import (
     INDEX,
     board_address,
@@ -20,6 +19,7 @@ from ltbench.report.pages.addresses import (
 )
 from ltbench.report.pages.boards import Board
 from ltbench.report.pages.plugin_facts import family
+from ltbench.report.section import Cell, Column, Figure, Grid, Link, Report, Section
 
 FAMILY = Column("family", text=True, chosen=True)
 _MARK_COLUMNS = {
@@ -77,7 +77,9 @@ def _unread(board: Board) -> tuple[str, ...]:
     if not unread:
         return ()
     count = len(unread)
-    return (f"{count} run{'s' * (count != 1)} could not be read, the first because {unread[0][1]}.",)
+    return (
+        f"{count} run{'s' * (count != 1)} could not be read, the first because {unread[0][1]}.",
+    )
 
 
 def _extended(board: Board, table: Leaderboard, grid: Grid, marks: Sequence[str]) -> Grid:
@@ -96,9 +98,7 @@ def _extended(board: Board, table: Leaderboard, grid: Grid, marks: Sequence[str]
     columns = (grid.columns[0], FAMILY, *grid.columns[1:])
     columns += (*(_MARK_COLUMNS[mark] for mark in marks), *COST_COLUMNS)
     place, direction = grid.sorted
-    return replace(
-        grid, columns=columns, body=body, filtered=True, sorted=(place + 1, direction)
-    )
+    return replace(grid, columns=columns, body=body, filtered=True, sorted=(place + 1, direction))
 
 
 def _named(board: Board, row: Row, text: str) -> Cell:

@@ -7,18 +7,14 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
-from ltbench.errors import DataError, UsageError
-from ltbench.regular_files import open_file
+from ltbench.errors import UsageError
 from ltbench.report.content import Content, Leaderboard, Row, build
 from ltbench.report.selection import select_runs
 from ltbench.results.folders import read_folders
 from ltbench.results.frame import as_frames
+from ltbench.results.rows import SUFFIX, about_row
 from ltbench.results.run import RunRecord
-from ltbench.results.untrusted import clean, parse_line
-
-ROWS = ".jsonl"
-_LONGEST_ROW = 2**28
-_MARKS = ("badge", "origin")
+from ltbench.results.untrusted import clean
 
 RunKey = tuple[str, int]
 """Hash and seed of a run."""
@@ -33,26 +29,31 @@ class Board:
         path: the file or folder.
         records: of its runs.
         content: their leaderboards.
-        marks: ``badge`` and ``origin`` of the rows that have them.
+        about: what the rows say of the runs: ``badge``, ``origin``, ``date``.
     """
 
     name: str
     path: Path
     records: tuple[RunRecord, ...]
     content: Content
-    marks: Mapping[RunKey, Mapping[str, str]] = field(default_factory=dict)
+    about: Mapping[RunKey, Mapping[str, str]] = field(default_factory=dict)
 
     @cached_property
     def rows(self) -> list[tuple[Leaderboard, Row]]:
         """Every row of every table."""
         return [(table, row) for table in self.content.boards for row in table.rows]
 
+    @property
+    def date(self) -> str:
+        """Return the day on which the newest of its rows was done; empty where none says."""
+        return max((about.get("date", "") for about in self.about.values()), default="")
+
     def marks_of(self, table: Leaderboard, row: Row, mark: str) -> str:
         """Return the badge or origin of the runs of a row, the different ones joined."""
         runs = table.table.every_run
         runs = runs[(runs["label"] == row.label) & (runs["status"] == "done")]
         keys = zip(runs["hash"], runs["seed"], strict=True)
-        found = {self.marks.get(key, {}).get(mark, "") for key in keys}
+        found = {self.about.get(key, {}).get(mark, "") for key in keys}
         return ", ".join(sorted(found - {""}))
 
 
@@ -70,7 +71,9 @@ def read_boards(folder: Path) -> list[Board]:
     if not folder.is_dir():
         raise UsageError(f"There is no folder '{folder}': name the one that holds the boards.")
     paths = [path for path in sorted(folder.iterdir()) if not path.name.startswith(".")]
-    sources = [path for path in paths if path.suffix == ROWS or (path.is_dir() and _has_runs(path))]
+    sources = [
+        path for path in paths if path.suffix == SUFFIX or (path.is_dir() and _has_runs(path))
+    ]
     names = [_name(path) for path in sources]
     for name in names:
         if names.count(name) > 1:
@@ -94,32 +97,21 @@ def read_board(path: Path) -> Board:
     content = build(select_runs(as_frames(records)))
     unread = tuple((r.path, r.reason) for r in records if r.status == "unreadable")
     content = replace(content, unreadable=unread)
-    return Board(_name(path), path, tuple(records), content, _read_marks(path))
+    about = {(record.hash, record.seed): _about(record) for record in records}
+    return Board(_name(path), path, tuple(records), content, about)
 
 
 def _name(path: Path) -> str:
-    return clean(path.stem if path.suffix == ROWS else path.name)
+    return clean(path.stem if path.suffix == SUFFIX else path.name)
 
 
 def _has_runs(folder: Path) -> bool:
     return next(folder.rglob("spec.json"), None) is not None
 
 
-def _read_marks(path: Path) -> dict[RunKey, dict[str, str]]:
-    """Return the badges and origins of a rows file, by run; a folder of runs has none."""
-    if path.suffix != ROWS:
-        return {}
-    found = {}
-    try:
-        with open_file(path) as lines:
-            while line := lines.readline(_LONGEST_ROW):
-                row = parse_line(line) or {}
-                own = {mark: clean(row[mark]) for mark in _MARKS if isinstance(row.get(mark), str)}
-                if own and isinstance(spec := row.get("spec"), dict):
-                    found[spec.get("hash"), spec.get("seed")] = own
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}") from error
-    return found
+def _about(record: RunRecord) -> dict[str, str]:
+    """Return what its row says of a run; nothing of one that is in a folder of runs."""
+    return about_row(Path(record.path)) if record.status == "done" else {}
 
 
 def algos_of(boards: Sequence[Board]) -> list[str]:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from ltbench.data.locations import data_folder
 from ltbench.plugins.manager import get_plugins
+from ltbench.regular_files import read_file
 from ltbench.report.document import runs_csv
 from ltbench.report.page import page
 from ltbench.report.page_figures import Wish, draw_figures
-from ltbench.report.section import Report
 from ltbench.report.pages.addresses import (
     INDEX,
     board_address,
@@ -21,12 +22,13 @@ from ltbench.report.pages.addresses import (
     rows_address,
 )
 from ltbench.report.pages.board_page import board_page
-from ltbench.report.pages.boards import ROWS, Board, algos_of, read_boards
+from ltbench.report.pages.boards import Board, algos_of, read_boards
 from ltbench.report.pages.compare_page import compare_page
 from ltbench.report.pages.dataset_page import dataset_page, distribution_wishes, variants_of
 from ltbench.report.pages.index_page import index_page
 from ltbench.report.pages.method_page import method_page
-from ltbench.results.rows import write_rows
+from ltbench.report.section import Figure, Report
+from ltbench.results.rows import SUFFIX, write_rows
 
 _ROOM = 1_000_000
 """Bytes of the figures of one page."""
@@ -57,7 +59,7 @@ def site_files(
         files[address] = page(make()).encode()
     told(len(makers), len(makers))
     for board in boards:
-        files[rows_address(board.name, ROWS)] = _rows(board)
+        files[rows_address(board.name, SUFFIX)] = _rows(board)
         files[rows_address(board.name, ".csv")] = runs_csv(board.content).encode()
     return files
 
@@ -73,18 +75,18 @@ def _pages(
     """Yield the address of each page, and what makes it."""
     data_dir = data_folder(None)
     algos = algos_of(boards)
-    yield INDEX, lambda: index_page(boards, datasets, title)
+    yield INDEX, partial(index_page, boards, datasets, title)
     for board in boards:
-        yield board_address(board.name), lambda b=board: board_page(b, _figures(b), command)
-        yield compare_address(board.name), lambda b=board: compare_page(b)
+        yield board_address(board.name), partial(_board, board, command)
+        yield compare_address(board.name), partial(compare_page, board)
     for algo in algos:
-        yield method_address(algo), lambda a=algo: method_page(a, boards, algos)
+        yield method_address(algo), partial(method_page, algo, boards, algos)
     for name in datasets:
-        yield dataset_address(name), lambda n=name: dataset_page(n, boards, _drawn(n, boards), data_dir)
+        yield dataset_address(name), partial(_dataset, name, boards, data_dir)
 
 
-def _figures(board: Board) -> dict[str, list]:
-    """Return the figures of a board's page: the scores of every seed."""
+def _board(board: Board, command: str) -> Report:
+    """Return the page of a board, with the scores of every seed drawn."""
     there = "violin" in get_plugins()["figures"]
     wishes = [
         Wish(
@@ -94,19 +96,23 @@ def _figures(board: Board) -> dict[str, list]:
         for table in board.content.boards
         if not table.table.joined
     ]  # fmt: skip
-    return draw_figures(wishes, lambda done, figures: None, _ROOM)
+    return board_page(board, _drawn(wishes), command)
 
 
-def _drawn(name: str, boards: Sequence[Board]) -> dict[str, list]:
-    wishes = distribution_wishes(variants_of(name, boards))
+def _dataset(name: str, boards: Sequence[Board], data_dir: Path) -> Report:
+    drawn = _drawn(distribution_wishes(variants_of(name, boards)))
+    return dataset_page(name, boards, drawn, data_dir)
+
+
+def _drawn(wishes: Sequence[Wish]) -> dict[str, list[Figure]]:
     return draw_figures(wishes, lambda done, figures: None, _ROOM)
 
 
 def _rows(board: Board) -> bytes:
     """Return the rows of a board as they lie in its file, or as its runs make them."""
-    if board.path.suffix == ROWS:
-        return board.path.read_bytes()
+    if board.path.suffix == SUFFIX:
+        return read_file(board.path)
     with TemporaryDirectory() as folder:
-        path = Path(folder) / f"rows{ROWS}"
+        path = Path(folder) / f"rows{SUFFIX}"
         write_rows(board.records, path)
         return path.read_bytes()

@@ -6,6 +6,8 @@ import math
 
 from ltbench.report.content import Leaderboard, Row
 from ltbench.report.metrics import Metric
+from ltbench.report.pages.addresses import INDEX, board_address, compare_address, link
+from ltbench.report.pages.boards import Board
 from ltbench.report.pairs import Difference, Pair, pairs_of
 from ltbench.report.section import (
     Cell,
@@ -17,8 +19,6 @@ from ltbench.report.section import (
     name_column,
     probability,
 )
-from ltbench.report.pages.addresses import INDEX, board_address, compare_address, link
-from ltbench.report.pages.boards import Board
 from ltbench.stats.pairwise import MOST_METHODS
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -13,11 +14,11 @@ from ltbench.plugins.manager import OWN, get_plugins
 from ltbench.plugins.shots import SHOTS, ShotRule
 from ltbench.plugins.unseen_options import OPTIONS
 from ltbench.report.page_figures import Wish
-from ltbench.report.section import Cell, Column, Figure, Grid, Link, Report, Section, name_column
-from ltbench.report.selection import Table
 from ltbench.report.pages.addresses import INDEX, board_address, dataset_address, link
 from ltbench.report.pages.boards import Board
 from ltbench.report.pages.examples import example_galleries
+from ltbench.report.section import Cell, Column, Figure, Grid, Link, Report, Section, name_column
+from ltbench.report.selection import Table
 from ltbench.results.untrusted import clean
 
 _MOST_COLUMNS = 40  # classes that a table of numbers has; the figure shows any number
@@ -63,9 +64,7 @@ def dataset_page(
     """
     variants = variants_of(name, boards)
     facts = _facts(name)
-    sections = [
-        _setting(label, table, figures.get(label, ())) for label, table in variants.items()
-    ]
+    sections = [_setting(label, table, figures.get(label, ())) for label, table in variants.items()]
     sections += [_examples(name, next(iter(variants.values())), data_dir), _terms(facts)]
     sections.append(_boards(name, boards))
     title = next(iter(variants.values())).title
@@ -80,7 +79,11 @@ def dataset_page(
 def _facts(name: str) -> Facts | None:
     """Return the facts of a data set of ltbench, ``None`` of any other."""
     try:
-        return registry_facts(name) if get_plugins()["datasets"].get(name).distribution == OWN else None
+        return (
+            registry_facts(name)
+            if get_plugins()["datasets"].get(name).distribution == OWN
+            else None
+        )
     except LtbenchError:
         return None
 
@@ -89,8 +92,7 @@ def _setting(label: str, table: Table, figures: Sequence[Figure]) -> Section:
     """Return the images of one setting of the data set, as its runs saw them."""
     try:
         facts = table.facts()
-    except LtbenchError as error:
-        del error  # it names a folder that readers do not have
+    except LtbenchError:  # whose words name a folder that readers do not have
         columns = (name_column("images"),)
         return Section(label, grids=(Grid(columns, (("not written down by its runs",),)),))
     rule = ShotRule.from_dict(facts["shots"])
@@ -108,7 +110,7 @@ def _setting(label: str, table: Table, figures: Sequence[Figure]) -> Section:
     )
 
 
-def _parts_grid(domains: Sequence[str], facts: Mapping[str, np.ndarray], rule: ShotRule) -> Grid:
+def _parts_grid(domains: Sequence[str], facts: Mapping[str, Any], rule: ShotRule) -> Grid:
     counts = facts["counts"]
     told_by = facts["shot_counts"]
     columns = [name_column("domain"), *(Column(f"images\n{part}") for part in counts)]
@@ -127,9 +129,7 @@ def _parts_grid(domains: Sequence[str], facts: Mapping[str, np.ndarray], rule: S
 
 def _classes_grid(domains: Sequence[str], classes: Sequence[str], train: np.ndarray) -> Grid:
     columns = (name_column("domain"), *(Column(name) for name in classes))
-    body = tuple(
-        (name, *(str(int(n)) for n in train[d])) for d, name in enumerate(domains)
-    )
+    body = tuple((name, *(str(int(n)) for n in train[d])) for d, name in enumerate(domains))
     return Grid(columns, body, title="Training images of each domain and class")
 
 

@@ -53,7 +53,9 @@ def write_site(files: Mapping[str, bytes], folder: Path) -> None:
             _remove(folder / address, before[address])
         _write(folder / LIST, _list(after))
     except OSError as error:
-        raise UsageError(f"{error.filename or folder} cannot be written: {error.strerror}") from error
+        raise UsageError(
+            f"{error.filename or folder} cannot be written: {error.strerror}"
+        ) from error
 
 
 def check_folder(folder: Path) -> None:
@@ -66,8 +68,8 @@ def check_folder(folder: Path) -> None:
         raise UsageError(f"'{folder}' is no folder: name another with -o.")
     if folder.is_dir() and not (folder / LIST).is_file() and any(folder.iterdir()):
         raise UsageError(
-            f"'{folder}' holds files that no site of ltbench put there: name an empty or new folder "
-            "with -o."
+            f"'{folder}' holds files that no site of ltbench put there: name an empty or a new "
+            "folder with -o."
         )
 
 
@@ -104,7 +106,9 @@ def _read_list(folder: Path) -> Digests:
     )
     if not well:
         raise UsageError(f"'{path}' is not a list that ltbench wrote: remove the folder.")
-    return {address: [one for one in found if isinstance(one, str)] for address, found in files.items()}
+    return {
+        address: [one for one in found if isinstance(one, str)] for address, found in files.items()
+    }
 
 
 def _inside(address: str) -> bool:

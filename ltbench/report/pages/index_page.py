@@ -7,9 +7,6 @@ from collections.abc import Sequence
 from ltbench.errors import LtbenchError
 from ltbench.report.content import Leaderboard
 from ltbench.report.grid import cell_text, ranks_text
-from ltbench.report.plain import duration
-from ltbench.report.section import Cell, Column, Grid, Report, Section, name_column
-from ltbench.report.selection import Table
 from ltbench.report.pages.addresses import (
     INDEX,
     board_address,
@@ -21,6 +18,9 @@ from ltbench.report.pages.board_page import FAMILY
 from ltbench.report.pages.boards import Board, algos_of
 from ltbench.report.pages.dataset_page import variants_of
 from ltbench.report.pages.plugin_facts import family, summary
+from ltbench.report.plain import duration
+from ltbench.report.section import Cell, Column, Grid, Report, Section, name_column
+from ltbench.report.selection import Table
 from ltbench.report.verdict import not_told_apart
 from ltbench.report.wording import listed
 
@@ -68,6 +68,7 @@ def _boards_grid(boards: Sequence[Board]) -> Grid:
         Column("methods"),
         Column("runs\ndone"),
         Column("computed"),
+        Column("newest\nrow"),
         name_column("highest, or not told apart from it"),
     )
     body = tuple(
@@ -79,6 +80,7 @@ def _boards_grid(boards: Sequence[Board]) -> Grid:
             str(len(table.rows)),
             str(sum(row.done for row in table.rows)),
             _time(table),
+            board.date or "—",
             _best(table),
         )
         for board, table in _tables(boards)

@@ -1,4 +1,4 @@
-"""A page for each method: what it is and needs, its hyper-parameters, and its rows on all boards."""
+"""A page for each method: what it is, its hyper-parameters, and its rows on all boards."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from ltbench.report.content import Leaderboard, Row
 from ltbench.report.costs import COST_COLUMNS, COST_NOTE, cost_cells
 from ltbench.report.grid import cell_text, ranks_text
 from ltbench.report.metrics import DECLARED_METRICS, metric
-from ltbench.report.section import Cell, Column, Grid, Link, Report, Section, name_column
 from ltbench.report.pages.addresses import INDEX, board_address, link, method_address
 from ltbench.report.pages.boards import Board
 from ltbench.report.pages.plugin_facts import PartFacts, family, part_facts, parts_of, summary
+from ltbench.report.section import Cell, Column, Grid, Link, Report, Section, name_column
 
 _METRICS = tuple(map(metric, DECLARED_METRICS))
 
@@ -70,11 +70,12 @@ def _line(algo: str, board: Board, table: Leaderboard, row: Row) -> tuple[str, .
     if len(board.content.boards) > 1:
         name = f"{name}, {table.table.protocol_hash[:8]}"
     none = tuple(Cell("—", "") for _ in COST_COLUMNS)
+    places = f"{ranks_text(row.ranks)} {row.letters}".strip()
     return (
         Cell(name, href=link(method_address(algo), board_address(board.name))),
         row.label,
         f"{row.done}/{row.started}",
-        Cell(f"{ranks_text(row.ranks)} {row.letters}".strip(), str(row.ranks[0]) if row.ranks else ""),
+        Cell(places, str(row.ranks[0]) if row.ranks else ""),
         *(_score(table, row, one.name) for one in _METRICS),
         *cost_cells(table).get(row.label, none),
     )
@@ -120,8 +121,7 @@ def _parameters(part: PartFacts) -> Grid:
         name_column("what"),
     )
     body = tuple(
-        (p.name, p.default, p.allowed, p.search or "—", p.help)
-        for p in part.description.parameters
+        (p.name, p.default, p.allowed, p.search or "—", p.help) for p in part.description.parameters
     )
     return Grid(columns, body, title="Hyper-parameters")
 
@@ -154,4 +154,4 @@ def _kin_section(algo: str, kin: Sequence[str]) -> Section:
         for other in kin
     )
     columns = (name_column("method"), name_column("family"), name_column("what"))
-    return Section("Methods that share a part", grids=(Grid(columns, body, ))
+    return Section("Methods that share a part", grids=(Grid(columns, body),))
