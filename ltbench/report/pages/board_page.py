@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from ltbench.report.content import Leaderboard, Row
-from ltbench.report.costs import COST_COLUMNS, COST_NOTE, cost_cells
 from ltbench.report.leaderboard import leaderboard_report
 from ltbench.report.pages.addresses import (
     INDEX,
@@ -18,6 +17,7 @@ from ltbench.report.pages.addresses import (
     rows_address,
 )
 from ltbench.report.pages.boards import Board
+from ltbench.report.pages.costs import costs_of
 from ltbench.report.pages.plugin_facts import family
 from ltbench.report.section import Cell, Column, Figure, Grid, Link, Report, Section
 
@@ -67,8 +67,18 @@ def _with_links(board: Board, table: Leaderboard, section: Section) -> Section:
     )
     marked = [m for m in _MARK_COLUMNS if any(board.marks_of(table, r, m) for r in table.rows)]
     main = _extended(board, table, section.grid, marked)
-    notes = (*section.notes, COST_NOTE, *((BADGES,) if "badge" in marked else ()), *_unread(board))
+    notes = (
+        *section.notes,
+        *_cost_note(table),
+        *((BADGES,) if "badge" in marked else ()),
+        *_unread(board),
+    )
     return replace(section, grids=(main, *section.grids[1:]), notes=notes, links=links)
+
+
+def _cost_note(table: Leaderboard) -> tuple[str, ...]:
+    note = costs_of(table).note
+    return (note,) if note else ()
 
 
 def _unread(board: Board) -> tuple[str, ...]:
@@ -84,19 +94,19 @@ def _unread(board: Board) -> tuple[str, ...]:
 
 def _extended(board: Board, table: Leaderboard, grid: Grid, marks: Sequence[str]) -> Grid:
     """Return the main table with families behind the names, and badges and costs at its end."""
-    costs, none = cost_cells(table), tuple(Cell("—", "") for _ in COST_COLUMNS)
+    costs = costs_of(table)
     body = tuple(
         (
             _named(board, row, line[0]),
             _family(row),
             *line[1:],
             *(board.marks_of(table, row, mark) or "—" for mark in marks),
-            *costs.get(row.label, none),
+            *costs.of(row.label),
         )
         for row, line in zip(table.rows, grid.body, strict=True)
     )
     columns = (grid.columns[0], FAMILY, *grid.columns[1:])
-    columns += (*(_MARK_COLUMNS[mark] for mark in marks), *COST_COLUMNS)
+    columns += (*(_MARK_COLUMNS[mark] for mark in marks), *costs.columns)
     place, direction = grid.sorted
     return replace(grid, columns=columns, body=body, filtered=True, sorted=(place + 1, direction))
 

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 from ltbench.plugins.description import inline
 from ltbench.report.content import Leaderboard, Row
-from ltbench.report.costs import COST_COLUMNS, COST_NOTE, cost_cells
 from ltbench.report.grid import cell_text, ranks_text
 from ltbench.report.metrics import DECLARED_METRICS, metric
 from ltbench.report.pages.addresses import INDEX, board_address, link, method_address
 from ltbench.report.pages.boards import Board
+from ltbench.report.pages.costs import costs_of
 from ltbench.report.pages.plugin_facts import PartFacts, family, part_facts, parts_of, summary
 from ltbench.report.section import Cell, Column, Grid, Link, Report, Section, name_column
 
@@ -39,19 +39,29 @@ def method_page(algo: str, boards: Sequence[Board], others: Sequence[str]) -> Re
 
 
 def _results(algo: str, boards: Sequence[Board]) -> Section:
+    found = [
+        (board, table, row, costs_of(table))
+        for board in boards
+        for table, row in board.rows
+        if row.algo == algo and not row.combined
+    ]
+    # What is relative to the reference of a board says nothing beside rows of other boards.
+    known = (column for *_, costs in found for column in costs.columns)
+    costly = {column.head: column for column in known if not column.head.startswith("×")}
     columns = (
         name_column("board"),
         name_column("method"),
         Column("k/N"),
         Column("rank"),
         *(Column("\n".join(one.head)) for one in _METRICS),
-        *COST_COLUMNS,
+        *costly.values(),
     )
     body = tuple(
-        _line(algo, board, table, row)
-        for board in boards
-        for table, row in board.rows
-        if row.algo == algo and not row.combined
+        (
+            *_line(algo, board, table, row),
+            *(costs.cell(row.label, head) for head in costly),
+        )
+        for board, table, row, costs in found
     )
     return Section(
         "On the boards",
@@ -59,7 +69,7 @@ def _results(algo: str, boards: Sequence[Board]) -> Section:
         notes=(
             "A row is compared with others on its own board alone: boards differ in data, protocol "
             "or backbone.",
-            COST_NOTE,
+            *dict.fromkeys(costs.note for *_, costs in found if costs.note),
         ),
         name="On the boards",
     )
@@ -69,7 +79,6 @@ def _line(algo: str, board: Board, table: Leaderboard, row: Row) -> tuple[str, .
     name = board.name
     if len(board.content.boards) > 1:
         name = f"{name}, {table.table.protocol_hash[:8]}"
-    none = tuple(Cell("—", "") for _ in COST_COLUMNS)
     places = f"{ranks_text(row.ranks)} {row.letters}".strip()
     return (
         Cell(name, href=link(method_address(algo), board_address(board.name))),
@@ -77,7 +86,6 @@ def _line(algo: str, board: Board, table: Leaderboard, row: Row) -> tuple[str, .
         f"{row.done}/{row.started}",
         Cell(places, str(row.ranks[0]) if row.ranks else ""),
         *(_score(table, row, one.name) for one in _METRICS),
-        *cost_cells(table).get(row.label, none),
     )
 
 
