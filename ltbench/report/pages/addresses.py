@@ -12,7 +12,7 @@ import re
 from urllib.parse import quote
 
 INDEX = "index.html"
-_OTHER = re.compile(r"[^a-z0-9@+_.-]")
+_OTHER = re.compile(r"[^a-z0-9@+_.-]|\.(?=\.)")
 _LONGEST = 80
 
 
