@@ -19,7 +19,7 @@ from ltbench.report.pages.folder import write_site
 
 HERE = Path(__file__).parent
 PICTURE = HERE.parent / "docs" / "board.png"
-WIDTH, HEIGHT = 1280, 1000
+WIDTH, HEIGHT = 1400, 1000
 MOST_BYTES = 150_000
 _COLORS = 64
 

@@ -15,7 +15,7 @@ TITLE = "Long-tailed image classification: boards"
 
 
 @click.command()
-@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("boards", type=click.Path(path_type=Path))
 @click.option(
     "-o",
     "--output",
@@ -26,10 +26,10 @@ TITLE = "Long-tailed image classification: boards"
 )
 @click.option("--title", default=TITLE, show_default=True, help="Heading of the first page.")
 @no_plugin_code_option
-def site(folder: Path, output: Path, title: str) -> None:
+def site(boards: Path, output: Path, title: str) -> None:
     """Write boards as a site of static pages, which works offline and from a folder.
 
-    FOLDER holds the boards: files NAME.jsonl of rows, or folders of runs. There is a page for each
+    BOARDS is a folder with files NAME.jsonl of rows, or folders of runs. There is a page for each
     board, with ranks, tests and costs; one to compare two of its methods; one for each method, and
     one for each data set. Open index.html in the folder that is written.
 
@@ -48,14 +48,14 @@ def site(folder: Path, output: Path, title: str) -> None:
         from ltbench.session.progress import bar
 
     with bar("Making the pages") as told:
-        files = site_files(folder, title=title, command=_command(folder, output, title), told=told)
+        files = site_files(boards, title=title, command=_command(boards, output, title), told=told)
     write_site(files, output)
     click.echo(f"Wrote {len(files)} files: open {output / 'index.html'}", err=True)
 
 
-def _command(folder: Path, output: Path, title: str) -> str:
+def _command(boards: Path, output: Path, title: str) -> str:
     """Return the command line that makes the same site."""
-    words = ["ltbench", "site", str(folder), "-o", str(output)]
+    words = ["ltbench", "site", str(boards), "-o", str(output)]
     return shlex.join([*words, "--title", title] if title != TITLE else words)
 
 

@@ -83,19 +83,20 @@ def test_a_folder_of_other_things_is_left_alone(tmp_path: Path) -> None:
 def test_what_was_broken_off_anywhere_is_finished_by_doing_it_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    replace, left = writing.os.replace, 0
+
+    def breaking(source: str, target: Path) -> None:
+        nonlocal left
+        left -= 1
+        if not left:
+            raise KeyboardInterrupt
+        replace(source, target)
+
     for last in range(1, 6):
         out = tmp_path / str(last)
         write_site(FIRST, out)
-        replace, count = writing.os.replace, 0
-
-        def broken(source: str, target: Path, last: int = last) -> None:
-            nonlocal count
-            count += 1
-            if count == last:
-                raise KeyboardInterrupt
-            replace(source, target)
-
-        monkeypatch.setattr(writing.os, "replace", broken)
+        left = last
+        monkeypatch.setattr(writing.os, "replace", breaking)
         with pytest.raises(KeyboardInterrupt):
             write_site(SECOND, out)
         monkeypatch.setattr(writing.os, "replace", replace)

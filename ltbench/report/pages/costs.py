@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ltbench.report.content import Leaderboard
 from ltbench.report.cost import cost_grid
@@ -39,4 +39,5 @@ def costs_of(table: Leaderboard) -> Costs:
     if grid is None:
         return Costs()
     cells = {line[0]: line[1:] for line in grid.body}
-    return Costs(grid.columns[1:], cells, f"Cost: {grid.title[:1].lower()}{grid.title[1:]}.")
+    columns = (replace(one, head=one.head.replace(" ", "\n", 1)) for one in grid.columns[1:])
+    return Costs(tuple(columns), cells, f"Cost: {grid.title[:1].lower()}{grid.title[1:]}.")
