@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import shutil
 import sys
+import time
 from html.parser import HTMLParser
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
@@ -25,6 +27,7 @@ from ltbench.report.pages.build import site_files
 from ltbench.report.pages.examples import example_galleries
 from ltbench.report.pages.plugin_facts import family, part_facts
 from ltbench.report.pairs import pairs_of
+from ltbench.testing import write_run
 
 
 @pytest.fixture(scope="module")
@@ -253,3 +256,17 @@ def test_what_is_no_board_is_one_sentence(tmp_path: Path, boards: Path) -> None:
     assert not output.exists()
     (tmp_path / "notes.txt").write_text("mine")
     assert "holds files that no site" in fails(boards, "-o", tmp_path)
+
+
+@pytest.mark.slow
+def test_a_thousand_runs_make_a_site_in_seconds(tmp_path: Path) -> None:
+    for board, method, seed in itertools.product(range(5), range(40), range(5)):
+        write_run(
+            tmp_path / f"board-{board}", algo="erm" if method == 0 else f"method-{method}",
+            seed=seed, skill=0.5 + method / 100, dataset=f"data-{board}", arrays=False,
+        )  # fmt: skip
+    start = time.process_time()
+    files = site_files(tmp_path, title="Boards")
+    assert time.process_time() - start < 20
+    assert len(files) == 1 + 4 * 5 + 40 + 5
+    assert max(map(len, files.values())) < 3_000_000
