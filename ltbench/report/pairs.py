@@ -88,8 +88,7 @@ def _differences(board: Leaderboard, metric: Metric) -> dict[tuple[str, str], Di
     for a, b, value, low, high, p in table[columns].itertuples(index=False):
         own = p if metric is board.primary else math.nan
         found[a, b] = Difference(value, low, high, own, bool(claims and p <= LEVEL))
-    found |= _with_reference(board, metric)
-    return found | {(b, a): _reversed(one) for (a, b), one in found.items()}
+    return _both_ways(found) | _both_ways(_with_reference(board, metric))
 
 
 def _with_reference(board: Leaderboard, metric: Metric) -> dict[tuple[str, str], Difference]:
@@ -104,5 +103,9 @@ def _with_reference(board: Leaderboard, metric: Metric) -> dict[tuple[str, str],
     return found
 
 
-def _reversed(one: Difference) -> Difference:
-    return Difference(-one.value, -one.high, -one.low, one.p, one.claimed)
+def _both_ways(found: Mapping[tuple[str, str], Difference]) -> dict[tuple[str, str], Difference]:
+    turned = {
+        (b, a): Difference(-one.value, -one.high, -one.low, one.p, one.claimed)
+        for (a, b), one in found.items()
+    }
+    return {**found, **turned}
