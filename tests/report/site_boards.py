@@ -22,7 +22,6 @@ def write_boards(root: Path) -> Path:
     for seed in range(3):
         write_run(runs, algo="erm", stages=["crt"], seed=seed, skill=0.7, per_class=4)
         write_run(runs, algo=HOSTILE, seed=seed, skill=0.4, per_class=4)
-    write_run(runs, algo="mldg", error="diverged")
     rows = boards / "digits.jsonl"
     write_rows(read_folders(runs), rows)
     set_badges(rows, {"boda": ("re-run", "the authors"), "focal": ("claimed", HOSTILE)})
