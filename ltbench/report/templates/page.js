@@ -84,7 +84,7 @@ for (const form of document.querySelectorAll(".filter")) {
   const text = form.querySelector("input"), selects = [...form.querySelectorAll("select")];
   for (const select of selects) {
     const values = new Set(rows.map((row) => row.cells[select.dataset.column].textContent.trim()));
-    for (const value of [...values].filter((one) => one && one !== "—").sort()) select.add(new Option(value));
+    for (const value of [...values].filter((one) => one && one !== "—").sort()) select.add(new Option(value, value));
     select.parentElement.hidden = select.length < 3;
   }
   const choose = () => {
@@ -98,7 +98,7 @@ for (const form of document.querySelectorAll(".filter")) {
     said.textContent = shown === rows.length ? "" : `${shown} of ${rows.length}`;
   };
   form.hidden = false;
-  form.addEventListener("input", choose);
+  for (const name of ["input", "change"]) form.addEventListener(name, choose);
   form.addEventListener("submit", (event) => event.preventDefault());
   choose();
 }
@@ -125,7 +125,7 @@ if (pair) {
     if (found) found.selected = true;
   });
   pair.hidden = false;
-  pair.addEventListener("input", choose);
+  pair.addEventListener("change", choose);
   pair.addEventListener("submit", (event) => event.preventDefault());
   if (selects.some((select) => select.value)) choose();
 }
