@@ -8,9 +8,10 @@ import itertools
 import re
 from types import ModuleType
 
+from ltbench.plugins.description import inline
+
 _SECTION = re.compile(r"(Args|Attributes|Returns|Raises|Yields|Environment variables):")
 _ITEM = re.compile(r"([^\s:][^:]*): (.*)")
-_ROLE = re.compile(r":\w+:`~?(?:[\w.]*\.)?(\w+)`")
 
 
 def as_markdown(text: str | None) -> str:
@@ -29,11 +30,6 @@ def as_markdown(text: str | None) -> str:
         else:
             out.append(inline(line))
     return "\n".join(out).strip()
-
-
-def inline(line: str) -> str:
-    """Return a line with roles and double backticks as Markdown code."""
-    return _ROLE.sub(r"`\1`", line).replace("``", "`")
 
 
 def first_line(text: str | None) -> str:

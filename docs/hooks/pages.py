@@ -1,7 +1,8 @@
 """Adds to the pages in ``docs/`` those that lie or come from elsewhere.
 
 The reference and the table of all methods are rendered from the program; the README is the first
-page; the changelog, the page for contributors and the leaderboards are shown as they are.
+page; the changelog, the page for contributors and the leaderboards are shown as they are, and the
+boards as the site that ``ltbench site`` makes of them as well.
 """
 
 from __future__ import annotations
@@ -13,8 +14,13 @@ from typing import Any
 import methods
 import reference
 
+from ltbench.report.page import page
+from ltbench.report.pages.build import site_files
+from ltbench.report.section import Report
+
 ROOT = Path(__file__).parents[2]
 
+TITLE = "The boards of ltbench"
 FRONT = {"docs/": "", "CHANGELOG.md": "changelog.md", "CONTRIBUTING.md": "contributing.md"}
 LEADERBOARD = {"../docs/": "../"}
 
@@ -44,7 +50,16 @@ def generated() -> dict[str, str | bytes]:
                 content = relink(path.read_text(encoding="utf-8"), LEADERBOARD)
                 content = content.replace("\\<", "&lt;")  # GitHub's escape, unknown here
             pages[str(path.relative_to(ROOT))] = content
-    return pages
+    return pages | {f"boards/{address}": content for address, content in boards().items()}
+
+
+def boards() -> dict[str, bytes]:
+    """Return the site of the boards that have rows, by address."""
+    folder = ROOT / "leaderboards"
+    if not any(folder.glob("*.jsonl")):
+        empty = Report((), title="Boards", lead="No board has rows yet.")
+        return {"index.html": page(empty).encode()}
+    return site_files(folder, title=TITLE, command="ltbench site leaderboards")
 
 
 def relink(text: str, places: dict[str, str]) -> str:

@@ -38,6 +38,7 @@ COMMANDS = (
     "figures",
     "tables",
     "report",
+    "site",
     "plugins",
     "data",
     "status",

@@ -41,7 +41,7 @@ def report(runs: tuple[Path, ...], **options: Any) -> None:
     with waiting("Reading and comparing the runs"):
         content = chosen_content(runs, options, options["resamples"])
         # What it needs takes seconds to import, which nobody shall wait for who mistyped a folder.
-        from ltbench.report.site import write_report
+        from ltbench.report.report_page import write_report
         from ltbench.session.progress import bar
 
     with bar("Drawing the figures") as done:

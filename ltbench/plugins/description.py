@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import typing
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -18,6 +19,7 @@ from ltbench.plugins.registry import Entry
 from ltbench.plugins.unseen_options import with_unseen
 
 STEPS = 1000  # of a stage before, to ask a stage whether it trains
+_ROLE = re.compile(r":\w+:`~?(?:[\w.]*\.)?(\w+)`")
 
 
 @dataclass(frozen=True)
@@ -110,6 +112,11 @@ def describe_entry(entry: Entry) -> Description:
         measures=entry.measures,
         every_evaluation=entry.every_evaluation,
     )
+
+
+def inline(line: str) -> str:
+    """Return a line of a docstring with roles and double backticks as code of Markdown."""
+    return _ROLE.sub(r"`\1`", line).replace("``", "`")
 
 
 def _text(target: Any) -> str:

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
+import re
+from functools import cache
 from importlib import resources
 
-from jinja2 import Environment, PackageLoader
+from jinja2 import Environment, PackageLoader, Template
 from markupsafe import Markup, escape
 
 from ltbench import __version__
 from ltbench.report.section import Cell, Report
 
+_SOURCE = re.compile(r"arXiv:(\d{4}\.\d{4,5})|https://(?:doi\.org|github\.com)/[\w./()-]*[\w/]")
+
 
 def page(report: Report) -> str:
     """Return the page."""
-    templates = Environment(
-        loader=PackageLoader("ltbench.report"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    templates.filters |= {"prose": _prose, "cell": _cell}
     sections = [*report.sections, *([report.origin()] if report.origin else [])]
-    return templates.get_template("page.html.j2").render(
+    return _template().render(
         report=report,
         sections=sections,
         domains=list(dict.fromkeys(part.domain for part in sections if part.domain)),
@@ -32,16 +29,48 @@ def page(report: Report) -> str:
     )
 
 
+@cache
+def _template() -> Template:
+    templates = Environment(
+        loader=PackageLoader("ltbench.report"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    templates.filters |= {"prose": _prose, "cell": _cell, "linked": _linked}
+    return templates.get_template("page.html.j2")
+
+
+@cache
 def _asset(name: str) -> str:
     return (resources.files("ltbench.report") / "templates" / name).read_text(encoding="utf-8")
 
 
 def _prose(text: str) -> Markup:
-    """Return text with what stands in backticks as code, and all else escaped."""
-    parts = [escape(part) for part in text.split("`")]
+    """Return text with what stands in backticks as code, papers as links, and all else escaped."""
     return Markup("").join(
-        Markup("<code>{}</code>").format(part) if i % 2 else part for i, part in enumerate(parts)
+        Markup("<code>{}</code>").format(part) if i % 2 else _with_sources(part)
+        for i, part in enumerate(text.split("`"))
     )
+
+
+def _with_sources(text: str) -> Markup:
+    """Return escaped text with links to papers and code: arXiv, DOI, GitHub and no others."""
+    parts, end = [], 0
+    for found in _SOURCE.finditer(text):
+        href = f"https://arxiv.org/abs/{found[1]}" if found[1] else found[0]
+        parts += [escape(text[end : found.start()]), _anchor(href, found[0])]
+        end = found.end()
+    return Markup("").join([*parts, escape(text[end:])])
+
+
+def _linked(cell: Cell) -> Markup:
+    """Return the text of a cell with its link, if it has one."""
+    return _anchor(cell.href, str(cell)) if cell.href else escape(str(cell))
+
+
+def _anchor(href: str, text: str) -> Markup:
+    return Markup('<a href="{}">{}</a>').format(href, text)
 
 
 def _cell(text: str) -> Cell:

@@ -17,21 +17,42 @@ class Cell(str):
         value: sorts it on the page; the text itself unless told otherwise, empty where missing.
         seeds: a line for each seed, shown where the page's reader points at it.
         narrow: what a terminal shows instead.
+        href: the page that a page links it to, empty for none.
     """
 
     value: str
     seeds: str
     narrow: str
+    href: str
 
     def __new__(
-        cls, text: str, value: str | None = None, seeds: str = "", narrow: str | None = None
+        cls,
+        text: str,
+        value: str | None = None,
+        seeds: str = "",
+        narrow: str | None = None,
+        href: str = "",
     ) -> Cell:
         """Return the text with its attributes."""
         cell = super().__new__(cls, text)
         cell.value = text if value is None else value
         cell.seeds = seeds
         cell.narrow = text if narrow is None else narrow
+        cell.href = href
         return cell
+
+    def linked(self, href: str) -> Cell:
+        """Return the same with a link."""
+        return Cell(self, self.value, self.seeds, self.narrow, href)
+
+
+@dataclass(frozen=True)
+class Link:
+    """A link of a page; ``saved`` where it leads to a file to keep."""
+
+    text: str
+    href: str
+    saved: bool = False
 
 
 @dataclass(frozen=True)
@@ -45,6 +66,7 @@ class Column:
             first, of equal ones the rightmost; 0 stays always.
         text: whether it holds words, which stand at its left and may be folded.
         wide: whether terminals leave it out, whatever their width.
+        chosen: whether readers of a page that filters choose rows by its values.
     """
 
     head: str
@@ -52,6 +74,7 @@ class Column:
     priority: int = 1
     text: bool = False
     wide: bool = False
+    chosen: bool = False
 
 
 @dataclass(frozen=True)
@@ -65,6 +88,8 @@ class Grid:
         title: the same in every format, texts among them, which print no captions.
         elsewhere: the format in which programs find all of its columns.
         sorted: the column that it is sorted by, and ``ascending`` or ``descending``.
+        filtered: whether readers of the page may look for rows.
+        of: what each row is of, where the page shows rows of a pair alone (``Report.pairs``).
     """
 
     columns: tuple[Column, ...]
@@ -73,6 +98,8 @@ class Grid:
     elsewhere: str = "csv"
     sorted: tuple[int, str] = (-1, "")
     title: str = ""
+    filtered: bool = False
+    of: tuple[tuple[str, ...], ...] = ()
 
     @property
     def head(self) -> tuple[str, ...]:
@@ -138,6 +165,7 @@ class Section:
         verdict, figures, galleries, commands: of the page alone.
         domain: of which domain it is, where the page shows one at a time: empty for all of them,
             ``None`` for what is always there.
+        links: of the page alone, below the verdict.
     """
 
     title: str
@@ -152,6 +180,7 @@ class Section:
     commands: tuple[str, ...] = ()
     galleries: tuple[Gallery, ...] = ()
     domain: str | None = None
+    links: tuple[Link, ...] = ()
 
     @property
     def grid(self) -> Grid:
@@ -171,6 +200,8 @@ class Report:
         document: makes what JSON holds; by default title, rows and notes of each section.
         frame: makes the one table of CSV; by default those of the sections follow one another.
         origin: makes the page's last section, where it all came from.
+        trail: the pages above this one, the first first.
+        pairs: names of which readers of the page choose two, to see rows of these alone.
     """
 
     sections: tuple[Section, ...]
@@ -180,6 +211,8 @@ class Report:
     document: Callable[[], Any] | None = None
     frame: Callable[[], pd.DataFrame] | None = None
     origin: Callable[[], Section] | None = None
+    trail: tuple[Link, ...] = ()
+    pairs: tuple[str, ...] = ()
 
 
 def section(

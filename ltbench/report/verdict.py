@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ltbench.report.content import Leaderboard, Row
 from ltbench.report.grid import cell_text, ranks_text
 from ltbench.report.metrics import Metric
@@ -36,7 +38,7 @@ def verdict(board: Leaderboard) -> list[str]:
             f"No difference in {metric.words} between the methods was shown ({_anova(board)})."
         )
         return sentences + _on_other_metrics(board)
-    rivals = [r for r in scored[1:] if r.letters and set(r.letters) & set(best.letters)]
+    rivals = not_told_apart(scored)
     if rivals and best.letters:
         sentences.append(
             f"It could hold rank {ranks_text(best.ranks)}: not told apart from it are "
@@ -48,6 +50,11 @@ def verdict(board: Leaderboard) -> list[str]:
     if board.reference:
         sentences += [_against(board, m) for m in board.declared]
     return sentences
+
+
+def not_told_apart(rows: Sequence[Row]) -> list[Row]:
+    """Return the rows after the first that share a letter with it."""
+    return [row for row in rows[1:] if set(row.letters) & set(rows[0].letters)]
 
 
 def _anova(board: Leaderboard) -> str:

@@ -106,8 +106,7 @@ def analyse(
         for metric in declared
     }
     of_pairs = draws  # Holm multiplies these, so that they must be finer
-    if max((len(g.names) for g in by_metric.values()), default=0) > _MANY_METHODS:
-        draws = min(draws, 1_999)  # p-values to the third decimal suffice, and take seconds
+    draws = draws_for(by_metric.values(), draws)
     omnibus = {metric: _omnibus(groups, draws) for metric, groups in by_metric.items()}
     adjusted = holm(np.array([o.p_calibrated for o in omnibus.values()]))
     analysis = Analysis(
@@ -131,6 +130,15 @@ def analyse(
         tuple(metric for metric, groups in by_metric.items() if groups.images is not None),
         tuple(_missing(by_metric, primary, reference, comparisons)),
     )
+
+
+def draws_for(by_metric: Collection[Groups], draws: int = DRAWS) -> int:
+    """Return how many times null distributions of all methods together are drawn.
+
+    Of many methods so often that p-values are right to the third decimal, which takes seconds.
+    """
+    many = max((len(groups.names) for groups in by_metric), default=0) > _MANY_METHODS
+    return min(draws, 1_999) if many else draws
 
 
 def _with_errors(

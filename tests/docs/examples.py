@@ -292,7 +292,12 @@ def _listed(texts: Any) -> list[str]:
 
 
 def _roots(options: dict[str, Any]) -> list[str]:
-    """Return the folders of runs below the reader's: ``runs/pacs-mlt`` lies in ``runs``."""
+    """Return the folders of runs below the reader's: ``runs/pacs-mlt`` lies in ``runs``.
+
+    Of a site that is one of its boards.
+    """
+    if "boards" in options:
+        return [f"{options['boards']}/board"]
     given = [str(path).lstrip("/") for path in options.get("runs") or ("runs",)]
     return ["runs" if path.startswith("runs/") else path for path in given]
 

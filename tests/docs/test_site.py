@@ -115,6 +115,7 @@ def test_the_site_builds_without_a_warning_and_asks_nothing_of_the_network(tmp_p
         check=False,
     )
     assert done.returncode == 0, done.stderr
+    assert (tmp_path / "site" / "boards" / "index.html").is_file()
     for page in (tmp_path / "site").rglob("*.html"):
         html = page.read_text(encoding="utf-8")
         assert not re.search(r'<(script|link|img|iframe)[^>]+(src|href)="(https?:)?//', html), page

@@ -24,7 +24,7 @@ from ltbench.report.figures import as_bytes, draw, name_codes, save, write_figur
 from ltbench.report.leaderboard import load_content
 from ltbench.report.letters import drawable, key_of
 from ltbench.report.look import style
-from ltbench.report.site import write_report
+from ltbench.report.report_page import write_report
 from ltbench.results.frame import load_runs
 
 NAMES = ("名前", "犬", "Noctua 犬", "plain")

@@ -13,10 +13,10 @@ from chromium import browser, needs_browser
 from synthetic_runs import write_run
 
 from ltbench.plugins.manager import Plugins, get_plugins
-from ltbench.report import figures, site
+from ltbench.report import figures, report_page
 from ltbench.report.leaderboard import load_content
 from ltbench.report.provenance import run_commands
-from ltbench.report.site import write_report
+from ltbench.report.report_page import write_report
 from ltbench.report.verdict import verdict
 
 __all__ = ["browser"]
@@ -99,7 +99,7 @@ def test_a_figure_that_nobody_draws_is_passed_over_with_a_sentence(
             plugins["figures"].add(replace(entry, target=lambda data, choices: 1 / 0))
         elif entry.name != "heatmap":
             plugins["figures"].add(entry)
-    monkeypatch.setattr(site, "get_plugins", lambda: plugins)
+    monkeypatch.setattr(report_page, "get_plugins", lambda: plugins)
     monkeypatch.setattr(figures, "get_plugins", lambda: plugins)
     output = tmp_path / "page.html"
     write_report(load_content(runs), output, title="T", command="ltbench report x")

@@ -23,7 +23,7 @@ from ltbench.report.figures import draw
 from ltbench.report.leaderboard import load_content
 from ltbench.report.look import style
 from ltbench.report.page_figures import Wish, draw_figures
-from ltbench.report.site import write_report
+from ltbench.report.report_page import write_report
 from ltbench.results.frame import Runs, load_runs
 
 LIMIT = 5_000_000

@@ -20,8 +20,8 @@ from ltbench.errors import UsageError
 from ltbench.report.figure_data import FigureData
 from ltbench.report.leaderboard import load_content, render, write_folder
 from ltbench.report.provenance import environments, lead, run_commands
+from ltbench.report.report_page import write_report
 from ltbench.report.selection import split_tables
-from ltbench.report.site import write_report
 from ltbench.results.choose import find_run
 from ltbench.results.folders import check_filters, read_folders
 from ltbench.results.frame import load_runs

@@ -77,3 +77,55 @@ if (domain) {
   domain.addEventListener("change", choose);
   choose();
 }
+// Filtering: the rows that hold a text, and the chosen values of columns.
+for (const form of document.querySelectorAll(".filter")) {
+  const table = form.nextElementSibling.querySelector("table");
+  const rows = [...table.tBodies[0].rows], said = form.querySelector("output");
+  const text = form.querySelector("input"), selects = [...form.querySelectorAll("select")];
+  for (const select of selects) {
+    const values = new Set(rows.map((row) => row.cells[select.dataset.column].textContent.trim()));
+    for (const value of [...values].filter((one) => one && one !== "—").sort()) select.add(new Option(value, value));
+    select.parentElement.hidden = select.length < 3;
+  }
+  const choose = () => {
+    const words = text.value.toLowerCase().split(/\s+/);
+    for (const row of rows) {
+      const own = row.textContent.toLowerCase();
+      row.hidden = !words.every((word) => own.includes(word))
+        || selects.some((one) => one.value && row.cells[one.dataset.column].textContent.trim() !== one.value);
+    }
+    const shown = rows.filter((row) => !row.hidden).length;
+    said.textContent = shown === rows.length ? "" : `${shown} of ${rows.length}`;
+  };
+  form.hidden = false;
+  for (const name of ["input", "change"]) form.addEventListener(name, choose);
+  form.addEventListener("submit", (event) => event.preventDefault());
+  choose();
+}
+// A pair: the rows that are of nothing else than the chosen ones, kept in the page's address.
+const pair = document.getElementById("pair");
+if (pair) {
+  const selects = [...pair.querySelectorAll("select")];
+  const choose = () => {
+    const chosen = selects.map((select) => select.value).filter(Boolean);
+    let shown = 0;
+    for (const row of document.querySelectorAll("tr[data-of]")) {
+      const of = row.dataset.of.split("\n");
+      row.hidden = chosen.length > 1 ? !of.every((name) => chosen.includes(name))
+        : chosen.length > 0 && !of.includes(chosen[0]);
+      shown += !row.hidden;
+    }
+    pair.querySelector("output").textContent = shown ? "" : "No row is of these two.";
+    history.replaceState(null, "", chosen.length ? `#${chosen.map(encodeURIComponent).join("&")}` : location.pathname);
+  };
+  // What asks for no method that there is, such as the address of a section, chooses none.
+  const asked = location.hash.slice(1).split("&");
+  selects.forEach((select, i) => {
+    const found = [...select.options].find((one) => one.value && encodeURIComponent(one.value) === asked[i]);
+    if (found) found.selected = true;
+  });
+  pair.hidden = false;
+  pair.addEventListener("change", choose);
+  pair.addEventListener("submit", (event) => event.preventDefault());
+  if (selects.some((select) => select.value)) choose();
+}
