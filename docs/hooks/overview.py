@@ -19,6 +19,7 @@ from reference import entries
 
 from ltbench.data.catalogue import open_dataset
 from ltbench.plugins.facts import registry_facts
+from ltbench.plugins.manager import KINDS
 from ltbench.plugins.names import Name
 from ltbench.plugins.registry import Entry
 from ltbench.plugins.split import PARTS
@@ -50,7 +51,8 @@ def parts() -> dict[str, Callable[[], str]]:
     """Return what pages can have made for them: tables, and how many there are of a kind."""
     kinds = (*TYPED, "datasets", "metrics", "figures", "backbones")
     counts = {f"number-of-{kind}": lambda kind=kind: str(len(entries(kind))) for kind in kinds}
-    return {"methods": methods_table, "datasets": datasets_table, **counts}
+    tables = {"methods": methods_table, "datasets": datasets_table}
+    return {**tables, **counts, "number-of-kinds": lambda: str(len(KINDS))}
 
 
 def methods_table() -> str:

@@ -17,7 +17,8 @@ from tutorial import TUTORIALS
 _BLOCK = re.compile(r"^```([^\n]*)\n(.*?)^```$|((?:^    [^\n]*\n)+)", re.M | re.S)
 _LANGUAGES = ("", "text", "console")
 _COMMAND = re.compile(r"(?:\w+=\S+ )*(?:ltbench|pip|python|pytest|tox|nice|docker|pre-commit|conda) .*")
-_NUMBER = re.compile(r"\b(?=[0-9a-f]*\d)[0-9a-f]{12}\b|(?<![\w-])[-+±–]?\.?\d[\d.,:]*")
+_NUMBER = re.compile(r"\b(?=[0-9a-f]*\d)[0-9a-f]{12}\b|(?<![\w-])[-+]?\.?\d[\d.,:]*")
+_INTERVAL = re.compile(r" (?:±…|\(…–…\))")
 
 
 @dataclass(frozen=True)
@@ -66,5 +67,5 @@ def _parted(block: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 
 def without_numbers(line: str) -> str:
-    """Return a line in which an ellipsis stands for every number and hash."""
-    return _NUMBER.sub("…", line)
+    """Return a line in which an ellipsis stands for every number, with its interval, and hash."""
+    return _INTERVAL.sub("", _NUMBER.sub("…", line))

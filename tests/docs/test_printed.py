@@ -12,10 +12,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import reference
+from click.testing import CliRunner
 from commands import ROOT
 from printed import Printed, all_printed, printed, without_numbers
 from tutorial import LTBENCH, first_missing
 
+from ltbench.errors import UsageError
 from ltbench.executors import measured
 from ltbench.executors.processor import processor
 from ltbench.results.arithmetic import EVERY
@@ -35,6 +38,7 @@ ELSEWHERE = {
 
 TO_THE_LETTER = "README.md: ltbench leaderboard leaderboards/"
 IN_A_HURRY = ["--steps", "3", "--jobs", "1", "--device", "cpu", "--precision", "fp32"]
+HERE = platform.node()
 BOOM = "out of memory on cuda:0 with batches of 32 images a domain: 7.9 of 8.4 GB in use, 1 more"
 
 
@@ -46,7 +50,7 @@ def nothing(folder: Path) -> Iterator[None]:
 def measured_once(folder: Path) -> Iterator[None]:
     """Have a network measured here."""
     question = measured.Question(
-        processor().key, "cpu", "2.15.0", 1, "digits-cnn-narrow", (3, 28, 28), 36, "adam", 0.0,
+        processor().key, "cpu", "2.15.0+cu132", 1, "digits-cnn-narrow", (3, 28, 28), 36, "adam", 0.0,
         tuple(map(str, EVERY)),
     )  # fmt: skip
     ratios = dict(zip(EVERY, (1.0, 0.9, 0.58, 0.92), strict=True))
@@ -67,7 +71,7 @@ def a_sweep_at_work(folder: Path) -> Iterator[None]:
         error = json.loads((run / "error.json").read_text()) | {"error": BOOM}
         (run / "error.json").write_text(json.dumps(error))
     base = done[0].parent.relative_to(root)
-    plan(root, [f"{base}/seed-{seed}" for seed in range(6)], pid=os.getpid(), host=platform.node())
+    plan(root, [f"{base}/seed-{seed}" for seed in range(6)], pid=os.getpid(), host=HERE, slots=1)
     process = holder(begun)
     try:
         yield
@@ -86,33 +90,50 @@ def what_did_not_end_well(folder: Path) -> Iterator[None]:
     yield
 
 
-def five_seeds(folder: Path) -> Iterator[None]:
-    """Have ERM trained."""
-    typed("ltbench run --algo erm --dataset digits-mini-mlt --seeds 5", folder)
+def runs(folder: Path, algos: tuple[str, ...], seeds: int) -> Iterator[None]:
+    """Have runs of methods, with logits, as if trained."""
+    for algo in algos:
+        for seed in range(seeds):
+            write_run(folder, algo=algo, seed=seed)
     yield
 
 
 BUT_FOR_NUMBERS: dict[str, Callable[[Path], Iterator[None]]] = {
     "docs/algorithms/domains.md: ltbench run": nothing,
-    "docs/ensembles.md: ltbench ensemble": five_seeds,
-    "docs/ensembles.md: ltbench run": nothing,
-    "docs/priors.md: ltbench run": nothing,
-    "docs/running.md: ltbench -v run": nothing,
+    "docs/ensembles.md: ltbench ensemble": lambda folder: runs(folder / "runs", ("erm",), 5),
+    "docs/priors.md: ltbench run": lambda folder: runs(folder / "priors", ("erm", "bsoftmax"), 2),
     "docs/running.md: ltbench clean": what_did_not_end_well,
     "docs/running.md: ltbench doctor": measured_once,
     "docs/running.md: ltbench status": a_sweep_at_work,
 }
-"""Blocks whose words are compared, what trains for a few steps; and what their reader has."""
+"""Blocks whose words are compared, and what their reader has; of what trains, runs as if trained."""
+
+TRAINED = ("docs/ensembles.md: ltbench run", "docs/running.md: ltbench -v run")
+"""Blocks whose words are compared after training for a few steps."""
 
 OF_THE_MACHINE = ("processor", "flags", "memory", "torch", "in")
 """Lines of ``ltbench doctor`` whose values are another machine's."""
 
 
-def typed(line: str, folder: Path, hurry: bool = True) -> str:
-    """Type a command in a folder, one that trains for a few steps only; return what it prints."""
-    words = shlex.split(line)[1:]
-    if hurry and "run" in words and "--dry-run" not in words:
-        words += IN_A_HURRY
+@pytest.fixture
+def typed(monkeypatch):
+    """Type a command in a folder, and return what it prints."""
+    cli = reference.commands()
+
+    def type_(line: str, folder: Path) -> str:
+        monkeypatch.chdir(folder)
+        monkeypatch.setenv("COLUMNS", "120")
+        result = CliRunner().invoke(cli, shlex.split(line)[1:])
+        error = result.exception
+        refused = f"Error: {error.format_message()}" if isinstance(error, UsageError) else ""
+        return f"{result.output}\n{refused}"
+
+    return type_
+
+
+def trained(line: str, folder: Path) -> str:
+    """Type a command in a process of its own, for a few steps if it trains."""
+    words = [*shlex.split(line)[1:], *(IN_A_HURRY if trains(line) else ())]
     done = subprocess.run(
         [sys.executable, "-c", LTBENCH, *words],
         cwd=folder,
@@ -127,6 +148,8 @@ def typed(line: str, folder: Path, hurry: bool = True) -> str:
 def shape(line: str) -> str:
     """Return what must stand in a line again: its words, not its numbers, times and processes."""
     first = line.split(maxsplit=1)[0]
+    if not line.strip("- "):
+        return "…"  # below a table's head, as wide as its numbers
     return f"{first} …" if first in OF_THE_MACHINE else without_numbers(line)
 
 
@@ -137,17 +160,36 @@ def found(start: str) -> Printed:
 
 
 @pytest.mark.parametrize("start", BUT_FOR_NUMBERS)
-def test_the_words_on_the_page_are_those_that_are_printed(start, tmp_path, monkeypatch):
+def test_the_words_on_the_page_are_those_that_are_printed(start, typed, tmp_path, monkeypatch):
     monkeypatch.setenv("LTBENCH_CACHE", str(tmp_path / "cache"))
     block, there = found(start), BUT_FOR_NUMBERS[start](tmp_path)
     next(there)
-    output = "\n".join(typed(line, tmp_path) for line in block.typed)
+    output = [typed(line, tmp_path) for line in block.typed if not trains(line) or refused(block)]
     next(there, None)
+    compare(block, "\n".join(output))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("start", TRAINED)
+def test_the_words_on_the_page_are_those_that_are_printed_by_training(start, tmp_path, monkeypatch):
+    monkeypatch.setenv("LTBENCH_CACHE", str(tmp_path / "cache"))
+    compare(found(start), "\n".join(trained(line, tmp_path) for line in found(start).typed))
+
+
+def trains(line: str) -> bool:
+    return "run" in shlex.split(line)[1:3]
+
+
+def refused(block: Printed) -> bool:
+    return block.lines[0].startswith("Error: ")
+
+
+def compare(block: Printed, output: str) -> None:
     missing = first_missing([shape(line) for line in block.lines], output)
-    assert missing is None, f"{start} lacks '{missing}' in\n{output}"
+    assert missing is None, f"{block.key} lacks '{missing}' in\n{output}"
 
 
-def test_the_board_of_the_readme_is_what_its_command_prints():
+def test_the_board_of_the_readme_is_what_its_command_prints(typed):
     block = found(TO_THE_LETTER)
     (line,) = block.typed
     rows = ROOT / next(word for word in shlex.split(line) if word.endswith(".jsonl"))
@@ -157,7 +199,7 @@ def test_the_board_of_the_readme_is_what_its_command_prints():
 
 
 def test_every_block_of_output_is_looked_at():
-    known = (*BUT_FOR_NUMBERS, *ELSEWHERE, TO_THE_LETTER)
+    known = (*BUT_FOR_NUMBERS, *TRAINED, *ELSEWHERE, TO_THE_LETTER)
     assert [key for key in BLOCKS if not key.startswith(known)] == []
     for start in known:
         found(start)
@@ -180,7 +222,7 @@ def test_output_is_told_from_commands(tmp_path, monkeypatch):
     ("line", "words"),
     [
         ("3 of 9 runs done", "… of … runs done"),
-        ("erm  82.5 ±1.7  87.2 (61–97)", "erm  … …  … (……)"),
+        ("erm  82.5 ±1.7  87.2 (61–97)", "erm  …  …"),
         ("runs/d/erm/b58c14e29c59/seed-0", "runs/d/erm/…/seed-0"),
         ("digits-cnn forward-50 f1 bf16", "digits-cnn forward-50 f1 bf16"),
     ],
