@@ -39,7 +39,7 @@ def written(sweep: Path) -> str:
             missing.setdefault(one["label"], []).append(str(one["seed"]))
     cells = "; ".join(f"`{label}` {', '.join(seeds)}" for label, seeds in missing.items())
     commands = f"    ltbench run leaderboards/{sweep.name}\n"
-    commands += f"    ltbench leaderboard leaderboards/{rows.name} --format markdown"
+    commands += f"    ltbench leaderboard leaderboards/{rows.name} --format markdown --cost"
     parts = [
         MARK,
         f"{len(here & planned.keys())} of {len(planned)} runs are done; a line of "
@@ -59,8 +59,8 @@ def planned_runs(sweep: Path) -> list[dict]:
 
 
 def table(rows: Path) -> str:
-    """Return what ``ltbench leaderboard ROWS --format markdown`` prints."""
-    return _printed(leaderboard, [str(rows), "--format", "markdown"])
+    """Return what ``ltbench leaderboard ROWS --format markdown --cost`` prints."""
+    return _printed(leaderboard, [str(rows), "--format", "markdown", "--cost"])
 
 
 def _printed(command, words: list[str]) -> str:

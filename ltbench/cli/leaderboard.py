@@ -29,6 +29,7 @@ CORRECTIONS = ("known", "mlls", "bbse")
 @content_options(0, "Test sets drawn from the predictions for intervals over images, say 1000.")
 @format_option
 @explain_option
+@click.option("--cost", is_flag=True, help="Add what methods cost: time, parameters and memory.")
 @click.option(
     "--test-prior",
     multiple=True,
@@ -94,7 +95,7 @@ def leaderboard(runs: tuple[Path, ...], **options: Any) -> None:
         content = chosen_content(runs, options, options["resamples"], **priors)
         from ltbench.report.leaderboard import leaderboard_report, write_folder
 
-        report = leaderboard_report(content, explain=options["explain"])
+        report = leaderboard_report(content, explain=options["explain"], cost=options["cost"])
     if not to_folder:
         emit(report, options)
         return
