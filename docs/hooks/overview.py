@@ -1,15 +1,19 @@
-"""The tables of methods and data sets in the README, and the numbers of them on other pages.
+"""The tables of methods and data sets in the README, numbers of them elsewhere, and boards.
 
     python docs/hooks/overview.py
 
-makes them anew of what is registered. Each stands between ``<!-- made: PART -->`` and
-``<!-- end -->``; all else on the page is prose.
+makes them anew of what is registered, each between ``<!-- made: PART -->`` and ``<!-- end -->``,
+and prints anew what stands below ``$ ltbench leaderboard leaderboards/…``. All else is prose.
 """
 
 from __future__ import annotations
 
 import importlib
+import os
 import re
+import shlex
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from itertools import groupby
 from pathlib import Path
@@ -27,6 +31,11 @@ from ltbench.plugins.split import PARTS
 ROOT = Path(__file__).parents[2]
 PAGES = (ROOT / "README.md", ROOT / "docs" / "comparison.md")
 PLACE = re.compile(r"(<!-- made: ([\w-]+) -->).*?(<!-- end -->)", re.DOTALL)
+BOARD = re.compile(
+    r"(^```console\n\$ (ltbench leaderboard leaderboards/[^\n]*)\n).*?(^```$)", re.M | re.S
+)
+COLUMNS = 120
+"""Characters in a line of a board."""
 TYPED = {"algorithms": "`--algo NAME`", "modifiers": "`…@NAME`", "stages": "`…+NAME`"}
 UNKNOWN = "yours"
 
@@ -53,6 +62,32 @@ def parts() -> dict[str, Callable[[], str]]:
     counts = {f"number-of-{kind}": lambda kind=kind: str(len(entries(kind))) for kind in kinds}
     tables = {"methods": methods_table, "datasets": datasets_table}
     return {**tables, **counts, "number-of-kinds": lambda: str(len(KINDS))}
+
+
+def with_boards(page: str, type_: Callable[[str], str]) -> str:
+    """Return a page on which every board is as its command prints it now.
+
+    Args:
+        page: the text.
+        type_: what a command prints.
+    """
+    return BOARD.sub(lambda place: f"{place[1]}{type_(place[2]).strip()}\n{place[3]}", page)
+
+
+def printed(line: str) -> str:
+    """Return what a command of ltbench prints, typed in the project's folder.
+
+    Raises:
+        CalledProcessError: it fails.
+    """
+    return subprocess.run(
+        [sys.executable, "-m", *shlex.split(line)],
+        cwd=ROOT,
+        env={**os.environ, "COLUMNS": str(COLUMNS)},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    ).stdout
 
 
 def methods_table() -> str:
@@ -93,7 +128,7 @@ def _package(entry: Entry) -> str:
 
 
 def _family(package: str) -> str:
-    """Return what a package says that it holds, with a link to the page about it if there is one."""
+    """Return what a package says that it holds, with a link to its page if there is one."""
     text = first_line(importlib.import_module(package).__doc__).rstrip(".")
     name = package.removeprefix("ltbench_")
     page = next((page for page in _pages(name) if (ROOT / page).is_file()), None)
@@ -112,7 +147,8 @@ def _table(header: list[str], rows: list[list[str]]) -> str:
 def write_pages() -> None:
     """Fill the pages."""
     for page in PAGES:
-        page.write_text(filled(page.read_text(encoding="utf-8")), encoding="utf-8")
+        text = with_boards(filled(page.read_text(encoding="utf-8")), printed)
+        page.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

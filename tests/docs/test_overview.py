@@ -37,13 +37,20 @@ def test_every_method_and_data_set_has_its_place():
 
 
 def test_a_part_is_filled_wherever_it_stands():
-    page = "| <!-- made: number-of-stages -->?<!-- end --> stages |\n<!-- made: methods -->x<!-- end -->"
-    filled = overview.filled(page)
+    row = "| <!-- made: number-of-stages -->?<!-- end --> stages |\n"
+    filled = overview.filled(f"{row}<!-- made: methods -->x<!-- end -->")
     stages = len(reference.entries("stages"))
     assert filled.startswith(f"| <!-- made: number-of-stages -->{stages}<!-- end --> stages |\n")
     assert "<!-- made: methods -->\n\n| family |" in filled
     assert filled.endswith("|\n\n<!-- end -->")
     assert overview.filled(filled) == filled
+
+
+def test_a_board_is_printed_anew():
+    command = "ltbench leaderboard leaderboards/b.jsonl"
+    page = f"a\n```console\n$ {command}\nold\n\nold\n```\n```\nc\n```\n"
+    filled = overview.with_boards(page, lambda line: f"\nof {line}\n\n")
+    assert filled == f"a\n```console\n$ {command}\nof {command}\n```\n```\nc\n```\n"
 
 
 def test_what_the_comparison_says_is_here_is_here():

@@ -32,7 +32,7 @@ BLOCKS = {one.key: one for one in all_printed()}
 ELSEWHERE = {
     "docs/architecture.md:": "a drawing; test_paths.py looks at what it names",
     "docs/race.md:": "test_race.py",
-    "docs/running.md: digits-cnn-narrow, 36": "tests/session/test_arithmetic.py, on another network",
+    "docs/running.md: digits-cnn-narrow, 36": "tests/session/test_arithmetic.py",
 }
 """Blocks that are no output of a command above them, and what looks at them."""
 
@@ -50,8 +50,8 @@ def nothing(folder: Path) -> Iterator[None]:
 def measured_once(folder: Path) -> Iterator[None]:
     """Have a network measured here."""
     question = measured.Question(
-        processor().key, "cpu", "2.15.0+cu132", 1, "digits-cnn-narrow", (3, 28, 28), 36, "adam", 0.0,
-        tuple(map(str, EVERY)),
+        processor().key, "cpu", "2.15.0+cu132", 1, "digits-cnn-narrow", (3, 28, 28), 36, "adam",
+        0.0, tuple(map(str, EVERY)),
     )  # fmt: skip
     ratios = dict(zip(EVERY, (1.0, 0.9, 0.58, 0.92), strict=True))
     times = {way: 0.0531 * ratio for way, ratio in ratios.items()}
@@ -106,7 +106,7 @@ BUT_FOR_NUMBERS: dict[str, Callable[[Path], Iterator[None]]] = {
     "docs/running.md: ltbench doctor": measured_once,
     "docs/running.md: ltbench status": a_sweep_at_work,
 }
-"""Blocks whose words are compared, and what their reader has; of what trains, runs as if trained."""
+"""Blocks whose words are compared, and what their reader has; what trains is not typed."""
 
 TRAINED = ("docs/ensembles.md: ltbench run", "docs/running.md: ltbench -v run")
 """Blocks whose words are compared after training for a few steps."""
