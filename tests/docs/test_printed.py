@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import re
 import shlex
 import subprocess
 import sys
@@ -196,6 +197,15 @@ def test_the_board_of_the_readme_is_what_its_command_prints(typed):
     assert rows.is_file(), f"the README shows a board of {rows}, which is not there"
     printed_lines = typed(line, ROOT).splitlines()
     assert [text.rstrip() for text in printed_lines if text.strip()] == list(block.lines)
+
+
+def test_the_figure_of_the_readme_shows_the_rows(typed, tmp_path):
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    (line,) = re.findall(r"^(ltbench figures .* leaderboards/.*) -o docs/scores\.svg$", text, re.M)
+    output = typed(f"{line} -o {tmp_path / 'scores.svg'}", ROOT)
+    assert (tmp_path / "scores.csv").is_file(), output
+    assert (tmp_path / "scores.csv").read_text() == (ROOT / "docs/scores.csv").read_text()
+    assert (ROOT / "docs/scores.svg").stat().st_size < 100_000
 
 
 def test_every_block_of_output_is_looked_at():
