@@ -147,8 +147,9 @@ def _table(header: list[str], rows: list[list[str]]) -> str:
 def write_pages() -> None:
     """Fill the pages."""
     for page in PAGES:
-        text = with_boards(filled(page.read_text(encoding="utf-8")), printed)
+        text = filled(page.read_text(encoding="utf-8"))
         page.write_text(text, encoding="utf-8")
+        page.write_text(with_boards(text, printed), encoding="utf-8")
 
 
 if __name__ == "__main__":
