@@ -147,9 +147,9 @@ def _table(header: list[str], rows: list[list[str]]) -> str:
 def write_pages() -> None:
     """Fill the pages."""
     for page in PAGES:
-        text = filled(page.read_text(encoding="utf-8"))
-        page.write_text(text, encoding="utf-8")
-        page.write_text(with_boards(text, printed), encoding="utf-8")
+        page.write_text(filled(page.read_text(encoding="utf-8")), encoding="utf-8")
+    for page in PAGES:  # last: boards ask for rows
+        page.write_text(with_boards(page.read_text(encoding="utf-8"), printed), encoding="utf-8")
 
 
 if __name__ == "__main__":
