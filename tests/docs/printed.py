@@ -16,7 +16,7 @@ from tutorial import TUTORIALS
 
 _BLOCK = re.compile(r"^```([^\n]*)\n(.*?)^```$|((?:^    [^\n]*\n)+)", re.M | re.S)
 _LANGUAGES = ("", "text", "console")
-_PROGRAMS = "ltbench|pip|python|pytest|tox|nice|docker|pre-commit|conda"
+_PROGRAMS = "ltbench|pip|python|pytest|tox|nice|docker|pre-commit|conda|apt|apt-get|sudo"
 _COMMAND = re.compile(rf"(?:\w+=\S+ )*(?:{_PROGRAMS}) .*")
 _NUMBER = re.compile(r"\b(?=[0-9a-f]*\d)[0-9a-f]{12}\b|(?<![\w-])[-+]?\.?\d[\d.,:]*")
 _INTERVAL = re.compile(r" (?:±…|\(…–…\))")

@@ -101,7 +101,6 @@ def runs(folder: Path, algos: tuple[str, ...], seeds: int) -> Iterator[None]:
 
 BUT_FOR_NUMBERS: dict[str, Callable[[Path], Iterator[None]]] = {
     "docs/algorithms/domains.md: ltbench run": nothing,
-    "docs/data.md: ltbench data info fashion-mlt": nothing,
     "docs/ensembles.md: ltbench ensemble": lambda folder: runs(folder / "runs", ("erm",), 5),
     "docs/priors.md: ltbench run": lambda folder: runs(folder / "priors", ("erm", "bsoftmax"), 2),
     "docs/running.md: ltbench clean": what_did_not_end_well,
