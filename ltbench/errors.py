@@ -66,7 +66,7 @@ def suggestion(name: str, known: Iterable[str]) -> str:
         name: what was typed.
         known: the names that would have been accepted.
     """
-    names = sorted(known)
+    names = sorted(set(known))
     if near := nearest(name, names):
         return f"; did you mean '{near}'?"
     return f"; there is {', '.join(names)}" if names else "; there is none"

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from ltbench.errors import UsageError, suggestion
+from ltbench.errors import UsageError, nearest
 from ltbench.plugins.hparams import Bounds, HParams
 from ltbench.plugins.manager import KINDS, Plugins
 from ltbench.plugins.measure import Measure
@@ -85,7 +85,9 @@ def find_entries(plugins: Plugins, name: str) -> list[Entry]:
     found = [plugins[kinds].get(name) for kinds in KINDS if name in plugins[kinds]]
     if not found:
         known = [known for kinds in KINDS for known in plugins[kinds].names()]
-        raise UsageError(f"there is no plugin '{name}'{suggestion(name, known)}")
+        near = nearest(name, known)
+        more = f"did you mean '{near}'?" if near else "`ltbench plugins list` names all there are"
+        raise UsageError(f"there is no plugin '{name}'; {more}")
     return found
 
 

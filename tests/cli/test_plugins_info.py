@@ -78,6 +78,8 @@ def test_json_holds_everything():
 def test_an_unknown_name_suggests_the_nearest():
     with pytest.raises(UsageError, match="there is no plugin 'bodda'; did you mean 'boda'"):
         find_entries(get_plugins(), "bodda")
+    with pytest.raises(UsageError, match="no plugin 'zzzz'; `ltbench plugins list` names all"):
+        find_entries(get_plugins(), "zzzz")
 
 
 @pytest.mark.parametrize("kinds", KINDS)
