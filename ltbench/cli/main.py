@@ -38,6 +38,7 @@ COMMANDS = (
     "figures",
     "tables",
     "report",
+    "reproduce",
     "plugins",
     "data",
     "status",
