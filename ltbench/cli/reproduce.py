@@ -38,7 +38,7 @@ def _complete(ctx: click.Context, parameter: click.Parameter, incomplete: str) -
     help="Folder of the runs and figures.",
 )
 @click.option("--seeds", metavar="N|LIST", help="As of `ltbench run`.  [default: as published]")
-@click.option("--precision", metavar="NAME", help="As of `ltbench run`.  [default: auto; mini fp32]")
+@click.option("--precision", metavar="NAME", help="As of `ltbench run`.  [default: auto]")
 @click.option("--device", metavar="NAME", help="As of `ltbench run`.  [default: auto]")
 @click.option("--jobs", type=click.IntRange(min=1), help="Runs at a time, as of `ltbench run`.")
 @click.option(
@@ -123,10 +123,7 @@ def _print_list() -> None:
     from ltbench.report.terminal import table
     from ltbench.session.reproductions import reproductions
 
-    rows = [
-        (one.name, f"{one.title}" if not one.nothing else f"{one.title}: {one.nothing}", *_runs(one))
-        for one in reproductions()
-    ]
+    rows = [(one.name, one.summary, *_runs(one)) for one in reproductions()]
     head = ("name", "what it shows", "runs", "--mini")
     click.echo(table(head, rows, align="llrr", priority=(0, 0, 0, 0)))
 

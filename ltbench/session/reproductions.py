@@ -1,7 +1,7 @@
 """Tables and figures of publications: which runs they are made of, and by which commands.
 
-They are read from the TOML files of ``ltbench/reproduction/``. What is trained is told in options of
-``ltbench run``, what is shown in commands of ``ltbench``, so that whatever is reproduced can be
+They are read from the TOML files of ``ltbench/reproduction/``. What is trained is told in options
+of ``ltbench run``, what is shown in commands of ``ltbench``, so that whatever is reproduced can be
 typed by hand as well.
 """
 
@@ -19,10 +19,12 @@ from typing import Any
 from ltbench.errors import UsageError, suggestion
 from ltbench.plugins.names import parse_chains, parse_names
 from ltbench.plugins.toml import load_toml
+from ltbench.results.protocol import protocol_settings
 from ltbench.session.presets import option_words
 
 SOURCES = "sources.toml"
 Options = Mapping[str, Any]
+_OF_PROTOCOL = frozenset(setting.replace("_", "-") for setting in protocol_settings())
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class Source:
     Attributes:
         title: what it is called here.
         cite: authors, journal, year.
-        differs: what is not as published, of everything in it.
+        differs: what is not as published, of everything that is trained for it.
     """
 
     title: str
@@ -69,6 +71,16 @@ class Reproduction:
     less: str
     nothing: str
 
+    @property
+    def summary(self) -> str:
+        """What it shows, and why it cannot be reproduced where that is so."""
+        return f"{self.title}: {self.nothing}" if self.nothing else self.title
+
+    @property
+    def trains(self) -> bool:
+        """Whether it is made of runs, and not of a data set's counts alone."""
+        return "algo" in self.full
+
     def options(self, mini: bool) -> Options:
         """Return the options of ``ltbench run``, as published or on embedded data."""
         return self.mini if mini else self.full
@@ -76,7 +88,7 @@ class Reproduction:
     def runs(self, mini: bool) -> int:
         """Return how many runs it is made of."""
         options = self.options(mini)
-        if "algo" not in options:
+        if not self.trains:
             return 0
         chains = sum(len(parse_chains(text)) for text in _listed(options["algo"]))
         datasets = sum(len(parse_names(text)) for text in _listed(options["dataset"]))
@@ -89,7 +101,7 @@ class Reproduction:
     def run_words(self, out: Path, mini: bool) -> list[str]:
         """Return the command that trains, without ``ltbench``; nothing where nothing is trained."""
         options = self.options(mini)
-        if "algo" not in options:
+        if not self.trains:
             return []
         words = ["run"]
         for key, value in options.items():
@@ -117,14 +129,16 @@ class Reproduction:
 
     def what_differs(self, mini: bool) -> list[str]:
         """Return in sentences what is not as published: first what makes it small."""
-        return [*(self._smaller() if mini else ()), *self.source.differs, *self.differs]
+        of_runs = self.source.differs if self.trains else ()
+        return [*(self._smaller() if mini else ()), *of_runs, *self.differs]
 
     def _smaller(self) -> Iterator[str]:
         for key, value in self.mini.items():
             before = self.full.get(key)
             if key != "algo" and before != value:
-                old = f"in place of {_spoken(before)}" if before is not None else "typed"
-                yield f"{key}: {_spoken(value)} {old}."
+                default = "the protocol's" if key in _OF_PROTOCOL else "the default"
+                old = default if before is None else _spoken(before)
+                yield f"{key}: {_spoken(value)} in place of {old}."
         if self.less:
             yield self.less
 
