@@ -15,7 +15,7 @@ from ltbench.errors import UsageError
 if TYPE_CHECKING:
     from ltbench.session.reproductions import Reproduction
 
-_PASSED_ON = ("jobs", "device", "precision", "seeds", "data_dir")
+_PASSED_ON = ("jobs", "device", "data_dir")
 
 
 def _complete(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
@@ -69,6 +69,7 @@ def reproduce(ctx: click.Context, /, **options: Any) -> None:
     if not options["name"]:
         raise UsageError("name a table or figure: `ltbench reproduce --list` has all")
     asked = find_reproduction(options["name"])
+    asked = asked.typed({key: options[key] for key in ("seeds", "precision") if options[key]})
     click.echo(f"{asked.name}: {asked.title} ({asked.source.cite})")
     if asked.nothing:
         click.echo(f"Nothing to reproduce: {asked.nothing}.")

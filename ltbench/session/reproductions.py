@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
@@ -58,6 +58,7 @@ class Reproduction:
         differs: what is not as published.
         less: what the mini leaves out, beside what its options say.
         nothing: why there is nothing to reproduce, or empty.
+        published: ``full`` as it is in the file, whatever was typed.
     """
 
     name: str
@@ -70,6 +71,7 @@ class Reproduction:
     differs: tuple[str, ...]
     less: str
     nothing: str
+    published: Options = field(default_factory=dict)
 
     @property
     def summary(self) -> str:
@@ -85,6 +87,12 @@ class Reproduction:
         """Return the options of ``ltbench run``, as published or on embedded data."""
         return self.mini if mini else self.full
 
+    def typed(self, options: Options) -> Reproduction:
+        """Return the same with options that the user typed, which win where anything is trained."""
+        if not self.trains:
+            return self
+        return replace(self, full={**self.full, **options}, mini={**self.mini, **options})
+
     def runs(self, mini: bool) -> int:
         """Return how many runs it is made of."""
         options = self.options(mini)
@@ -92,7 +100,7 @@ class Reproduction:
             return 0
         chains = sum(len(parse_chains(text)) for text in _listed(options["algo"]))
         datasets = sum(len(parse_names(text)) for text in _listed(options["dataset"]))
-        return chains * datasets * int(options["seeds"])
+        return chains * datasets * _seeds(options["seeds"])
 
     def folder(self, out: Path, mini: bool) -> Path:
         """Return the folder of its runs below ``out``."""
@@ -128,19 +136,18 @@ class Reproduction:
         return list(found.values())
 
     def what_differs(self, mini: bool) -> list[str]:
-        """Return in sentences what is not as published: first what makes it small."""
+        """Return in sentences what is not as published: first what was chosen otherwise."""
         of_runs = self.source.differs if self.trains else ()
-        return [*(self._smaller() if mini else ()), *of_runs, *self.differs]
+        less = (self.less,) if mini and self.less else ()
+        return [*self._chosen(mini), *less, *of_runs, *self.differs]
 
-    def _smaller(self) -> Iterator[str]:
-        for key, value in self.mini.items():
-            before = self.full.get(key)
-            if key != "algo" and before != value:
-                default = "the protocol's" if key in _OF_PROTOCOL else "the default"
-                old = default if before is None else _spoken(before)
-                yield f"{key}: {_spoken(value)} in place of {old}."
-        if self.less:
-            yield self.less
+    def _chosen(self, mini: bool) -> Iterator[str]:
+        """Yield the options that are others than those of the publication."""
+        for key, value in self.options(mini).items():
+            before = self.published.get(key)
+            if key != "algo" and str(before) != str(value):
+                default = "the protocol's own" if key in _OF_PROTOCOL else "the default"
+                yield f"{key}: {_spoken(value)} in place of {_spoken(before or default)}."
 
 
 def find_reproduction(name: str) -> Reproduction:
@@ -202,6 +209,7 @@ class _Experiment:
             (*content.get("differs", ()), *entry.get("differs", ())),
             content.get("less", ""),
             entry.get("nothing", ""),
+            full,
         )
 
 
@@ -233,3 +241,9 @@ def _listed(value: Any) -> list[str]:
 
 def _spoken(value: Any) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _seeds(value: Any) -> int:
+    """Return how many seeds are meant by ``5``, ``"5"`` or ``"0,3,7"``."""
+    text = str(value)
+    return len(text.removesuffix(",").split(",")) if "," in text else int(text)
