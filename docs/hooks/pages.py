@@ -12,6 +12,7 @@ from typing import Any
 
 import methods
 import reference
+import sources
 
 ROOT = Path(__file__).parents[2]
 
@@ -34,6 +35,7 @@ def generated() -> dict[str, str | bytes]:
         f"reference/{path}": text for path, text in reference.pages().items()
     }
     pages[methods.PAGE] = methods.page()
+    pages["reference/sources.md"] = sources.page()
     pages["index.md"] = relink((ROOT / "README.md").read_text(encoding="utf-8"), FRONT)
     pages["contributing.md"] = relink((ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"), FRONT)
     pages["changelog.md"] = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")

@@ -130,3 +130,13 @@ def test_every_file_is_read_and_holds_nothing_else():
             content = tomllib.loads(path.read_text(encoding="utf-8"))
             assert set(content) <= known, path
             assert all(set(entry) <= shown for entry in content["shows"]), path
+
+
+def test_the_how_to_says_which_model_has_which_tables():
+    page = (Path(__file__).parents[2] / "docs" / "reproduce.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| [^|]+ \| `(\w+)` \| (.+) \| (.+) \| (.+) \|$", page, re.M)
+    assert len(rows) == 4
+    for backbone, *numbers in rows:
+        for number in re.findall(r"[\dA]+\.\d+", " ".join(numbers)):
+            one = find_reproduction(f"thesis-table-{number.replace('A.', 'a')}")
+            assert one.full["backbone"] == backbone
