@@ -62,7 +62,7 @@ def _only(runs: pd.DataFrame, key: str, wanted: str) -> pd.DataFrame:
     found = runs[(values == wanted).to_numpy()]
     if found.empty:
         near = suggestion(wanted, sorted(set(values)))
-        raise UsageError(f"No run here that is done has the {key} '{wanted}'{near}.")
+        raise UsageError(f"No run here that is done has the {key} '{wanted}'{near}")
     return found
 
 
@@ -73,7 +73,7 @@ def _profile(options: dict[str, Any]) -> str:
 def _section(
     title: str, frame: pd.DataFrame, measures: Sequence[str], notes: Sequence[str]
 ) -> Section:
-    cells = frame.set_index(["method", "subset", "measure"])
+    cells = frame.set_index(["method", "subset", "measure"]).sort_index()
     rows = []
     for method in dict.fromkeys(frame["method"]):
         row: dict[str, Any] = {"method": method, "n": int(cells.loc[method, "n"].max())}
