@@ -207,7 +207,7 @@ class _Experiment:
             {**full, **content.get("mini", {}), **entry.get("mini", {})},
             tuple(content["ends"][end] if isinstance(end, str) else end),
             (*content.get("differs", ()), *entry.get("differs", ())),
-            content.get("less", ""),
+            entry.get("less", content.get("less", "")),
             entry.get("nothing", ""),
             full,
         )
