@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import copy
+import importlib
 import os
 import signal
 import sys
 from pathlib import Path
 
+import click
 import pytest
 
 THIRD_PARTY = str(Path(__file__).parent / "thirdparty")
@@ -42,6 +45,18 @@ else:
 def _own_folders(tmp_path_factory: pytest.TempPathFactory) -> None:
     os.environ["LTBENCH_CACHE"] = str(tmp_path_factory.mktemp("cache"))
     os.environ["LTBENCH_DATA"] = str(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="session")
+def command_line() -> click.Group:
+    """Return the group of all commands, as ``ltbench`` builds it."""
+    from ltbench.cli import main
+
+    group = copy.copy(main.cli)
+    group.commands = {}
+    for name in main.COMMANDS:
+        importlib.import_module(f"ltbench.cli.{name}").ltbench_commands(group)
+    return group
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

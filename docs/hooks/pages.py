@@ -13,6 +13,7 @@ from typing import Any
 
 import methods
 import reference
+import sources
 
 from ltbench.report.page import page
 from ltbench.report.pages.build import site_files
@@ -40,6 +41,7 @@ def generated() -> dict[str, str | bytes]:
         f"reference/{path}": text for path, text in reference.pages().items()
     }
     pages[methods.PAGE] = methods.page()
+    pages["reference/sources.md"] = sources.page()
     pages["index.md"] = relink((ROOT / "README.md").read_text(encoding="utf-8"), FRONT)
     pages["contributing.md"] = relink((ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"), FRONT)
     pages["changelog.md"] = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")

@@ -39,6 +39,7 @@ COMMANDS = (
     "tables",
     "report",
     "site",
+    "reproduce",
     "plugins",
     "data",
     "status",

@@ -28,6 +28,7 @@ class Choices:
         points: the most points of a curve or a map, for a drawing that must stay small; ``None``
             for as many as there are.
         domain: the domain whose test images are shown; ``None`` for those of all.
+        part: ``train``, ``val`` or ``test``, where a figure counts the images of one.
     """
 
     base: str = "macro_f1"
@@ -36,6 +37,7 @@ class Choices:
     parameter: str | None = None
     points: int | None = None
     domain: str | None = None
+    part: str = "train"
 
     @property
     def score(self) -> str:

@@ -27,9 +27,7 @@ from ltbench.api import (
     wrong_files,
 )
 from ltbench_datasets.cifar_files import read_batches
-from ltbench_datasets.long_tail import Quota, domain_rows
-
-TEST_RATIO = 0.01  # of the long-tailed test set, whatever the training set's
+from ltbench_datasets.long_tail import Quota, domain_rows, long_tailed_test_sets
 
 
 class CifarParameters(HParams):
@@ -118,21 +116,8 @@ class Cifar(Dataset):
 
     def test_sets(self, split: Split) -> dict[str, NDArray[np.int64]]:
         """Return the rows of the balanced and long-tailed test sets, and of its three thirds."""
-        classes = len(self.facts.classes)
-        rows = split.rows("test")
-        by_class = [rows[split.y[rows] == c] for c in range(classes)]
-        sizes = class_sizes("exp", min(map(len, by_class)), TEST_RATIO, classes)
-        tail = [part[: max(1, int(n))] for part, n in zip(by_class, sizes, strict=True)]
         largest = self.facts.details["split"]["largest"] - self.hparams.val
-        train = class_sizes("exp", largest, TEST_RATIO, classes)
-        shots = ShotRule(self.facts.many, self.facts.few).buckets(train)
-        groups = {"head": shots["many"], "middle": shots["medium"], "tail": shots["few"]}
-        sets = {"balanced": rows, "long-tailed": np.concatenate(tail)}
-        for name, mask in groups.items():
-            chosen = [tail[c] for c in np.flatnonzero(mask)]
-            if chosen:
-                sets[name] = np.concatenate(chosen)
-        return {name: np.sort(found) for name, found in sets.items()}
+        return long_tailed_test_sets(split, ShotRule(self.facts.many, self.facts.few), largest)
 
     @property
     def _layout(self) -> dict[str, Any]:

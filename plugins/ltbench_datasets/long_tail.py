@@ -8,10 +8,19 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ltbench.api import PROFILES, DataError, UsageError, pair_generator
+from ltbench.api import (
+    PROFILES,
+    DataError,
+    ShotRule,
+    Split,
+    UsageError,
+    class_sizes,
+    pair_generator,
+)
 
 Labels = NDArray[np.int64]
 Row = tuple[str, int, int, str]
+TEST_RATIO = 0.01  # of the long-tailed test set, whatever the training set's
 LETTERS = dict(zip("esbij", PROFILES, strict=True))
 PROFILE_HELP = (
     "a letter, or one for each domain: exponential, step, balanced; i and j are the inverses of "
@@ -86,6 +95,32 @@ def domain_rows(
         rows += [(f"{name}/train/{i}", c, domain, "val") for i in pool[len(pool) - quota.val :]]
         rows += [(f"{name}/test/{i}", c, domain, "test") for i in rest[:test]]
     return rows
+
+
+def long_tailed_test_sets(split: Split, shots: ShotRule, largest: int) -> dict[str, Labels]:
+    """Return the rows of a balanced and a long-tailed test set, and of that one's three thirds.
+
+    The long-tailed one has max(1, int(n · .01^(c/(C-1)))) images of class c; its head, middle and
+    tail are by the thresholds on a training set of ratio 100, whatever the split's own.
+
+    Args:
+        split: of one domain, whose test part is balanced.
+        shots: the thresholds.
+        largest: training images of the largest class.
+    """
+    classes = int(split.y.max()) + 1
+    rows = split.rows("test")
+    by_class = [rows[split.y[rows] == c] for c in range(classes)]
+    sizes = class_sizes("exp", min(map(len, by_class)), TEST_RATIO, classes)
+    tail = [part[: max(1, int(n))] for part, n in zip(by_class, sizes, strict=True)]
+    found = shots.buckets(class_sizes("exp", largest, TEST_RATIO, classes))
+    groups = {"head": found["many"], "middle": found["medium"], "tail": found["few"]}
+    sets = {"balanced": rows, "long-tailed": np.concatenate(tail)}
+    for name, mask in groups.items():
+        chosen = [tail[c] for c in np.flatnonzero(mask)]
+        if chosen:
+            sets[name] = np.concatenate(chosen)
+    return {name: np.sort(found) for name, found in sets.items()}
 
 
 def _shuffled(labels: Labels, c: int, data_seed: int, *keys: str) -> Labels:

@@ -13,6 +13,11 @@ DATASETS = (
         "Three digit domains, 10 classes, embedded: nothing to download",
     ),
     (
+        "digits-mini-lt",
+        "ltbench_datasets.digits_mini_lt:DigitsMiniLT",
+        "MNIST, 10 classes, made long-tailed, embedded: nothing to download",
+    ),
+    (
         "image-folder",
         "ltbench_datasets.image_folder:ImageFolder",
         "Your own images: root/class/*, root/domain/class/*, or a CSV",

@@ -1,4 +1,4 @@
-"""Training images of each class in each domain, sorted: how long the tail is."""
+"""Images of each class in each domain, sorted: how long the tail is."""
 
 from __future__ import annotations
 
@@ -27,20 +27,21 @@ _BUCKETS = {
     "few": (PALETTE[2], look.MARKERS[2]),
     "zero": ("#000000", "x"),
 }
+_PARTS = {"train": "training images", "val": "validation images", "test": "test images"}
 MOST_PANELS = 12  # that a page holds
 # Where the crosses of classes without images stand, as a share of the axis below one image.
 _NOWHERE = 0.05
 
 
 def draw_distribution(data: FigureData, choices: Choices) -> tuple[Figure, pd.DataFrame]:
-    """Draw the training images of each class in each domain, largest class first.
+    """Draw the images of each class in each domain, class with most training images first.
 
     A panel for each domain, and marks and not bars, whose lengths would mean nothing on a
     logarithmic axis.
 
     Args:
         data: of one data set; ``spec.json`` is read.
-        choices: of no effect.
+        choices: the part; shots are by the training images, whichever is drawn.
 
     Returns:
         The figure, and a frame of ``domain``, ``class``, ``train``, ``val``, ``test``, ``shots``,
@@ -54,7 +55,8 @@ def draw_distribution(data: FigureData, choices: Choices) -> tuple[Figure, pd.Da
     frame = counts_frame(facts)
     every = list(dict.fromkeys(frame["domain"]))
     classes = len(frame) // len(every)
-    images = frame.groupby("domain", sort=False)["train"].sum()
+    counted = choices.part
+    images = frame.groupby("domain", sort=False)[counted].sum()
     most = set(images.sort_values(ascending=False, kind="stable").index[:MOST_PANELS])
     domains = [domain for domain in every if domain in most]
     rows, columns = look.grid_shape(len(domains), 3 if classes <= 20 else 2)
@@ -62,16 +64,16 @@ def draw_distribution(data: FigureData, choices: Choices) -> tuple[Figure, pd.Da
     figure = look.new_figure(width, 0.9 + 1.9 * rows)
     axes = look.panels(figure, len(domains), columns, sharey=True)
     # Below one, at no number of images, and as far from the axis however long that is.
-    nowhere = 10 ** -(_NOWHERE * (1 + math.log10(max(10, frame["train"].max()))))
+    nowhere = 10 ** -(_NOWHERE * (1 + math.log10(max(10, frame[counted].max()))))
     # Of 8 points, beside the number of images.
     names = short_names(map(str, domains), int(width / columns / 0.068) - 16)
     for axis, domain in zip(axes, domains, strict=True):
         part = frame[frame["domain"] == domain].reset_index(drop=True)
         for bucket, (shade, marker) in _BUCKETS.items():
-            shown = part["train"][part["shots"] == bucket].clip(lower=nowhere)
+            shown = part[counted][part["shots"] == bucket].clip(lower=nowhere)
             edge = None if marker == "x" else "black"
             axis.scatter(shown.index, shown, s=16, c=shade, marker=marker, lw=0.5, edgecolors=edge)
-        axis.set_title(f"{names[str(domain)]}: {part['train'].sum():,} images", fontsize=8)
+        axis.set_title(f"{names[str(domain)]}: {part[counted].sum():,} images", fontsize=8)
         axis.set_yscale("log")
         look.plain_numbers(axis.yaxis)
         axis.set_xlim(-0.7, classes - 0.3)
@@ -80,7 +82,7 @@ def draw_distribution(data: FigureData, choices: Choices) -> tuple[Figure, pd.Da
         axis.grid(axis="x", visible=False)
     # Of all panels, once the largest class of each is there.
     axes[0].set_ylim(bottom=nowhere**2)
-    figure.supylabel("training images", fontsize=8)
+    figure.supylabel(_PARTS[counted], fontsize=8)
     handles = [
         axes[0].plot([], [], marker, color=shade, ms=4, label=_words(name))[0]
         for name, (shade, marker) in _BUCKETS.items()

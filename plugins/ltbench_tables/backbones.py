@@ -70,9 +70,9 @@ def backbones(data: FigureData) -> list[Section]:
             f"The runs are of {len(names)} data sets and this table shows one: choose with "
             f"--dataset among {', '.join(names[:8])}."
         )
-    profile = _profile(finished)
-    frame = _scores(finished, profile)
-    notes = _notes(finished, profile, frame)
+    profile = widest_tail(finished)
+    frame = mean_scores(finished, profile)
+    notes = notes_on(finished, profile, frame)
     return [_section(names[0], frame, measure, notes) for measure in MEASURES]
 
 
@@ -116,7 +116,8 @@ def _place_in_cell(cell: NDArray[np.int64]) -> NDArray[np.int64]:
     return place
 
 
-def _profile(runs: pd.DataFrame) -> Profile:
+def widest_tail(runs: pd.DataFrame) -> Profile:
+    """Return the most imbalanced training set among runs, whose tail the test subsets follow."""
     best: tuple[float, Profile] | None = None
     names = dataset_names(runs)
     for _, rows in runs.groupby(names, sort=True):
@@ -131,7 +132,7 @@ def _profile(runs: pd.DataFrame) -> Profile:
     return best[1]
 
 
-def _scores(runs: pd.DataFrame, profile: Profile) -> pd.DataFrame:
+def mean_scores(runs: pd.DataFrame, profile: Profile) -> pd.DataFrame:
     """Return the mean over seeds for each model, method, training set, subset and measure."""
     names = dataset_names(runs)
     values: dict[tuple[str, ...], list[float]] = {}
@@ -193,7 +194,8 @@ def _section(dataset: str, frame: pd.DataFrame, measure: str, notes: list[str]) 
     return section(title, part.drop(columns="measure"), columns, notes, shown)
 
 
-def _notes(runs: pd.DataFrame, profile: Profile, frame: pd.DataFrame) -> list[str]:
+def notes_on(runs: pd.DataFrame, profile: Profile, frame: pd.DataFrame) -> list[str]:
+    """Return what stands below a table: sizes of the subsets, and what else rows differ in."""
     arrays = read_predictions(Path(runs["path"].iloc[0]))
     sizes = {
         subset: int(mask.sum())

@@ -61,3 +61,37 @@ class Backbones(ExperimentTable):
         from ltbench_tables.backbones import backbones
 
         return backbones(data)
+
+
+class LossesHParams(HParams):
+    """Which of the runs, and what is shown of them."""
+
+    backbone: str = hparam("", help="Only runs of this network.")
+    trained_on: str = hparam("", help="Only runs whose training set has this profile.")
+    measures: str = hparam(
+        "accuracy", help="Columns of each test set, separated by commas: loss, accuracy, f1."
+    )
+
+
+class Losses(ExperimentTable):
+    """Loss × balanced, long-tailed, head, middle and tail test images, for each model.
+
+    RUNS are folders of runs, by default ./runs. There is a table for each model and training set;
+    the test subsets are those of the most imbalanced training set among all runs.
+
+    \b
+    Examples:
+      ltbench tables losses --dataset cifar100-lt --trained-on balanced
+      ltbench tables losses --backbone convnext_base --measures loss,accuracy,f1
+    """
+
+    HParams = LossesHParams
+    hparams: LossesHParams
+
+    def sections(self, data: FigureData) -> Sequence[Section]:
+        """Return one table for each model and training set."""
+        from ltbench_tables.losses import losses
+
+        given = self.hparams
+        measures = [name.strip() for name in given.measures.split(",") if name.strip()]
+        return losses(data, given.backbone, given.trained_on, measures)

@@ -18,3 +18,8 @@ def ltbench_tables(register: Register) -> None:
         "ltbench_tables.commands:Backbones",
         summary="Model × loss on balanced, long-tailed, head, middle and tail test images",
     )
+    register(
+        "losses",
+        "ltbench_tables.commands:Losses",
+        summary="Loss × balanced, long-tailed, head, middle and tail test images, model by model",
+    )

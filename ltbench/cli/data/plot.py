@@ -31,8 +31,15 @@ _DPI = 200
     type=click.Path(path_type=Path, dir_okay=False),
     help="File to write, .png, .svg or .pdf; repeatable.  [default: <data set>.png and .svg]",
 )
-def plot(name: str, data_dir: Path | None, outputs: tuple[Path, ...]) -> None:
-    """Draw the training images of each class in each domain, the largest class first.
+@click.option(
+    "--part",
+    type=click.Choice(["train", "val", "test"]),
+    default="train",
+    show_default=True,
+    help="Which images are counted.",
+)
+def plot(name: str, data_dir: Path | None, outputs: tuple[Path, ...], part: str) -> None:
+    """Draw the images of each class in each domain, the class with most training images first.
 
     Classes whose letters no font here has stand as c17, say, and a CSV beside the file names them.
 
@@ -40,6 +47,7 @@ def plot(name: str, data_dir: Path | None, outputs: tuple[Path, ...]) -> None:
     Examples:
       ltbench data plot digits-mini-mlt
       ltbench data plot 'cifar100-lt[ratio=50]' -o tail.svg
+      ltbench data plot imagenet-lt --part val -o validation.svg
     """
     for output in outputs:
         check_figure_suffix(output)
@@ -49,7 +57,7 @@ def plot(name: str, data_dir: Path | None, outputs: tuple[Path, ...]) -> None:
             several = _file_name(one.removeprefix(dataset.name)) if len(ready) > 1 else ""
             default = Path(f"{dataset.name}.png"), Path(f"{dataset.name}.svg")
             places = [path.with_stem(f"{path.stem}{several}") for path in outputs or default]
-            _draw(one, dataset, split, places)
+            _draw(one, dataset, split, places, part)
 
 
 def _file_name(options: str) -> str:
@@ -57,7 +65,7 @@ def _file_name(options: str) -> str:
     return "-" + re.sub(r"[^\w.-]+", "-", options).strip("-")
 
 
-def _draw(name: str, dataset: Dataset, split: Split, outputs: Sequence[Path]) -> None:
+def _draw(name: str, dataset: Dataset, split: Split, outputs: Sequence[Path], counted: str) -> None:
     """Draw the figure and write it."""
     from ltbench.report.figure_data import Choices, FigureData
     from ltbench.report.figures import draw, name_codes, save, write_numbers
@@ -71,7 +79,7 @@ def _draw(name: str, dataset: Dataset, split: Split, outputs: Sequence[Path]) ->
     }
     data = FigureData.of_dataset(name, facts)
     with style():
-        figure, frame = draw("distribution", data, Choices())
+        figure, frame = draw("distribution", data, Choices(part=counted))
         for output in outputs:
             written = save(figure, output, _DPI, name_codes(data))
             end_waiting()
