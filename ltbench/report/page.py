@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib import resources
 
-from jinja2 import Environment, PackageLoader
+from jinja2 import Environment, PackageLoader, Template
 from markupsafe import Markup, escape
 
 from ltbench import __version__
@@ -13,15 +13,8 @@ from ltbench.report.section import Cell, Report
 
 def page(report: Report) -> str:
     """Return the page."""
-    templates = Environment(
-        loader=PackageLoader("ltbench.report"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    templates.filters |= {"prose": _prose, "cell": _cell}
     sections = [*report.sections, *([report.origin()] if report.origin else [])]
-    return templates.get_template("page.html.j2").render(
+    return _template("page.html.j2").render(
         report=report,
         sections=sections,
         domains=list(dict.fromkeys(part.domain for part in sections if part.domain)),
@@ -30,6 +23,22 @@ def page(report: Report) -> str:
         css=Markup(_asset("page.css")),
         script=Markup(_asset("page.js")),
     )
+
+
+def fragment(report: Report) -> str:
+    """Return the tables and notes for a place that has a style of its own, such as a notebook."""
+    return _template("fragment.html.j2").render(report=report)
+
+
+def _template(name: str) -> Template:
+    templates = Environment(
+        loader=PackageLoader("ltbench.report"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    templates.filters |= {"prose": _prose, "cell": _cell}
+    return templates.get_template(name)
 
 
 def _asset(name: str) -> str:
