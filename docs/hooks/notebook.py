@@ -22,10 +22,15 @@ def pages() -> dict[str, str | bytes]:
     Raises:
         nbclient.exceptions.CellExecutionError: a cell failed.
     """
+    return pages_of(execute())
+
+
+def pages_of(executed: Any) -> dict[str, str | bytes]:
+    """Return the page and the images of a notebook that has its outputs."""
     from nbconvert import MarkdownExporter
 
     text, resources = MarkdownExporter().from_notebook_node(
-        execute(), {"output_files_dir": IMAGES, "unique_key": "output"}
+        executed, {"output_files_dir": IMAGES, "unique_key": "output"}
     )
     images = {name.replace(os.sep, "/"): data for name, data in resources["outputs"].items()}
     return {PAGE: _plain_tables(text), **images}

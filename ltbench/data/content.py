@@ -52,7 +52,7 @@ def content_sha256(dataset: Dataset, split: Split, progress: Progress | None = N
 
 
 def remembered_content(dataset: Dataset, split: Split) -> str | None:
-    """Return what :func:`content_sha256` returns where no file need be opened for it, else ``None``.
+    """Return what :func:`content_sha256` does; ``None`` where files would have to be opened for it.
 
     Sizes and times of the files are asked for, which takes a second or two for half a million.
     """

@@ -198,10 +198,10 @@ class Runs(Sequence[Run]):
         Raises:
             UsageError: there is no such kind, or the runs do not suit it.
         """
+        from ltbench.python.notebook import show_figures
         from ltbench.report.figure_data import Choices, FigureData
         from ltbench.report.figures import draw
         from ltbench.report.filters import trained_alone
-        from ltbench.python.notebook import show_figures
         from ltbench.report.look import style
 
         if score not in ("f1", "accuracy"):

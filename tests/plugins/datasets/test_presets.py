@@ -17,7 +17,9 @@ from ltbench.testing.small_run import carry_out
 
 NAMES = [entry.name for entry in get_plugins()["presets"] if entry.distribution == "ltbench"]
 SMALL = "test_vit[adapt=adaptformer,head=cosine,init=class-mean]"
-OF_NAMES = "vit_base_patch16_clip_quickgelu_224.openai[adapt=adaptformer,head=cosine,init=class-mean]"
+OF_NAMES = (
+    "vit_base_patch16_clip_quickgelu_224.openai[adapt=adaptformer,head=cosine,init=class-mean]"
+)
 
 
 def planned(*words):
