@@ -33,7 +33,7 @@ def pages_of(executed: Any) -> dict[str, str | bytes]:
         executed, {"output_files_dir": IMAGES, "unique_key": "output"}
     )
     images = {name.replace(os.sep, "/"): data for name, data in resources["outputs"].items()}
-    return {PAGE: _plain_tables(text), **images}
+    return {PAGE: re.sub(r"\n{3,}", "\n\n", _plain_tables(text)), **images}
 
 
 def execute(edit: Callable[[str], str] = str) -> Any:
