@@ -42,7 +42,7 @@ def generated() -> dict[str, str | bytes]:
     pages["contributing.md"] = relink((ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"), FRONT)
     pages["changelog.md"] = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     for path in sorted((ROOT / "leaderboards").rglob("*")):
-        if path.is_file():
+        if path.is_file() and path.suffix != ".py":
             content: str | bytes = path.read_bytes()
             if path.suffix == ".md":
                 content = relink(path.read_text(encoding="utf-8"), LEADERBOARD)

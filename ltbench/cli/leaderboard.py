@@ -10,6 +10,7 @@ import click
 from ltbench import hookimpl
 from ltbench.cli.output import (
     chosen_content,
+    chosen_records,
     content_options,
     emit,
     explain_option,
@@ -20,6 +21,7 @@ from ltbench.cli.output import (
 from ltbench.errors import UsageError, suggestion
 from ltbench.waiting import waiting
 
+ROWS = ".jsonl"
 CORRECTIONS = ("known", "mlls", "bbse")
 
 
@@ -27,6 +29,7 @@ CORRECTIONS = ("known", "mlls", "bbse")
 @content_options(0, "Test sets drawn from the predictions for intervals over images, say 1000.")
 @format_option
 @explain_option
+@click.option("--cost", is_flag=True, help="Add what methods cost: time, parameters and memory.")
 @click.option(
     "--test-prior",
     multiple=True,
@@ -51,7 +54,8 @@ CORRECTIONS = ("known", "mlls", "bbse")
     "-o",
     "--output",
     type=click.Path(path_type=Path),
-    help="A file, or a folder (existing, or ending in /) that gets every format and the rows.",
+    help="A file; one that ends in .jsonl gets the runs as rows, from which this command makes the "
+    "table again. Or a folder (existing, or ending in /) that gets every format.",
 )
 def leaderboard(runs: tuple[Path, ...], **options: Any) -> None:
     """Compare what was run, one table for each data set and protocol.
@@ -59,7 +63,7 @@ def leaderboard(runs: tuple[Path, ...], **options: Any) -> None:
     With two seeds or more: intervals, an ANOVA (do the methods differ at all?), ranks, and which
     methods differ from the reference. `ltbench tables anova` has the ANOVA of every metric.
 
-    RUNS are folders of runs, by default ./runs.
+    RUNS are folders of runs, by default ./runs, or files of rows.
 
     \b
     Examples:
@@ -72,8 +76,13 @@ def leaderboard(runs: tuple[Path, ...], **options: Any) -> None:
       ltbench leaderboard --test-prior forward-50,uniform,backward-50
       ltbench leaderboard --test-prior train,backward-50 --correct known,mlls
       ltbench leaderboard -o leaderboards/pacs/
+      ltbench leaderboard runs -o board.jsonl
+      ltbench leaderboard board.jsonl
     """
     output = options["output"]
+    if output is not None and output.suffix == ROWS:
+        _write_rows(runs, options)
+        return
     to_folder = output is not None and _is_folder(output)
     if not to_folder:
         format_of(output, options["format"])
@@ -86,7 +95,7 @@ def leaderboard(runs: tuple[Path, ...], **options: Any) -> None:
         content = chosen_content(runs, options, options["resamples"], **priors)
         from ltbench.report.leaderboard import leaderboard_report, write_folder
 
-        report = leaderboard_report(content, explain=options["explain"])
+        report = leaderboard_report(content, explain=options["explain"], cost=options["cost"])
     if not to_folder:
         emit(report, options)
         return
@@ -94,6 +103,24 @@ def leaderboard(runs: tuple[Path, ...], **options: Any) -> None:
         written = write_folder(content, output, explain=options["explain"])
     for path in written:
         click.echo(f"Wrote {path}", err=True)
+
+
+def _write_rows(runs: tuple[Path, ...], options: dict[str, Any]) -> None:
+    """Write the chosen runs as rows.
+
+    Raises:
+        UsageError: a format is asked for, or there is no run that is done.
+    """
+    from ltbench.results.rows import write_rows
+
+    output: Path = options["output"]
+    if options["format"] is not None:
+        raise UsageError(
+            f"-o {output} is a file of rows: leave out --format, or name another file."
+        )
+    with waiting("Writing the rows"):
+        written = write_rows(chosen_records(runs, options), output)
+    click.echo(f"Wrote {output}: {written} runs", err=True)
 
 
 def _asked_priors(options: dict[str, Any]) -> dict[str, Any]:

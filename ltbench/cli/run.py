@@ -66,6 +66,13 @@ from ltbench.waiting import waiting
     "the runs",
     "one JSON object about the runs",
     click.option("--no-leaderboard", is_flag=True, help="Do not print the table at the end."),
+    click.option(
+        "--rows",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="Rows of a board (`ltbench leaderboard -o board.jsonl`): their runs are done and are "
+        "not trained again.",
+    ),
 )
 @click.pass_context
 def run(ctx: click.Context, /, **options: Any) -> None:
@@ -108,6 +115,7 @@ def run(ctx: click.Context, /, **options: Any) -> None:
         session.say(f"preset '{options['preset']}' stands for\n  {meant}")
     from ltbench.cli.printing import print_outcome, print_plan
     from ltbench.session.expand import expand_algos
+    from ltbench.session.rows import without_rows
     from ltbench.session.tuning import method_words, with_best
 
     algos, file, as_json = options["algos"], options["file"], options["as_json"]
@@ -127,6 +135,10 @@ def run(ctx: click.Context, /, **options: Any) -> None:
         say = (lambda _: None) if session.quiet else session.say
         command = lambda method: f"ltbench tune {method_words(method)}{words}"  # noqa: E731
         plan = with_best(plan, command, say, search.axes, best)
+    if options["rows"] is not None:
+        plan = without_rows(plan, options["rows"], session.say)
+        if not plan.specs:
+            return
     for sentence in plan.left_out:
         session.say(f"left out: {sentence}")
     if options["dry_run"]:

@@ -11,6 +11,7 @@ from typing import Any
 from ltbench.errors import UsageError, suggestion
 from ltbench.report import SUFFIXES
 from ltbench.report.content import Content, Leaderboard, build
+from ltbench.report.cost import cost_grid
 from ltbench.report.document import document, rows_frame, runs_csv
 from ltbench.report.filters import names_a_domain
 from ltbench.report.grid import (
@@ -125,6 +126,7 @@ def leaderboard_report(
     command: str = "",
     figures: Mapping[str, Sequence[Figure]] | None = None,
     explain: bool = False,
+    cost: bool = False,
 ) -> Report:
     """Return what leaderboards say, for any format.
 
@@ -135,9 +137,11 @@ def leaderboard_report(
         figures: of the page, for each protocol hash; those across data sets under ``""``.
         explain: whether notes say at length what they mean, with a sentence for each analysis of
             variance.
+        cost: whether tables of time, parameters and memory follow.
     """
     figures = figures or {}
-    sections = [_board(board, figures, explain=explain) for board in content.boards]
+    boards = content.boards
+    sections = [_board(board, figures, explain=explain, cost=cost) for board in boards]
     if content.summary:
         sections.append(_summary(content.summary, figures.get("", ())))
     return Report(
@@ -152,7 +156,7 @@ def leaderboard_report(
 
 
 def _board(
-    board: Leaderboard, figures: Mapping[str, Sequence[Figure]], *, explain: bool
+    board: Leaderboard, figures: Mapping[str, Sequence[Figure]], *, explain: bool, cost: bool
 ) -> Section:
     grids = (
         results_grid(board),
@@ -160,6 +164,7 @@ def _board(
         comparison_grid(board),
         images_grid(board),
         priors_grid(board),
+        cost_grid(board) if cost else None,
     )
     return Section(
         board.table.heading,

@@ -52,7 +52,7 @@ def write_report(
     wishes = [replace(wish, drawn=wish.kind in there) for wish in wishes]
     figures = draw_figures(wishes, done)
     report = leaderboard_report(
-        content, title=title, command=command, figures=figures, explain=explain
+        content, title=title, command=command, figures=figures, explain=explain, cost=True
     )
     sections = [*report.sections, *errors_of_boards(content)]
     write(replace(report, sections=tuple(sections)), "html", output)

@@ -10,6 +10,7 @@ from pathlib import Path
 from ltbench.errors import UsageError, suggestion
 from ltbench.plugins.spelling import spelled
 from ltbench.results.index import read_runs
+from ltbench.results.rows import SUFFIX, opened
 from ltbench.results.run import RunRecord
 from ltbench.results.scheme import each_hash, one_unseen
 from ltbench.results.tuned import protocol_before
@@ -19,15 +20,18 @@ _COMMA = re.compile(r",(?![^\[]*\])")  # that parts names, not the options withi
 
 
 def read_folders(folders: Path | Sequence[Path]) -> list[RunRecord]:
-    """Read the runs below one or several folders.
+    """Read the runs below one or several folders, or in files of rows.
 
     A run that lies in two of the folders (same hash and seed) counts once; where one of the copies
     is done, that one.
 
     Raises:
         UsageError: a folder does not exist, or there is no run in any of them.
+        DataError: a file of rows holds something else.
     """
     folders = [folders] if isinstance(folders, Path) else list(folders)
+    rows = [folder for folder in folders if folder.suffix == SUFFIX and not folder.is_dir()]
+    folders = [folder for folder in folders if folder not in rows]
     for folder in folders:
         if not folder.is_dir():
             raise UsageError(
@@ -35,6 +39,7 @@ def read_folders(folders: Path | Sequence[Path]) -> list[RunRecord]:
                 "with `ltbench run --algo erm --dataset digits-mini-mlt --seeds 5`."
             )
     records = [record for folder in folders for record in read_runs(folder)]
+    records += [record for file in rows for record in read_runs(opened(file), keep=False)]
     if not records:
         names = ", ".join(f"'{folder}'" for folder in folders)
         raise UsageError(

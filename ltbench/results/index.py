@@ -45,13 +45,14 @@ _STANDING_TYPES = [
 ]
 
 
-def read_runs(root: Path, *, scores: bool = True) -> list[RunRecord]:
+def read_runs(root: Path, *, scores: bool = True, keep: bool = True) -> list[RunRecord]:
     """Return every run below ``root`` (or ``root`` itself), in the order of their paths.
 
     Args:
         root: the folder.
         scores: whether metrics, hyper-parameters and environment are wanted, which takes three
             times as long; records that are read anew have them all the same.
+        keep: whether the index keeps what is read anew.
     """
     found = {os.path.normpath(path): stamp for path, stamp in _find_runs(str(root), 0)}
     kept, gone = _load(root, found, scores)
@@ -71,7 +72,7 @@ def read_runs(root: Path, *, scores: bool = True) -> list[RunRecord]:
             fresh.append(row)
         records.append(record)
     logger.debug("%d runs in %s, %d of them read anew", len(records), root, len(fresh))
-    if not (root / "spec.json").is_file() and (fresh or gone):
+    if keep and not (root / "spec.json").is_file() and (fresh or gone):
         _store(root, fresh, {os.path.relpath(path, root) for path in found})
     return records
 

@@ -64,7 +64,7 @@ IMPORTS = "import ltbench, ltbench_longtail; print(ltbench, ltbench_longtail)"
 @pytest.mark.slow
 def test_installed_away_it_runs_and_is_typed(files, tmp_path):
     python = fresh(tmp_path / "env")
-    # What this environment lends may hold ltbench itself, at the same version: pip would do nothing.
+    # What this environment lends may hold this version of ltbench, and pip would do nothing.
     run(python, "-m", "pip", "install", "--ignore-installed", files[1], cwd=tmp_path)
     where = run(python, "-c", IMPORTS, cwd=tmp_path)
     assert where.count(str(tmp_path / "env")) == 2

@@ -1,0 +1,100 @@
+"""Writes the tables of the boards' pages anew, from their rows: ``python leaderboards/pages.py``.
+
+A page begins with what people wrote. Below the line :data:`MARK` stands what follows from the sweep
+file and the rows: the command, what is missing, where the runs were made, and the tables as
+``ltbench leaderboard`` prints them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+
+from click.testing import CliRunner
+
+from ltbench.cli.leaderboard import leaderboard
+from ltbench.cli.run import run
+from ltbench.results.rows import read_rows
+
+HERE = Path(__file__).parent
+MARK = "<!-- What follows is written by `python leaderboards/pages.py`. -->"
+_ENVIRONMENT = ("ltbench", "code", "git", "python", "torch", "device", "threads")
+
+
+def boards() -> list[Path]:
+    """Return the sweep files of the boards that have rows."""
+    return sorted(p for p in HERE.glob("*.toml") if p.with_suffix(".jsonl").is_file())
+
+
+def written(sweep: Path) -> str:
+    """Return what stands below the mark on the page of a board."""
+    rows = sweep.with_suffix(".jsonl")
+    found = list(read_rows(rows))
+    planned = {(one["hash"], one["seed"]): one for one in planned_runs(sweep)}
+    here = {(row["spec"]["hash"], row["spec"]["seed"]) for row in found}
+    missing: dict[str, list[str]] = {}
+    for key, one in planned.items():
+        if key not in here:
+            missing.setdefault(one["label"], []).append(str(one["seed"]))
+    cells = "; ".join(f"`{label}` {', '.join(seeds)}" for label, seeds in missing.items())
+    commands = f"    ltbench run leaderboards/{sweep.name}\n"
+    commands += f"    ltbench leaderboard leaderboards/{rows.name} --format markdown --cost"
+    parts = [
+        MARK,
+        f"{len(here & planned.keys())} of {len(planned)} runs are done; a line of "
+        f"[{rows.name}]({rows.name}) is a run, [{sweep.name}]({sweep.name}) says which there are.",
+        f"Missing, by seeds: {cells}." if cells else "",
+        commands,
+        _environments(found),
+        table(rows),
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def planned_runs(sweep: Path) -> list[dict]:
+    """Return the runs that a sweep file plans, its rows not looked at."""
+    words = [str(sweep), "--rows", str(HERE / "none.jsonl"), "--dry-run", "--json"]
+    return json.loads(_printed(run, words))
+
+
+def table(rows: Path) -> str:
+    """Return what ``ltbench leaderboard ROWS --format markdown --cost`` prints."""
+    return _printed(leaderboard, [str(rows), "--format", "markdown", "--cost"])
+
+
+def _printed(command, words: list[str]) -> str:
+    result = CliRunner().invoke(command, words)
+    if result.exit_code:
+        raise SystemExit(f"{words}: {result.output or result.exception}")
+    return result.stdout
+
+
+def _environments(rows: list[dict]) -> str:
+    """Return the table of where and when the runs were made."""
+    environments = [row["result"]["environment"] for row in rows]
+    found = Counter(
+        (row["date"], *(str(environment.get(name) or "") for name in _ENVIRONMENT))
+        for row, environment in zip(rows, environments, strict=True)
+    )
+    heads = ("runs", "date", *_ENVIRONMENT)
+    lines = [heads, ["---:", *["---"] * (len(heads) - 1)]]
+    lines += [(str(number), *values) for values, number in sorted(found.items())]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def page(sweep: Path) -> str:
+    """Return the whole page of a board."""
+    text = sweep.with_suffix(".md").read_text(encoding="utf-8")
+    return f"{text.split(MARK)[0].rstrip()}\n\n{written(sweep)}"
+
+
+def main() -> None:
+    """Write the pages."""
+    for sweep in boards():
+        sweep.with_suffix(".md").write_text(page(sweep), encoding="utf-8")
+        print(f"wrote {sweep.with_suffix('.md')}")
+
+
+if __name__ == "__main__":
+    main()

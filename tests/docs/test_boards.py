@@ -1,0 +1,36 @@
+"""The pages of the boards say what their rows do, and the rows are runs that their sweeps plan."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parents[2] / "leaderboards"
+sys.path.insert(0, str(HERE))
+
+import pages  # noqa: E402
+
+BOARDS = pages.boards()
+
+
+@pytest.mark.parametrize("sweep", BOARDS, ids=lambda path: path.stem)
+def test_page_and_rows_agree(sweep):
+    text = sweep.with_suffix(".md").read_text(encoding="utf-8")
+    assert pages.MARK in text
+    assert text == pages.page(sweep), "python leaderboards/pages.py writes it"
+
+
+@pytest.mark.parametrize("sweep", BOARDS, ids=lambda path: path.stem)
+def test_rows_are_of_the_sweep_whole_and_each_once(sweep):
+    planned = {(one["hash"], one["seed"]) for one in pages.planned_runs(sweep)}
+    rows = list(pages.read_rows(sweep.with_suffix(".jsonl")))
+    keys = [(row["spec"]["hash"], row["spec"]["seed"]) for row in rows]
+    assert set(keys) <= planned
+    assert len(set(keys)) == len(keys)
+    for row in rows:
+        assert row["date"]
+        assert row["predictions"]
+        assert len(row["logits_sha256"]) == 64
+        assert all(row["result"][name] == row["spec"][name] for name in ("hash", "seed"))
