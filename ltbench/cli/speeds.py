@@ -8,7 +8,7 @@ from typing import Any
 from ltbench.executors.measured import Answer
 from ltbench.printable import styled
 
-_HEAD = ("backbone", "images a step", "threads", "computes in", "ms a step", "of fp32", "")
+_HEAD = ("backbone", "images", "threads", "computes in", "ms", "of fp32", "")
 _RIGHT = (1, 2, 4, 5)  # columns of numbers
 
 

@@ -21,7 +21,7 @@ from ltbench.executors import measured
 from ltbench.executors.machine import memory_formats, precisions
 from ltbench.executors.measured import Answer, Question
 from ltbench.executors.processor import processor
-from ltbench.executors.speed import Workload, measure
+from ltbench.executors.speed import Speeds, Workload, measure
 from ltbench.plugins.backbone_options import parse_backbone
 from ltbench.plugins.manager import get_plugins
 from ltbench.results.arithmetic import (
@@ -128,14 +128,12 @@ class Chooser:
             return self._elsewhere(work)
         if answer is None:
             try:
-                speeds = measure(work, _ways_of(question), self.place.device, self.place.threads)
+                answer, _ = _measured(work, question, self.place)
             except Exception as error:  # the run says it as well, if it is the network's fault
                 logger.info("measuring %s failed", work.backbone, exc_info=True)
                 way = ways[0] if PLAIN not in ways else PLAIN
                 self._tell(work, way, f"as nothing could be measured: {described(error)}")
                 return way
-            answer = Answer(question, speeds.images, speeds.threads, speeds.seconds, speeds.ratios)
-            measured.keep(answer)
         way = answer.choice(ways)
         self._tell(work, way, _why(answer, way, ways))
         return way
@@ -170,6 +168,34 @@ class Chooser:
 
     def _tell(self, work: Workload, way: Arithmetic, reason: str) -> None:
         self.say(f"{work.backbone}, {work.images} images a step: {way}, {reason}")
+
+
+def measure_now(plan: Plan, place: Place, also: Sequence[Arithmetic] = ()) -> list[Speeds]:
+    """Measure the networks of a plan as if nothing were known of them, and keep what comes of it.
+
+    Args:
+        plan: the runs.
+        place: where they would compute; a device of this machine.
+        also: ways that runs would not try here, measured beside the others and not kept.
+
+    Raises:
+        Exception: whatever a backbone raises, and what becomes of a process that ends.
+    """
+    works = dict.fromkeys(_workload(spec, plan) for spec in plan.specs)
+    return [_measured(work, _question(work, (), place), place, also)[1] for work in works]
+
+
+def _measured(
+    work: Workload, question: Question, place: Place, also: Sequence[Arithmetic] = ()
+) -> tuple[Answer, Speeds]:
+    """Measure and keep what answers a question; return it, and all that was measured."""
+    ways = _ways_of(question)
+    speeds = measure(work, [*ways, *also], place.device, place.threads)
+    seconds = {way: speeds.seconds[way] for way in ways}
+    ratios = {way: speeds.ratios[way] for way in ways}
+    answer = Answer(question, speeds.images, speeds.threads, seconds, ratios)
+    measured.keep(answer)
+    return answer, speeds
 
 
 def in_way(spec: RunSpec, way: Arithmetic, device: str) -> RunSpec:

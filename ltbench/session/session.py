@@ -31,18 +31,19 @@ from ltbench.executors.observation import Observation
 from ltbench.executors.processor import cores
 from ltbench.executors.sharing import Network, runs_per_gpu
 from ltbench.executors.slots import Slots
+from ltbench.executors.speed import Speeds
 from ltbench.plugins.manager import get_plugins
 from ltbench.plugins.names import Name, parse_name
 from ltbench.plugins.resolve import registered, resolve
 from ltbench.plugins.text import check_printable, visible
-from ltbench.results.arithmetic import PLAIN
+from ltbench.results.arithmetic import PLAIN, Arithmetic
 from ltbench.results.folder import RunFolder
 from ltbench.results.protocol import protocol_settings
 from ltbench.results.run import RunSpec, canonical_hash
 from ltbench.results.states import read_states
 from ltbench.results.sweeps import PlannedRun, write_record
 from ltbench.results.untrusted import UnreadableRun, read_result
-from ltbench.session.arithmetic import Chooser, Place
+from ltbench.session.arithmetic import Chooser, Place, measure_now
 from ltbench.session.changes import changes
 from ltbench.session.disk_use import disk_use
 from ltbench.session.estimate import Estimator, own_shares, read_estimator
@@ -201,6 +202,23 @@ class Session:
         here = self._kind.computes_here(self._settings)
         elsewhere = "" if here else self._executor
         return Place(slots.devices[0], _threads(slots), elsewhere)
+
+    def measure(self, algorithm: str, dataset: str, also: Sequence[Arithmetic] = ()) -> Speeds:
+        """Measure now how fast the network of a data set's default protocol trains here.
+
+        Args:
+            algorithm: whose run is planned for it.
+            dataset: as typed.
+            also: ways to compute that runs would not try on this machine.
+
+        Raises:
+            UsageError, DataError, PluginError: as of :meth:`plan`.
+            Exception: whatever the network raises.
+        """
+        request = Request([algorithm], [dataset], [0], PLAIN.precision, self.data_dir)
+        plan = replace(plan_runs(request, show=not self.quiet), out=self.out)
+        (speeds,) = measure_now(plan, self._place(plan), also)
+        return speeds
 
     def slots(self, plan: Plan) -> Slots:
         """Return how the runs of a plan share the machine."""

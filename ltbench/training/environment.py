@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import platform
-import subprocess
 from collections.abc import Mapping
 from functools import lru_cache
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +12,8 @@ import torch
 
 import ltbench
 from ltbench.plugins.manager import get_plugins
+from ltbench.plugins.origin import git_revision, library_versions
 from ltbench.training.repeatability import described
-
-LIBRARIES = ("torch", "torchvision", "timm", "numpy", "scipy", "scikit-learn", "pillow", "mlxtend")
 
 
 def environment(
@@ -48,17 +45,11 @@ def environment(
         "repeatability": described(device, deterministic),
         "distributions": {
             "ltbench": ltbench.__version__,
-            **_libraries(),
+            **library_versions(),
             **{entry.distribution: entry.version for entry in get_plugins()["metrics"]},
             **plugins,
         },
     }
-
-
-@lru_cache(maxsize=1)
-def _libraries() -> dict[str, str]:
-    """Return the versions, read once a process: a distribution's metadata takes long to parse."""
-    return {name: version(name) for name in LIBRARIES}
 
 
 @lru_cache(maxsize=4)
@@ -67,20 +58,6 @@ def device_name(device: torch.device) -> str:
     if device.type == "cuda":
         return f"cuda ({torch.cuda.get_device_name(device)})"
     return f"{device.type} ({_processor()})" if device.type == "cpu" else device.type
-
-
-@lru_cache(maxsize=1)
-def git_revision() -> str | None:
-    """Return the revision of the checkout that ltbench runs from; ``None`` for an installed one."""
-    checkout = Path(ltbench.__file__).parents[1]
-    if not (checkout / ".git").exists():
-        return None
-    command = ["git", "-C", str(checkout), "describe", "--always", "--dirty"]
-    try:
-        found = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return found.stdout.strip()
 
 
 def _processor() -> str:

@@ -67,9 +67,14 @@ def own_code(spec: RunSpec) -> str:
     """
     entries = _used(_components(spec), spec.backbone.name)
     modules = {_module(entry) for entry in entries if entry.distribution == OWN}
-    core = [folder_sha256(Path(ltbench.__file__).parent / name) for name in _CORE]
     own = [source_sha256(module) for module in sorted(modules)]
-    return f"{canonical_hash(core)}+{canonical_hash(own)}"
+    return f"{core_code()}+{canonical_hash(own)}"
+
+
+def core_code() -> str:
+    """Return twelve digits that change with the code that trains and judges runs of all methods."""
+    here = Path(ltbench.__file__).parent
+    return canonical_hash([folder_sha256(here / name) for name in _CORE])
 
 
 def versions_here(spec: RunSpec) -> dict[str, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,17 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ltbench.api import DataError, open_file, read_file
+from ltbench.api import DataError, read_file
+from ltbench_datasets.idx_files import FILES as MNIST_FILES
+from ltbench_datasets.idx_files import read_idx
 from ltbench_datasets.mat_files import read_arrays
 
-LARGEST = 1 << 27
-"""Bytes that a file of MNIST may unpack to; the largest has 47 MB."""
-
 FILES: dict[str, dict[str, tuple[str, ...]]] = {
-    "mnist": {
-        "train": ("train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz"),
-        "test": ("t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz"),
-    },
+    "mnist": MNIST_FILES,
     "mnist-m": {"train": ("mnist_m_train.pt",), "test": ("mnist_m_test.pt",)},
     "svhn": {"train": ("train_32x32.mat",), "test": ("test_32x32.mat",)},
 }
@@ -58,21 +53,8 @@ def read_digits(domain: str, paths: Sequence[Path]) -> LabelledDigits:
 
 
 def _read_idx_pair(paths: Sequence[Path]) -> tuple[NDArray[Any], NDArray[Any]]:
-    images, labels = (_read_idx(path) for path in paths)
+    images, labels = (read_idx(path) for path in paths)
     return images[..., None], labels
-
-
-def _read_idx(path: Path) -> NDArray[np.uint8]:
-    """Read an IDX file of unsigned bytes (http://yann.lecun.com/exdb/mnist)."""
-    with open_file(path) as plain, gzip.open(plain) if path.suffix == ".gz" else plain as file:
-        head = file.read(4)
-        if len(head) < 4 or head[:3] != b"\0\0\x08":
-            raise ValueError("it is no IDX file of bytes")
-        shape = np.frombuffer(file.read(4 * head[3]), dtype=">i4")
-        content = np.frombuffer(file.read(LARGEST + 1), dtype=np.uint8)
-    if len(content) > LARGEST:  # a small file may unpack to more than the memory holds
-        raise ValueError(f"it holds more than {LARGEST} bytes")
-    return content.reshape(shape)
 
 
 def _read_tensors(paths: Sequence[Path]) -> tuple[NDArray[Any], NDArray[Any]]:

@@ -12,13 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ltbench.api import (
-    PROFILES,
     Dataset,
     Decode,
     Facts,
     HParams,
     Split,
-    UsageError,
     class_sizes,
     fetch_sources,
     files_fingerprint,
@@ -27,7 +25,8 @@ from ltbench.api import (
     wrong_files,
 )
 from ltbench_datasets.digit_files import FILES, LabelledDigits, read_digits
-from ltbench_datasets.long_tail import Quota, domain_rows
+from ltbench_datasets.idx_files import find_file
+from ltbench_datasets.long_tail import PROFILE_HELP, Quota, domain_rows, lettered_profiles
 
 # Where torchvision and the MDLT benchmark keep the files; the first is this suite's.
 FOLDERS = {
@@ -35,7 +34,6 @@ FOLDERS = {
     "mnist-m": ("MNISTM/processed", "MNIST-M", "mnist-m", "MNISTM"),
     "svhn": ("SVHN", "svhn"),
 }
-LETTERS = dict(zip("esbij", PROFILES, strict=True))
 PARTS = ("train", "test")
 
 
@@ -44,11 +42,7 @@ class DigitsParameters(HParams):
 
     mnist: bool = hparam(False, help="take MNIST as a third domain")
     ratio: float = hparam(100.0, low=1.0, high=1000.0, help="largest class over smallest")
-    profile: str = hparam(
-        "e",
-        help="a letter, or one for each domain: exponential, step, balanced; i and j are the "
-        "inverses of e and s",
-    )
+    profile: str = hparam("e", help=PROFILE_HELP)
     data_seed: int = hparam(0, low=0, help="chooses the images")
     unit_range: bool = hparam(True, help="pixels from 0 to 1, as in the benchmark, or from -1 to 1")
 
@@ -98,9 +92,8 @@ class Digits(Dataset):
         """Return the table for the parameters."""
         rule, classes = self.facts.details["split"], len(self.facts.classes)
         rows = []
-        for d, (domain, profile) in enumerate(
-            zip(self.facts.domains, self._profiles(), strict=True)
-        ):
+        profiles = lettered_profiles(self.name, self.hparams.profile, self.facts.domains)
+        for d, (domain, profile) in enumerate(zip(self.facts.domains, profiles, strict=True)):
             sizes = class_sizes(profile, rule["largest"], 1 / self.hparams.ratio, classes)
             quota = Quota(sizes, rule["val"], rule["test"])
             labels = {part: self._read(domain, part).labels for part in PARTS}
@@ -142,15 +135,6 @@ class Digits(Dataset):
     def _typed(self) -> str:
         return f"{self.name}[mnist=true]" if self.hparams.mnist else self.name
 
-    def _profiles(self) -> list[str]:
-        letters, domains = self.hparams.profile, len(self.facts.domains)
-        if len(letters) not in (1, domains) or not set(letters) <= LETTERS.keys():
-            raise UsageError(
-                f"{self.name}[profile={letters}] is not possible: give one letter of e, s, b, i, j "
-                f"or {domains} of them, one for each of {', '.join(self.facts.domains)}"
-            )
-        return [LETTERS[letter] for letter in (letters if len(letters) > 1 else letters * domains)]
-
     def _paths(self, domain: str, part: str) -> list[Path]:
         names = FILES[domain][part]
         found = [_find(self.data_dir, domain, name) for name in names]
@@ -169,6 +153,4 @@ def _read_cached(domain: str, paths: tuple[Path, ...], times: tuple[int, ...]) -
 
 def _find(data_dir: Path, domain: str, name: str) -> Path | None:
     """Return the file as published or decompressed, in the folders that other code uses."""
-    places = [data_dir / folder for folder in (*FOLDERS[domain], "")]
-    names = (name, name.removesuffix(".gz"))
-    return next((p / n for p in places for n in names if (p / n).is_file()), None)
+    return find_file([data_dir / folder for folder in (*FOLDERS[domain], "")], name)

@@ -2,16 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ltbench.api import DataError, pair_generator
+from ltbench.api import PROFILES, DataError, UsageError, pair_generator
 
 Labels = NDArray[np.int64]
 Row = tuple[str, int, int, str]
+LETTERS = dict(zip("esbij", PROFILES, strict=True))
+PROFILE_HELP = (
+    "a letter, or one for each domain: exponential, step, balanced; i and j are the inverses of "
+    "e and s"
+)
+
+
+def lettered_profiles(name: str, letters: str, domains: Sequence[str]) -> list[str]:
+    """Return the profile of each domain.
+
+    Args:
+        name: of the data set, for the error.
+        letters: one of :data:`LETTERS`, or one for each domain.
+        domains: their names.
+
+    Raises:
+        UsageError: there are too few letters, too many or other ones.
+    """
+    if len(letters) not in (1, len(domains)) or not set(letters) <= LETTERS.keys():
+        raise UsageError(
+            f"{name}[profile={letters}] is not possible: give one letter of e, s, b, i, j or "
+            f"{len(domains)} of them, one for each of {', '.join(domains)}"
+        )
+    each = letters if len(letters) > 1 else letters * len(domains)
+    return [LETTERS[letter] for letter in each]
 
 
 @dataclass(frozen=True)

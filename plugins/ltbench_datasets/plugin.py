@@ -40,6 +40,11 @@ DATASETS = (
         "ltbench_datasets.digits:Digits",
         "MNIST-M and SVHN (and MNIST), 10 classes, made long-tailed",
     ),
+    (
+        "fashion-mlt",
+        "ltbench_datasets.fashion:Fashion",
+        "Clothes upright, turned by 30° and 60°, and inverted, made long-tailed",
+    ),
     ("cifar10-lt", CIFAR, "10 classes of 32×32 photographs, made long-tailed"),
     ("cifar100-lt", CIFAR, "100 classes of 32×32 photographs, made long-tailed"),
     (

@@ -51,6 +51,7 @@ def test_every_registered_data_set_is_listed() -> None:
         "inat2018", "iwildcam", "hf", "webdataset", "bioscan5m",
     ):  # fmt: skip
         assert rows[name] == "not ready"
+    assert "fashion-mlt" in rows  # ready where Debian's package is
     assert "not ready" in ltbench("list").stdout
 
 

@@ -21,7 +21,7 @@ LONG_TAILED = (
 )
 MULTI_DOMAIN = (
     *("vlcs-mlt", "pacs-mlt", "officehome-mlt", "terrainc-mlt", "domainnet-mlt"),
-    *("digits-mlt", "digits-mini-mlt", "image-folder", "hf", "webdataset"),
+    *("digits-mlt", "digits-mini-mlt", "fashion-mlt", "image-folder", "hf", "webdataset"),
 )
 
 

@@ -93,8 +93,9 @@ class Mirror:
         urls = [f"{self.url}/gone/{file}", f"{self.url}/{file}"]
         path = self.folder / file
         content = path.read_bytes() if path.exists() else b""
-        sums = {"sha256", "md5"} & source.keys()
-        return {**source, "urls": urls, **{k: hashlib.new(k, content).hexdigest() for k in sums}}
+        known = {k: hashlib.new(k, content).hexdigest() for k in ("sha256", "md5")}
+        known["size"] = len(content)
+        return {**source, "urls": urls, **{k: known[k] for k in known.keys() & source.keys()}}
 
 
 @pytest.fixture

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from ltbench_datasets.digit_files import LARGEST, read_digits
+from ltbench_datasets.digit_files import read_digits
+from ltbench_datasets.idx_files import LARGEST
 from published import write_mnist, write_mnist_m, write_svhn
 
 from ltbench.data.catalogue import create_dataset, open_dataset

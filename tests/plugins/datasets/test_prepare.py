@@ -363,5 +363,5 @@ def test_addresses_begin_with_those_that_cannot_be_tampered_with() -> None:
         for path in sorted(folder.glob("*.toml"))
         for source in registry_facts(path.stem).sources
     ]
-    assert len(first) == 42
+    assert len(first) == 46
     assert all(url.startswith(("https://", "gdrive:")) for url in first), first
