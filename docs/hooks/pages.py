@@ -2,7 +2,8 @@
 
 The reference and the table of all methods are rendered from the program; the README is the first
 page; the changelog, the page for contributors and the leaderboards are shown as they are, and the
-boards as the site that ``ltbench site`` makes of them as well.
+boards as the site that ``ltbench site`` makes of them as well. The page that is a notebook is
+executed.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import methods
+import notebook
 import reference
 import sources
 
@@ -27,10 +29,12 @@ LEADERBOARD = {"../docs/": "../"}
 
 
 def on_files(files: Any, config: Any) -> Any:
-    """Add the generated pages; MkDocs calls this."""
+    """Add the generated pages, and put the notebook's outputs into it; MkDocs calls this."""
     from mkdocs.structure.files import File
 
-    for path, content in generated().items():
+    for path, content in {**generated(), **notebook.pages()}.items():
+        if path in files.src_uris:
+            files.remove(files.src_uris[path])
         files.append(File.generated(config, path, content=content))
     return files
 

@@ -153,7 +153,8 @@ def _runs(ctx: click.Context, *, scores: bool = False) -> Iterator[RunRecord]:
     """Yield the readable runs below the folders that were typed, by default those in ``runs``."""
     from ltbench.results.index import read_runs
 
-    given = ctx.params.get("runs") or ctx.params.get("out") or "runs"
+    typed = (ctx.params.get(name) for name in ("runs", "root", "out"))
+    given = next(filter(None, typed), "runs")
     for folder in given if isinstance(given, tuple) else (given,):
         records = read_runs(Path(folder), scores=scores)
         yield from (run for run in records if run.status != "unreadable")

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ltbench import hookimpl
-from ltbench.cli.completion import complete_run_protocols
 from ltbench.cli.options import data_dir_option
+from ltbench.cli.run_argument import row_options, run_argument, run_folders
 from ltbench.errors import UsageError
 from ltbench.waiting import waiting
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("run")
+@run_argument
 @click.option(
     "-o",
     "--output",
@@ -32,20 +32,7 @@ if TYPE_CHECKING:
 @click.option(
     "--maps", is_flag=True, help="Show where the network found its answer in each image (Grad-CAM)."
 )
-@click.option(
-    "--runs",
-    "root",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path("runs"),
-    show_default=True,
-    help="Folder of runs that a row is looked for in.",
-)
-@click.option(
-    "--protocol",
-    multiple=True,
-    shell_complete=complete_run_protocols,
-    help="Of a row: the protocol, by name or hash.",
-)
+@row_options
 @click.option("--device", help="With --maps: auto, cpu, cuda, cuda:N, mps.  [default: auto]")
 @data_dir_option
 def errors(run: str, **options: Any) -> None:
@@ -91,9 +78,8 @@ def _read(run: str, options: dict[str, Any]) -> tuple[RunErrors, Thumbnails]:
     from ltbench.report.errors_page import PICTURES_ROOM
     from ltbench.report.run_errors import read_errors
     from ltbench.report.thumbnails import Thumbnails
-    from ltbench.session.chosen_run import chosen_folders
 
-    (folder,) = chosen_folders(run, options["root"], options["protocol"])
+    (folder,) = run_folders(run, options)
     found = read_errors(folder)
     return found, Thumbnails(find_tested_images(found.wanted, options["data_dir"]), PICTURES_ROOM)
 

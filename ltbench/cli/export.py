@@ -9,11 +9,12 @@ import click
 
 from ltbench import hookimpl
 from ltbench.cli.options import data_dir_option
+from ltbench.cli.run_argument import row_options, run_argument, run_folders
 from ltbench.waiting import end_waiting, waiting
 
 
 @click.command()
-@click.argument("run")
+@run_argument
 @click.option(
     "-o",
     "--output",
@@ -22,15 +23,7 @@ from ltbench.waiting import end_waiting, waiting
     help="Folder to write, which must not exist yet.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace an earlier export.")
-@click.option(
-    "--runs",
-    "root",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path("runs"),
-    show_default=True,
-    help="Folder of runs that a row is looked for in.",
-)
-@click.option("--protocol", multiple=True, help="Of a row: the protocol, by name or hash.")
+@row_options
 @data_dir_option
 def export(run: str, output: Path, overwrite: bool, **options: Any) -> None:
     """Write the chosen model of a run as ONNX and for timm, with a card.
@@ -50,9 +43,7 @@ def export(run: str, output: Path, overwrite: bool, **options: Any) -> None:
 
     check_place(output, overwrite=overwrite)
     with waiting("Exporting the model"):
-        from ltbench.session.chosen_run import chosen_folders
-
-        (folder,) = chosen_folders(run, options["root"], options["protocol"])
+        (folder,) = run_folders(run, options)
         from ltbench.data.locations import data_folder
         from ltbench.session.export import export_run
 

@@ -10,6 +10,7 @@ import click
 
 from ltbench import hookimpl
 from ltbench.cli.options import data_dir_option
+from ltbench.cli.run_argument import row_options, run_argument, run_folders
 from ltbench.errors import UsageError
 from ltbench.waiting import end_waiting, waiting
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("run")
+@run_argument
 @click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="CSV file to write."
@@ -51,15 +52,7 @@ if TYPE_CHECKING:
 )
 @click.option("--with", "others", multiple=True, metavar="RUN", help="Further run of an ensemble.")
 @click.option("--all-seeds", is_flag=True, help="An ensemble of all seeds of a row.")
-@click.option(
-    "--runs",
-    "root",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path("runs"),
-    show_default=True,
-    help="Folder of runs that a row is looked for in.",
-)
-@click.option("--protocol", multiple=True, help="Of a row: the protocol, by name or hash.")
+@row_options
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N, mps.")
 @data_dir_option
 def predict(run: str, images: tuple[Path, ...], **options: Any) -> None:
@@ -111,17 +104,10 @@ def predict(run: str, images: tuple[Path, ...], **options: Any) -> None:
 def _predictor(run: str, options: dict[str, Any]) -> Predictor:
     from ltbench.data.locations import data_folder
     from ltbench.executors.machine import choose_device
-    from ltbench.session.chosen_run import chosen_folders
     from ltbench.session.prediction import make_predictor
 
-    root, protocols = options["root"], options["protocol"]
-    folders = [
-        folder
-        for text in (run, *options["others"])
-        for folder in chosen_folders(text, root, protocols, all_seeds=options["all_seeds"])
-    ]
     return make_predictor(
-        list(dict.fromkeys(folders)),
+        run_folders(run, options, *options["others"], all_seeds=options["all_seeds"]),
         device=choose_device(options["device"]),
         prior=options["prior"],
         model_prior=options["model_prior"] or "train",

@@ -28,7 +28,7 @@ from filelock import FileLock
 from numpy.typing import NDArray
 from PIL import Image
 
-from ltbench.data.content import check_content, content_sha256
+from ltbench.data.content import check_content, content_sha256, remembered_content
 from ltbench.data.library_messages import about, lines_with_names
 from ltbench.data.locations import cache_folder
 from ltbench.data.store_files import (
@@ -190,7 +190,26 @@ def remove_folder(folder: Path) -> None:
 def store_folder(dataset: Dataset, split: Split) -> Path:
     """Return the folder in which the decoded images of this split lie, or will lie."""
     dataset, split = stored(dataset, split)
-    source = content_sha256(dataset, split) or dataset.fingerprint(split)
+    return _folder_of(dataset, split, content_sha256(dataset, split))
+
+
+def found_store(dataset: Dataset, split: Split) -> ImageStore | None:
+    """Open the decoded images of a data set where that needs none of its files to be opened.
+
+    Returns:
+        They, or ``None`` where they are not there, or where nothing remembers what is in the files.
+
+    Raises:
+        DamagedStore: they are damaged.
+    """
+    dataset, split = stored(dataset, split)
+    content = remembered_content(dataset, split)
+    folder = None if content is None else _folder_of(dataset, split, content)
+    return ImageStore.load(folder) if folder is not None and folder.exists() else None
+
+
+def _folder_of(dataset: Dataset, split: Split, content: str) -> Path:
+    source = content or dataset.fingerprint(split)
     parts = (FORMAT, split.sha256, source, str(stored_size(dataset.facts)))
     key = hashlib.sha256("\0".join((*parts, str(dataset.facts.channels))).encode()).hexdigest()
     return cache_folder() / "images" / f"{dataset.name}-{key[:16]}"

@@ -18,7 +18,7 @@ from PIL import Image
 
 from ltbench.data.catalogue import create_dataset
 from ltbench.data.locations import cache_folder, data_folder
-from ltbench.data.store import is_cached, store_folder
+from ltbench.data.store import found_store
 from ltbench.data.store_files import SPLIT, DamagedStore, ImageStore
 from ltbench.errors import DataError, LtbenchError
 from ltbench.plugins.names import Name
@@ -108,9 +108,8 @@ def _of_dataset(wanted: Wanted, data_dir: Path) -> TestedImages:
         same = np.array_equal(names, wanted.names)
     if not same or (wanted.split and split.sha256 != wanted.split):
         raise DataError(f"the images of {dataset.name} have changed since the run was tested")
-    if is_cached(dataset, split):
-        with contextlib.suppress(DamagedStore):
-            store = ImageStore.load(store_folder(dataset, split))
+    with contextlib.suppress(DamagedStore):
+        if store := found_store(dataset, split):
             return TestedImages(names, "", _Stored(store, rows))
     decode = dataset.decoder(split)
     return TestedImages(names, "", lambda image: decode(int(rows[image])))

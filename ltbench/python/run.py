@@ -106,10 +106,8 @@ class Run:
         import pandas as pd
 
         from ltbench.results.documents import read_confusion
-        from ltbench.results.scheme import scheme_of
 
-        classes, known = self.classes, list(self._facts["domains"])
-        domains = list(scheme_of(self.record.options, known).unseen) or known
+        classes, domains = self.classes, self._facts["tested"]
         matrices = read_confusion(self.folder, domains, len(classes))
         if domain is not None and domain not in domains:
             from ltbench.errors import suggestion

@@ -186,7 +186,7 @@ class Runs(Sequence[Run]):
         seed: int | None = None,
         parameter: str | None = None,
     ) -> Figure:
-        """Return a figure of matplotlib, as ``ltbench figures`` draws it.
+        """Return a figure of matplotlib, as ``ltbench figures`` draws it; a notebook shows it.
 
         Args:
             kind: of the registered figures: ``violin``, ``heatmap``, ``convergence``, …
@@ -198,6 +198,7 @@ class Runs(Sequence[Run]):
         Raises:
             UsageError: there is no such kind, or the runs do not suit it.
         """
+        from ltbench.python.notebook import show_figures
         from ltbench.report.figure_data import Choices, FigureData
         from ltbench.report.figures import draw
         from ltbench.report.filters import trained_alone
@@ -209,6 +210,7 @@ class Runs(Sequence[Run]):
         data = FigureData(trained_alone(self._frames))
         with style():
             figure, _ = draw(kind, data, Choices(base, metric, seed, parameter))
+        show_figures()
         return figure
 
     @cached_property

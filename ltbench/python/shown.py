@@ -36,6 +36,11 @@ class Shown:
     def _repr_markdown_(self) -> str:
         return markdown(self.report)
 
+    def _repr_html_(self) -> str:
+        from ltbench.report.page import fragment
+
+        return fragment(self.report)
+
     def to_markdown(self) -> str:
         """Return the tables in Markdown."""
         return markdown(self.report)

@@ -18,7 +18,7 @@ _SOURCE = re.compile(r"arXiv:(\d{4}\.\d{4,5})|https://(?:doi\.org|github\.com)/[
 def page(report: Report) -> str:
     """Return the page."""
     sections = [*report.sections, *([report.origin()] if report.origin else [])]
-    return _template().render(
+    return _template("page.html.j2").render(
         report=report,
         sections=sections,
         domains=list(dict.fromkeys(part.domain for part in sections if part.domain)),
@@ -29,8 +29,13 @@ def page(report: Report) -> str:
     )
 
 
+def fragment(report: Report) -> str:
+    """Return the tables and notes for a place that has a style of its own, such as a notebook."""
+    return _template("fragment.html.j2").render(report=report)
+
+
 @cache
-def _template() -> Template:
+def _template(name: str) -> Template:
     templates = Environment(
         loader=PackageLoader("ltbench.report"),
         autoescape=True,
@@ -38,7 +43,7 @@ def _template() -> Template:
         lstrip_blocks=True,
     )
     templates.filters |= {"prose": _prose, "cell": _cell, "linked": _linked}
-    return templates.get_template("page.html.j2")
+    return templates.get_template(name)
 
 
 @cache

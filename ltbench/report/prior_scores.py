@@ -179,8 +179,7 @@ class _Work:
         """Return right answers and test images of each domain and class."""
         hits, counts = np.zeros((2, *self.shape), dtype=np.int64)
         tested = np.flatnonzero(self.facts["counts"]["test"].sum(axis=1))
-        names = [self.facts["domains"][d] for d in tested]
-        matrices = read_confusion(folder, names, self.shape[1])
+        matrices = read_confusion(folder, self.facts["tested"], self.shape[1])
         hits[tested] = np.diagonal(matrices, axis1=1, axis2=2)
         counts[tested] = matrices.sum(axis=2)
         return hits, counts

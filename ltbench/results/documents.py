@@ -151,6 +151,7 @@ def read_features(folder: Path) -> Arrays:
 def read_data_facts(folder: Path) -> dict[str, Any]:
     """Return the ``data`` part of ``spec.json``: title, domains, classes, shots and counts.
 
+    ``tested`` are the domains that have test images, of which alone a run has a confusion matrix.
     ``counts`` become arrays of shape (domains, classes), ``shots`` what
     :meth:`ltbench.api.ShotRule.from_dict` takes, and ``shot_counts`` the training images by which
     that rule tells the shots of pairs: their own, but of domains that were kept from training.
@@ -181,11 +182,18 @@ def read_data_facts(folder: Path) -> dict[str, Any]:
     return {
         "title": title,
         "domains": domains,
+        "tested": _tested(domains, counts),
         "classes": classes,
         "counts": counts,
         "shots": shots,
         "shot_counts": shot_counts,
     }
+
+
+def _tested(domains: list[str], counts: Mapping[str, NDArray[np.int64]]) -> list[str]:
+    """Return the domains with test images; all where a file does not count them."""
+    images = counts["test"].sum(axis=1) if "test" in counts else np.ones(len(domains))
+    return [name for name, number in zip(domains, images, strict=True) if number]
 
 
 def _dataset(document: Mapping[str, Any] | None) -> object:

@@ -15,8 +15,9 @@ What is shared out is :data:`SPENT`, a part of the error that is promised, as sc
 normal: where the best method is skewed to one side, its rivals to the other, and its deviation is
 three times theirs, the test is wrong up to five times as often as the quantiles say. So the chance
 to drop the best method, whichever it is, is at most :data:`PROMISED` over all looks and rivals; see
-``tests/stats/simulated_races.py``. Confidence sequences for bounded scores (Waudby-Smith and
-Ramdas, JRSS B 86 (2024)) need no such simulation, and hundreds of seeds.
+``tests/stats/simulated_races.py``. Tests by betting, for bounded scores (Waudby-Smith and
+Ramdas, JRSS B 86 (2024)), need no such simulation, and ten times the seeds:
+``tests/stats/betting_seeds.py``.
 """
 
 from __future__ import annotations

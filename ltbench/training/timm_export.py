@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from ltbench.errors import LtbenchError
+from ltbench.models.adaptation.adapted import AdaptedBackbone
+from ltbench.models.adaptation.merged import merged_state
 from ltbench.models.configuration import CONFIG
 from ltbench.models.timm_backbone import TimmBackbone
 from ltbench.models.timm_source import timm_source
@@ -38,14 +40,15 @@ def write_timm(model: TrainedModel, folder: Path) -> None:
     name = model.spec.backbone.name
     backbones = [m for m in model.algorithm.modules() if isinstance(m, TimmBackbone)]
     if not backbones:
-        raise NotOfTimm(f"'{name}' is no model of timm")
+        raise NotOfTimm(f"'{name}' is not one of its networks")
     if len(backbones) > 1:
         raise NotOfTimm(f"it is made of {len(backbones)} networks")
     head = linear_head(model.algorithm, backbones[0])
     if head is None:
         raise NotOfTimm("its logits are not linear in the features of one image")
     options = _options(model, backbones[0])
-    state = _with_head(_build(name, options, len(model.classes)), backbones[0], *head)
+    network = _build(name, options, len(model.classes))
+    state = _with_head(model, network, backbones[0], *head)
     config = _config(model, backbones[0], options)
     save_file(state, folder / WEIGHTS, metadata={"format": "pt"})
     text = json.dumps(config, indent=2, ensure_ascii=False, allow_nan=False)
@@ -109,7 +112,7 @@ def _build(name: str, options: Mapping[str, Any], classes: int) -> nn.Module:
 
 
 def _with_head(
-    network: nn.Module, backbone: TimmBackbone, weight: Tensor, bias: Tensor
+    model: TrainedModel, network: nn.Module, backbone: TimmBackbone, weight: Tensor, bias: Tensor
 ) -> dict[str, Tensor]:
     """Return the tensors of a network of timm: those of the backbone, and its classifier's.
 
@@ -121,17 +124,34 @@ def _with_head(
     place = next((name for name, module in network.named_modules() if module is last), None)
     if not isinstance(last, nn.Linear) or place is None or last.weight.shape != weight.shape:
         raise NotOfTimm("its classifier in timm is no single linear layer")
-    state = dict(backbone.model.state_dict())
+    wanted = network.state_dict()
+    state = _state(model, backbone, wanted)
     own = {f"{place}.weight": weight}
     if last.bias is not None:
         own[f"{place}.bias"] = bias
     elif bool((bias != 0).any()):
         raise NotOfTimm("its classifier in timm has no biases")
-    wanted = network.state_dict()
     if wanted.keys() != (state | own).keys() or own.keys() & state.keys():
         raise NotOfTimm("timm builds it otherwise with a classifier than without")
     # Copies, as safetensors refuses tensors that share their memory.
     return {name: (state | own)[name].detach().cpu().contiguous().clone() for name in wanted}
+
+
+def _state(
+    model: TrainedModel, backbone: TimmBackbone, wanted: Mapping[str, Tensor]
+) -> dict[str, Tensor]:
+    """Return the tensors of a trained network without a classifier, adapters merged with weights.
+
+    Raises:
+        NotOfTimm: it has adapters that are no part of any network of timm.
+    """
+    if not any(isinstance(module, AdaptedBackbone) for module in model.algorithm.modules()):
+        return dict(backbone.model.state_dict())
+    place = "model."
+    merged, of_timm = merged_state(backbone), {f"{place}{name}" for name in wanted}
+    if any(tensor.requires_grad and name not in of_timm for name, tensor in merged.items()):
+        raise NotOfTimm("its adapters are no part of any network of timm")
+    return {name.removeprefix(place): merged[name] for name in merged.keys() & of_timm}
 
 
 def _config(

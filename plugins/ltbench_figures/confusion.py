@@ -58,14 +58,13 @@ def draw_confusion(data: FigureData, choices: Choices) -> tuple[Figure, pd.DataF
     """
     table = data.table("a confusion matrix").done("a confusion matrix")
     runs = _runs_of_one(table, choices.seed)
-    facts, unseen = table.facts(), table.scheme.unseen
-    classes = facts["classes"]
+    facts = table.facts()
+    tested, classes = facts["tested"], facts["classes"]
     if len(classes) > MOST_CLASSES:
         raise UsageError(
             f"A confusion matrix shows up to {MOST_CLASSES:,} classes, and {table.dataset} has "
             f"{len(classes):,}."
         )
-    tested = [name for name in facts["domains"] if not unseen or name in unseen]
     counts = _counts(runs, tested, len(classes), choices.domain)
     found, shares = seriation(counts), shares_of(counts)
     figure = _drawn(counts, shares, found, classes)

@@ -46,9 +46,8 @@ def draw_heatmap(data: FigureData, choices: Choices) -> tuple[Figure, pd.DataFra
     """
     table, base = data.table("a heat map"), choices.base
     facts = table.facts()
-    images = np.asarray(facts["counts"]["test"]).sum(axis=1)  # of domains that only train, none
-    domains = [name for name, tested in zip(facts["domains"], images, strict=True) if tested]
-    classes = facts["classes"]
+    domains, classes = facts["tested"], facts["classes"]
+    images = np.asarray(facts["counts"]["test"]).sum(axis=1)
     finished = table.done("a heat map").runs.table
     labels = [name for name in table.labels() if (finished["label"] == name).any()]
     look.refuse_too_many(len(labels), MOST_METHODS, "A heat map")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
@@ -76,6 +78,12 @@ def test_tables_are_those_of_the_commands(trained):
         assert shown.to_markdown() == found.stdout == shown._repr_markdown_()
         assert isinstance(shown.frame(), pd.DataFrame)
         assert "erm" in str(shown)
+        html = shown._repr_html_()
+        ElementTree.fromstring(html.replace("<br>", "<br/>"))  # what is opened is closed
+        assert html.count("<tr>") == sum(
+            len(g.body) + 1 for s in shown.report.sections for g in s.grids
+        )
+        assert not re.search("<style|<script|[|]---", html)
     assert set(trained.leaderboard(metrics="accuracy_worst").frame()["method"]) >= {"erm"}
 
 
@@ -152,6 +160,23 @@ def test_the_confusion_is_of_what_was_tested(tmp_path):
     assert run.confusion.to_numpy().sum() == len(run.predictions)
     with pytest.raises(UsageError, match="there is no domain 'mnist'; did you mean 'mnist-m'"):
         run.confusion_in("mnist")
+
+
+def test_a_domain_may_have_no_test_images(tmp_path):
+    folder = write_run(tmp_path)
+    spec, result = (
+        json.loads((folder / name).read_text()) for name in ("spec.json", "result.json")
+    )
+    spec["data"]["counts"]["test"][1] = [0] * 10
+    del result["confusion"]["mnist-m"]
+    (folder / "spec.json").write_text(json.dumps(spec))
+    (folder / "result.json").write_text(json.dumps(result))
+    runs = ltbench.load(tmp_path)
+    assert runs[0].confusion.to_numpy().sum() == 200
+    with pytest.raises(UsageError, match="there is no domain 'mnist-m'"):
+        runs[0].confusion_in("mnist-m")
+    for kind in ("confusion", "heatmap"):
+        assert runs.figure(kind).axes
 
 
 def test_failed_runs_are_told_apart(tmp_path):

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+from betting_seeds import betting_seeds, racing_seeds
 from scipy import stats
 from simulated_races import (
     EQUAL,
@@ -114,6 +115,14 @@ def test_simulated_races_are_races(name, methods):
         assert sorted(standing.left) == np.flatnonzero(still).tolist()
         until = {drop.method: drop.seeds for drop in standing.dropped}
         assert [until.get(i, standing.seeds) for i in range(methods)] == seeds.tolist()
+
+
+def test_betting_needs_many_times_the_seeds():
+    assert racing_seeds(1, 200) == pytest.approx(10, abs=1)
+    # With a bet of λ a seed is worth log(1 + λ/40) at most, as 5 points are 1/40 of the scale.
+    for largest in (1.0, 2.0):
+        least = math.log(20) / math.log1p(largest / 40)
+        assert least <= betting_seeds(largest, 1, 100) <= 1.25 * least
 
 
 def test_seeds_are_saved():
