@@ -38,8 +38,8 @@ class Printed:
 
     @property
     def key(self) -> str:
-        """Page and first command, or first line where no command is near."""
-        return f"{self.page}: {(*self.typed, *self.lines)[0]}"
+        """Page, first command where one is near, and first line."""
+        return ": ".join([self.page, *self.typed[:1], self.lines[0]])
 
 
 def printed(page: Path) -> list[Printed]:

@@ -33,7 +33,7 @@ BLOCKS = {one.key: one for one in all_printed()}
 ELSEWHERE = {
     "docs/architecture.md:": "a drawing; test_paths.py looks at what it names",
     "docs/race.md:": "test_race.py",
-    "docs/running.md: digits-cnn-narrow, 36": "tests/session/test_arithmetic.py",
+    "docs/running.md: ltbench doctor: digits-cnn": "tests/session/test_arithmetic.py",
 }
 """Blocks that are no output of a command above them, and what looks at them."""
 
@@ -104,7 +104,7 @@ BUT_FOR_NUMBERS: dict[str, Callable[[Path], Iterator[None]]] = {
     "docs/ensembles.md: ltbench ensemble": lambda folder: runs(folder / "runs", ("erm",), 5),
     "docs/priors.md: ltbench run": lambda folder: runs(folder / "priors", ("erm", "bsoftmax"), 2),
     "docs/running.md: ltbench clean": what_did_not_end_well,
-    "docs/running.md: ltbench doctor": measured_once,
+    "docs/running.md: ltbench doctor: …": measured_once,
     "docs/running.md: ltbench status": a_sweep_at_work,
 }
 """Blocks whose words are compared, and what their reader has; what trains is not typed."""
