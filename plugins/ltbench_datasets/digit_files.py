@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from ltbench_datasets.idx_files import FILES as MNIST_FILES
 from ltbench_datasets.idx_files import read_idx
 from ltbench_datasets.mat_files import read_arrays
 
-FILES: dict[str, dict[str, tuple[str, ...]]] = {
+FILES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "mnist": MNIST_FILES,
     "mnist-m": {"train": ("mnist_m_train.pt",), "test": ("mnist_m_test.pt",)},
     "svhn": {"train": ("train_32x32.mat",), "test": ("test_32x32.mat",)},
