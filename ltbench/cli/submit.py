@@ -28,8 +28,9 @@ def submit(runs: tuple[Path, ...], output: Path, by: str, force: bool, **options
     """Write runs as one archive that others can check and join to their board.
 
     RUNS are folders of runs, by default ./runs. Of each run that is done the archive has its
-    specification, result, log, predictions and logits; no images, no weights and no paths of this
-    machine. The same runs give the same bytes. `ltbench verify` checks it.
+    specification, result, log, predictions and logits; no images, no weights and no folders
+    of this machine; what still tells of it is said. The same runs give the same bytes. `ltbench
+    verify` checks it.
 
     \b
     Examples:

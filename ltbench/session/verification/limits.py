@@ -8,6 +8,7 @@ LIMITS = (
     "Tuning on the test: settings that were chosen by test scores look like any others.",
     "Forged logits: who makes up logits, answers, scores and log so that they agree passes every "
     "check of files; only a run that is trained again shows it.",
-    "One seed under another number, where the seed that it was is not handed in: the same.",
+    "One seed under another number, where the seed that it was is not handed in: only a run that "
+    "is trained again shows it.",
     "Times, memory, sizes and devices: they are printed as they were handed in.",
 )
