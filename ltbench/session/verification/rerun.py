@@ -140,22 +140,21 @@ def _within_spread(
 ) -> bool:
     """Compare scores by the spread over the seeds of the method, where there are several."""
     test = numbers(result.get("test"))
-    seeds = [other for other in everything if other.record.hash == run.record.hash]
-    if len(seeds) < 2:
+    seeds = _judges(run, everything, findings)
+    if len(seeds) < 2 or not _scored(test) or not _scored(run.record.test):
         findings.add(
             "unchecked",
             f"trained again on another machine or by other code it gives {_scores(result)}, handed "
-            f"in {_scores(run.result)}; with one seed there is no spread to judge by",
+            f"in {_scores(run.result)}; without both of two seeds there is no spread to judge by",
             run,
         )
         return False
     far = [
         name
         for name in _COMPARED
-        if name in test and name in run.record.test
-        and abs(test[name] - run.record.test[name])
-        > spread([other.record.test.get(name, math.nan) for other in seeds])
-    ]  # fmt: skip
+        if abs(test[name] - run.record.test[name])
+        > spread([other.record.test[name] for other in seeds])
+    ]
     words = (
         f"trained again on another machine or by other code it gives {_scores(result)}, handed in "
         f"{_scores(run.result)}"
@@ -165,6 +164,24 @@ def _within_spread(
         return False
     findings.add("note", f"{words}: within what seeds of this method differ by", run)
     return True
+
+
+def _judges(run: Subject, everything: Sequence[Subject], findings: Findings) -> list[Subject]:
+    """Return the runs of a method that tell its spread.
+
+    Not those with which something is wrong: an invented score would make it as wide as one likes.
+    """
+    return [
+        other
+        for other in everything
+        if other.record.hash == run.record.hash
+        and not findings.wrong_with(other)
+        and _scored(other.record.test)
+    ]
+
+
+def _scored(test: Mapping[str, float]) -> bool:
+    return all(name in test for name in _COMPARED)
 
 
 def spread(values: Sequence[float]) -> float:
