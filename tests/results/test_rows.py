@@ -73,6 +73,16 @@ def test_rows_of_rows_are_the_same_and_join_further_runs(rows, tmp_path):
     )
 
 
+def test_rows_without_a_day_get_none_when_they_are_written_again(rows, tmp_path):
+    lines = [json.loads(line) for line in rows.read_text().splitlines()]
+    for line in lines:
+        del line["date"]
+        line |= {"badge": "recomputed", "origin": "Ada"}
+    rows.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    shown(rows, "-o", tmp_path / "again.jsonl")
+    assert list(read_rows(tmp_path / "again.jsonl")) == lines
+
+
 def test_where_files_lay_on_a_machine_is_left_out(tmp_path):
     folder = write_run(tmp_path / "runs")
     spec = json.loads((folder / "spec.json").read_text())
@@ -107,6 +117,12 @@ def test_an_edited_row_is_read_as_an_edited_run_is(rows):
     lines[0]["result"]["seed"] = 99
     rows.write_text("".join(json.dumps(line) + "\n" for line in lines))
     assert [r.status for r in read_folders(rows)].count("unreadable") == 1
+
+
+def test_a_row_whose_seed_is_none_is_no_known_run(tmp_path):
+    rows = [{"format": 1, "spec": {"hash": "a", "seed": s}, "result": {}} for s in ([1], "1", 1)]
+    (tmp_path / "b.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert known_runs(tmp_path / "b.jsonl") == {("a", 1)}
 
 
 def test_runs_whose_rows_stand_in_a_file_are_not_planned_again(tmp_path):
