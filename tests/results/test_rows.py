@@ -12,7 +12,7 @@ from synthetic_runs import write_run
 
 from ltbench.cli.leaderboard import leaderboard
 from ltbench.cli.run import run
-from ltbench.errors import DataError
+from ltbench.errors import DataError, UsageError
 from ltbench.results.documents import read_predictions
 from ltbench.results.folders import read_folders
 from ltbench.results.index import index_file
@@ -60,6 +60,15 @@ def test_rows_hold_each_image_and_the_digest_of_the_logits(runs, rows):
             assert np.array_equal(there[name], here[name])
         assert len(about_row(Path(record.path))["logits_sha256"]) == 64
     assert not index_file(opened(rows)).exists()
+
+
+@pytest.mark.parametrize("words", [("--format", "csv"), ("--cost",), ("--metrics", "accuracy")])
+def test_what_rows_have_not_is_refused(runs, tmp_path, words):
+    with pytest.raises(UsageError, match=f"no table: leave out {words[0]}, or name another"):
+        CliRunner().invoke(
+            leaderboard, [str(runs), "-o", str(tmp_path / "b.jsonl"), *words], catch_exceptions=False
+        )
+    assert not (tmp_path / "b.jsonl").exists()
 
 
 def test_rows_of_rows_are_the_same_and_join_further_runs(rows, tmp_path):
@@ -132,9 +141,12 @@ def test_runs_whose_rows_stand_in_a_file_are_not_planned_again(tmp_path):
     def planned(seeds: str) -> list[dict]:
         result = CliRunner().invoke(run, [*words, "--seeds", seeds, "--json"])
         assert result.exit_code == 0, result.exception or result.output
-        return json.loads(result.stdout) if result.stdout else []
+        said.append(result.stderr)
+        return json.loads(result.stdout)
 
+    said: list[str] = []
     before = planned("2")
+    assert "there is no file" in said[0]
     assert len(before) == 4
     rows = [
         {"format": 1, "spec": {"hash": one["hash"], "seed": one["seed"]}, "result": {}}
@@ -144,3 +156,7 @@ def test_runs_whose_rows_stand_in_a_file_are_not_planned_again(tmp_path):
     assert len(list(read_rows(tmp_path / "board.jsonl"))) == 4
     assert [one["seed"] for one in planned("3")] == [2, 2]
     assert planned("2") == []
+    trained = [word for word in words if word != "--dry-run"]
+    result = CliRunner().invoke(run, [*trained, "--seeds", "2", "--json"])
+    assert result.exit_code == 0, result.exception or result.output
+    assert json.loads(result.stdout)["runs"] == []
