@@ -20,7 +20,9 @@ def without_rows(plan: Plan, rows: Path, say: Callable[[str], None]) -> Plan:
         DataError: it holds something else than rows.
     """
     if not rows.exists():
-        say(f"there is no file {rows} yet, so that none of the {len(plan.specs)} runs is done by it")
+        say(
+            f"there is no file {rows} yet, so that none of the {len(plan.specs)} runs is done by it"
+        )
         return plan
     known = known_runs(rows)
     left = tuple(spec for spec in plan.specs if (spec.hash, spec.seed) not in known)

@@ -156,6 +156,10 @@ def test_the_table_of_a_board_is_that_of_the_leaderboard(
     assert "/tmp" not in page.replace(str(boards), "")
 
 
+def test_no_name_takes_the_place_of_another() -> None:
+    assert file_name(file_name("A")) != file_name("A")
+
+
 def test_rows_and_scores_can_be_taken_along(boards: Path, files: dict[str, bytes]) -> None:
     assert files["rows/digits.jsonl"] == (boards / "digits.jsonl").read_bytes()
     content = load_content(boards / "digits.jsonl")

@@ -66,7 +66,9 @@ def test_rows_hold_each_image_and_the_digest_of_the_logits(runs, rows):
 def test_what_rows_have_not_is_refused(runs, tmp_path, words):
     with pytest.raises(UsageError, match=f"no table: leave out {words[0]}, or name another"):
         CliRunner().invoke(
-            leaderboard, [str(runs), "-o", str(tmp_path / "b.jsonl"), *words], catch_exceptions=False
+            leaderboard,
+            [str(runs), "-o", str(tmp_path / "b.jsonl"), *words],
+            catch_exceptions=False,
         )
     assert not (tmp_path / "b.jsonl").exists()
 

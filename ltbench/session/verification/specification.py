@@ -142,7 +142,7 @@ def _rates(run: Subject, lines: Sequence[Mapping[str, Any]], first: str) -> list
 
 
 def _has_own_rates(asked: RunSpec) -> bool:
-    """Return whether a method may train at other rates than its protocol's; who knows, of theirs."""
+    """Return whether a method may train at rates of its own; nobody knows it of one not here."""
     if asked.algorithm.name not in get_plugins()["algorithms"]:
         return True
     cls = get_plugins()["algorithms"].get(asked.algorithm.name).load()

@@ -24,6 +24,8 @@ from ltbench.session.verification.registry import Registry, check_registry
 from ltbench.session.verification.rerun import Again, check_again, choose_again
 from ltbench.session.verification.specification import check_log, check_specification, read_asked
 
+_MOST_NOT_DONE = 20  # runs without a result that are named
+
 
 @dataclass(frozen=True)
 class Verified:
@@ -127,9 +129,13 @@ def _check_archive(
             findings.add("wrong", "it lies where another run belongs: spec.json was edited", run)
         if missing := [n for n in _wanted(run) if not (run.folder / n).is_file()]:
             findings.add("wrong", f"{' and '.join(missing)} is not in the archive", run)
-    not_done = unpacked.manifest.get("not_done")
-    for words in not_done if isinstance(not_done, list) else ():
-        findings.add("note", f"not handed in, as it has no result: {clean(str(words))}")
+    told = unpacked.manifest.get("not_done")
+    not_done = [one for one in told if isinstance(one, str)] if isinstance(told, list) else []
+    for words in not_done[:_MOST_NOT_DONE]:
+        findings.add("note", f"not handed in, as it has no result: {clean(words)}")
+    if len(not_done) > _MOST_NOT_DONE:
+        more = len(not_done) - _MOST_NOT_DONE
+        findings.add("note", f"nor were {more:,} others handed in, as they have no result")
 
 
 def _wanted(run: Subject) -> list[str]:
