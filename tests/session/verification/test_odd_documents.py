@@ -45,6 +45,17 @@ def test_a_value_of_another_kind(tmp_path, name, place, value):
     assert len(found.runs) == 1
 
 
+@pytest.mark.parametrize("option", ["root", "Root"])
+def test_no_path_that_a_run_names_is_followed(tmp_path, option):
+    (tmp_path / "private" / "letters").mkdir(parents=True)
+    (tmp_path / "private" / "letters" / "to-ann.png").write_bytes(b"")
+    options = {option: str(tmp_path / "private")}
+    write_run(tmp_path / "runs", dataset="image-folder", options=options)
+    said = sentences(verify(tmp_path / "runs", tmp_path), "unchecked")
+    assert "letters" not in said
+    assert "data not here" in said
+
+
 def test_a_log_that_goes_on_for_ever(tmp_path):
     folder = write_run(tmp_path / "runs")
     with (folder / "log.jsonl").open("a", encoding="utf-8") as file:
