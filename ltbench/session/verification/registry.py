@@ -65,8 +65,7 @@ class Registry:
 
     def _open(self, name: Name) -> Here | str:
         try:
-            _, options = resolve("datasets", name.name, name.options)
-            if any(options.places().values()):
+            if names_a_place(name):
                 return "spec.json names a place of its images, and no path of others is followed"
             dataset = create_dataset(name, self.data_dir)
             if cause := dataset.missing():
@@ -79,6 +78,16 @@ class Registry:
             return clean(str(problem).rstrip("."))
         except Exception as problem:  # options of strangers: a data set raises what it pleases
             return clean(f"its options are not possible: {described(problem)}")
+
+
+def names_a_place(name: Name) -> bool:
+    """Return whether the options of a data set say where on a machine its images lie.
+
+    Raises:
+        UsageError: there is no such data set, or its options are not possible.
+    """
+    _, options = resolve("datasets", name.name, name.options)
+    return any(options.places().values())
 
 
 def check_registry(run: Subject, here: Here | str, findings: Findings) -> None:

@@ -11,7 +11,7 @@ from ltbench.results.folder import LOGITS
 from ltbench.results.folders import read_folders
 from ltbench.results.index import read_runs
 from ltbench.results.run import RunRecord
-from ltbench.results.submission import SUFFIX
+from ltbench.results.submission import PER_MACHINE, SUFFIX
 from ltbench.results.unpack_submission import Unpacked, unpack_submission
 from ltbench.results.untrusted import UnreadableRun, clean, read_json, read_result
 from ltbench.session.verification.answers import check_answers
@@ -80,7 +80,7 @@ def verify(source: Path, data_dir: Path, again: Again | None = None) -> Verifica
     findings = Findings()
     unpacked = unpack_submission(source) if source.suffix == SUFFIX else None
     records = read_runs(unpacked.root, keep=False) if unpacked else read_folders(source)
-    subjects = _subjects(records, findings)
+    subjects = _subjects(records, findings, own=source.is_dir())
     if unpacked:
         _check_archive(unpacked, records, subjects, findings)
     whole = _check_each(subjects, Registry(data_dir), findings)
@@ -91,8 +91,11 @@ def verify(source: Path, data_dir: Path, again: Again | None = None) -> Verifica
     return Verification((unpacked.by if unpacked else "") or source.name, runs, findings.listed())
 
 
-def _subjects(records: Sequence[RunRecord], findings: Findings) -> list[Subject]:
-    """Return the runs that can be checked, and tell of the others."""
+def _subjects(records: Sequence[RunRecord], findings: Findings, *, own: bool) -> list[Subject]:
+    """Return the runs that can be checked, and tell of the others.
+
+    Where files lay is believed of one's own folders alone: who hands runs in leaves it out.
+    """
     found: list[Subject] = []
     for record in records:
         folder, reason = Path(record.path), record.reason
@@ -108,7 +111,8 @@ def _subjects(records: Sequence[RunRecord], findings: Findings) -> list[Subject]
             findings.add("note", f"{place} has no result ({record.status}) and was passed over")
         else:
             kept = ((folder / name).is_file() for name in (LOGITS, "log.jsonl"))
-            found.append(Subject(record, spec, result, read_asked(spec), *kept))
+            told = {k: v for k, v in spec.items() if own or k not in PER_MACHINE}
+            found.append(Subject(record, spec, result, read_asked(told), *kept))
     return found
 
 

@@ -12,6 +12,11 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from dishonest import sentences
 
+from ltbench.errors import UsageError
+from ltbench.results.folders import read_folders
+from ltbench.results.rows import write_rows
+from ltbench.session.verification import verify as module
+from ltbench.session.verification.rerun import Again
 from ltbench.session.verification.verify import verify
 from ltbench.testing import write_run
 
@@ -54,6 +59,22 @@ def test_no_path_that_a_run_names_is_followed(tmp_path, option):
     said = sentences(verify(tmp_path / "runs", tmp_path), "unchecked")
     assert "letters" not in said
     assert "data not here" in said
+    with pytest.raises(UsageError, match="0 runs can be trained here"):
+        verify(tmp_path / "runs", tmp_path, Again(1, None, "cpu", tmp_path))
+
+
+def test_places_of_rows_are_not_believed_and_those_of_own_runs_are(tmp_path, monkeypatch):
+    folder = write_run(tmp_path / "runs")
+    asked = []
+    monkeypatch.setattr(module, "check_specification", lambda run, _: asked.append(run.asked))
+    write_rows(read_folders(tmp_path / "runs"), tmp_path / "rows.jsonl")
+    row = json.loads((tmp_path / "rows.jsonl").read_text())
+    row["spec"]["places"] = {"root": "/home/ann"}
+    (tmp_path / "rows.jsonl").write_text(json.dumps(row) + "\n")
+    edited(folder, "spec.json", ("places",), {"root": "/home/me"})
+    for source in ("rows.jsonl", "runs"):
+        verify(tmp_path / source, tmp_path)
+    assert [one.places for one in asked] == [{}, {"root": "/home/me"}]
 
 
 def test_a_log_that_goes_on_for_ever(tmp_path):
