@@ -23,6 +23,10 @@ from ltbench.waiting import waiting
 
 ROWS = ".jsonl"
 CORRECTIONS = ("known", "mlls", "bbse")
+_OF_TABLES = (
+    "format", "metrics", "reference", "resamples", "explain", "cost", "test_prior", "correct",
+    "model_prior",
+)  # fmt: skip
 
 
 @click.command()
@@ -107,7 +111,7 @@ def leaderboard(runs: tuple[Path, ...], **options: Any) -> None:
         emit(report, options)
         return
     with waiting("Writing the tables"):
-        written = write_folder(content, output, explain=options["explain"])
+        written = write_folder(content, output, explain=options["explain"], cost=options["cost"])
     for path in written:
         click.echo(f"Wrote {path}", err=True)
 
@@ -116,14 +120,18 @@ def _write_rows(runs: tuple[Path, ...], options: dict[str, Any]) -> None:
     """Write the chosen runs as rows.
 
     Raises:
-        UsageError: a format is asked for, or there is no run that is done.
+        UsageError: something is asked for that rows have not, or there is no run that is done.
     """
     from ltbench.results.rows import write_rows
 
     output: Path = options["output"]
-    if options["format"] is not None:
+    source = click.get_current_context().get_parameter_source
+    typed = [name for name in _OF_TABLES if source(name) is click.core.ParameterSource.COMMANDLINE]
+    if typed:
+        words = ", ".join(f"--{name.replace('_', '-')}" for name in typed)
         raise UsageError(
-            f"-o {output} is a file of rows: leave out --format, or name another file."
+            f"-o {output} is a file of rows, which hold all of a run and no table: leave out "
+            f"{words}, or name another file."
         )
     with waiting("Writing the rows"):
         written = write_rows(chosen_records(runs, options), output)

@@ -137,10 +137,14 @@ def run(ctx: click.Context, /, **options: Any) -> None:
         plan = with_best(plan, command, say, search.axes, best)
     if options["rows"] is not None:
         plan = without_rows(plan, options["rows"], session.say)
-        if not plan.specs:
-            return
     for sentence in plan.left_out:
         session.say(f"left out: {sentence}")
+    if not plan.specs:  # a board has the rows of all of them
+        if as_json and options["dry_run"]:
+            print_plan(session, plan, as_json=True)
+        elif as_json:
+            print_outcome(plan, [], as_json=True, leaderboard=False)
+        raise SystemExit(bool(plan.left_out) and not options["dry_run"])
     if options["dry_run"]:
         print_plan(session, plan, as_json=as_json, then=then(ctx, options["out"]))
         return

@@ -10,6 +10,7 @@ import click
 from ltbench import hookimpl
 from ltbench.cli.options import data_dir_option
 from ltbench.cli.output import no_plugin_code_option
+from ltbench.errors import UsageError
 from ltbench.printable import json_text, styled
 from ltbench.waiting import end_waiting, waiting
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 _HEADS = {"wrong": "Wrong", "unchecked": "Not checked", "note": "Note"}
 _MOST_TITLES = 4
+_AGAIN = ("rerun", "rerun_count", "rerun_seed")
 
 
 @click.command()
@@ -31,7 +33,7 @@ _MOST_TITLES = 4
 @click.option(
     "--rerun-seed", type=click.IntRange(0), metavar="SEED", help="Draw among runs of this seed."
 )
-@click.option("--device", default="auto", show_default=True, help="Where: auto, cpu, cuda, cuda:N.")
+@click.option("--device", help="With --rerun: auto, cpu, cuda, cuda:N.  [default: auto]")
 @click.option(
     "-o",
     "--output",
@@ -54,9 +56,12 @@ def verify(source: Path, output: Path | None, as_json: bool, **options: Any) -> 
       ltbench verify submission.zip --rerun-count 3 --rerun-seed 0
       ltbench verify runs --json
     """
+    again = any(options[name] not in (None, False) for name in _AGAIN)
+    if options["device"] is not None and not again:
+        raise UsageError("--device is where runs are trained again: add --rerun, or leave it out")
     from ltbench.session.asked import check_place
 
-    check_place("local", options["device"], ())
+    check_place("local", options["device"] or "auto", ())
     if output is not None:
         from ltbench.session.verification.rows import check_output
 
@@ -86,7 +91,7 @@ def _verified(source: Path, options: dict[str, Any]) -> Verification:
     data_dir, again = data_folder(options["data_dir"]), None
     count, seed = options["rerun_count"], options["rerun_seed"]
     if options["rerun"] or count is not None or seed is not None:
-        again = Again(count or 1, seed, options["device"], data_dir, _say)
+        again = Again(count or 1, seed, options["device"] or "auto", data_dir, _say)
     return check(source, data_dir, again)
 
 

@@ -32,7 +32,7 @@ def results_grid(board: Leaderboard) -> Grid:
     handed_in = badges(board)
     columns = [name_column("method")]
     columns += [Column("settings", text=True, wide=True)] if board.tuned else []
-    columns += [Column("badge", priority=2, text=True)] if handed_in else []
+    columns += [Column("badge", priority=2, text=True, chosen=True)] if handed_in else []
     columns.append(Column("k/N", priority=2))
     columns += [Column("rank")] if ranked else []
     direction = "ascending" if board.primary.smaller_is_better else "descending"

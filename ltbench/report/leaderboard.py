@@ -190,9 +190,11 @@ def _summary(summary: Summary, figures: Sequence[Figure]) -> Section:
     )
 
 
-def write_folder(content: Content, folder: Path, *, explain: bool = False) -> list[Path]:
+def write_folder(
+    content: Content, folder: Path, *, explain: bool = False, cost: bool = False
+) -> list[Path]:
     """Write every format into a folder, with the rows behind the tables in ``rows.csv``."""
-    report = leaderboard_report(content, explain=explain)
+    report = leaderboard_report(content, explain=explain, cost=cost)
     paths = [folder / f"leaderboard{suffix}" for suffix in SUFFIXES.values()]
     for name, path in zip(SUFFIXES, paths, strict=True):
         write(report, name, path)

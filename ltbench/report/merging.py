@@ -180,14 +180,14 @@ def _words(record: RunRecord) -> str:
 
 def _of_one_data(table: Sequence[_Entry], said: list[str]) -> list[_Entry]:
     """Return the runs whose specification says the same of the data as the first one's."""
-    kept = [entry for entry in table if entry.facts == table[0].facts]
+    facts = table[0].facts
     for entry in table:
-        if entry not in kept:
+        if entry.facts != facts:
             said.append(
                 f"Left out: {entry.title} of {entry.source}: of the same data set it says other "
                 f"domains, classes, counts or shots than {table[0].source}."
             )
-    return kept
+    return [entry for entry in table if entry.facts == facts]
 
 
 def _joined(tables: Mapping[str, Sequence[_Entry]]) -> Iterator[str]:
@@ -253,8 +253,8 @@ def _is_whole(tables: Mapping[str, Sequence[_Entry]]) -> bool:
     """
     found: dict[str, set[frozenset[str]]] = defaultdict(set)
     for table in tables.values():
-        record = table[0].record if table else None
-        if record is not None and one_unseen(record.options):
+        record = table[0].record
+        if one_unseen(record.options):
             shared = each_hash(asdict(record), protocol_before(record.protocol, record.tuned))
             found[shared].add(frozenset(_sources(table)))
     return all(len(sources) == 1 for sources in found.values())

@@ -21,9 +21,11 @@ from pathlib import Path
 from typing import Any
 
 from ltbench.errors import DataError, UsageError
+from ltbench.plugins.text import visible
 from ltbench.regular_files import open_file, read_file
 from ltbench.results.folder import LOGITS, write_bytes
 from ltbench.results.run import RunRecord
+from ltbench.results.submission import PER_MACHINE
 from ltbench.results.untrusted import UnreadableRun, clean, parse_line, read_json
 
 SUFFIX = ".jsonl"
@@ -32,7 +34,6 @@ FORMAT = 1
 ABOUT = ("logits_sha256", "date", "origin", "badge")
 """What a row says beside the files of the run; kept as ``row.json`` where rows are unpacked."""
 _LONGEST_ROW = 2**26
-_PER_MACHINE = ("places", "weights_file")
 _unpacked: list[tempfile.TemporaryDirectory[str]] = []  # each goes when the process ends
 
 
@@ -90,7 +91,8 @@ def read_rows(path: Path) -> Iterator[dict[str, Any]]:
             if row is None:
                 raise DataError(f"{path}, line {number} is torn or no JSON object")
             if row.get("format") != FORMAT:
-                raise DataError(f"{path}, line {number} has format {row.get('format')!r}, not 1")
+                found = visible(repr(row.get("format")), 50)
+                raise DataError(f"{path}, line {number} has format {found}, not {FORMAT}")
             if not all(isinstance(row.get(name), dict) for name in ("spec", "result")):
                 raise DataError(f"{path}, line {number} lacks 'spec' or 'result'")
             yield row
@@ -104,7 +106,8 @@ def known_runs(path: Path) -> set[tuple[str, int]]:
     Raises:
         UsageError, DataError: as :func:`read_rows`.
     """
-    return {(str(row["spec"].get("hash")), row["spec"].get("seed", -1)) for row in read_rows(path)}
+    keys = ((row["spec"].get("hash"), row["spec"].get("seed")) for row in read_rows(path))
+    return {(hash_, seed) for hash_, seed in keys if isinstance(hash_, str) and type(seed) is int}
 
 
 def opened(path: Path) -> Path:
@@ -178,10 +181,11 @@ def _row(folder: Path) -> dict[str, Any]:
         raise DataError(f"{folder}: {error}") from error
     if spec is None or result is None:
         raise DataError(f"{folder}: spec.json or result.json is gone")
-    spec = {name: value for name, value in spec.items() if name not in _PER_MACHINE}
+    spec = {name: value for name, value in spec.items() if name not in PER_MACHINE}
     finished = datetime.fromtimestamp((folder / "result.json").stat().st_mtime, UTC)
     row = {"format": FORMAT, "spec": spec, "result": result, "date": f"{finished:%Y-%m-%d}"}
-    row |= about_row(folder)
+    if about := about_row(folder):  # whose day is that of its run, and not of the file here
+        row = {name: value for name, value in row.items() if name != "date"} | about
     if (folder / "predictions.npz").is_file():
         row["predictions"] = _predictions(folder)
     if (folder / LOGITS).is_file():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -48,10 +49,11 @@ def _kept() -> str:
 def _folder(name: str, folder: Path, elsewhere: str, kept: str = "", closed: str = BAD) -> Check:
     """Return how a folder is; what does not exist yet is looked at where it would be made."""
     there = folder.absolute()
-    while not there.exists() and there != there.parent:
+    # What may not be looked into is not there either: asking pathlib would raise.
+    while not os.path.exists(there) and there != there.parent:
         there = there.parent
     parts = [str(folder), *([kept] if kept else [])]
-    parts += [] if folder.exists() else ["not there yet"]
+    parts += [] if os.path.exists(folder) else ["not there yet"]
     if cause := _not_writable(there):
         return Check(name, closed, f"{', '.join(parts)}, cannot be written: {cause}", elsewhere)
     free = shutil.disk_usage(there).free

@@ -113,6 +113,15 @@ def test_a_cache_that_cannot_be_written(tmp_path, monkeypatch):
     assert "LTBENCH_CACHE" in cache.to_do
 
 
+def test_a_folder_that_may_not_be_looked_into(tmp_path, monkeypatch):
+    def refused(path, *, follow_symlinks=True):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "stat", refused)  # root may look anywhere
+    found = {check.name: check for check in storage_checks(tmp_path / "closed" / "runs", None)}
+    assert "not there yet" in found["runs"].found
+
+
 def test_nothing_is_left_where_writing_was_tried(tmp_path):
     assert {check.state for check in storage_checks(Path("runs"), None)} == {OK}
     assert list(tmp_path.iterdir()) == []

@@ -149,10 +149,15 @@ def test_the_table_of_a_board_is_that_of_the_leaderboard(
     heads = re.search(r"<thead>(.*?)</thead>", page, re.S)
     assert heads
     for head in ("family", "badge", "origin", "seconds", "peak<br>MB", "million<br>parameters"):
-        assert f">{head}</button>" in heads[1]
+        assert heads[1].count(f">{head}</button>") == 1
+    assert page.count("trained again by the board") == 1
     for words in (">re-run<", ">claimed<", ">the authors<", "ANOVA: do the methods differ"):
         assert words in page
     assert "/tmp" not in page.replace(str(boards), "")
+
+
+def test_no_name_takes_the_place_of_another() -> None:
+    assert file_name(file_name("A")) != file_name("A")
 
 
 def test_rows_and_scores_can_be_taken_along(boards: Path, files: dict[str, bytes]) -> None:

@@ -12,7 +12,7 @@ from synthetic_runs import write_run
 
 from ltbench.cli.leaderboard import leaderboard
 from ltbench.cli.run import run
-from ltbench.errors import DataError
+from ltbench.errors import DataError, UsageError
 from ltbench.results.documents import read_predictions
 from ltbench.results.folders import read_folders
 from ltbench.results.index import index_file
@@ -62,6 +62,17 @@ def test_rows_hold_each_image_and_the_digest_of_the_logits(runs, rows):
     assert not index_file(opened(rows)).exists()
 
 
+@pytest.mark.parametrize("words", [("--format", "csv"), ("--cost",), ("--metrics", "accuracy")])
+def test_what_rows_have_not_is_refused(runs, tmp_path, words):
+    with pytest.raises(UsageError, match=f"no table: leave out {words[0]}, or name another"):
+        CliRunner().invoke(
+            leaderboard,
+            [str(runs), "-o", str(tmp_path / "b.jsonl"), *words],
+            catch_exceptions=False,
+        )
+    assert not (tmp_path / "b.jsonl").exists()
+
+
 def test_rows_of_rows_are_the_same_and_join_further_runs(rows, tmp_path):
     write_run(tmp_path / "more", seed=7)
     shown(rows, "-o", tmp_path / "again.jsonl")
@@ -71,6 +82,16 @@ def test_rows_of_rows_are_the_same_and_join_further_runs(rows, tmp_path):
     assert set((tmp_path / "again.jsonl").read_text().splitlines()) < set(
         rows.read_text().splitlines()
     )
+
+
+def test_rows_without_a_day_get_none_when_they_are_written_again(rows, tmp_path):
+    lines = [json.loads(line) for line in rows.read_text().splitlines()]
+    for line in lines:
+        del line["date"]
+        line |= {"badge": "recomputed", "origin": "Ada"}
+    rows.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    shown(rows, "-o", tmp_path / "again.jsonl")
+    assert list(read_rows(tmp_path / "again.jsonl")) == lines
 
 
 def test_where_files_lay_on_a_machine_is_left_out(tmp_path):
@@ -109,6 +130,12 @@ def test_an_edited_row_is_read_as_an_edited_run_is(rows):
     assert [r.status for r in read_folders(rows)].count("unreadable") == 1
 
 
+def test_a_row_whose_seed_is_none_is_no_known_run(tmp_path):
+    rows = [{"format": 1, "spec": {"hash": "a", "seed": s}, "result": {}} for s in ([1], "1", 1)]
+    (tmp_path / "b.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert known_runs(tmp_path / "b.jsonl") == {("a", 1)}
+
+
 def test_runs_whose_rows_stand_in_a_file_are_not_planned_again(tmp_path):
     words = ["--algo", "erm,bsoftmax", "--dataset", "digits-mini-mlt", "--precision", "fp32"]
     words += ["--out", str(tmp_path / "runs"), "--rows", str(tmp_path / "board.jsonl"), "--dry-run"]
@@ -116,9 +143,12 @@ def test_runs_whose_rows_stand_in_a_file_are_not_planned_again(tmp_path):
     def planned(seeds: str) -> list[dict]:
         result = CliRunner().invoke(run, [*words, "--seeds", seeds, "--json"])
         assert result.exit_code == 0, result.exception or result.output
-        return json.loads(result.stdout) if result.stdout else []
+        said.append(result.stderr)
+        return json.loads(result.stdout)
 
+    said: list[str] = []
     before = planned("2")
+    assert "there is no file" in said[0]
     assert len(before) == 4
     rows = [
         {"format": 1, "spec": {"hash": one["hash"], "seed": one["seed"]}, "result": {}}
@@ -128,3 +158,7 @@ def test_runs_whose_rows_stand_in_a_file_are_not_planned_again(tmp_path):
     assert len(list(read_rows(tmp_path / "board.jsonl"))) == 4
     assert [one["seed"] for one in planned("3")] == [2, 2]
     assert planned("2") == []
+    trained = [word for word in words if word != "--dry-run"]
+    result = CliRunner().invoke(run, [*trained, "--seeds", "2", "--json"])
+    assert result.exit_code == 0, result.exception or result.output
+    assert json.loads(result.stdout)["runs"] == []

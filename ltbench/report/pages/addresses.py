@@ -13,13 +13,17 @@ from urllib.parse import quote
 
 INDEX = "index.html"
 _OTHER = re.compile(r"[^a-z0-9@+_.-]|\.(?=\.)")
+_DIGITS = re.compile(r"-[0-9a-f]{8}$")
 _LONGEST = 80
 
 
 def file_name(name: str) -> str:
-    """Return a name as that of a file, with digits of its SHA-256 where it is not one itself."""
+    """Return a name as that of a file, with digits of its SHA-256 where it is not one itself.
+
+    A name that ends as if it had such digits gets its own, lest it be taken for another's.
+    """
     plain = _OTHER.sub("-", name.lower())[:_LONGEST].strip(".-")
-    if plain == name:
+    if plain == name and not _DIGITS.search(name):
         return plain
     digits = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:8]
     return f"{plain}-{digits}".lstrip("-")

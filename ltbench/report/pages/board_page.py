@@ -1,4 +1,4 @@
-"""A page for each board: its tables with families, badges and costs, and the rows to download."""
+"""A page for each board: its tables with families, origins and costs, and the rows to download."""
 
 from __future__ import annotations
 
@@ -22,15 +22,7 @@ from ltbench.report.pages.plugin_facts import family
 from ltbench.report.section import Cell, Column, Figure, Grid, Link, Report, Section
 
 FAMILY = Column("family", text=True, chosen=True)
-_MARK_COLUMNS = {
-    "badge": Column("badge", text=True, chosen=True),
-    "origin": Column("origin", text=True, chosen=True),
-}
-BADGES = (
-    "badge: recomputed means that the metrics were computed again from the answers that came with "
-    "the row, re-run that a seed was trained again as well, and claimed that neither was done."
-)
-"""What badges mean, in a sentence."""
+ORIGIN = Column("origin", text=True, chosen=True)
 
 
 def board_page(board: Board, figures: Mapping[str, Sequence[Figure]], command: str) -> Report:
@@ -65,14 +57,8 @@ def _with_links(board: Board, table: Leaderboard, section: Section) -> Section:
         Link("Rows, JSON lines", link(page, rows_address(board.name, ".jsonl")), saved=True),
         Link("Scores, CSV", link(page, rows_address(board.name, ".csv")), saved=True),
     )
-    marked = [m for m in _MARK_COLUMNS if any(board.marks_of(table, r, m) for r in table.rows)]
-    main = _extended(board, table, section.grid, marked)
-    notes = (
-        *section.notes,
-        *_cost_note(table),
-        *((BADGES,) if "badge" in marked else ()),
-        *_unread(board),
-    )
+    main = _extended(board, table, section.grid)
+    notes = (*section.notes, *_cost_note(table), *_unread(board))
     return replace(section, grids=(main, *section.grids[1:]), notes=notes, links=links)
 
 
@@ -92,21 +78,22 @@ def _unread(board: Board) -> tuple[str, ...]:
     )
 
 
-def _extended(board: Board, table: Leaderboard, grid: Grid, marks: Sequence[str]) -> Grid:
-    """Return the main table with families behind the names, and badges and costs at its end."""
-    costs = costs_of(table)
+def _extended(board: Board, table: Leaderboard, grid: Grid) -> Grid:
+    """Return the main table with families behind the names, and origins and costs at its end."""
+    costs, origins = costs_of(table), [board.origins(table, row) for row in table.rows]
+    told = any(origins)
     body = tuple(
         (
             _named(board, row, line[0]),
             _family(row),
             *line[1:],
-            *(board.marks_of(table, row, mark) or "—" for mark in marks),
+            *([origin or "—"] if told else []),
             *costs.of(row.label),
         )
-        for row, line in zip(table.rows, grid.body, strict=True)
+        for row, line, origin in zip(table.rows, grid.body, origins, strict=True)
     )
     columns = (grid.columns[0], FAMILY, *grid.columns[1:])
-    columns += (*(_MARK_COLUMNS[mark] for mark in marks), *costs.columns)
+    columns += (*([ORIGIN] if told else []), *costs.columns)
     place, direction = grid.sorted
     return replace(grid, columns=columns, body=body, filtered=True, sorted=(place + 1, direction))
 

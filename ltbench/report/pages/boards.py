@@ -48,12 +48,12 @@ class Board:
         """Return the day on which the newest of its rows was done; empty where none says."""
         return max((about.get("date", "") for about in self.about.values()), default="")
 
-    def marks_of(self, table: Leaderboard, row: Row, mark: str) -> str:
-        """Return the badge or origin of the runs of a row, the different ones joined."""
+    def origins(self, table: Leaderboard, row: Row) -> str:
+        """Return who handed in the runs of a row, the different ones joined."""
         runs = table.table.every_run
         runs = runs[(runs["label"] == row.label) & (runs["status"] == "done")]
         keys = zip(runs["hash"], runs["seed"], strict=True)
-        found = {self.about.get(key, {}).get(mark, "") for key in keys}
+        found = {self.about.get(key, {}).get("origin", "") for key in keys}
         return ", ".join(sorted(found - {""}))
 
 

@@ -52,6 +52,9 @@ def _compare(logits: Logits, arrays: Arrays) -> list[str]:
         )
     ]
     confidence, loss, known = _of_logits(logits)
+    if lost := [name for name in ("confidence", "loss") if name not in arrays]:
+        # Without them no metric of confidences could be computed, and any could be claimed.
+        found.append(f"predictions.npz lacks what every run with logits has: {' and '.join(lost)}")
     if "confidence" in arrays:
         off = np.abs(arrays["confidence"] - confidence) > _CONFIDENCE
         found.append(_counted(off, "has another confidence than its logits give"))

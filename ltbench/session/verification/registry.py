@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from ltbench.data.catalogue import create_dataset
 from ltbench.data.content import content_sha256
-from ltbench.errors import DataError, LtbenchError
+from ltbench.errors import DataError, LtbenchError, described
 from ltbench.plugins.dataset import Dataset
 from ltbench.plugins.facts import Facts
 from ltbench.plugins.names import Name, format_value
+from ltbench.plugins.resolve import resolve
 from ltbench.plugins.split import Split
 from ltbench.results.documents import read_data_facts, read_predictions
 from ltbench.results.logits import PARTS, read_logits
@@ -64,6 +65,8 @@ class Registry:
 
     def _open(self, name: Name) -> Here | str:
         try:
+            if names_a_place(name):
+                return "spec.json names a place of its images, and no path of others is followed"
             dataset = create_dataset(name, self.data_dir)
             if cause := dataset.missing():
                 return clean(cause.rstrip("."))
@@ -73,8 +76,18 @@ class Registry:
             return Here(dataset, split, sets, content_sha256(dataset, split))
         except (LtbenchError, OSError) as problem:
             return clean(str(problem).rstrip("."))
-        except (TypeError, ValueError, KeyError, AttributeError) as problem:
-            return clean(f"its options are not possible: {problem}")
+        except Exception as problem:  # options of strangers: a data set raises what it pleases
+            return clean(f"its options are not possible: {described(problem)}")
+
+
+def names_a_place(name: Name) -> bool:
+    """Return whether the options of a data set say where on a machine its images lie.
+
+    Raises:
+        UsageError: there is no such data set, or its options are not possible.
+    """
+    _, options = resolve("datasets", name.name, name.options)
+    return any(options.places().values())
 
 
 def check_registry(run: Subject, here: Here | str, findings: Findings) -> None:

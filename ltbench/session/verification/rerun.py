@@ -13,12 +13,14 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from ltbench.errors import DataError, UsageError
+from ltbench.errors import DataError, LtbenchError, UsageError
 from ltbench.executors.machine import choose_device
+from ltbench.plugins.names import Name
 from ltbench.results.documents import read_predictions
 from ltbench.results.run import RunSpec
 from ltbench.results.untrusted import clean, numbers, read_json
 from ltbench.session.verification.finding import Findings, Subject
+from ltbench.session.verification.registry import names_a_place
 from ltbench.training.job import Job
 from ltbench.training.run import execute
 
@@ -52,17 +54,28 @@ def choose_again(runs: Sequence[Subject], again: Again) -> list[Subject]:
     Raises:
         UsageError: there are not so many that can be trained here.
     """
-    able = [run for run in runs if run.asked is not None and not run.combined and run.logits]
-    able = [run for run in able if run.asked is not None and not run.asked.backbone.weights]
+    able = [run for run in runs if _can_be_trained(run)]
     if again.seed is not None:
         able = [run for run in able if run.record.seed == again.seed]
     if len(able) < again.count:
         of_seed = "" if again.seed is None else f" of seed {again.seed}"
         raise UsageError(
             f"{len(able)} runs{of_seed} can be trained here, and {again.count} were asked for: "
-            "runs that start from a local checkpoint and what was made of others are none"
+            "runs that start from a local checkpoint or name a folder of images, and what was made "
+            "of others, are none"
         )
     return random.SystemRandom().sample(able, again.count)
+
+
+def _can_be_trained(run: Subject) -> bool:
+    """Return whether a run can be trained from what is public: no path of others is followed."""
+    asked = run.asked
+    if asked is None or run.combined or not run.logits or asked.backbone.weights:
+        return False
+    try:
+        return not names_a_place(Name(asked.dataset.name, asked.dataset.hparams))
+    except (LtbenchError, TypeError, ValueError, AttributeError):  # no data set that is here
+        return False
 
 
 def check_again(
@@ -140,22 +153,21 @@ def _within_spread(
 ) -> bool:
     """Compare scores by the spread over the seeds of the method, where there are several."""
     test = numbers(result.get("test"))
-    seeds = [other for other in everything if other.record.hash == run.record.hash]
-    if len(seeds) < 2:
+    seeds = _judges(run, everything, findings)
+    if len(seeds) < 2 or not _scored(test) or not _scored(run.record.test):
         findings.add(
             "unchecked",
             f"trained again on another machine or by other code it gives {_scores(result)}, handed "
-            f"in {_scores(run.result)}; with one seed there is no spread to judge by",
+            f"in {_scores(run.result)}; without both of two seeds there is no spread to judge by",
             run,
         )
         return False
     far = [
         name
         for name in _COMPARED
-        if name in test and name in run.record.test
-        and abs(test[name] - run.record.test[name])
-        > spread([other.record.test.get(name, math.nan) for other in seeds])
-    ]  # fmt: skip
+        if abs(test[name] - run.record.test[name])
+        > spread([other.record.test[name] for other in seeds])
+    ]
     words = (
         f"trained again on another machine or by other code it gives {_scores(result)}, handed in "
         f"{_scores(run.result)}"
@@ -165,6 +177,24 @@ def _within_spread(
         return False
     findings.add("note", f"{words}: within what seeds of this method differ by", run)
     return True
+
+
+def _judges(run: Subject, everything: Sequence[Subject], findings: Findings) -> list[Subject]:
+    """Return the runs of a method that tell its spread.
+
+    Not those with which something is wrong: an invented score would make it as wide as one likes.
+    """
+    return [
+        other
+        for other in everything
+        if other.record.hash == run.record.hash
+        and not findings.wrong_with(other)
+        and _scored(other.record.test)
+    ]
+
+
+def _scored(test: Mapping[str, float]) -> bool:
+    return all(name in test for name in _COMPARED)
 
 
 def spread(values: Sequence[float]) -> float:

@@ -16,6 +16,7 @@ from ltbench.training.first_stage import log_digest
 from ltbench.training.steps import stage_steps
 
 _LARGEST_LOG = 256 * 2**20
+_MOST_STEPS = 10_000_000  # of a training; a specification may hold any number
 
 
 def read_asked(spec: Mapping[str, Any]) -> RunSpec | None:
@@ -25,7 +26,8 @@ def read_asked(spec: Mapping[str, Any]) -> RunSpec | None:
         canonical_hash(asked.shared_setting())
     except (LtbenchError, KeyError, TypeError, ValueError, AttributeError, RecursionError):
         return None
-    return asked
+    texts = isinstance(asked.split, str) and isinstance(asked.images, str)
+    return asked if texts and isinstance(asked.plugins, dict) else None
 
 
 def check_specification(run: Subject, findings: Findings) -> None:
@@ -84,7 +86,7 @@ def _against_selection(result: Mapping[str, Any], lines: Sequence[Mapping[str, A
     if not here and step:  # a stage that is not trained chooses without an evaluation
         return ["log.jsonl has no evaluation at the step whose model was chosen"]
     scores = {numbers(line.get("val")).get(str(metric)) for line in here}
-    if metric != "step" and here and selection.get("value") not in scores:
+    if metric != "step" and here and numbers(selection).get("value") not in scores:
         return ["log.jsonl has another score at the step whose model was chosen"]
     return []
 
@@ -100,13 +102,17 @@ def _against_protocol(run: Subject, lines: Sequence[Mapping[str, Any]]) -> list[
         return []
     if not steps:
         return []
+    if steps > _MOST_STEPS:
+        return [f"spec.json asks for more than {_MOST_STEPS:,} steps, which nobody trains"]
     at = [int(numbers(line).get("step", -1)) for line in lines if line.get("stage") == first]
     last = at[-1] if at else 0
     selection = run.result.get("selection")
     stopped = selection.get("stopped") if isinstance(selection, dict) else None
-    ended = any(isinstance(one, dict) and one.get("stage") == first for one in stopped or ())
+    early = stopped if isinstance(stopped, list) else ()
+    ended = any(isinstance(one, dict) and one.get("stage") == first for one in early)
     whole = last == steps or (ended and last < steps)
-    expected = [step for step in range(1, last + 1) if protocol.evaluates_at(step, steps)]
+    up_to = min(last, steps)
+    expected = [step for step in range(1, up_to + 1) if protocol.evaluates_at(step, steps)]
     if not whole or (at != expected and not ended):
         return [
             f"log.jsonl is of another protocol than spec.json claims: its {first} was evaluated "
@@ -136,7 +142,9 @@ def _rates(run: Subject, lines: Sequence[Mapping[str, Any]], first: str) -> list
 
 
 def _has_own_rates(asked: RunSpec) -> bool:
-    """Return whether a method may train at other rates than its protocol's."""
+    """Return whether a method may train at rates of its own; nobody knows it of one not here."""
+    if asked.algorithm.name not in get_plugins()["algorithms"]:
+        return True
     cls = get_plugins()["algorithms"].get(asked.algorithm.name).load()
     steers = ("configure_optimizers", "before_step", "step", "loss")
     return bool(asked.algorithm.modifiers) or any(

@@ -11,7 +11,7 @@ from ltbench.results.folder import LOGITS
 from ltbench.results.folders import read_folders
 from ltbench.results.index import read_runs
 from ltbench.results.run import RunRecord
-from ltbench.results.submission import SUFFIX
+from ltbench.results.submission import PER_MACHINE, SUFFIX
 from ltbench.results.unpack_submission import Unpacked, unpack_submission
 from ltbench.results.untrusted import UnreadableRun, clean, read_json, read_result
 from ltbench.session.verification.answers import check_answers
@@ -23,6 +23,8 @@ from ltbench.session.verification.metrics import check_metrics
 from ltbench.session.verification.registry import Registry, check_registry
 from ltbench.session.verification.rerun import Again, check_again, choose_again
 from ltbench.session.verification.specification import check_log, check_specification, read_asked
+
+_MOST_NOT_DONE = 20  # runs without a result that are named
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ def verify(source: Path, data_dir: Path, again: Again | None = None) -> Verifica
     findings = Findings()
     unpacked = unpack_submission(source) if source.suffix == SUFFIX else None
     records = read_runs(unpacked.root, keep=False) if unpacked else read_folders(source)
-    subjects = _subjects(records, findings)
+    subjects = _subjects(records, findings, own=source.is_dir())
     if unpacked:
         _check_archive(unpacked, records, subjects, findings)
     whole = _check_each(subjects, Registry(data_dir), findings)
@@ -89,8 +91,11 @@ def verify(source: Path, data_dir: Path, again: Again | None = None) -> Verifica
     return Verification((unpacked.by if unpacked else "") or source.name, runs, findings.listed())
 
 
-def _subjects(records: Sequence[RunRecord], findings: Findings) -> list[Subject]:
-    """Return the runs that can be checked, and tell of the others."""
+def _subjects(records: Sequence[RunRecord], findings: Findings, *, own: bool) -> list[Subject]:
+    """Return the runs that can be checked, and tell of the others.
+
+    Where files lay is believed of one's own folders alone: who hands runs in leaves it out.
+    """
     found: list[Subject] = []
     for record in records:
         folder, reason = Path(record.path), record.reason
@@ -106,7 +111,8 @@ def _subjects(records: Sequence[RunRecord], findings: Findings) -> list[Subject]
             findings.add("note", f"{place} has no result ({record.status}) and was passed over")
         else:
             kept = ((folder / name).is_file() for name in (LOGITS, "log.jsonl"))
-            found.append(Subject(record, spec, result, read_asked(spec), *kept))
+            told = {k: v for k, v in spec.items() if own or k not in PER_MACHINE}
+            found.append(Subject(record, spec, result, read_asked(told), *kept))
     return found
 
 
@@ -127,9 +133,13 @@ def _check_archive(
             findings.add("wrong", "it lies where another run belongs: spec.json was edited", run)
         if missing := [n for n in _wanted(run) if not (run.folder / n).is_file()]:
             findings.add("wrong", f"{' and '.join(missing)} is not in the archive", run)
-    not_done = unpacked.manifest.get("not_done")
-    for words in not_done if isinstance(not_done, list) else ():
-        findings.add("note", f"not handed in, as it has no result: {clean(str(words))}")
+    told = unpacked.manifest.get("not_done")
+    not_done = [one for one in told if isinstance(one, str)] if isinstance(told, list) else []
+    for words in not_done[:_MOST_NOT_DONE]:
+        findings.add("note", f"not handed in, as it has no result: {clean(words)}")
+    if len(not_done) > _MOST_NOT_DONE:
+        more = len(not_done) - _MOST_NOT_DONE
+        findings.add("note", f"nor were {more:,} others handed in, as they have no result")
 
 
 def _wanted(run: Subject) -> list[str]:

@@ -71,6 +71,29 @@ def test_on_another_machine_the_spread_of_seeds_decides(members, check, again, m
     )
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda result: result["test"].pop("macro_f1_average"),  # nothing to take a deviation of
+        lambda result: result["test"].update(macro_f1_average=-9.0),  # a deviation as one likes
+    ],
+)
+def test_a_seed_without_or_with_an_invented_score_is_no_spread(
+    members, check, again, monkeypatch, change
+):
+    for member in members:
+        if member.endswith("/result.json"):
+            result = json.loads(members[member])
+            result["environment"]["device"] = "cpu (another processor)"
+            if "/seed-0/" in member:
+                change(result)
+            members[member] = json.dumps(result).encode()
+    monkeypatch.setattr(module, "_same_answers", lambda one, other: False)
+    found = check(members, again=again(1, 1))
+    assert "there is no spread to judge by" in sentences(found, "unchecked")
+    assert "re-run" not in {run.badge for run in found.runs}
+
+
 def test_more_than_there_are(archive, data_dir, again):
     with pytest.raises(UsageError, match="2 runs of seed 1 can be trained here, and 3 were asked"):
         verify(archive, data_dir, again(3, 1))

@@ -120,6 +120,15 @@ def test_answers_that_were_put_right(members, check):
     assert "other metrics than its answers give" in said
 
 
+def test_confidences_that_were_left_out_to_claim_what_is_computed_from_them(members, check):
+    at = place(members, ERM, 0)
+    members.edit_arrays(at, "predictions.npz", lambda arrays: arrays.pop("confidence"))
+    members.edit(at, "result.json", lambda d: d["test"].update(ece=0.0))
+    found = check(members)
+    assert "predictions.npz lacks what every run with logits has: confidence" in sentences(found)
+    assert {run.title: run.badge for run in found.runs}[FIRST] == "claimed"
+
+
 def test_a_block_of_validation_logits(members, check):
     def change(arrays):
         arrays["val_logits"][:] = np.where(np.arange(3) == arrays["val_class"][:, None], 0, -9)
