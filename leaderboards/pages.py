@@ -37,14 +37,17 @@ def written(sweep: Path) -> str:
     for key, one in planned.items():
         if key not in here:
             missing.setdefault(one["label"], []).append(str(one["seed"]))
-    cells = "; ".join(f"`{label}` {', '.join(seeds)}" for label, seeds in missing.items())
+    alike: dict[str, list[str]] = {}
+    for label, seeds in missing.items():
+        alike.setdefault(", ".join(seeds), []).append(f"`{label}`")
+    cells = "; ".join(f"seeds {seeds} of {', '.join(labels)}" for seeds, labels in alike.items())
     commands = f"    ltbench run leaderboards/{sweep.name}\n"
     commands += f"    ltbench leaderboard leaderboards/{rows.name} --format markdown --cost"
     parts = [
         MARK,
         f"{len(here & planned.keys())} of {len(planned)} runs are done; a line of "
         f"[{rows.name}]({rows.name}) is a run, [{sweep.name}]({sweep.name}) says which there are.",
-        f"Missing, by seeds: {cells}." if cells else "",
+        f"Missing: {cells}." if cells else "",
         commands,
         _environments(found),
         table(rows),
@@ -74,7 +77,8 @@ def _environments(rows: list[dict]) -> str:
     """Return the table of where and when the runs were made."""
     environments = [row["result"]["environment"] for row in rows]
     found = Counter(
-        (row["date"], *(str(environment.get(name) or "") for name in _ENVIRONMENT))
+        # What follows the plus is the code of the method.
+        (row["date"], *(str(environment.get(n) or "").partition("+")[0] for n in _ENVIRONMENT))
         for row, environment in zip(rows, environments, strict=True)
     )
     heads = ("runs", "date", *_ENVIRONMENT)
