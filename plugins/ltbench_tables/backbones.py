@@ -218,4 +218,10 @@ def notes_on(runs: pd.DataFrame, profile: Profile, frame: pd.DataFrame) -> list[
             f"The runs follow {len(settings)} protocols ({', '.join(keys)} differ), so rows differ "
             "in more than model, loss and training set; choose one with --protocol."
         )
+    precisions = sorted(set(runs["precision"]))
+    if len(precisions) > 1:
+        notes.append(
+            f"The runs are in {' and '.join(precisions)}, and means are over both: choose one with "
+            "--protocol and a hash, which `ltbench leaderboard` shows."
+        )
     return notes

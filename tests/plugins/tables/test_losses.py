@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from pathlib import Path
 
 import numpy as np
@@ -58,6 +59,21 @@ def test_each_model_and_training_set_has_its_own(runs: Path) -> None:
     assert len(losses(data(runs), "", "", ["accuracy"])) == 4
     assert len(losses(data(runs), "", "exp", ["accuracy"])) == 2
     assert all("1,051" in one.notes[0] for one in losses(data(runs), "", "", ["accuracy"]))
+
+
+def test_means_over_two_precisions_are_said_to_be(runs: Path) -> None:
+    (one,) = losses(data(runs), "convnext_base", "exp", ["accuracy"])
+    assert not any("means are over both" in note for note in one.notes)
+    folder = write_run(
+        runs, algo="erm", backbone="convnext_base", dataset="cifar100-lt", seed=1,
+        options={"profile": "exp"}, classes=100, domains=("cifar100",), per_class=50,
+        shots=(100, 20), train=TAIL,
+    )  # fmt: skip
+    spec = json.loads((folder / "spec.json").read_text())
+    spec["identity"]["precision"] = "fp32"
+    (folder / "spec.json").write_text(json.dumps(spec))
+    (one,) = losses(data(runs), "convnext_base", "exp", ["accuracy"])
+    assert any("in bf16 and fp32, and means are over both" in note for note in one.notes)
 
 
 def test_what_is_not_there_is_one_sentence(runs: Path) -> None:
