@@ -15,6 +15,10 @@ import pages  # noqa: E402
 BOARDS = pages.boards()
 
 
+def test_there_are_boards():
+    assert "digits-mini-mlt" in {sweep.stem for sweep in BOARDS}
+
+
 @pytest.mark.parametrize("sweep", BOARDS, ids=lambda path: path.stem)
 def test_page_and_rows_agree(sweep):
     text = sweep.with_suffix(".md").read_text(encoding="utf-8")

@@ -66,7 +66,8 @@ def cli() -> Iterator[click.Group]:
 
 @pytest.fixture(autouse=True)
 def _sweep_file(tmp_path, monkeypatch):
-    """Lay the page's own sweep file where the commands are given."""
+    """Lay the page's own sweep file, and the project's boards, where the commands are given."""
+    (tmp_path / "leaderboards").symlink_to(ROOT / "leaderboards")
     page = (ROOT / "docs" / "sweeps.md").read_text(encoding="utf-8")
     example = re.search(r"^```toml\n(.*?)^```$", page, re.M | re.S)
     assert example is not None

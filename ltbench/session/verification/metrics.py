@@ -77,13 +77,14 @@ def check_metrics(run: Subject, findings: Findings, sets: Sets | None) -> bool:
             unknown.append(value)
         elif not _agree(value, near[sees]):
             wrong.append(value)
-    _tell(run, findings, wrong, unknown)
+    left = _tell(run, findings, wrong, unknown)
     if sets is None and run.result.get("test_sets"):
         findings.add("unchecked", "further test sets were not recomputed: data not here", run)
-    return _check_confusion(run, findings, found, facts) and not wrong
+    return _check_confusion(run, findings, found, facts) and not wrong and not left
 
 
-def _tell(run: Subject, findings: Findings, wrong: list[_Value], unknown: list[_Value]) -> None:
+def _tell(run: Subject, findings: Findings, wrong: list[_Value], unknown: list[_Value]) -> bool:
+    """Tell what is wrong and what is not known, and return whether there is any of the latter."""
     if wrong:
         named = ", ".join(
             f"{v.place}{v.name} is {v.said} and computed {v.found}" for v in wrong[:_MOST]
@@ -96,6 +97,7 @@ def _tell(run: Subject, findings: Findings, wrong: list[_Value], unknown: list[_
     if names:
         listed = ", ".join(names[: 3 * _MOST]) + (", …" if len(names) > 3 * _MOST else "")
         findings.add("unchecked", f"could not be recomputed from what was handed in: {listed}", run)
+    return bool(names)
 
 
 def within(run: Subject, problem: Exception) -> str:

@@ -108,7 +108,8 @@ def _against_protocol(run: Subject, lines: Sequence[Mapping[str, Any]]) -> list[
     last = at[-1] if at else 0
     selection = run.result.get("selection")
     stopped = selection.get("stopped") if isinstance(selection, dict) else None
-    early = stopped if isinstance(stopped, list) else ()
+    may_end = protocol.patience or run.asked.algorithm.modifiers  # nothing else ends a stage early
+    early = stopped if isinstance(stopped, list) and may_end else ()
     ended = any(isinstance(one, dict) and one.get("stage") == first for one in early)
     whole = last == steps or (ended and last < steps)
     up_to = min(last, steps)
