@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 import json
 import re
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -132,7 +133,7 @@ class Readers:
             self._run(example, options)
 
     def write_files(self) -> None:
-        """Write what pages print as files, plugins and the sweep file, and someone's images."""
+        """Write what pages print as files, sweeps of boards, and someone's images."""
         self._write_images()
         for page in PAGES:
             for name, text in _CODE.findall(page.read_text(encoding="utf-8")):
@@ -146,6 +147,9 @@ class Readers:
             found = re.search(r"^```toml[^\n]*\n(.*?)^```$", text, re.M | re.S)
             assert found is not None, page
             (self.folder / name).write_text(found[1], encoding="utf-8")
+        for sweep in ROOT.glob("leaderboards/*.toml"):
+            (self.folder / "leaderboards").mkdir(exist_ok=True)
+            shutil.copy(sweep, self.folder / "leaderboards")
 
     def _write_images(self) -> None:
         rng = np.random.default_rng(0)
