@@ -49,6 +49,8 @@ class _Value:
 def check_metrics(run: Subject, findings: Findings, sets: Sets | None) -> bool:
     """Check the metrics of ``result.json``, and return whether they were all recomputed.
 
+    Those of probabilities that nobody keeps, of more than a thousand classes, do not count.
+
     Args:
         run: the run.
         findings: what is told.
@@ -68,23 +70,23 @@ def check_metrics(run: Subject, findings: Findings, sets: Sets | None) -> bool:
     cut = stored.predictions.probabilities is None or _keeps_some(run)
     sure = not np.isnan(stored.predictions.confidence).any()
     near = _tolerances(run, stored.predictions)
-    wrong, unknown = [], []
+    wrong, unknown, whole = [], [], True
     for value in _values(run.result, found):
         sees = sees_of().get(value.name)
         # Of more than a thousand classes only some were kept, of rows only what was predicted.
         blind = (sees == "confidences" and not sure) or (sees == "probabilities" and cut)
         if value.found is ... or sees is None or blind:
             unknown.append(value)
+            whole &= blind or value.said is None
         elif not _agree(value, near[sees]):
             wrong.append(value)
-    left = _tell(run, findings, wrong, unknown)
+    _tell(run, findings, wrong, unknown)
     if sets is None and run.result.get("test_sets"):
         findings.add("unchecked", "further test sets were not recomputed: data not here", run)
-    return _check_confusion(run, findings, found, facts) and not wrong and not left
+    return _check_confusion(run, findings, found, facts) and not wrong and whole
 
 
-def _tell(run: Subject, findings: Findings, wrong: list[_Value], unknown: list[_Value]) -> bool:
-    """Tell what is wrong and what is not known, and return whether there is any of the latter."""
+def _tell(run: Subject, findings: Findings, wrong: list[_Value], unknown: list[_Value]) -> None:
     if wrong:
         named = ", ".join(
             f"{v.place}{v.name} is {v.said} and computed {v.found}" for v in wrong[:_MOST]
@@ -97,7 +99,6 @@ def _tell(run: Subject, findings: Findings, wrong: list[_Value], unknown: list[_
     if names:
         listed = ", ".join(names[: 3 * _MOST]) + (", …" if len(names) > 3 * _MOST else "")
         findings.add("unchecked", f"could not be recomputed from what was handed in: {listed}", run)
-    return bool(names)
 
 
 def within(run: Subject, problem: Exception) -> str:
