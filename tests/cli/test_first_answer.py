@@ -20,7 +20,6 @@ from ltbench import waiting as module
 from ltbench.session.progress import to_stderr
 from ltbench.waiting import waiting
 
-SECONDS = 1.0
 HEAVY = ("torch", "torchvision", "timm", "pandas", "scipy", "sklearn", "matplotlib")
 RUN = "run --algo erm --dataset tiny-mlt"
 
@@ -111,6 +110,16 @@ TAKES_LONG = (
 
 
 @pytest.fixture(scope="module")
+def most_seconds() -> float:
+    """A second of CPU or, on slow processors, half of what the import of torch takes."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run([sys.executable, "-c", "import torch"], check=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return max(1.0, spent / 2)
+
+
+@pytest.fixture(scope="module")
 def runs(tmp_path_factory):
     root = tmp_path_factory.mktemp("first") / "runs"
     for algo in ("erm", "boda"):
@@ -121,7 +130,7 @@ def runs(tmp_path_factory):
 
 
 @pytest.mark.parametrize("line", MISTAKES)
-def test_a_mistake_is_told_before_anything_heavy_is_imported(line, runs, tmp_path):
+def test_a_mistake_is_told_before_anything_heavy_is_imported(line, runs, tmp_path, most_seconds):
     sweep = tmp_path / "sweep.toml"
     sweep.write_text('algo = "boda"\ndataset = "tiny-mlt"\n[hparams.bodaa]\nweight = 1\n')
     words = shlex.split(line.replace("RUNS", runs).replace("SWEEP", str(sweep)))
@@ -140,7 +149,7 @@ def test_a_mistake_is_told_before_anything_heavy_is_imported(line, runs, tmp_pat
     assert done.returncode == 0, done.stderr
     assert MISTAKES[line] in done.stderr
     spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    assert spent < SECONDS, "0.2 to 0.5 s when the machine is quiet"
+    assert spent < most_seconds, "0.2 to 0.5 s when the machine is quiet"
     assert not (tmp_path / "out").exists()
 
 
@@ -158,7 +167,7 @@ def test_a_leaderboard_imports_no_more_of_scipy_than_it_needs(runs):
 
 
 @pytest.mark.parametrize("line", TAKES_LONG)
-def test_something_is_said_within_a_second_of_cpu(line, runs, tmp_path):
+def test_something_is_said_within_a_second_of_cpu(line, runs, tmp_path, most_seconds):
     words = shlex.split(line.replace("RUNS", runs))
     reader, writer = os.pipe()
     process = subprocess.Popen(
@@ -168,7 +177,7 @@ def test_something_is_said_within_a_second_of_cpu(line, runs, tmp_path):
     try:
         select.select([reader], [], [])
         spent = psutil.Process(process.pid).cpu_times()
-        assert spent.user + spent.system < SECONDS, "0.7 s when the machine is quiet"
+        assert spent.user + spent.system < most_seconds, "0.7 s when the machine is quiet"
         assert os.read(reader, 100).strip()
     finally:
         process.kill()

@@ -124,7 +124,7 @@ def site(tmp_path) -> Path:
 @pytest.mark.skipif(not importlib.util.find_spec("material"), reason="tox -e docs has MkDocs")
 def test_the_site_has_all_parts_and_asks_nothing_of_the_network(site):
     assert (site / "boards" / "index.html").is_file()
-    assert (site / "notebook" / "index.html").is_file()
+    assert (site / "notebook.html").is_file()
     for page in site.rglob("*.html"):
         html = page.read_text(encoding="utf-8")
         assert not re.search(r'<(script|link|img|iframe)[^>]+(src|href)="(https?:)?//', html), page
