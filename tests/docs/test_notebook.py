@@ -38,12 +38,13 @@ def test_each_cell_shows_what_its_text_announces(outputs):
 
 def test_the_page_has_the_outputs_and_the_images_that_it_names():
     from jupytext import reads
+    from nbformat.v4 import new_output
 
     made = reads(notebook.SOURCE.read_text(encoding="utf-8"), fmt="md")
     cell = next(cell for cell in made.cells if cell.cell_type == "code")
     cell.outputs = [
-        {"output_type": "display_data", "metadata": {}, "data": {"image/png": "iVBORw0KGgo="}},
-        {"output_type": "display_data", "metadata": {}, "data": {"text/html": PANDAS}},
+        new_output("display_data", {"image/png": "iVBORw0KGgo="}),
+        new_output("display_data", {"text/html": PANDAS}),
     ]
     pages = notebook.pages_of(made)
     page, images = pages.pop(notebook.PAGE), pages
