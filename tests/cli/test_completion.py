@@ -64,7 +64,7 @@ def offered(runs, monkeypatch):
         ("run --algo brl[alp", []),
         ("run --dataset pacs-mlt,vlc", ["pacs-mlt,vlcs-mlt"]),
         ("run --dataset tiny-mlt --protocol lon", ["long"]),
-        ("run --protocol digits-min", ["digits-mini", "digits-mini-full"]),
+        ("run --protocol digits-min", ["digits-mini", "digits-mini-full", "digits-mini-lt"]),
         ("run --backbone digits", ["digits-cnn", "digits-cnn-narrow"]),
         ("run --backbone vit_tiny_patch16_224", ["vit_tiny_patch16_224"]),
         ("run --preprocessing imag", ["imagenet"]),

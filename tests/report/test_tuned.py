@@ -17,7 +17,7 @@ from ltbench_tables.ablation import ablation
 from synthetic_runs import write_run
 from tuned_runs import BUDGET, LABEL, write_tuned, write_tuned_rate
 
-from ltbench.report import site
+from ltbench.report import report_page
 from ltbench.report.grid import results_grid
 from ltbench.report.leaderboard import FORMATS, load_content, render
 from ltbench.report.page_figures import Wish
@@ -235,7 +235,7 @@ def test_the_page_draws_the_budget_where_something_was_tuned(fair: Path, tmp_pat
     board = replace(content.boards[0], table=replace(content.boards[0].table, protocol_hash=digits))
     for one, drawn in ((board, True), (content.boards[0], False)):
         output = tmp_path / "page.html"
-        site.write_report(replace(content, boards=(one,)), output, title="Page", command="")
+        report_page.write_report(replace(content, boards=(one,)), output, title="Page", command="")
         assert ("Best scores against the number of trials" in output.read_text()) == drawn
     assert (
         f"figures budget --protocol {digits[:8]}"
