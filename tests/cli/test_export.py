@@ -52,6 +52,8 @@ def moths(tmp_path_factory) -> Path:
         "--algo ldam[normalized=true],erm+tau-norm+posthoc-la --backbone test_resnet --image-size"
         " 64 --evaluation crop --interpolation bicubic --out resnet",
         "--algo erm+lws --backbone test_vit --image-size 32 --out vit",
+        "--algo erm --backbone test_vit[adapt=lora,rank=2] --image-size 32 --out lora",
+        "--algo erm --backbone test_vit[adapt=vpt-deep] --image-size 32 --out prompts",
     ):
         *most, out = f"run {COMMON} {words}".split()
         call(*most, str(root / out), "--dataset", dataset)
@@ -101,6 +103,8 @@ def onnx_session(folder: Path):
         ("resnet", "erm", True),
         ("resnet", "ldam", False),
         ("vit", "erm", True),
+        ("lora", "erm", True),
+        ("prompts", "erm", False),
     ],
 )
 def test_what_is_written_answers_as_the_model(moths, tmp_path, where, method, timm):
@@ -126,7 +130,7 @@ def test_what_is_written_answers_as_the_model(moths, tmp_path, where, method, ti
         assert "No model of timm: " in said.output
 
 
-@pytest.mark.parametrize("where", ["resnet", "vit"])
+@pytest.mark.parametrize("where", ["resnet", "vit", "lora"])
 def test_timm_loads_the_folder(moths, tmp_path, where):
     import timm
     import torch

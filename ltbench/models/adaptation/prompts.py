@@ -46,7 +46,8 @@ class PromptedBlock(nn.Module):
     def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         """Return the tokens after the block."""
         if self.tokens is not None:
-            x = torch.cat([self.tokens.to(x.dtype).expand(len(x), -1, -1), x], 1)
+            # Not len(x), which is a number for good where the network is traced.
+            x = torch.cat([self.tokens.to(x.dtype).expand(x.shape[0], -1, -1), x], 1)
         out: Tensor = self.block(x, *args, **kwargs)
         return out[:, self.count :] if self.leaves else out
 
