@@ -22,6 +22,7 @@ from ltbench.errors import UsageError
 from ltbench.results.component import read_title
 from ltbench.results.folder import sync_files
 from ltbench.results.labels import method_label
+from ltbench.results.submission import PER_MACHINE
 from ltbench.results.tuned import protocol_before, read_tuned
 from ltbench.results.untrusted import LONGEST_WORD, clean, numbers
 
@@ -167,7 +168,7 @@ def combined_spec(
         "label": method_label(method, read_tuned(tuned, identity["protocol"]) if tuned else None),
         "identity": dict(identity),
         "data": first["data"],
-        **{key: first[key] for key in ("places", "weights_file") if key in first},
+        **{key: first[key] for key in PER_MACHINE if key in first},
     }
 
 

@@ -60,7 +60,7 @@ class LoRALinear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the outputs (…, ``out_features``) for ``x`` (…, ``in_features``)."""
-        if torch.jit.is_tracing():  # exporters lose what is added in place to a part
+        if torch.onnx.is_in_onnx_export():  # exporters lose what is added in place to a part
             return nn.functional.linear(x, self.weight, self.bias)
         y: Tensor = self.linear(x)
         for start, a, b in zip(self.starts, self.a, self.b, strict=True):

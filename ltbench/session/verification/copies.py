@@ -13,6 +13,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -108,10 +109,10 @@ def _alike(prints: Sequence[_Print]) -> Iterator[tuple[_Print, _Print]]:
             if (before := first.setdefault(one.answers, one)) is not one:
                 yield before, one
         return
-    paired: set[str] = set()
+    paired: set[Path] = set()
     for one, other in itertools.combinations(prints, 2):
-        if other.run.title not in paired and _same(one, other):
-            paired.add(other.run.title)
+        if other.run.folder not in paired and _same(one, other):
+            paired.add(other.run.folder)
             yield one, other
 
 

@@ -68,19 +68,22 @@ class Subject:
 class Findings:
     """Collects what checks say; of the same sentence about several runs there is one."""
 
-    _found: dict[tuple[Kind, str], list[str]] = field(default_factory=dict)
+    # Folders tell runs apart, and titles do not: two protocols may have the same.
+    _found: dict[tuple[Kind, str], dict[Path, str]] = field(default_factory=dict)
 
     def add(self, kind: Kind, text: str, *runs: Subject) -> None:
         """Add a sentence about runs."""
-        titles = self._found.setdefault((kind, text), [])
-        titles.extend(run.title for run in runs if run.title not in titles)
+        self._found.setdefault((kind, text), {}).update((run.folder, run.title) for run in runs)
 
     def wrong_with(self, run: Subject) -> bool:
         """Return whether anything is wrong with a run."""
-        return any(kind == "wrong" and run.title in runs for (kind, _), runs in self._found.items())
+        return any(kind == "wrong" and run.folder in at for (kind, _), at in self._found.items())
 
     def listed(self) -> tuple[Finding, ...]:
         """Return the sentences: first what is wrong, then what could not be checked, then notes."""
         order = ("wrong", "unchecked", "note")
-        found = [Finding(kind, text, tuple(runs)) for (kind, text), runs in self._found.items()]
+        found = [
+            Finding(kind, text, tuple(dict.fromkeys(at.values())))
+            for (kind, text), at in self._found.items()
+        ]
         return tuple(sorted(found, key=lambda finding: order.index(finding.kind)))
