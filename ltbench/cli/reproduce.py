@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ltbench.session.reproductions import Reproduction
 
 _PASSED_ON = ("jobs", "device", "data_dir")
+_OF_TRAINING = ("seeds", "precision", "device", "jobs")
 
 
 def _complete(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
@@ -64,11 +65,16 @@ def reproduce(ctx: click.Context, /, **options: Any) -> None:
     from ltbench.session.reproductions import find_reproduction
 
     if options["listed"]:
+        if options["name"]:
+            raise UsageError("--list names all: leave out the name, or --list")
         _print_list()
         return
     if not options["name"]:
         raise UsageError("name a table or figure: `ltbench reproduce --list` has all")
     asked = find_reproduction(options["name"])
+    useless = [f"--{name}" for name in _OF_TRAINING if options[name] is not None]
+    if useless and not asked.run_words(options["out"], options["mini"]):
+        raise UsageError(f"{', '.join(useless)}: nothing is trained for {asked.name}; leave it out")
     asked = asked.typed({key: options[key] for key in ("seeds", "precision") if options[key]})
     click.echo(f"{asked.name}: {asked.title} ({asked.source.cite})")
     if asked.nothing:

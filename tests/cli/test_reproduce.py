@@ -108,3 +108,16 @@ def test_mistakes_are_one_sentence(call):
     unknown = call("brl-fig77")
     assert unknown.exit_code == 2
     assert "brl-fig7" in unknown.output
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("brl-table2 --mini --seeds 3 --device cpu", "--seeds, --device: nothing is trained for"),
+        ("brl-table2 --list", "--list names all"),
+    ],
+)
+def test_what_has_no_meaning_is_refused(call, words, said):
+    told = call(*words.split())
+    assert told.exit_code == 2
+    assert said in " ".join(told.output.split())

@@ -8,6 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from ltbench.data.locations import data_folder
+from ltbench.errors import UsageError
 from ltbench.plugins.manager import get_plugins
 from ltbench.regular_files import read_file
 from ltbench.report.document import runs_csv
@@ -109,10 +110,17 @@ def _drawn(wishes: Sequence[Wish]) -> dict[str, list[Figure]]:
 
 
 def _rows(board: Board) -> bytes:
-    """Return the rows of a board as they lie in its file, or as its runs make them."""
+    """Return the rows of a board as they lie in its file, or as its runs make them.
+
+    Raises:
+        UsageError: none of its runs is done.
+    """
     if board.path.suffix == SUFFIX:
         return read_file(board.path)
     with TemporaryDirectory() as folder:
         path = Path(folder) / f"rows{SUFFIX}"
-        write_rows(board.records, path)
+        try:
+            write_rows(board.records, path)
+        except UsageError as error:
+            raise UsageError(f"board '{board.name}' ({board.path}): {error}") from error
         return path.read_bytes()
