@@ -38,7 +38,7 @@ from ltbench.training.run import execute
 TUTORIALS = ROOT / "docs" / "tutorials"  # followed from first to last by test_tutorials.py
 SEEDS = 3
 SITE = "site"  # where the reader installs packages
-TRAINS = ("run", "race", "tune", "retry")
+TRAINS = ("run", "race", "tune", "retry", "reproduce")
 _EXAMPLE = re.compile(r"^\s+(ltbench .*)$", re.M)
 _HASH = re.compile(r"\b(?=[0-9a-f]*\d)(?=[0-9a-f]*[a-f])[0-9a-f]{4,12}\b")
 # Named above the block, or in its first line.
