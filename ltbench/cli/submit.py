@@ -35,7 +35,7 @@ def submit(runs: tuple[Path, ...], output: Path, by: str, force: bool, **options
     \b
     Examples:
       ltbench submit runs -o submission.zip --by 'Ada, Example Lab'
-      ltbench submit runs -o boda.zip --algo boda,boda+crt --dataset pacs-mlt
+      ltbench submit runs -o boda.zip --algo boda,boda+crt
       ltbench verify submission.zip
     """
     with waiting("Reading the runs"):

@@ -30,7 +30,10 @@ from ltbench.plugins.names import Name, parse_chains
 from ltbench.plugins.registry import Entry
 from ltbench.plugins.scaffold import write_project
 from ltbench.plugins.split import Split
+from ltbench.results.folders import read_folders
+from ltbench.results.rows import write_rows
 from ltbench.session.session import Session
+from ltbench.session.submit import submit
 from ltbench.testing import write_run, write_study
 from ltbench.training.job import Job
 from ltbench.training.run import execute
@@ -125,6 +128,8 @@ class Readers:
             self._fail(options)
         elif example.name == "soup":
             self._train()
+        elif example.name in ("submit", "verify") or options.get("merge"):
+            self._hand_in(example, options)
         elif example.name == "export":
             self._train_row(str(options["run"]))
         elif example.name == "predict":
@@ -228,6 +233,18 @@ class Readers:
             for spec in plan.specs:
                 job = Job(spec, spec.folder(self.folder / "runs"), self.folder)
                 assert "test" in execute(job, lambda _: None, lambda: False)
+
+    def _hand_in(self, example: Example, options: dict[str, Any]) -> None:
+        """Train for a moment what is handed in, and hand it in where that has been done."""
+        runs = self.folder / "runs"
+        for chain in _listed(options.get("algo")) or ["erm", "bsoftmax", "focal"]:
+            self._train_row(f"{chain}@digits-mini-mlt")
+        given = [options["source"]] if "source" in options else options["runs"]
+        for path in (self.folder / place for place in given):
+            if path.suffix == ".zip":
+                submit(read_folders(runs), path)
+            elif path.suffix == ".jsonl":
+                write_rows(read_folders(runs), path)
 
     def _train_row(self, row: str) -> None:
         """Train for a moment a run of ``METHOD@DATASET``."""

@@ -26,6 +26,7 @@ EXAMPLES = examples()
 
 READ_ONLY = {
     r"data prepare (?!digits-mini-mlt|'?image-folder)": "downloads gigabytes",
+    r"^ltbench doctor": "looks for data sets; tests/cli/test_doctor.py has real ones",
     r"errors .*--maps": "looks into a network; tests/report/test_errors_page.py trains one",
     r"status .*--watch": "looks until Ctrl-C; tests/cli/test_status.py stops it",
 }
