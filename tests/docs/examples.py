@@ -193,9 +193,10 @@ class Readers:
                 write_study(self.folder / root, dataset=datasets[0])
             for dataset, chain in itertools.product(datasets, chains or parse_chains("brl")):
                 variants = _variants(example, options, chain)
-                cells = itertools.product(variants, _unseen(example), range(SEEDS))
-                for variant, unseen, seed in cells:
-                    folder = self._write(root, dataset, variant, seed, options=unseen)
+                cells = itertools.product(variants, _data(example, options), range(SEEDS))
+                more = {"backbone": options["backbone"]} if options.get("backbone") else {}
+                for variant, data, seed in cells:
+                    folder = self._write(root, dataset, variant, seed, options=data, **more)
                     _add_metrics(folder, _listed(options.get("metrics")))
             if example.name in ("status", "clean", "leaderboard"):
                 self._write(root, datasets[0], [Name("brl")], 0, error="failed")
@@ -209,6 +210,7 @@ class Readers:
         *,
         error: str | None = None,
         options: dict[str, Any] | None = None,
+        **more: Any,
     ) -> Path:
         first, *stages = chain
         return write_run(
@@ -222,6 +224,7 @@ class Readers:
             error=error,
             options=options,
             classes=5,
+            **more,
         )
 
     def _train(self) -> None:
@@ -323,8 +326,10 @@ def _roots(options: dict[str, Any]) -> list[str]:
     return ["runs" if path.startswith("runs/") else path for path in given]
 
 
-def _unseen(example: Example) -> list[dict[str, Any] | None]:
-    """Return the options of runs that leave each domain out, where the example is about those."""
+def _data(example: Example, options: dict[str, Any]) -> list[dict[str, Any] | None]:
+    """Return the options of data sets: each domain left out, where the example is about those."""
+    if options.get("trained_on"):
+        return [{"profile": options["trained_on"]}]
     if "unseen" not in typed(example.line):
         return [None]
     return [{"unseen": domain} for domain in ("mnist", "mnist-m", "optdigits")]
