@@ -7,10 +7,14 @@ import importlib
 import os
 import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
 import pytest
+
+from ltbench.plugins.manager import KINDS, get_plugins
+from ltbench.plugins.registry import Entry
 
 THIRD_PARTY = str(Path(__file__).parent / "thirdparty")
 
@@ -45,6 +49,19 @@ else:
 def _own_folders(tmp_path_factory: pytest.TempPathFactory) -> None:
     os.environ["LTBENCH_CACHE"] = str(tmp_path_factory.mktemp("cache"))
     os.environ["LTBENCH_DATA"] = str(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(autouse=True)
+def _own_plugins() -> Iterator[None]:
+    """Have each test find what is registered as the one before it did."""
+    before = _registered()
+    yield
+    if _registered() != before:
+        get_plugins.cache_clear()
+
+
+def _registered() -> list[tuple[str, Entry]]:
+    return [(kinds, entry) for kinds in KINDS for entry in get_plugins()[kinds]]
 
 
 @pytest.fixture(scope="session")
