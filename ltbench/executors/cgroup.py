@@ -1,7 +1,7 @@
 """What a control group leaves this process: containers and batch systems set such limits (Linux).
 
-Processors are counted by affinity everywhere else; a limit on processor time does not show there,
-and neither does one on memory.
+Libraries count processors by affinity; a limit on processor time does not show there, and neither
+does one on memory.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ import psutil
 import torch
 
 from ltbench.errors import UsageError
+from ltbench.executors.cgroup import memory_limit
 from ltbench.executors.processor import cores, processor
 from ltbench.executors.slots import Slots
 from ltbench.results.arithmetic import MEMORY_FORMATS
@@ -55,8 +56,8 @@ def make_slots(device: str, jobs: int | None, runs: int, per_device: int | None 
         count = len(devices)
     elif device == "cpu":
         devices = ["cpu"]
-        memory = psutil.virtual_memory().total // WORKER_BYTES
-        count = max(1, min(cores(), int(memory)))
+        there = psutil.virtual_memory().total
+        count = max(1, min(cores(), min(there, memory_limit() or there) // WORKER_BYTES))
     else:
         devices, count = [device], 1
     count = jobs or (len(devices) * per_device if per_device else count)

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from ltbench.executors.cgroup import processor_limit
+
 NOTABLE = (
     "avx2", "avx512f", "avx512_vnni", "avx512_bf16", "avx512_fp16", "amx_tile", "amx_bf16",
     "amx_fp16", "asimd", "sve", "bf16",
@@ -43,7 +45,17 @@ class Processor:
 
 
 def cores() -> int:
-    """Return the number of CPU cores that this process may use."""
+    """Return how many CPU cores this process may keep busy.
+
+    Affinity says which ones, and the control group of a container or batch job for how much of
+    their time: of one and a half cores, one.
+    """
+    limit = processor_limit()
+    return affine_cores() if limit is None else max(1, min(affine_cores(), int(limit)))
+
+
+def affine_cores() -> int:
+    """Return on how many CPU cores this process may run, for however short a time."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

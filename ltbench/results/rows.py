@@ -8,6 +8,7 @@ and, where somebody else made the run, ``origin`` and ``badge``. See ``docs/boar
 
 from __future__ import annotations
 
+import atexit
 import base64
 import binascii
 import hashlib
@@ -34,7 +35,6 @@ FORMAT = 1
 ABOUT = ("logits_sha256", "date", "origin", "badge")
 """What a row says beside the files of the run; kept as ``row.json`` where rows are unpacked."""
 _LONGEST_ROW = 2**26
-_unpacked: list[tempfile.TemporaryDirectory[str]] = []  # each goes when the process ends
 
 
 def write_rows(
@@ -128,7 +128,7 @@ def opened(path: Path) -> Path:
 @lru_cache
 def _opened(path: Path, mtime: int, size: int) -> Path:
     place = tempfile.TemporaryDirectory(prefix="ltbench-rows-")
-    _unpacked.append(place)
+    atexit.register(place.cleanup)
     root = Path(place.name, path.name)
     for number, row in enumerate(read_rows(path), 1):
         folder = root / f"line-{number:06}"

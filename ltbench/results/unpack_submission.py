@@ -7,6 +7,7 @@ break off.
 
 from __future__ import annotations
 
+import atexit
 import shutil
 import stat
 import tempfile
@@ -26,7 +27,6 @@ from ltbench.results.untrusted import UnreadableRun, clean, read_json
 _MOST_MEMBERS = 200_000
 _LARGEST_DOCUMENT = 256 * 2**20
 _CHUNK = 2**20
-_unpacked: list[tempfile.TemporaryDirectory[str]] = []  # each goes when the process ends
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def unpack_submission(path: Path) -> Unpacked:
     except OSError as error:
         raise UsageError(f"{path} cannot be opened: {error.strerror}") from error
     place = tempfile.TemporaryDirectory(prefix="ltbench-submission-")
-    _unpacked.append(place)
+    atexit.register(place.cleanup)
     root = Path(place.name)
     try:
         with open_file(path) as file, zipfile.ZipFile(file) as archive:

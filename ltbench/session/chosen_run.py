@@ -36,8 +36,12 @@ def chosen_folders(
         if len(below) == 1:
             return [Path(below[0].path)]
         rows = sorted({_titles(run, dataset_label(run.dataset, run.options))[0] for run in below})
-        hint = f"; name one, such as '{rows[0]}' with --runs {folder}" if rows else ""
-        raise UsageError(f"{folder} holds {len(below) or 'no'} runs that are done, not one{hint}")
+        if not rows:
+            raise UsageError(f"there is no run in {folder} that is done")
+        raise UsageError(
+            f"{folder} holds {len(below)} runs that are done: name one, such as '{rows[0]}' with "
+            f"--runs {folder}"
+        )
     return _of_row(text, root, protocols, all_seeds=all_seeds)
 
 

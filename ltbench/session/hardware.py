@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 
 from ltbench.executors.cgroup import memory_limit, processor_limit
-from ltbench.executors.processor import cores, processor
+from ltbench.executors.processor import affine_cores, cores, processor
 from ltbench.session.checks import OK, WARN, Check
 
 LITTLE = 2 << 30
@@ -32,17 +32,15 @@ def hardware_checks() -> Iterator[Check]:
 
 
 def _cores() -> Check:
-    there, allowed, limit = psutil.cpu_count() or cores(), cores(), processor_limit()
+    allowed, limit = affine_cores(), processor_limit()
+    there = psutil.cpu_count() or allowed
     found = f"{allowed}" if allowed >= there else f"{allowed} of {there}, by affinity"
     if limit is None or limit >= allowed:
         return Check("cores", OK, found)
-    jobs = max(1, int(limit))
-    return Check(
-        "cores",
-        WARN,
-        f"{found}, but a control group leaves {limit:.2g} of their time",
-        f"--jobs {jobs}: otherwise {allowed} runs share the time of {limit:.2g} cores",
-    )
+    found += f", and a control group leaves the time of {limit:.2g}: {cores()} at once"
+    if limit >= 1:
+        return Check("cores", OK, found)
+    return Check("cores", WARN, found, "ask for a whole core: all timings are too long by as much")
 
 
 def _memory() -> Check:

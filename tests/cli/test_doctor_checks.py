@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from ltbench.cli.doctor import compared, doctor
-from ltbench.executors import cgroup
+from ltbench.executors import cgroup, machine, processor
 from ltbench.plugins import manager
 from ltbench.session import dataset_states, hardware, installation, storage
 from ltbench.session.checks import BAD, OK, WARN, Check, without_home, worst
@@ -157,6 +157,18 @@ def test_the_tightest_of_nested_groups_counts(group):
     assert cgroup.memory_limit() == 3 << 30
 
 
+def test_as_many_cores_are_used_as_the_group_leaves_the_time_of(group, monkeypatch):
+    monkeypatch.setattr(processor, "affine_cores", lambda: 8)
+    assert processor.cores() == 8
+    for quota, used in (("350000", 3), ("50000", 1), ("1600000", 8)):
+        (group / "user" / "cpu.max").write_text(f"{quota} 100000\n")
+        assert processor.cores() == used
+    (group / "user" / "cpu.max").write_text("350000 100000\n")
+    assert len(machine.make_slots("cpu", None, 20).devices) == 3
+    (group / "user" / "memory.max").write_text(f"{2 * machine.WORKER_BYTES + 5}\n")
+    assert len(machine.make_slots("cpu", None, 20).devices) == 2
+
+
 def test_groups_of_the_first_version(group, tmp_path):
     (tmp_path / "own").write_text("4:cpu,cpuacct:/job\n3:memory:/job\n")
     for name, text in (("cpu.cfs_quota_us", "50000"), ("cpu.cfs_period_us", "100000")):
@@ -168,14 +180,15 @@ def test_groups_of_the_first_version(group, tmp_path):
     assert cgroup.memory_limit() is None
 
 
-def test_what_a_group_limits_is_a_warning(group, monkeypatch):
-    monkeypatch.setattr(hardware, "cores", lambda: 4)
+def test_what_a_group_limits_is_told_and_too_little_is_a_warning(group, monkeypatch):
+    monkeypatch.setattr(hardware, "affine_cores", lambda: 4)
     (group / "cpu.max").write_text("150000 100000\n")
     (group / "memory.max").write_text(f"{1 << 30}\n")
     cores, memory = (found(hardware_checks(), name) for name in ("cores", "memory"))
-    assert (cores.state, memory.state) == (WARN, WARN)
-    assert "leaves 1.5 of their time" in cores.found
-    assert cores.to_do.startswith("--jobs 1:")
+    assert (cores.state, memory.state) == (OK, WARN)
+    assert "leaves the time of 1.5: 1 at once" in cores.found
+    (group / "cpu.max").write_text("50000 100000\n")
+    assert found(hardware_checks(), "cores").state == WARN
     assert "by a control group; the machine has" in memory.found
 
 
@@ -255,7 +268,7 @@ def test_warnings_are_no_failure_and_lines_fit(monkeypatch):
     done = CliRunner().invoke(doctor)
     assert done.exit_code == 0
     assert "0 broken, 1 warning" in done.output
-    assert "a control group leaves 0.5 of their time" in " ".join(done.output.split())
+    assert "a control group leaves the time of 0.5: " in " ".join(done.output.split())
     assert max(map(len, done.output.splitlines())) <= 80
 
 

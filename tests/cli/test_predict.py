@@ -187,7 +187,8 @@ def test_what_cannot_be_read_has_a_row_with_the_reason(moths, tmp_path):
         (["erm@image-foldr", "x.png"], "did you mean 'erm@image-folder'"),
         (["RUN", "no such.png"], "there is no file or folder 'no such.png'"),
         (["RUN", "EMPTY"], "there is no image in"),
-        (["RUNS", "x.png"], "runs that are done, not one; name one, such as"),
+        (["RUNS", "x.png"], "runs that are done: name one, such as"),
+        (["EMPTY", "x.png"], "there is no run in"),
         (["RUN", "LIST"], "has no column of images"),
     ],
 )

@@ -81,6 +81,14 @@ def check_metrics(run: Subject, findings: Findings, sets: Sets | None) -> bool:
         elif not _agree(value, near[sees]):
             wrong.append(value)
     _tell(run, findings, wrong, unknown)
+    if lacking := _left_out(run.result, found):
+        listed = ", ".join(lacking[:_MOST]) + (", …" if len(lacking) > _MOST else "")
+        findings.add(
+            "note",
+            f"result.json lacks metrics that its answers give: {listed}. Another version did not "
+            "have them, or somebody took them out",
+            run,
+        )
     if sets is None and run.result.get("test_sets"):
         findings.add("unchecked", "further test sets were not recomputed: data not here", run)
     return _check_confusion(run, findings, found, facts) and not wrong and whole
@@ -125,6 +133,22 @@ def _values(result: Mapping[str, Any], found: Mapping[str, Any]) -> Iterator[_Va
             if computed is ...:
                 continue
             yield _Value(place, clean(str(name)), said, (computed or {}).get(name, ...))
+
+
+def _left_out(result: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
+    """Return the metrics that have a value, of all images or of a domain, and are not told."""
+    told, domains = result.get("test"), result.get("domains")
+    told, domains = (part if isinstance(part, dict) else {} for part in (told, domains))
+    groups = [("", told, found["test"])]
+    for name, values in found["domains"].items():
+        own = domains.get(name)
+        groups.append((f"{clean(name)}: ", own if isinstance(own, dict) else {}, values))
+    return [
+        f"{place}{name}"
+        for place, known, values in groups
+        for name, value in values.items()
+        if name not in known and value is not None and name in sees_of()
+    ]
 
 
 def _agree(value: _Value, near: float) -> bool:

@@ -81,12 +81,13 @@ def verify(source: Path, data_dir: Path, again: Again | None = None) -> Verifica
     unpacked = unpack_submission(source) if source.suffix == SUFFIX else None
     records = read_runs(unpacked.root, keep=False) if unpacked else read_folders(source)
     subjects = _subjects(records, findings, own=source.is_dir())
+    chosen = choose_again(subjects, again) if again else []  # before anything takes long
     if unpacked:
         _check_archive(unpacked, records, subjects, findings)
     whole = _check_each(subjects, Registry(data_dir), findings)
     check_combined(subjects, findings)
     check_copies(subjects, findings)
-    trained = _train_again(subjects, again, findings) if again else set()
+    trained = _train_again(chosen, subjects, again, findings) if again else set()
     runs = tuple(_verified(run, findings, whole, trained) for run in subjects)
     return Verification((unpacked.by if unpacked else "") or source.name, runs, findings.listed())
 
@@ -165,12 +166,14 @@ def _check_each(runs: Sequence[Subject], registry: Registry, findings: Findings)
     return whole
 
 
-def _train_again(runs: Sequence[Subject], again: Again, findings: Findings) -> set[str]:
+def _train_again(
+    chosen: Sequence[Subject], everything: Sequence[Subject], again: Again, findings: Findings
+) -> set[str]:
     """Train runs once more, and return the folders of those that gave the same."""
     same = set()
-    for run in choose_again(runs, again):
+    for run in chosen:
         try:
-            if check_again(run, runs, again, findings):
+            if check_again(run, everything, again, findings):
                 same.add(run.record.path)
         except LtbenchError as problem:
             findings.add("unchecked", f"it could not be trained again: {problem}", run)

@@ -52,6 +52,17 @@ def test_an_honest_submission_passes(archive, data_dir):
     assert len(found.runs) == 6
     assert {run.badge for run in found.runs} == {"recomputed"}
     assert not sentences(found, "unchecked")
+    assert "lacks" not in sentences(found, "note")
+
+
+def test_metrics_that_were_taken_out(members, check):
+    at = place(members, ERM, 0)
+    members.edit(at, "result.json", lambda d: d["test"].pop("accuracy_worst"))
+    members.edit(at, "result.json", lambda d: d["domains"].pop("dark"))
+    said = sentences(check(members), "note")
+    assert (
+        f"{FIRST}: result.json lacks metrics that its answers give: accuracy_worst, dark: " in said
+    )
 
 
 def test_a_folder_of_runs_is_checked_as_well(runs, data_dir):
