@@ -75,7 +75,7 @@ def _pairs_grid(table: Leaderboard, pairs: list[Pair]) -> Grid:
     return Grid(columns, body, title=title, of=tuple((p.first, p.second) for p in pairs))
 
 
-_TOLD = {True: "told apart", False: "not told apart", None: "not tested"}
+_TOLD = {True: "told apart", False: "not told apart", None: "—"}  # by letters, which few seeds lack
 
 
 def difference_cell(metric: Metric, difference: Difference | None) -> Cell:
