@@ -73,11 +73,14 @@ def _of_row(text: str, root: Path, protocols: Sequence[str], *, all_seeds: bool)
         raise UsageError(f"no run of '{text}' is done: seed {first.seed} {first.status}{why}")
     settings = {run.hash: run for run in done}
     if len(settings) > 1:
-        hashes = ", ".join(sorted({run.protocol_hash for run in settings.values()}))
-        raise UsageError(
-            f"'{text}' has runs of {len(settings)} settings: choose one with --protocol (hashes "
-            f"{hashes}), or name a run's folder"
+        hashes = sorted({run.protocol_hash[:12] for run in settings.values()})
+        folders = ", ".join(str(Path(run.path).parent) for run in settings.values())
+        choose = (
+            f"choose one with --protocol (hashes {', '.join(hashes)}), or name a run's folder"
+            if len(hashes) > 1
+            else f"name a run's folder, one of those in {folders}"
         )
+        raise UsageError(f"'{text}' has runs of {len(settings)} settings: {choose}")
     if all_seeds:
         return [Path(run.path) for run in sorted(done, key=lambda run: run.seed)]
     return [Path(max(done, key=lambda run: (_validation(run), -run.seed)).path)]
@@ -97,9 +100,15 @@ def _under(run: RunRecord, protocol: str) -> bool:
 
 
 def _validation(run: RunRecord) -> float:
-    """Return the validation score by which a run's model was chosen."""
+    """Return the validation score by which a run's model was chosen.
+
+    Of protocols that take the last model, the mean accuracy over domains.
+    """
     try:
         result = read_result(Path(run.path)) or {}
     except UnreadableRun:
         return -math.inf
-    return numbers(result.get("selection")).get("value", -math.inf)
+    selection = result.get("selection")
+    if isinstance(selection, dict) and selection.get("metric") == "step":
+        return numbers(result.get("val")).get("accuracy_average", -math.inf)
+    return numbers(selection).get("value", -math.inf)

@@ -184,7 +184,12 @@ def make_predictor(
     for other in models[1:]:
         if other.classes != first.classes:
             raise UsageError(f"{first.folder} and {other.folder} do not know the same classes")
-        if (other.stored, other.facts.channels) != (first.stored, first.facts.channels):
+        if other.facts.channels != first.facts.channels:
+            raise UsageError(
+                f"{first.folder} saw images of {first.facts.channels} channels and {other.folder} "
+                f"of {other.facts.channels}, so that they cannot answer together"
+            )
+        if other.stored != first.stored:
             raise UsageError(f"{first.folder} and {other.folder} saw images of another size")
     wanted = assumed = None
     if prior is not None:

@@ -28,6 +28,7 @@ from ltbench.errors import DataError, LtbenchError, UsageError
 from ltbench.evaluation.batch_size import evaluation_batch
 from ltbench.plugins.algorithm import Algorithm
 from ltbench.plugins.facts import Facts, registry_facts
+from ltbench.plugins.manager import KINDS, get_plugins
 from ltbench.plugins.names import Name
 from ltbench.plugins.split import PARTS, Split
 from ltbench.plugins.text import visible
@@ -39,6 +40,7 @@ from ltbench.results.scheme import scheme_of
 from ltbench.results.untrusted import UnreadableRun, read_json, read_result
 from ltbench.training.checkpoint import DamagedCheckpoint, load_best
 from ltbench.training.model import ModelBuilder
+from ltbench.training.plugin_versions import versions_here
 
 
 @dataclass(frozen=True)
@@ -154,10 +156,10 @@ def load_trained(folder: Path, device: str = "cpu", data_dir: Path | None = None
 
     Raises:
         UsageError: the run is not done, has no network of its own, or was made by a plugin that is
-            not here; the message names it.
-        PluginError: a plugin is here in another version.
+            not here, or is in another version; the message names it.
     """
     spec, result = _documents(folder)
+    _check_plugins(folder, spec)
     data = read_data_facts(folder)
     facts = _facts(spec, data, data_dir)
     try:
@@ -288,16 +290,41 @@ def _network(folder: Path, spec: RunSpec, facts: Facts, split: Split, device: st
     """Build the network of a run, whose weights are yet to be loaded.
 
     Raises:
-        UsageError: a plugin that the run was made with is not installed, or it cannot be built.
+        UsageError: it cannot be built.
     """
-    for distribution, planned in spec.plugins.items():
-        if not distribution.endswith(".py"):
-            _check_installed(folder, distribution, planned)
     # The weights come from the run, so those that it started from are not fetched.
     spec = replace(spec, backbone=replace(spec.backbone, pretrained=False))
     sized = spec.protocol.sized(facts)
     builder = ModelBuilder(spec, sized, split, torch.device(device))
     return builder.up_to(len(builder.names) - 1)
+
+
+def _check_plugins(folder: Path, spec: RunSpec) -> None:
+    """Check that the plugins are here which a run was made with, in the same versions.
+
+    Raises:
+        UsageError: one is not; the message names it with its version, and says what to do.
+    """
+    plugins = get_plugins()
+    loaded = {entry.distribution for kinds in KINDS for entry in plugins[kinds]}
+    for name, planned in spec.plugins.items():
+        if name.endswith(".py"):
+            if name not in loaded:
+                raise UsageError(
+                    f"the run {folder} was made with the plugin file {visible(name)} (content "
+                    f"{visible(planned)}), which is not loaded here: name it, as with `ltbench "
+                    f"--plugin {visible(name)} …`"
+                )
+        else:
+            _check_installed(folder, name, planned)
+    here = versions_here(spec)
+    for name, planned in spec.plugins.items():
+        there = here.get(name, "another")
+        if planned not in (there, there.partition(" ")[0]):
+            raise UsageError(
+                f"the run {folder} was made with {visible(name)} {visible(planned)}, and here is "
+                f"{there}: it is used with the code that it was made with"
+            )
 
 
 def _check_installed(folder: Path, distribution: str, planned: str) -> None:
