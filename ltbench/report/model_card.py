@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ltbench.plugins.text import visible
 from ltbench.report.dataset_labels import dataset_label
 from ltbench.report.metrics import measures_of, metric
@@ -18,6 +20,7 @@ from ltbench.results.index import read_runs
 from ltbench.results.protocol import protocol_words
 from ltbench.results.run import RunRecord
 from ltbench.results.scheme import EvaluationScheme, scheme_of
+from ltbench.stats.intervals import half_width
 
 _MOST_NAMES = 2000
 """Classes that the card lists; ``labels.txt`` has them all."""
@@ -78,7 +81,7 @@ def model_card(folder: Path, export: Exported) -> str:
         "## Images",
         _images(export),
         "## Scores",
-        _scores(run, scheme),
+        _scores(run, scheme, _seeds(run, folder)),
         "## Data",
         _data(run, data, scheme, export),
         "## Training",
@@ -185,18 +188,40 @@ session = onnxruntime.InferenceSession("model.onnx")
     return f"{words} {heat}\n\n{code}"
 
 
-def _scores(run: RunRecord, scheme: EvaluationScheme) -> str:
+def _scores(run: RunRecord, scheme: EvaluationScheme, seeds: Sequence[RunRecord]) -> str:
     words = scheme.evaluation or "the data set's test images"
     lead = f"Test of the chosen model, on {words}; {scheme.selection(run.select) or 'chosen last'}."
-    rows = [(shown, number) for shown, number in _shown(run)]
-    note = "This is one run with one seed: how far seeds differ, only several runs tell."
-    return f"{lead} {note}\n\n{_table(('metric', 'value'), rows)}"
+    row = f"{_text(run.label)}@{_text(dataset_label(run.dataset, run.options))}"
+    if len(seeds) < 2:
+        note = "This is one run with one seed: how far seeds differ, only several runs tell."
+        return f"{lead} {note}\n\n{_table(('metric', 'value'), _shown([run]))}"
+    note = (
+        f"This model is that of seed {run.seed}. The row of a board, {row}, is the mean of "
+        f"{len(seeds)} seeds with half its 95 % confidence interval."
+    )
+    rows = [(*own, mean) for own, (_, mean) in zip(_shown([run]), _shown(seeds), strict=True)]
+    return f"{lead} {note}\n\n{_table(('metric', 'this model', 'mean of seeds'), rows)}"
 
 
-def _shown(run: RunRecord) -> list[tuple[str, str]]:
-    measures, _ = measures_of([run.metrics])
-    found = [(metric(name, measures), value) for name, value in run.test.items()]
-    return [(one.sentence_start, one.with_unit(one.number(value))) for one, value in found]
+def _seeds(run: RunRecord, folder: Path) -> list[RunRecord]:
+    """Return the done runs of the same setting with the metrics of this one, itself included."""
+    beside = read_runs(folder.absolute().parent) if folder.name == f"seed-{run.seed}" else [run]
+    return [
+        one
+        for one in beside
+        if one.hash == run.hash and one.status == "done" and run.test.keys() <= one.test.keys()
+    ]
+
+
+def _shown(runs: Sequence[RunRecord]) -> list[tuple[str, str]]:
+    """Return each metric of the first run in words, with its mean over the runs."""
+    measures, _ = measures_of([runs[0].metrics])
+    found = []
+    for name in runs[0].test:
+        one, values = metric(name, measures), np.array([run.test[name] for run in runs])
+        width = half_width(values) if len(values) > 1 else math.nan
+        found.append((one.sentence_start, one.with_unit(one.mean(float(values.mean()), width))))
+    return found
 
 
 def _metrics(run: RunRecord) -> list[tuple[str, str, float]]:

@@ -1,0 +1,46 @@
+"""The scores in the card of an exported model: those of the model, and the row of a board."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import numpy as np
+import pytest
+from scipy import stats
+from synthetic_runs import write_run
+
+from ltbench.report.model_card import Exported, model_card
+
+EXPORT = Exported(
+    licence="", citation="", why_no_timm="", stored=28, channels=3, side=28, checked=8,
+    made_up="", difference=1e-6, temperature=1.0, temperature_images=0, why_no_temperature="none",
+)  # fmt: skip
+
+
+def cells(card: str) -> dict[str, list[str]]:
+    scores = card.partition("## Scores")[2].partition("## Data")[0]
+    rows = [line.strip("| ").split(" | ") for line in scores.splitlines() if line.startswith("|")]
+    return {row[0]: row[1:] for row in rows}
+
+
+def test_the_row_of_the_board_stands_beside_the_models_scores(tmp_path):
+    folders = [write_run(tmp_path, seed=seed) for seed in range(3)]
+    write_run(tmp_path, seed=3, error="failed")
+    write_run(tmp_path, seed=0, algo="bsoftmax")
+    results = [json.loads((folder / "result.json").read_text()) for folder in folders]
+    values = 100 * np.array([result["test"]["accuracy_average"] for result in results])
+    half = stats.t.ppf(0.975, 2) * values.std(ddof=1) / np.sqrt(3)
+    card = model_card(folders[1], EXPORT)
+    assert "This model is that of seed 1. The row of a board, erm@digits-mini-mlt, is" in card
+    assert "the mean of 3 seeds" in " ".join(card.split())
+    own, mean = cells(card)["Domain-average accuracy"]
+    assert float(re.findall(r"[\d.]+", own)[0]) == pytest.approx(values[1], abs=0.051)
+    found = [float(number) for number in re.findall(r"[\d.]+", mean)]
+    assert found == pytest.approx([values.mean(), half], abs=0.051)
+
+
+def test_of_one_seed_there_is_no_row(tmp_path):
+    card = model_card(write_run(tmp_path), EXPORT)
+    assert "This is one run with one seed" in card
+    assert {len(row) for row in cells(card).values()} == {1}
