@@ -10,7 +10,7 @@ from pathlib import Path
 from ltbench.data.tested_images import find_tested_images
 from ltbench.errors import LtbenchError
 from ltbench.report.content import Content, Leaderboard
-from ltbench.report.errors_page import IN_REPORT, error_sections, picture_notes
+from ltbench.report.errors_page import IN_REPORT, error_sections, picture_notes, worst_classes
 from ltbench.report.run_errors import errors_of
 from ltbench.report.section import Section
 from ltbench.report.thumbnails import Thumbnails
@@ -20,6 +20,8 @@ from ltbench.results.run import RunRecord
 ROOM = 400_000
 """Bytes of the pictures of all boards together."""
 _MOST_BOARDS = 12
+_CLASSES = 10
+"""Classes of a board's table."""
 
 
 def errors_of_boards(content: Content) -> list[Section]:
@@ -46,7 +48,7 @@ def _first(board: Leaderboard) -> tuple[Leaderboard, RunRecord] | None:
 
 
 def _sections(board: Leaderboard, run: RunRecord, room: int) -> Iterator[Section]:
-    """Yield the most confused classes and the surest wrong answers of a run."""
+    """Yield the most confused classes, the surest wrong answers and the worst classes of a run."""
     try:
         found = errors_of(run)
     except LtbenchError:  # a run of before answers were kept
@@ -54,6 +56,7 @@ def _sections(board: Leaderboard, run: RunRecord, room: int) -> Iterator[Section
     thumbnails = Thumbnails(find_tested_images(found.wanted), room)
     whole = next(found.parts())
     made = error_sections(found, whole, thumbnails, IN_REPORT)
+    made.append(worst_classes(found, whole, _CLASSES))
     command = f"ltbench errors {shlex.quote(run.path)}"
     notes = (f"`{command}` writes a page with more of them, and of each domain.",)
     notes = (*(picture_notes(thumbnails) if thumbnails.spent else ()), *notes)

@@ -96,7 +96,7 @@ def errors_report(
         for section in (
             _overview(found, part, figures.get(part.domain, ())),
             *error_sections(found, part, thumbnails),
-            _classes(found, part, rows),
+            worst_classes(found, part, rows),
         )
     ]
     run = found.record
@@ -225,8 +225,8 @@ def _recalls(part: Part, classes: int) -> NDArray[np.float64]:
     return np.divide(hits, whole, out=np.full(classes, np.nan), where=whole > 0)
 
 
-def _classes(found: RunErrors, part: Part, most: int) -> Section:
-    """Return the table of classes, the lowest recalls first."""
+def worst_classes(found: RunErrors, part: Part, most: int) -> Section:
+    """Return the table of classes of a part, the lowest recalls first, ``most`` rows of it."""
     answers = found.answers
     trained = found.trained
     if part.d >= 0:

@@ -170,6 +170,7 @@ def test_the_report_shows_the_same_of_the_first_method(moths, tmp_path):
     run("report --resamples 0", str(moths / "runs"), "-o", str(out))
     text = out.read_text(encoding="utf-8")
     assert "most confused classes of erm, seed 0" in text
+    assert "classes of erm, seed 0" in text.replace("most confused classes", "")
     assert "most confident wrong answers of erm, seed 0" in text
     assert "Which classes the first method takes for which" in text
     part = text.partition("most confident wrong answers of erm, seed 0")[2].partition("</section>")
