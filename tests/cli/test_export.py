@@ -228,6 +228,20 @@ def test_what_answers_otherwise_is_not_left(moths, tmp_path, monkeypatch, which)
     assert list(tmp_path.iterdir()) == []
 
 
+def test_rounding_ends_at_a_ten_thousandth():
+    wanted = np.array([[0.6, 0.3, 0.1], [0.35, 0.35, 0.3]])
+
+    def differing(by: float) -> np.ndarray:
+        return wanted + np.array([[0, 0, 0], [-by, by, 0]])
+
+    assert exporting._checked(differing(0.9e-4), wanted, "it") == pytest.approx(0.9e-4)
+    said = r"it answers otherwise .* up to 0\.0002 in probability and with another class for 1 of 2"
+    with pytest.raises(UsageError, match=said):
+        exporting._checked(differing(2e-4), wanted, "it")
+    with pytest.raises(UsageError, match="by up to inf in probability"):
+        exporting._checked(wanted[:1], wanted, "it")
+
+
 def test_a_run_whose_test_was_answered_otherwise_is_refused(moths, tmp_path):
     run = tmp_path / "run"
     shutil.copytree(only_run(moths / "narrow"), run)

@@ -41,7 +41,16 @@ def moths(tmp_path_factory) -> Path:
         " --precision fp32 --device cpu",
         "--dataset", f"image-folder[root={root / 'photos'}]", "--out", str(root / "runs"),
     )  # fmt: skip
+    sharpen(run_of(root))
     return root
+
+
+def sharpen(folder: Path) -> None:
+    """Make a run surer of its validation images, so that its temperature is far from 1."""
+    with np.load(folder / "logits.npz") as kept:
+        arrays = dict(kept)
+    arrays["val_logits"] = 3 * arrays["val_logits"]
+    np.savez(folder / "logits.npz", **arrays)
 
 
 def draw_pictures(photos: Path) -> None:
@@ -104,7 +113,7 @@ def test_the_temperature_is_the_one_of_the_smallest_loss_on_validation_images(mo
 
     best = min((minimize(loss, [start], tol=1e-10) for start in (-2, 0, 2)), key=lambda f: f.fun)
     assert abs(best.x[0]) < 3.9, "at the border of what is tried"
-    assert abs(best.x[0]) > 0.05, "as good without any temperature"
+    assert abs(best.x[0]) > 0.5, "nearly as good without any temperature"
     assert np.log(fitted.value) == pytest.approx(best.x[0], abs=1e-3)
 
 

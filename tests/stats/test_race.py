@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
+import betting_seeds as betting_seeds_script
 import numpy as np
 import pytest
+import simulated_races
 from betting_seeds import betting_seeds, racing_seeds
 from scipy import stats
 from simulated_races import (
@@ -129,6 +132,27 @@ def test_seeds_are_saved():
     found = outcome(different_methods(GAPS["one leads by 8"], 500, 10))
     assert found["runs"] < 0.6 * 80
     assert found["kept"] > 0.95
+
+
+@pytest.mark.parametrize("name", [name for name in GAPS if name != "all equal"])
+def test_five_seeds_at_most_are_fewer_runs_than_five_for_all(name):
+    scores = different_methods(GAPS[name], 2_000, 5)
+    found, whole = outcome(scores), scores.shape[1] * scores.shape[2]
+    assert whole == 40
+    assert found["runs"] < 0.92 * whole
+    by_all_seeds = float((scores.mean(axis=2).argmax(axis=1) == 0).mean())
+    assert found["named"] >= by_all_seeds - 0.005
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("script", [simulated_races, betting_seeds_script])
+def test_the_tables_on_the_page_are_those_that_the_scripts_print(script, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["script"])
+    script.main()
+    printed = [line for line in capsys.readouterr().out.splitlines() if line.startswith("|")]
+    page = (Path(__file__).parents[2] / "docs" / "race.md").read_text(encoding="utf-8")
+    assert len(printed) >= 5
+    assert [line for line in printed if line not in page.splitlines()] == []
 
 
 @pytest.mark.slow
