@@ -78,6 +78,60 @@ def test_the_commands_of_the_dockerfile_install_a_working_ltbench(tmp_path):
     assert where.startswith(str(tmp_path / "env"))
 
 
+def commands(words: str) -> str:
+    """Return the command of the Dockerfile in which words stand."""
+    (found,) = [rest for word, rest in instructions() if word == "RUN" and words in rest]
+    return found
+
+
+def called(command: str, folder: Path, *failing: str, **variables: str) -> tuple[list[str], bool]:
+    """Run a command where every program only notes how it was called.
+
+    Args:
+        command: of the shell.
+        folder: where the programs are put.
+        failing: programs that fail.
+        variables: of the environment.
+
+    Returns:
+        The calls, and whether the command succeeded.
+    """
+    notes = folder / "calls"
+    for name in ("apt-get", "pip", "python3", "rm"):
+        (folder / name).write_text(
+            f'#!/bin/sh\necho "{name} $*" >> "{notes}"\nexit {int(name in failing)}\n'
+        )
+        (folder / name).chmod(0o755)
+    done = subprocess.run(
+        ["/bin/sh", "-ec", command], env={"PATH": str(folder), **variables}, check=False
+    )
+    lines = notes.read_text().splitlines() if notes.exists() else []
+    return lines, done.returncode == 0
+
+
+def test_python_is_installed_where_the_base_has_none(tmp_path):
+    command, asked = commands("apt-get"), "python3 -c import ensurepip, venv"
+    assert called(command, tmp_path) == ([asked], True)
+    (tmp_path / "calls").unlink()
+    calls, succeeded = called(command, tmp_path, "python3")
+    assert calls[:3] == [
+        asked,
+        "apt-get update",
+        "apt-get install -y --no-install-recommends python3 python3-venv",
+    ]
+    assert [call.startswith("rm -rf /var/lib/apt/lists/") for call in calls[3:]] == [True]
+    assert succeeded
+    assert not called(command, tmp_path, "python3", "apt-get")[1]
+
+
+def test_torch_comes_from_the_index_that_is_named(tmp_path):
+    command, index = commands("TORCH_INDEX"), "https://download.pytorch.org/whl/cpu"
+    assert called(command, tmp_path, TORCH_INDEX="") == ([], True)
+    expected = f"pip install --no-cache-dir --index-url {index} torch torchvision"
+    assert called(command, tmp_path, TORCH_INDEX=index) == ([expected], True)
+    assert not called(command, tmp_path, "pip", TORCH_INDEX=index)[1]
+
+
 def shell(command: str, at: Path, variables: dict[str, str]) -> str:
     done = subprocess.run(
         ["sh", "-ec", command], cwd=at, env=variables, capture_output=True, text=True, check=False
