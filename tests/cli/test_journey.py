@@ -15,6 +15,7 @@ import torch
 from PIL import Image
 
 from ltbench.results.index import read_runs
+from ltbench.training.trained_model import load_trained
 
 pytest.importorskip("onnxruntime", reason="the extra onnx is not installed")
 NAMES = ("Noctua (pronuba)", "蛾 [x]", "Ünï mit Raum")
@@ -73,13 +74,23 @@ def test_the_export_answers_as_the_test_did(journey):
     ltbench(folder, "export", str(run), "-o", "taken home")
     network = timm.create_model(f"local-dir:{folder / 'taken home'}", pretrained=True).eval()
     labels = (folder / "taken home" / "labels.txt").read_text(encoding="utf-8").splitlines()
+    classes = json.loads((run / "spec.json").read_text(encoding="utf-8"))["data"]["classes"]
     assert sorted(labels) == sorted(NAMES)
-    with torch.no_grad():
-        assert network(torch.zeros(1, 3, 32, 32)).shape == (1, 3)
+    assert labels == classes == list(network.pretrained_cfg["label_names"])
     ltbench(folder, "predict", str(run), "my photos", "-o", "predictions.csv")
     with (folder / "predictions.csv").open(encoding="utf-8", newline="") as file:
         answers = {row["image"]: row["prediction"] for row in csv.DictReader(file)}
-    classes = json.loads((run / "spec.json").read_text(encoding="utf-8"))["data"]["classes"]
+    transform = load_trained(run).transform
     with np.load(run / "predictions.npz") as kept, np.load(run / "logits.npz") as logits:
-        for image, c in zip(logits["test_image"], kept["prediction"], strict=True):
-            assert answers[str(Path("my photos") / str(image))] == classes[c]
+        tested = list(
+            zip(logits["test_image"], kept["prediction"], kept["confidence"], strict=True)
+        )
+    assert len({c for _, c, _ in tested}) > 1
+    for image, c, confidence in tested:
+        path = Path("my photos") / str(image)
+        assert answers[str(path)] == labels[c]
+        x = transform(np.asarray(Image.open(folder / path).convert("RGB")))
+        with torch.no_grad():
+            p = network(x[None]).softmax(1)[0]
+        assert int(p.argmax()) == c
+        assert float(p.max()) == pytest.approx(float(confidence), abs=1e-4)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
+from PIL import Image
 
 from ltbench.cli.main import cli
 from ltbench.cli.race import race
@@ -67,6 +69,43 @@ def test_a_metric_of_which_less_is_better_is_raced_the_other_way(raced):
     means = {m["label"]: sum(m["val"]) / 3 for m in found["methods"]}
     assert found["best"] == min(means, key=means.get)
     assert min(means.values()) > 0
+
+
+def picture(rng: np.random.Generator) -> Image.Image:
+    """Return a picture whose colours change slowly from place to place."""
+    coarse = rng.integers(0, 256, (7, 9, 3), dtype=np.uint8)
+    return Image.fromarray(coarse).resize((96, 72), Image.Resampling.BICUBIC)
+
+
+def test_a_race_says_first_what_stands_out_in_the_images(tmp_path):
+    rng = np.random.default_rng(0)
+    numbers = {"train": (8, 7, 3), "val": (3, 3, 3), "test": (4, 4, 4)}
+    for part, counts in numbers.items():
+        for name, count in zip(("a b", "Ünï", "蛾 [x]"), counts, strict=True):
+            folder = tmp_path / "my photos" / part / name
+            folder.mkdir(parents=True)
+            for i in range(count):
+                picture(rng).save(folder / f"no {i}.png")
+    photos = tmp_path / "my photos"
+    copy = Image.open(photos / "train" / "a b" / "no 3.png")
+    copy.resize((88, 66)).save(photos / "test" / "a b" / "again (1).PNG")
+    words = [word for word in TINY if word != "--quiet"]
+    words[words.index("digits-mini-mlt")] = f"image-folder[root='{photos}']"
+    found = run(
+        *words, "--image-size", "28", "--budget", "0.01", "--out", str(tmp_path / "runs")
+    )  # fmt: skip
+    said = " ".join(found.stderr.split())
+    few, twice = (
+        "to do: 1 class has under 5 training images: '蛾 [x]'. Find more, or expect no method to "
+        "learn it.",
+        "to do: 1 test image is nearly the same as a training or validation image: "
+        "'test/a b/again (1).PNG' and 'train/a b/no 3.png'. Scores on such are too high: remove "
+        "one of each two, or put both into the same part.",
+    )
+    assert few in said
+    assert twice in said
+    assert said.index("racing erm, bsoftmax") < said.index(few)
+    assert said.count("to do: ") == 2
 
 
 def test_the_next_runs_are_printed(tmp_path):
