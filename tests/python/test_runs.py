@@ -49,6 +49,15 @@ def test_what_was_trained_is_a_sequence_of_runs(trained):
     assert [run.folder for run in again] == [trained.where(algo="erm", seed=0)[0].folder]
 
 
+def test_the_command_counts_them_as_done(trained, command_line):
+    words = "run --algo erm,bsoftmax --dataset digits-mini-mlt --seeds 3 --steps 20 --dry-run"
+    same = "--eval-every 10 --batch-size 8 --precision fp32 --out"
+    root = str(trained[0].folder.parents[3])
+    found = CliRunner().invoke(command_line, [*words.split(), *same.split(), root])
+    assert found.exit_code == 0, found.output
+    assert "6 runs, 4 of them done" in found.output
+
+
 def test_filters(trained):
     assert {run.method for run in trained.where(algo="erm")} == {"erm"}
     assert [run.seed for run in trained.where(algo=["erm", "bsoftmax"], seed=[1])] == [1, 1]
@@ -147,8 +156,10 @@ def test_images_of_all_kinds(trained, tmp_path):
     for image in (tmp_path / "digit.png", str(tmp_path / "digit.png"), Image.fromarray(pixels)):
         assert torch.equal(model.transform(image), expected)
     assert model.transform(pixels[..., 0]).shape == expected.shape
-    with pytest.raises(UsageError, match=r"\(H, W, 3\) of uint8"):
-        model.transform(np.zeros((4, 28, 28, 3), np.uint8))
+    for shape in ((4, 28, 28, 3), (28, 28, 4), (28, 28, 2), (28,)):
+        said = rf"takes images \(H, W, 3\) of uint8, and this one is {re.escape(str(shape))} of"
+        with pytest.raises(UsageError, match=said):
+            model.transform(np.zeros(shape, np.uint8))
     found = run.predict(tmp_path / "digit.png", top=2)
     assert found["prediction"][0] == model.classes[int(model(expected[None]).argmax())]
     assert list(run.predict([str(tmp_path)])["image"]) == [str(tmp_path / "digit.png")]
@@ -221,8 +232,18 @@ print(len(runs.done))
 """
 
 
-def test_a_script_needs_no_guard(tmp_path):
-    (tmp_path / "train.py").write_text(SCRIPT)
+GUARDED = """
+import ltbench
+print("script", __name__)
+if __name__ == "__main__":
+    runs = ltbench.run("erm", "digits-mini-mlt", 2, steps=4, precision="fp32", quiet=True, jobs=2)
+    print(len(runs.done))
+"""
+
+
+@pytest.mark.parametrize("script", [SCRIPT, GUARDED], ids=["plain", "guarded"])
+def test_a_script_needs_no_guard_and_may_have_one(tmp_path, script):
+    (tmp_path / "train.py").write_text(script)
     found = subprocess.run(
         [sys.executable, "train.py"], cwd=tmp_path, capture_output=True, text=True, check=True
     )
