@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chromium import browser, needs_browser
+from chromium import SCREENS, browser, check_fits, needs_browser
 from synthetic_runs import write_run
 
 from ltbench.plugins.manager import Plugins, get_plugins
@@ -200,6 +200,12 @@ def test_light_and_dark(browser: Any, page: Path) -> None:
             "const r = document.documentElement; r.dataset.theme = arguments[0]; " + paper, scheme
         )
     assert len(seen) == 2
+
+
+@needs_browser
+@pytest.mark.parametrize(("scheme", "width"), SCREENS)
+def test_the_page_fits_the_screen(browser: Any, page: Path, scheme: str, width: int) -> None:
+    check_fits(browser, page.as_uri(), scheme, width)
 
 
 @needs_browser
