@@ -15,6 +15,7 @@ import click
 import numpy as np
 from docstrings import as_markdown, constants, first_line, inline, source_of
 
+import ltbench
 from ltbench import api, testing
 from ltbench.cli import main as program
 from ltbench.lazy import homes_of
@@ -24,6 +25,8 @@ from ltbench.plugins.facts import Facts
 from ltbench.plugins.manager import KINDS, get_plugins
 from ltbench.plugins.predictions import Predictions
 from ltbench.plugins.registry import Entry
+from ltbench.python.network import Network
+from ltbench.python.shown import Shown
 from ltbench.results.protocol import Protocol, protocol_settings
 from ltbench.session.protocols import own_protocols
 
@@ -80,6 +83,7 @@ def pages() -> dict[str, str]:
         "protocol.md": _protocol_page(),
         "commands.md": _commands_page(),
         "hooks.md": _hooks_page(),
+        "python.md": _python_page(),
         "api.md": _module_page(api),
         "testing.md": _module_page(testing),
     }
@@ -310,6 +314,27 @@ def _hook(name: str) -> str:
     return "\n\n".join(filter(None, [f"### {name}", code, as_markdown(hook.__doc__), link]))
 
 
+def _python_page() -> str:
+    """Return what ``import ltbench`` offers, and what its calls give."""
+    offered = {
+        "ltbench.run": ltbench.run,
+        "ltbench.load": ltbench.load,
+        "Runs": ltbench.Runs,
+        "Run": ltbench.Run,
+        "Shown": Shown,
+        "Network": Network,
+    }
+    rows = [[f"[`{n}`](#{_anchor(n)})", first_line(v.__doc__)] for n, v in offered.items()]
+    parts = [
+        "# Python",
+        "What `import ltbench` offers; [From Python](../python.md) shows it at work. `Shown` is "
+        "what tables come as, and `Network` what `Run.model` gives.",
+        _table(["name", "what"], rows),
+    ]
+    parts += [_described(name, value) for name, value in offered.items()]
+    return "\n\n".join(parts) + "\n"
+
+
 def _module_page(module: ModuleType) -> str:
     rows = [[f"[`{n}`](#{_anchor(n)})", _line(module, n)] for n in sorted(module.__all__)]
     parts = [f"# {module.__name__}", as_markdown(module.__doc__), _table(["name", "what"], rows)]
@@ -330,16 +355,20 @@ def _home(module: ModuleType, name: str) -> ModuleType:
 
 def _entry(module: ModuleType, name: str) -> str:
     value, home = getattr(module, name), _home(module, name)
+    if inspect.isclass(value) or inspect.isfunction(value):
+        return _described(name, value)
+    parts = [_heading(name), f"```python\n{source_of(home, name) or name}\n```"]
+    parts.append(as_markdown(constants(home).get(name)))
+    return "\n\n".join(filter(None, parts))
+
+
+def _described(name: str, value: Callable[..., Any]) -> str:
+    """Return the section on a function, or on a class and what it has."""
+    word = "class" if inspect.isclass(value) else "def"
+    code = f"```python\n{word} {name.rpartition('.')[2]}{_signature(value)}\n```"
+    parts = [_heading(name), code, as_markdown(value.__doc__)]
     if inspect.isclass(value):
-        parts = [_heading(name), f"```python\nclass {name}{_signature(value)}\n```"]
-        parts.append(as_markdown(value.__doc__))
         parts += list(_members(value))
-    elif inspect.isfunction(value):
-        parts = [_heading(name), f"```python\ndef {name}{_signature(value)}\n```"]
-        parts.append(as_markdown(value.__doc__))
-    else:
-        parts = [_heading(name), f"```python\n{source_of(home, name) or name}\n```"]
-        parts.append(as_markdown(constants(home).get(name)))
     return "\n\n".join(filter(None, parts))
 
 

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from pathlib import Path
+
+import pytest
+import reference
+
+import ltbench
 
 PAGE = Path(__file__).parents[2] / "docs/python.md"
 
@@ -19,3 +25,27 @@ def test_the_page_runs(tmp_path, monkeypatch, capsys):
     assert "| bsoftmax |" in printed
     assert (tmp_path / "board.html").is_file()
     assert (tmp_path / "violin.png").is_file()
+
+
+@pytest.mark.parametrize("cls", [ltbench.Runs, ltbench.Run])
+def test_the_reference_has_all_that_runs_have(cls):
+    page = reference.pages()["python.md"]
+    own = {name: value for name, value in vars(cls).items() if not name.startswith("_")}
+    assert len(own) > 6
+    for name, value in own.items():
+        if isinstance(value, property):
+            assert f"### {cls.__name__}.{name}\n" in page
+            continue
+        assert f"### {cls.__name__}.{name}()\n" in page
+        shown = page.partition(f"### {cls.__name__}.{name}()\n")[2].partition("\n##")[0]
+        code = re.findall(r"```python\n(.*?)```", shown, re.S)[0]
+        for argument in inspect.signature(value).parameters:
+            assert re.search(rf"\b{argument}\b", code), (name, argument)
+
+
+@pytest.mark.parametrize("name", ["run", "load"])
+def test_the_reference_has_the_arguments_of_the_calls(name):
+    section = reference.pages()["python.md"].partition(f"## ltbench.{name} ")[2]
+    section = section.partition("\n## ")[0]
+    for argument in inspect.signature(getattr(ltbench, name)).parameters:
+        assert len(re.findall(rf"\b{argument}\b", section)) > 1, argument

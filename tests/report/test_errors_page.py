@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from chromium import browser, needs_browser
+from chromium import SCREENS, browser, check_fits, needs_browser, screen
 from click.testing import CliRunner
 from PIL import Image
 
@@ -21,8 +21,10 @@ from ltbench.cli.errors import errors
 from ltbench.cli.main import cli
 from ltbench.cli.report import report
 from ltbench.cli.run import run as train
+from ltbench.report.thumbnails import overlaid
 from ltbench.results.index import read_runs
 from ltbench.testing import write_run
+from ltbench.training.trained_model import load_trained
 
 __all__ = ["browser"]
 
@@ -123,6 +125,58 @@ def test_the_surest_wrong_answers_come_first_with_picture_and_map(moths, page):
         mean, expected = (np.asarray(i.convert("RGB")).mean((0, 1)) for i in (picture, original))
         assert np.abs(mean - expected).max() < 12
     assert "Grad-CAM" in text
+
+
+def test_maps_of_a_transformer_are_those_of_its_last_tokens_that_count(moths, tmp_path):
+    run(
+        "run --algo erm --seeds 1 --steps 2 --eval-every 2 --batch-size 8 --precision fp32 --quiet"
+        " --backbone test_vit --no-pretrained --no-leaderboard --image-size 64 --device cpu",
+        "--dataset", f"image-folder[root={moths / 'photos'}]", "--out", str(tmp_path / "runs"),
+    )  # fmt: skip
+    folder, out = Path(read_runs(tmp_path / "runs")[0].path), tmp_path / "page.html"
+    run("errors", str(folder), "--maps", "--device", "cpu", "-o", str(out))
+    text = out.read_text(encoding="utf-8")
+    assert "Grad-CAM" in text
+    part = text.partition('">Most confident wrong answers</h2>')[2].partition("</section>")[0]
+    names = [html.unescape(name) for name in re.findall(r"<small>(.*?)</small>", part)]
+    assert names == wrong_names(folder)[:24]
+    pictures = re.findall(r'src="data:image/webp;base64,([^"]+)"', part)
+    assert len(pictures) == 2 * len(names)
+    model = load_trained(folder)
+    for name, encoded in zip(names, pictures[1::2], strict=True):
+        pixels = np.asarray(Image.open(moths / "photos" / name).convert("RGB"))
+        with Image.open(io.BytesIO(base64.b64decode(encoded))) as shown:
+            drawn = np.asarray(shown.convert("RGB")).astype(float)
+        seen = model.transform(pixels).numpy().transpose(1, 2, 0)
+        seen = (255 * (seen * model.facts.std + model.facts.mean)).round().astype(np.uint8)
+        strength = token_map(model, pixels)
+        assert strength.shape == (4, 4)
+        expected = overlaid(seen, strength)
+        assert np.abs(coarse(drawn) - coarse(expected)).mean() < 4
+        turned = overlaid(seen, strength[::-1, ::-1])
+        assert np.abs(coarse(drawn) - coarse(turned)).mean() > 6
+
+
+def coarse(pixels: np.ndarray) -> np.ndarray:
+    """Return the mean colours of squares of 8 × 8 pixels, which compression leaves as they are."""
+    return pixels.reshape(8, 8, 8, 8, 3).mean((1, 3))
+
+
+def token_map(model, pixels: np.ndarray) -> np.ndarray:
+    """Return the Grad-CAM of the answer at the last tokens that the class token attends to."""
+    import torch
+
+    (block,) = [
+        module for name, module in model.algorithm.named_modules() if name.endswith("blocks.5")
+    ]
+    kept = []
+    hook = block.norm1.register_forward_hook(lambda *given: kept.append(given[2]))
+    z = model.algorithm.predict(model.transform(pixels)[None].requires_grad_())
+    hook.remove()
+    (gradient,) = torch.autograd.grad(z.max(), kept[0])
+    tokens, slope = (one[0, -16:].detach().numpy() for one in (kept[0], gradient))
+    found = np.maximum(tokens @ slope.mean(0), 0).reshape(4, 4)
+    return found / found.max()
 
 
 def test_each_domain_has_its_own_part(page):
@@ -235,11 +289,7 @@ def test_options_without_effect_are_refused(tmp_path):
 
 @needs_browser
 def test_the_switch_by_keyboard_at_500_pixels_in_the_dark(browser, page):
-    media = {"features": [{"name": "prefers-color-scheme", "value": "dark"}]}
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
-    size = {"width": 500, "height": 900, "deviceScaleFactor": 1, "mobile": False}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-    try:
+    with screen(browser, "dark", 500):
         browser.get(page.as_uri())
         visible = (
             "return [...document.querySelectorAll('section')].filter(s => s.offsetHeight)"
@@ -264,9 +314,25 @@ def test_the_switch_by_keyboard_at_500_pixels_in_the_dark(browser, page):
         loaded = "return [...document.images].every(i => i.complete && i.naturalWidth > 10)"
         assert browser.execute_script(loaded)
         assert [e for e in browser.get_log("browser") if e["level"] == "SEVERE"] == []
-    finally:
-        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
-        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+
+
+@needs_browser
+@pytest.mark.parametrize(("scheme", "width"), SCREENS)
+def test_every_part_of_the_page_fits_the_screen(browser, page, scheme, width):
+    for place in range(1 + len(DOMAINS)):
+        script = (
+            "const choice = document.getElementById('domain');"
+            f"choice.selectedIndex = {place}; choice.dispatchEvent(new Event('change'))"
+        )
+        check_fits(browser, page.as_uri(), scheme, width, script)
+
+
+@needs_browser
+@pytest.mark.parametrize(("scheme", "width"), SCREENS)
+def test_the_report_with_pictures_fits_the_screen(browser, moths, tmp_path, scheme, width):
+    out = tmp_path / "report.html"
+    run("report --resamples 0", str(moths / "runs"), "-o", str(out))
+    check_fits(browser, out.as_uri(), scheme, width)
 
 
 @needs_browser
