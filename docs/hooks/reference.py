@@ -390,13 +390,26 @@ def _signature(function: Callable[..., Any]) -> str:
         found = inspect.signature(function)
     except (ValueError, TypeError):
         return ""
-    arguments = [str(p).replace("'", "") for p in found.parameters.values()]
+    arguments, stars = list[str](), False
+    for p in found.parameters.values():
+        stars |= p.kind == p.VAR_POSITIONAL
+        if p.kind == p.KEYWORD_ONLY and not stars:
+            arguments, stars = [*arguments, "*"], True
+        arguments.append(_argument(p))
     returned = found.return_annotation
     end = "" if returned is inspect.Signature.empty else f" -> {returned}"
     if inspect.isclass(function):
         end = ""
     line = f"({', '.join(arguments)}){end}"
     return line if len(line) < 80 else "(\n    " + ",\n    ".join(arguments) + f",\n){end}"
+
+
+def _argument(p: inspect.Parameter) -> str:
+    plain = str(p.replace(default=p.empty)).replace("'", "")
+    if p.default is p.empty:
+        return plain
+    default = p.default.__name__ if callable(p.default) else repr(p.default)
+    return f"{plain} = {default}" if p.annotation is not p.empty else f"{plain}={default}"
 
 
 def _after_first(text: str | None) -> str:

@@ -49,3 +49,10 @@ def test_the_reference_has_the_arguments_of_the_calls(name):
     section = section.partition("\n## ")[0]
     for argument in inspect.signature(getattr(ltbench, name)).parameters:
         assert len(re.findall(rf"\b{argument}\b", section)) > 1, argument
+
+
+def test_signatures_are_as_they_are_written():
+    page = " ".join(reference.pages()["python.md"].split())
+    assert "seeds: int | Sequence[int] = 5, *, out: Place = 'runs', data_dir: Place | None" in page
+    assert "def load(*folders: Place) -> Runs" in page
+    assert "def model(self, device: str = 'cpu') -> Network" in page
