@@ -409,6 +409,8 @@ def _argument(p: inspect.Parameter) -> str:
     if p.default is p.empty:
         return plain
     default = p.default.__name__ if callable(p.default) else repr(p.default)
+    if " at 0x" in default:  # an object that does not say how it is made
+        default = "…"
     return f"{plain} = {default}" if p.annotation is not p.empty else f"{plain}={default}"
 
 

@@ -56,3 +56,4 @@ def test_signatures_are_as_they_are_written():
     assert "seeds: int | Sequence[int] = 5, *, out: Place = 'runs', data_dir: Place | None" in page
     assert "def load(*folders: Place) -> Runs" in page
     assert "def model(self, device: str = 'cpu') -> Network" in page
+    assert [name for name, text in reference.pages().items() if " at 0x" in text] == []
