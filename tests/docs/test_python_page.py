@@ -27,9 +27,14 @@ def test_the_page_runs(tmp_path, monkeypatch, capsys):
     assert (tmp_path / "violin.png").is_file()
 
 
+@pytest.fixture(scope="module")
+def pages() -> dict[str, str]:
+    return reference.pages()
+
+
 @pytest.mark.parametrize("cls", [ltbench.Runs, ltbench.Run])
-def test_the_reference_has_all_that_runs_have(cls):
-    page = reference.pages()["python.md"]
+def test_the_reference_has_all_that_runs_have(pages, cls):
+    page = pages["python.md"]
     own = {name: value for name, value in vars(cls).items() if not name.startswith("_")}
     assert len(own) > 6
     for name, value in own.items():
@@ -44,16 +49,16 @@ def test_the_reference_has_all_that_runs_have(cls):
 
 
 @pytest.mark.parametrize("name", ["run", "load"])
-def test_the_reference_has_the_arguments_of_the_calls(name):
-    section = reference.pages()["python.md"].partition(f"## ltbench.{name} ")[2]
+def test_the_reference_has_the_arguments_of_the_calls(pages, name):
+    section = pages["python.md"].partition(f"## ltbench.{name} ")[2]
     section = section.partition("\n## ")[0]
     for argument in inspect.signature(getattr(ltbench, name)).parameters:
         assert len(re.findall(rf"\b{argument}\b", section)) > 1, argument
 
 
-def test_signatures_are_as_they_are_written():
-    page = " ".join(reference.pages()["python.md"].split())
+def test_signatures_are_as_they_are_written(pages):
+    page = " ".join(pages["python.md"].split())
     assert "seeds: int | Sequence[int] = 5, *, out: Place = 'runs', data_dir: Place | None" in page
     assert "def load(*folders: Place) -> Runs" in page
     assert "def model(self, device: str = 'cpu') -> Network" in page
-    assert [name for name, text in reference.pages().items() if " at 0x" in text] == []
+    assert [name for name, text in pages.items() if " at 0x" in text] == []
