@@ -36,11 +36,10 @@ class Kernel:
 
     def run(self, code: str) -> list[dict[str, Any]]:
         """Execute a cell, and return its outputs."""
-        outputs: list[dict[str, Any]] = []
-        self.client.execute_interactive(
-            code, output_hook=lambda message: outputs.append(message["content"]), timeout=1200
-        )
-        return [output for output in outputs if "execution_state" not in output]
+        messages: list[dict[str, Any]] = []
+        self.client.execute_interactive(code, output_hook=messages.append, timeout=1200)
+        told = ("status", "execute_input")  # of the kernel's state, and the cell itself
+        return [m["content"] for m in messages if m["header"]["msg_type"] not in told]
 
     def workers(self) -> list[list[str]]:
         """Return the command lines of what it started, without the helper of multiprocessing."""
