@@ -14,6 +14,7 @@ from ltbench.results.component import Component
 from ltbench.results.folder import RunFolder
 from ltbench.results.logits import read_logits
 from ltbench.testing import build_algorithm, random_batch, train_info
+from ltbench.testing.small_data import COUNTS
 from ltbench.testing.small_run import carry_out, check_same, plan_small, run_small
 from ltbench.training import loop
 from ltbench.training.batch_norm import adapting_norms, estimate_statistics
@@ -106,6 +107,7 @@ def test_the_kept_average_has_statistics_of_its_own_and_is_what_is_validated(tmp
     carry_out(spec, folder.path, tmp_path)
     best = torch.load(folder.best, weights_only=True)["model"]
     model, batches = seen[-1]
+    assert sum(len(x) for x in batches) >= sum(map(sum, COUNTS))
     (norm,) = adapting_norms(model)
     model.load_state_dict(best)
     inputs: list[torch.Tensor] = []
