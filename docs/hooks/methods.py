@@ -79,6 +79,7 @@ here. Where a paper has no number for such a data set, or none that could be che
 paper or the authors' repository, there is none. With CLIP's weights the test images may have been
 among those of the pretraining.
 """
+WITHOUT = "Without a number: "
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,7 @@ def page() -> str:
         listed = entries(kinds)
         if listed:
             parts.append(f"## {title}\n\n{_table(HEADER, [row(kinds, one) for one in listed])}")
-    parts += [NUMBERS_OPENING, numbers_table()]
+    parts += [NUMBERS_OPENING, numbers_table(), f"{WITHOUT}{', '.join(without_numbers())}."]
     return "\n\n".join(parts) + "\n"
 
 
@@ -145,6 +146,13 @@ def numbers_table() -> str:
     order = {entry.name: place for place, entry in enumerate(entries("datasets"))}
     rows.sort(key=lambda row: (order[row[1].strip("`").partition("[")[0]], row[0]))
     return _table(["method", "data set", "%", "network and training", "source"], rows)
+
+
+def without_numbers() -> list[str]:
+    """Return the methods of which no number stands in the table, in quotes for code."""
+    told = {part for one in published() for method in one.numbers for part in parts_of(method)}
+    names = [entry.name for kinds in TITLES for entry in entries(kinds)]
+    return [f"`{name}`" for name in names if name not in told]
 
 
 def row(kinds: str, entry: Entry) -> list[str]:

@@ -195,13 +195,21 @@ def mlls(logits: Logits, source: Source, weights: FloatArray) -> Estimate:
     """
     ratios, q = _ratios(logits, source), source.prior[:, None]
     w = weights.reshape(len(logits), -1)
+
+    def log_likelihood(mixed: FloatArray) -> FloatArray:
+        found: FloatArray = len(logits) * (w * np.log(mixed)).sum(axis=0)
+        return found
+
+    def mix(q: FloatArray) -> FloatArray:
+        return np.maximum(ratios @ q, np.finfo(float).tiny)
+
     q = np.repeat(q, w.shape[1], axis=1)
     before: list[FloatArray] = []
     likelihood = np.full(w.shape[1], -np.inf)
     for step in range(MOST_STEPS):
-        mixed = np.maximum(ratios @ q, np.finfo(float).tiny)
+        mixed = mix(q)
         if not before:
-            now = len(logits) * (w * np.log(mixed)).sum(axis=0)
+            now = log_likelihood(mixed)
             if (now - likelihood < TOLERANCE).all():
                 return Estimate(q.reshape(len(q), *weights.shape[1:]), step)
             likelihood = now
@@ -209,7 +217,9 @@ def mlls(logits: Logits, source: Source, weights: FloatArray) -> Estimate:
         q = q * (ratios.T @ (w / mixed))
         q /= q.sum(axis=0)
         if len(before) == 3:
-            q, before = _further(before[1], before[2], q), []
+            ahead = _further(before[1], before[2], q)
+            better = log_likelihood(mix(ahead)) >= log_likelihood(mix(q))
+            q, before = np.where(better, ahead, q), []
     problem = f"EM had not converged after {MOST_STEPS:,} steps"
     return Estimate(q.reshape(len(q), *weights.shape[1:]), MOST_STEPS, problem)
 
@@ -218,7 +228,7 @@ def _further(first: FloatArray, second: FloatArray, third: FloatArray) -> FloatA
     """Return distributions (C, P) further along the way on which three steps of EM lie.
 
     Varadhan & Roland, Scandinavian Journal of Statistics 35 (2008), scheme S3, for the logarithms.
-    The next step of EM leads on from wherever this is.
+    It may be too far: whether it is likelier than the third step is left to see.
     """
     u, v, w = (np.log(np.maximum(q, _LEAST_SHARE)) for q in (first, second, third))
     change, turn = v - u, w - 2 * v + u

@@ -97,6 +97,7 @@ PROTOCOLS = (
     ("clip", "CLIP", "Shi et al. (LIFT), ICML 2024: CLIP ViT-B/16, frozen but for adapters"),
     ("dinov2", "DINOV2", "The same training on DINOv2 ViT-B/14"),
     ("dinov3", "DINOV3", "The same training on DINOv3 ViT-B/16"),
+    ("bioclip", "BIOCLIP", "The same training on BioCLIP ViT-B/16 of plants, animals and fungi"),
     ("thesis", "THESIS", "Midtgaard, 2025: MobileNetV2 fine-tuned for 90 epochs"),
 )
 

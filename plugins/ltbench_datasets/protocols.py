@@ -162,6 +162,13 @@ DINOV3: dict[str, Any] = {
 }
 """The same training on DINOv3 (Siméoni et al., 2025, arXiv:2508.10104)."""
 
+BIOCLIP: dict[str, Any] = {
+    **CLIP,
+    "backbone": f"hf-hub:imageomics/bioclip{_ADAPTED}",
+}
+"""The same training on BioCLIP (Stevens et al., CVPR 2024, arXiv:2311.18803), CLIP's ViT-B/16 of
+plants, animals and fungi."""
+
 PLACES_LT: dict[str, Any] = {
     "backbone": "resnet152",
     "pretrained": True,

@@ -49,7 +49,9 @@ class MLLS(UntrainedStage):
     the test, the distribution q of the classes is estimated from all test images together, without
     their classes: q begins as π, and EM repeats
 
-        r_ic = p_ic q_c/π_c / Σ_k p_ik q_k/π_k,   q_c = mean_i r_ic.
+        r_ic = p_ic q_c/π_c / Σ_k p_ik q_k/π_k,   q_c = mean_i r_ic
+
+    until three steps raise the likelihood of all images by less than .01 nats.
 
     The test's logits are log p_c + log q_c − log π_c: :func:`ltbench.stats.label_shift.mlls` of
     ``--correct mlls``, as a method. p is the softmax of z/T + b, with T and a bias of each class
@@ -119,14 +121,15 @@ class MLLS(UntrainedStage):
         z = torch.cat([self.base.predict(x).float().cpu() for (x,) in test.views(_BATCH)]).numpy()
         none = np.zeros(len(z), np.int64)
         source = Source(
-            np.exp(self.log_prior_of_source.double().cpu().numpy()),
+            np.exp(self.log_prior_of_source.cpu().double().numpy()),
             float(self.temperature),
-            self.bias.double().cpu().numpy(),
+            self.bias.cpu().double().numpy(),
         )
         logits = kept_logits(z, none, none, np.full(len(z), ""))
         found: Estimate = mlls(logits, source, np.full(len(z), 1 / len(z)))
         shares = np.maximum(found.prior, _LEAST_SHARE)
-        self.shift.copy_(torch.from_numpy(np.log(shares)) - self.log_prior_of_source.cpu())
+        shift = torch.from_numpy(np.log(shares)) - self.log_prior_of_source.cpu()
+        self.shift.copy_(shift.float())
         return {"prior": shares.tolist(), "steps": found.steps}
 
     def predict(self, x: Tensor) -> Tensor:

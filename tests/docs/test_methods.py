@@ -86,6 +86,18 @@ def test_the_numbers_are_of_methods_and_data_sets_with_a_source():
         assert dataset.name
 
 
+def test_every_method_has_a_number_or_is_said_to_have_none(page):
+    told = page.partition(methods.NUMBERS_OPENING)[2].partition(methods.WITHOUT)
+    with_numbers = {part for row in re.findall(r"^\| `(.*?)` \|", told[0], re.M)
+                    for part in methods.parts_of(row)}  # fmt: skip
+    without = set(re.findall(r"`(.*?)`", told[2]))
+    every = {entry.name for kinds in methods.TITLES for entry in methods.entries(kinds)}
+    assert with_numbers | without == every
+    assert not with_numbers & without
+    assert {"swad", "diwa", "cmo"} <= with_numbers
+    assert "mdcs" in without
+
+
 def test_numbers_stand_in_the_table_where_method_and_data_set_are_registered(page, rows):
     assert "| `erm+crt` | `imagenet-lt` | 49.6 |" in page
     assert "`imagenet-lt`" in rows["crt"][CELL("published")]

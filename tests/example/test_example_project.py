@@ -20,24 +20,30 @@ pytestmark = pytest.mark.example
 
 EXAMPLE = Path(__file__).parents[2] / "plugins" / "example"
 BRINGS = {
-    "algorithms": "brier",
-    "datasets": "stripes",
-    "stages": "temperature",
-    "metrics": "domain-gap",
-    "observers": "diary",
+    "algorithms": {"brier", "agreement"},
+    "datasets": {"stripes"},
+    "stages": {"temperature"},
+    "metrics": {"domain-gap"},
+    "observers": {"diary"},
 }
 
 
-def brought(environment: FreshEnvironment, cwd: Path) -> dict[str, str]:
+def brought(environment: FreshEnvironment, cwd: Path) -> dict[str, set[str]]:
     """Return what the example registers, as ``ltbench plugins list`` says."""
     listing = json.loads(environment.run("ltbench", "plugins", "list", "--json", cwd=cwd))
     assert any(entry["distribution"] == "ltbench" for entry in listing["algorithms"])
-    return {
-        kinds: entry["name"]
+    ours = {"distribution": "ltbench-example", "version": "1.0.0"}
+    found = {
+        kinds: {entry["name"] for entry in entries if ours.items() <= entry.items()}
         for kinds, entries in listing.items()
-        for entry in entries
-        if entry["distribution"] == "ltbench-example" and entry["version"] == "1.0.0"
     }
+    return {kinds: names for kinds, names in found.items() if names}
+
+
+def test_an_algorithm_of_two_views_is_at_most_thirty_lines() -> None:
+    code = (EXAMPLE / "ltbench_example" / "agreement.py").read_text(encoding="utf-8")
+    assert "batch.views" in code
+    assert len(code.splitlines()) <= 30
 
 
 def test_the_example_from_install_to_uninstall(tmp_path: Path) -> None:
@@ -64,6 +70,12 @@ def test_the_example_from_install_to_uninstall(tmp_path: Path) -> None:
     result = json.loads(spec.with_name("result.json").read_text())
     assert 0 <= result["test"]["domain_gap"] <= 1
     assert (spec.parents[1] / "diary.txt").read_text().startswith("brier on stripes, seed 0: acc")
+
+    two_views = ["--algo", "agreement", "--augmentation", "crop-flip", "--steps", "20"]
+    train_both = ["run", *two_views, "--dataset", "stripes", "--seeds", "1", "--jobs", "1"]
+    environment.run("ltbench", *train_both, cwd=tmp_path, OMP_NUM_THREADS="1")
+    (log,) = tmp_path.glob("runs/stripes/agreement/*/seed-0/log.jsonl")
+    assert json.loads(log.read_text().splitlines()[-1])["losses"]["total"] > 0
 
     environment.uninstall("ltbench-example")
     assert brought(environment, tmp_path) == {}

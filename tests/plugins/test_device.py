@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,9 +11,13 @@ import pytest
 import torch
 from ltbench_augmentations.operations import OPERATIONS, at_once, one_by_one
 from ltbench_domains.rsc import quantile
+from torch import Tensor
 
 from ltbench.data.augmentation import AugmentationChain
 from ltbench.data.normalisation import Normalisation
+from ltbench.models.adaptation.adapted import adapted
+from ltbench.models.catalogue import build_backbone
+from ltbench.plugins.backbone_options import ADAPTERS, checked_options
 from ltbench.plugins.manager import get_plugins
 from ltbench.testing import build_algorithm, build_stage, random_batch_for, train_info
 from ltbench.testing.conformance import find_points, find_subjects
@@ -81,6 +86,43 @@ def test_it_predicts_without_waiting_and_takes_no_float64(name: str) -> None:
         with torch.no_grad():
             model.eval().predict(batch.x)
         assert device.waits == device.doubles == []
+        views = len(type(model).test_augmentations(model.hparams))
+        if views:
+            model.before_test(TestImages(batch.x, views))
+            assert device.doubles == []
+
+
+class TestImages:
+    """The images of a batch as test images, every view of them the same."""
+
+    __test__ = False
+
+    def __init__(self, x: Tensor, number: int) -> None:
+        self.x, self.number = x, number
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def views(self, batch: int) -> Iterator[tuple[Tensor, ...]]:
+        for part in self.x.split(batch):
+            yield (part,) * self.number
+
+
+@pytest.mark.parametrize("kind", [kind for kind in ADAPTERS if kind != "full"])
+def test_a_network_of_which_a_part_is_trained_never_waits(kind: str) -> None:
+    torch.manual_seed(0)
+    whole = build_backbone("test_vit", (3, 32, 32), False)
+    backbone = adapted(whole, checked_options({"adapt": kind}, "test_vit"), "test_vit", 10)
+    images, classifier = torch.randn(2, 3, 32, 32), torch.nn.Linear(whole.num_features, 4)
+    with FakeCuda() as device:
+        network = torch.nn.Sequential(backbone, classifier).to("cuda").train()
+        x = images.to("cuda")
+        device.clear()
+        network(x).square().mean().backward()
+        assert device.waits == device.doubles == []
+        trained = [p for p in backbone.parameters() if p.requires_grad]
+        assert bool(trained) != (kind == "head")
+        assert all(p.grad is not None for p in trained)
 
 
 CHAINS = [

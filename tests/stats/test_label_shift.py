@@ -137,6 +137,24 @@ def test_em_ends_at_the_largest_likelihood():
     assert np.allclose(found.prior, softmax(np.append(best.x, 0)), atol=0.02)
 
 
+@pytest.mark.parametrize("seed", range(12))
+def test_em_never_strides_past_the_largest_likelihood(seed):
+    """Of few images and a prior that is far off, a stride of the accelerated steps is too long."""
+    rng = np.random.default_rng(seed)
+    z = 2 * rng.normal(size=(20, 4)) - 2 * np.eye(4)[0]
+    none, prior = np.zeros(20, np.int64), np.array([0.97, 0.01, 0.01, 0.01])
+    kept = kept_logits(z, none, none, np.full(20, ""))
+    p = softmax(z, axis=1)
+
+    def likelihood(q):
+        return float(np.log(p @ (q / prior)).sum())
+
+    q = prior
+    for _ in range(5000):
+        q = (p * q / prior / (p @ (q / prior))[:, None]).mean(0)
+    assert likelihood(mlls(kept, Source(prior), even(kept)).prior) > likelihood(q) - 0.02
+
+
 def test_several_weightings_at_once_are_each_alone():
     test = model(*draw(SHIFTED, 300, 4))
     weights = np.random.default_rng(0).dirichlet(np.ones(300), size=2).T

@@ -60,6 +60,7 @@ def executed(spec: RunSpec, folder: Path, weights: Path | None = None, steps: in
 @pytest.mark.parametrize(("method", "backbone"), [
     ("erm+crt", f"{VIT}[adapt=lora]"),
     ("erm@ema+tau-norm", f"{VIT}[adapt=vpt-deep]"),
+    ("bsoftmax", f"{VIT}[adapt=vpt-shallow]"),
     ("coral@sam", f"{VIT}[adapt=adaptformer]"),
     ("boda", "test_resnet[adapt=bitfit]"),
     ("balpoe[experts=2]", f"{VIT}[adapt=lora]"),

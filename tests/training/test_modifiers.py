@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import copy
+import json
 from dataclasses import replace
 
 import pytest
 import torch
+from torch.nn.functional import cross_entropy
 
 from ltbench.results.component import Component
 from ltbench.results.folder import RunFolder
+from ltbench.results.logits import read_logits
 from ltbench.testing import build_algorithm, random_batch, train_info
+from ltbench.testing.small_data import COUNTS
 from ltbench.testing.small_run import carry_out, check_same, plan_small, run_small
 from ltbench.training import loop
 from ltbench.training.batch_norm import adapting_norms, estimate_statistics
@@ -86,6 +90,39 @@ def test_the_average_is_kept_and_the_training_goes_on_from_its_own(make_job, mon
     for name in plain[0]:
         mean = torch.stack([initial[name], *(one[name] for one in plain)]).double().mean(0)
         assert torch.allclose(best[name].double(), mean, atol=1e-6), name
+
+
+def test_the_kept_average_has_statistics_of_its_own_and_is_what_is_validated(tmp_path, monkeypatch):
+    seen: list[tuple[torch.nn.Module, list[torch.Tensor]]] = []
+    estimate = loop.estimate_statistics
+
+    def note(model, batches):
+        seen.append((copy.deepcopy(model), [x.clone() for x in batches]))
+        estimate(model, seen[-1][1])
+
+    monkeypatch.setattr(loop, "estimate_statistics", note)
+    spec = plan_small("erm@swa[start=0,cycle=1,schedule=protocol]")
+    spec = replace(spec, protocol=replace(spec.protocol, select="last", lr=0.05))
+    folder = RunFolder(tmp_path / "run")
+    carry_out(spec, folder.path, tmp_path)
+    best = torch.load(folder.best, weights_only=True)["model"]
+    model, batches = seen[-1]
+    assert sum(len(x) for x in batches) >= sum(map(sum, COUNTS))
+    (norm,) = adapting_norms(model)
+    model.load_state_dict(best)
+    inputs: list[torch.Tensor] = []
+    norm.register_forward_pre_hook(lambda _, given: inputs.append(given[0].detach().double()))
+    for x in batches:
+        model.eval().predict(x)
+    mean = torch.stack([x.mean((0, 2, 3)) for x in inputs]).mean(0)
+    variance = torch.stack([x.var((0, 2, 3)) for x in inputs]).mean(0)
+    assert torch.allclose(norm.running_mean.double(), mean, atol=1e-5)
+    assert torch.allclose(norm.running_var.double(), variance, atol=1e-5)
+    last = json.loads(folder.log.read_text().splitlines()[-1])["val"]
+    kept = read_logits(folder.path, "val")
+    z, y = torch.from_numpy(kept.logits).double(), torch.from_numpy(kept.classes)
+    assert last["accuracy"] == pytest.approx(float((z.argmax(1) == y).double().mean()))
+    assert last["loss"] == pytest.approx(float(cross_entropy(z, y)), rel=1e-3)
 
 
 def carry_initial(make_job) -> dict[str, torch.Tensor]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -19,6 +20,7 @@ from ltbench.testing.small_run import carry_out, check_same
 from ltbench.training import loop
 from ltbench.training.frozen_network import frozen_network
 
+BEFORE_VIEWS = "5244644e2878c2cf35fb8fbed8994d9ed5864ee9992e7a8fdd5e0bbfd38cc552"
 SEEN: list[Batch] = []
 """The batches that the algorithms of these tests were given."""
 
@@ -149,6 +151,17 @@ def test_the_first_view_is_what_every_algorithm_sees(batches):
         assert both.views[0] is both.x
         assert both.views[1].shape == both.x.shape
         assert not both.views[1].equal(both.x)
+
+
+def test_batches_of_one_view_are_those_of_before_there_were_views(batches):
+    """Recorded before cec6ed8; pixels are whole grey levels, so that no processor rounds them."""
+    register_small_data()
+    digest = hashlib.sha256()
+    for batch in batches("plain", dataset="small-mlt", steps=3):
+        levels = (255 * (batch.x + 1) / 2).round().to(torch.uint8)
+        for values in (levels, batch.y, batch.d):
+            digest.update(values.contiguous().numpy().tobytes())
+    assert digest.hexdigest() == BEFORE_VIEWS
 
 
 def test_views_of_the_same_augmentation_are_drawn_apart(batches):

@@ -48,6 +48,16 @@ def test_locations_are_one_domain_of_each_use(planted: Path, data_dir: Path) -> 
     assert len(make_sampler("uniform", split, 5, 0)(0)) == 5
 
 
+def test_a_profile_thins_what_trains_alone(planted: Path, data_dir: Path) -> None:
+    _, split = open_dataset(parse_name("iwildcam[profile=exp,ratio=3]"), data_dir)
+    rows = list(csv.DictReader((planted / "metadata.csv").open(newline="")))
+    whole = [sum(r["split"] == "train" and r["y"] == str(y) for r in rows) for y in range(3)]
+    assert whole == [3, 2, 2]
+    assert split.counts("train").tolist()[0][:3] == [3, 1, 1]  # 3·3^(−k/2), rounded down
+    assert split.counts("val").sum(axis=1).tolist() == [0, 2, 0]
+    assert split.counts("test").sum(axis=1).tolist() == [2, 0, 4]
+
+
 def test_validation_at_the_locations_that_train(planted: Path, data_dir: Path) -> None:
     _, split = open_dataset(parse_name("iwildcam[select_on=id]"), data_dir)
     assert split.counts("val").sum(axis=1).tolist() == [2, 0, 0]

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
+from pathlib import Path
 
 import pytest
+import torch
 from click.testing import CliRunner
 
 from ltbench.cli.run import run
+from ltbench.cli.soup import soup
 from ltbench.plugins.manager import get_plugins
+from ltbench.results.folder import RunFolder
+from ltbench.results.index import read_runs
 from ltbench.session.plan import plan_runs
 from ltbench.session.presets import command_of, find_preset
 from ltbench.testing.small_data import register_small_data
 from ltbench.testing.small_run import carry_out
+from ltbench.training.checkpoint import load_best
 
 NAMES = [entry.name for entry in get_plugins()["presets"] if entry.distribution == "ltbench"]
 SMALL = "test_vit[adapt=adaptformer,head=cosine,init=class-mean]"
@@ -108,6 +115,37 @@ def test_lift_differs_from_clip_in_the_start_of_the_classifier_alone():
     lift, clip = settings("lift"), settings("clip")
     assert {key for key in lift | clip if lift.get(key) != clip.get(key)} == {"backbone"}
     assert lift["backbone"].replace("text", "class-mean") == clip["backbone"]
+
+
+def test_erm_plus_plus_is_the_setting_of_the_paper():
+    given, base = settings("erm-plus-plus"), settings("domainbed")
+    own = {"backbone": "resnet50.ram_in1k", "freeze_bn": False, "head_steps": 500}
+    assert {key for key in given | base if given.get(key) != base.get(key)} == own.keys()
+    assert own.items() <= given.items()
+    part = find_preset("erm-plus-plus").options["algo"]
+    assert part == "erm@swa[start=0.12,cycle=1,schedule=protocol]"
+    assert round(0.12 * given["steps"]) == 600
+
+
+def test_what_diwa_prints_makes_the_mean_of_its_runs(tmp_path):
+    out = tmp_path / "runs"
+    words = ["--preset", "diwa", "--protocol", "diwa[lr=[1e-2,1e-3]]", "--dataset", "tiny-mlt"]
+    words += ["--backbone", "digits-cnn-narrow", "--no-pretrained", "--steps", "3", "--jobs", "1"]
+    words += ["--batch-size", "4", "--augmentation", "none", "--precision", "fp32"]
+    done = CliRunner().invoke(run, [*words, "--out", str(out)], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    (line,) = re.findall(r"ltbench (soup .*--uniform)", done.output)
+    made = CliRunner().invoke(soup, [*shlex.split(line)[1:], "--device", "cpu", "--json"])
+    assert made.exit_code == 0, made.output
+    (mean,) = json.loads(made.stdout)["made"]
+    found = load_best(RunFolder(Path(mean["folder"])).best).model
+    members = [Path(one.path) for one in read_runs(out) if not one.combined]
+    states = [load_best(RunFolder(folder).best).model for folder in members]
+    assert len(states) == 2
+    for name, value in found.items():
+        wanted = torch.stack([state[name].double() for state in states]).mean(0)
+        assert torch.allclose(value.double(), wanted, atol=1e-6), name
+    assert any(not value.equal(states[1][name]) for name, value in states[0].items())
 
 
 def test_diwa_varies_what_the_paper_does():

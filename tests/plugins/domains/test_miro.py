@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import copy
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from ltbench_domains.miro import MIRO
 from torch import nn
 
 from ltbench.models.catalogue import build_backbone
+from ltbench.plugins.backbone import Backbone
 from ltbench.testing import build_algorithm, random_batch, train_info
 from ltbench.testing.small_model import take_steps
 
@@ -43,6 +45,43 @@ def test_the_loss_is_the_papers(tiny, cross_entropies):
     losses = model.loss(batch)
     assert float(losses["distance"].detach()) == pytest.approx(distance, rel=1e-9)
     assert float(losses["total"].detach()) == pytest.approx(risk + 0.7 * distance, rel=1e-9)
+
+
+class Maps(Backbone):
+    """Two convolutions whose maps are compared, and a pool."""
+
+    num_features = 7
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = nn.Conv2d(3, 5, 3), nn.Conv2d(5, 7, 3, stride=2)
+
+    def forward(self, x):
+        return self.second(self.first(x).relu()).mean((2, 3))
+
+
+def test_the_distances_of_all_layers_add_up():
+    torch.manual_seed(0)
+    info = replace(train_info(), image_shape=(3, 8, 8))
+    model = moved(MIRO(Maps(), info, MIRO.HParams()))
+    assert [layer.name for layer in model.layers] == ["first", "second"]
+    batch = replace(random_batch(info), x=torch.randn(12, 3, 8, 8))
+    total = 0.0
+    for raw, name in zip(model.spread, ("first", "second"), strict=True):
+        x, x0 = batch.x, batch.x
+        if name == "second":
+            x, x0 = (net.first(batch.x).relu() for net in (model.backbone, model.oracle))
+        f = getattr(model.backbone, name)(x).detach().double().numpy()
+        f0 = getattr(model.oracle, name)(x0).detach().double().numpy()
+        assert raw.shape == (1, f.shape[1], 1, 1)
+        variance = np.log1p(np.exp(raw.detach().double().numpy().ravel())) + 1e-5
+        of_channels = [
+            np.mean((f[:, c] - f0[:, c]) ** 2 / variance[c] + np.log(variance[c]))
+            for c in range(f.shape[1])
+        ]
+        total += np.mean(of_channels) / 2
+    found = float(model.loss(batch)["distance"].detach())
+    assert found == pytest.approx(total, rel=1e-5)
 
 
 def test_at_the_start_the_distance_is_that_of_the_variances_alone(tiny):

@@ -13,6 +13,7 @@ from ltbench_foundation.clip_zeroshot import TextClassifier
 from PIL import Image
 
 from ltbench.api import ClassTexts
+from ltbench.plugins.manager import get_plugins
 from ltbench.session.plan import Request, plan_runs
 from ltbench.session.prepare import check_backbones
 from ltbench.testing.small_run import carry_out, check_same
@@ -102,6 +103,18 @@ def test_a_classifier_that_starts_from_the_names(towers, moths, tmp_path) -> Non
     random = planned("erm", moths, f"{BACKBONE}[adapt=head,head=cosine]")
     other = carry_out(random, tmp_path / "random", Path())
     assert other.log[0]["losses"] != whole.log[0]["losses"]
+
+
+def test_the_protocol_of_bioclip_is_that_of_clip_with_its_network(towers, moths, tmp_path) -> None:
+    protocols = get_plugins()["protocols"]
+    clip, bioclip = protocols.get("clip").load(), protocols.get("bioclip").load()
+    assert {key for key in clip | bioclip if clip[key] != bioclip[key]} == {"backbone"}
+    spec = planned("erm", moths, bioclip["backbone"])
+    assert spec.backbone.name.partition("@")[0] == BACKBONE
+    done = carry_out(spec, tmp_path / "run", Path())
+    patches = towers.visual.conv1.weight
+    assert not any(tensor.shape == patches.shape for tensor in done.model.values())
+    assert any(key.startswith("backbone.") for key in done.model)
 
 
 def test_both_towers_of_a_local_file(towers, moths, tmp_path) -> None:

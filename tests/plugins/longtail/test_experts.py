@@ -102,6 +102,44 @@ def test_stability_is_the_cosine_of_two_views_predictions() -> None:
     assert float(stability(*tensors)) == pytest.approx(np.mean(found), rel=1e-6)
 
 
+class Pairs:
+    """Stands for the test images: batches of two views each."""
+
+    def __init__(self, *batches: tuple[Tensor, Tensor]) -> None:
+        self.batches = batches
+
+    def __len__(self) -> int:
+        return sum(len(first) for first, _ in self.batches)
+
+    def views(self, batch: int) -> Any:
+        return iter(self.batches)
+
+
+def test_sade_learns_its_weights_by_nesterovs_momentum() -> None:
+    """The authors' optimiser unrolled, with slopes from differences of eq. 4."""
+    lr, passes, decay, momentum = 2.0, 2, 5e-4, 0.9
+    sade = build_algorithm(f"sade[passes={passes},lr={lr:g},floor=0]", SMALL).eval()
+    pairs = [tuple(random_batch(SMALL, seed=seed + k).x for k in (0, 9)) for seed in (1, 2)]
+    logits = [[expert_logits(sade, x) for x in pair] for pair in pairs]
+
+    def unlike(v: Any, pair: Any) -> float:
+        answers = [np.einsum("e,enc->nc", softmax(v), z) for z in pair]
+        p, q = (np.exp(z) / np.exp(z).sum(1, keepdims=True) for z in answers)
+        cosines = (p * q).sum(1) / np.linalg.norm(p, axis=1) / np.linalg.norm(q, axis=1)
+        return -float(cosines.mean())
+
+    v, buffer, short = np.full(3, 1 / 3), None, 1e-5
+    for pair in logits * passes:
+        slope = decay * v
+        for e, h in enumerate(short * np.eye(3)):
+            slope[e] += (unlike(v + h, pair) - unlike(v - h, pair)) / (2 * short)
+        buffer = slope if buffer is None else momentum * buffer + slope
+        v = v - lr * (slope + momentum * buffer)
+    found = sade.before_test(Pairs(*pairs))["experts"]
+    assert found == pytest.approx(softmax(v), rel=1e-4)
+    assert max(found) - min(found) > 0.05
+
+
 def nested(z: Any, batch: Batch, hard: int, outside: str, weight: float = 0.6) -> float:
     """Return the loss of nested collaborative learning of logits (K, N, C), image by image."""
     total, networks = 0.0, len(z)

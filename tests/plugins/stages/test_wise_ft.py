@@ -47,6 +47,12 @@ def test_a_share_of_one_is_the_chosen_model_bit_for_bit():
         assert stage.predict(x).equal(base.predict(x))
 
 
+def test_a_run_with_a_share_of_one_answers_as_its_base(tmp_path):
+    plain, mixed = (run_small(name, tmp_path / name) for name in ("erm", "erm+wise-ft[alpha=1]"))
+    for name, value in plain.predictions.items():
+        np.testing.assert_array_equal(mixed.predictions[name], value)
+
+
 def test_a_share_of_none_is_the_start():
     stage, start, end, _ = mixed("alpha=0")
     for name, value in stage.base.state_dict().items():
