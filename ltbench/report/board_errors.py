@@ -11,7 +11,7 @@ from ltbench.data.tested_images import find_tested_images
 from ltbench.errors import LtbenchError
 from ltbench.report.content import Content, Leaderboard
 from ltbench.report.errors_page import IN_REPORT, error_sections, picture_notes, worst_classes
-from ltbench.report.run_errors import errors_of
+from ltbench.report.run_errors import Part, RunErrors, errors_of
 from ltbench.report.section import Section
 from ltbench.report.thumbnails import Thumbnails
 from ltbench.results.index import read_runs
@@ -20,6 +20,7 @@ from ltbench.results.run import RunRecord
 ROOM = 400_000
 """Bytes of the pictures of all boards together."""
 _MOST_BOARDS = 12
+_MOST_DOMAINS = 12
 _CLASSES = 10
 """Classes of a board's table."""
 
@@ -54,18 +55,25 @@ def _sections(board: Leaderboard, run: RunRecord, room: int) -> Iterator[Section
     except LtbenchError:  # a run of before answers were kept
         return
     thumbnails = Thumbnails(find_tested_images(found.wanted), room)
-    whole = next(found.parts())
-    made = error_sections(found, whole, thumbnails, IN_REPORT)
-    made.append(worst_classes(found, whole, _CLASSES))
+    whole, *domains = found.parts()
+    made = _of_part(found, whole, thumbnails)
+    for part in domains if len(domains) <= _MOST_DOMAINS else ():
+        made += _of_part(found, part, thumbnails)
     command = f"ltbench errors {shlex.quote(run.path)}"
     notes = (f"`{command}` writes a page with more of them, and of each domain.",)
     notes = (*(picture_notes(thumbnails) if thumbnails.spent else ()), *notes)
-    for i, part in enumerate(made):
-        last = i == len(made) - 1
+    for i, section in enumerate(made):
         yield replace(
-            part,
-            title=f"{board.table.short}: {part.title.lower()} of {run.label}, seed {run.seed}",
-            name=f"{part.title}, {board.table.short}",
-            notes=(*part.notes, *(notes if last else ())),
-            domain=None,
+            section,
+            title=f"{board.table.short}: {section.title.lower()} of {run.label}, seed {run.seed}",
+            name=f"{section.title}, {board.table.short}",
+            notes=(*section.notes, *(notes if i == len(made) - 1 else ())),
         )
+
+
+def _of_part(found: RunErrors, part: Part, thumbnails: Thumbnails) -> list[Section]:
+    """Return what the page has of all test images, or of those of a domain."""
+    return [
+        *error_sections(found, part, thumbnails, IN_REPORT),
+        worst_classes(found, part, _CLASSES),
+    ]

@@ -22,6 +22,7 @@ def page(report: Report) -> str:
         report=report,
         sections=sections,
         domains=list(dict.fromkeys(part.domain for part in sections if part.domain)),
+        partly=any(part.domain is None for part in report.sections),
         notes=() if report.origin else report.notes,
         version=__version__,
         css=Markup(_asset("page.css")),

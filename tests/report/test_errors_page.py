@@ -230,6 +230,12 @@ def test_the_report_shows_the_same_of_the_first_method(moths, tmp_path):
     part = text.partition("most confident wrong answers of erm, seed 0")[2].partition("</section>")
     assert len(re.findall(r'src="data:image/webp', part[0])) == 8
     assert "<img src=x>" not in text
+    assert "Errors on test images of</label>" in text
+    for domain in ("", *DOMAINS):
+        shown = re.escape(html.escape(domain))
+        parts = re.findall(rf'<section [^>]*data-domain="{shown}".*?</h2>', text, re.S)
+        assert len(parts) == 3
+        assert all(html.escape(domain) in part.partition("<h2")[2] for part in parts)
 
 
 def test_an_ensemble_has_answers_and_no_network(tmp_path):
