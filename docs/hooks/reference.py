@@ -14,6 +14,7 @@ from typing import Any
 import click
 import numpy as np
 from docstrings import as_markdown, constants, first_line, inline, source_of
+from signatures import described
 
 import ltbench
 from ltbench import api, testing
@@ -331,7 +332,7 @@ def _python_page() -> str:
         "what tables come as, and `Network` what `Run.model` gives.",
         _table(["name", "what"], rows),
     ]
-    parts += [_described(name, value) for name, value in offered.items()]
+    parts += [f"{_heading(n)}\n\n{described(n, v)}" for n, v in offered.items()]
     return "\n\n".join(parts) + "\n"
 
 
@@ -356,62 +357,10 @@ def _home(module: ModuleType, name: str) -> ModuleType:
 def _entry(module: ModuleType, name: str) -> str:
     value, home = getattr(module, name), _home(module, name)
     if inspect.isclass(value) or inspect.isfunction(value):
-        return _described(name, value)
+        return f"{_heading(name)}\n\n{described(name, value)}"
     parts = [_heading(name), f"```python\n{source_of(home, name) or name}\n```"]
     parts.append(as_markdown(constants(home).get(name)))
     return "\n\n".join(filter(None, parts))
-
-
-def _described(name: str, value: Callable[..., Any]) -> str:
-    """Return the section on a function, or on a class and what it has."""
-    word = "class" if inspect.isclass(value) else "def"
-    code = f"```python\n{word} {name.rpartition('.')[2]}{_signature(value)}\n```"
-    parts = [_heading(name), code, as_markdown(value.__doc__)]
-    if inspect.isclass(value):
-        parts += list(_members(value))
-    return "\n\n".join(filter(None, parts))
-
-
-def _members(cls: type) -> Iterator[str]:
-    for name, value in vars(cls).items():
-        plain = value.fget if isinstance(value, property) else getattr(value, "__func__", value)
-        if name.startswith("_") or not inspect.isfunction(plain) or not plain.__doc__:
-            continue
-        if isinstance(value, property):
-            yield f"### {cls.__name__}.{name}\n\n{as_markdown(plain.__doc__)}"
-            continue
-        code = f"```python\ndef {name}{_signature(plain)}\n```"
-        yield f"### {cls.__name__}.{name}()\n\n{code}\n\n{as_markdown(plain.__doc__)}"
-
-
-def _signature(function: Callable[..., Any]) -> str:
-    """Return a signature with the annotations as they are written, one argument a line if long."""
-    try:
-        found = inspect.signature(function)
-    except (ValueError, TypeError):
-        return ""
-    arguments, stars = list[str](), False
-    for p in found.parameters.values():
-        stars |= p.kind == p.VAR_POSITIONAL
-        if p.kind == p.KEYWORD_ONLY and not stars:
-            arguments, stars = [*arguments, "*"], True
-        arguments.append(_argument(p))
-    returned = found.return_annotation
-    end = "" if returned is inspect.Signature.empty else f" -> {returned}"
-    if inspect.isclass(function):
-        end = ""
-    line = f"({', '.join(arguments)}){end}"
-    return line if len(line) < 80 else "(\n    " + ",\n    ".join(arguments) + f",\n){end}"
-
-
-def _argument(p: inspect.Parameter) -> str:
-    plain = str(p.replace(default=p.empty)).replace("'", "")
-    if p.default is p.empty:
-        return plain
-    default = p.default.__name__ if callable(p.default) else repr(p.default)
-    if " at 0x" in default:  # an object that does not say how it is made
-        default = "…"
-    return f"{plain} = {default}" if p.annotation is not p.empty else f"{plain}={default}"
 
 
 def _after_first(text: str | None) -> str:

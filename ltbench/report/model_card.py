@@ -205,7 +205,9 @@ def _scores(run: RunRecord, scheme: EvaluationScheme, seeds: Sequence[RunRecord]
 
 def _seeds(run: RunRecord, folder: Path) -> list[RunRecord]:
     """Return the done runs of the same setting with the metrics of this one, itself included."""
-    beside = read_runs(folder.absolute().parent) if folder.name == f"seed-{run.seed}" else [run]
+    if folder.name != f"seed-{run.seed}":  # moved from where its seeds lie
+        return [run]
+    beside = read_runs(folder.absolute().parent, keep=False)
     return [
         one
         for one in beside

@@ -319,11 +319,12 @@ def _check_plugins(folder: Path, spec: RunSpec) -> None:
             _check_installed(folder, name, planned)
     here = versions_here(spec)
     for name, planned in spec.plugins.items():
-        there = here.get(name, "another")
+        there = here.get(name, "")
         if planned not in (there, there.partition(" ")[0]):
+            found = f"here is {there}" if there else "here others have its names"
             raise UsageError(
-                f"the run {folder} was made with {visible(name)} {visible(planned)}, and here is "
-                f"{there}: it is used with the code that it was made with"
+                f"the run {folder} was made with {visible(name)} {visible(planned)}, and {found}: "
+                "it is used with the code that it was made with"
             )
 
 

@@ -114,7 +114,7 @@ def test_a_run_of_a_file_that_was_edited_since(of_a_file, tmp_path):
     ("plugins", "sentence"),
     [
         ({"ltbench-moths": "2.1 0123456789ab"}, "made with ltbench-moths 2.1, which is not inst"),
-        ({"click": "0.1 0123456789ab"}, "was made with click 0.1 0123456789ab, and here is "),
+        ({"click": "0.1 0123456789ab"}, "was made with click 0.1 0123456789ab, and here others"),
     ],
 )
 def test_a_run_of_another_distribution(tmp_path, plugins, sentence):
