@@ -208,11 +208,7 @@ def _seeds(run: RunRecord, folder: Path) -> list[RunRecord]:
     if folder.name != f"seed-{run.seed}":  # moved from where its seeds lie
         return [run]
     beside = read_runs(folder.absolute().parent, keep=False)
-    return [
-        one
-        for one in beside
-        if one.hash == run.hash and one.status == "done" and run.test.keys() <= one.test.keys()
-    ]
+    return [one for one in beside if one.hash == run.hash and run.test.keys() <= one.test.keys()]
 
 
 def _shown(runs: Sequence[RunRecord]) -> list[tuple[str, str]]:

@@ -13,6 +13,7 @@ import pytest
 from ltbench import hookimpl
 from ltbench.errors import PluginError
 from ltbench.plugins.manager import Plugins, discover, get_plugins
+from ltbench.plugins.registry import Entry
 
 
 def install(folder: Path, name: str, source: str) -> None:
@@ -180,3 +181,11 @@ def test_strict_discovery_raises(monkeypatch):
     monkeypatch.setattr(Plugins, "problems", lambda self: ["plugin 'x' failed"])
     with pytest.raises(PluginError, match="'x'"):
         discover()
+
+
+@pytest.mark.parametrize("time", ["first", "second"])
+def test_what_a_test_registers_is_gone_after_it(time):
+    """Otherwise the tables of what there is would depend on which tests came before theirs."""
+    metrics = get_plugins()["metrics"]
+    assert "left-behind" not in metrics
+    metrics.add(Entry("metric", "left-behind", "its:own", "", "ltbench", time))
