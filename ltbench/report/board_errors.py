@@ -57,17 +57,18 @@ def _sections(board: Leaderboard, run: RunRecord, room: int) -> Iterator[Section
     thumbnails = Thumbnails(find_tested_images(found.wanted), room)
     whole, *domains = found.parts()
     made = _of_part(found, whole, thumbnails)
+    last = len(made) - 1  # of those that the page shows at first
     for part in domains if len(domains) <= _MOST_DOMAINS else ():
         made += _of_part(found, part, thumbnails)
     command = f"ltbench errors {shlex.quote(run.path)}"
-    notes = (f"`{command}` writes a page with more of them, and of each domain.",)
+    notes = (f"`{command}` writes a page with more of them.",)
     notes = (*(picture_notes(thumbnails) if thumbnails.spent else ()), *notes)
     for i, section in enumerate(made):
         yield replace(
             section,
             title=f"{board.table.short}: {section.title.lower()} of {run.label}, seed {run.seed}",
             name=f"{section.title}, {board.table.short}",
-            notes=(*section.notes, *(notes if i == len(made) - 1 else ())),
+            notes=(*section.notes, *(notes if i == last else ())),
         )
 
 

@@ -236,6 +236,8 @@ def test_the_report_shows_the_same_of_the_first_method(moths, tmp_path):
         parts = re.findall(rf'<section [^>]*data-domain="{shown}".*?</h2>', text, re.S)
         assert len(parts) == 3
         assert all(html.escape(domain) in part.partition("<h2")[2] for part in parts)
+    shown = re.findall(r'<section [^>]*data-domain="".*?</section>', text, re.S)
+    assert [" writes a page with more of them" in part for part in shown] == [False, False, True]
 
 
 def test_an_ensemble_has_answers_and_no_network(tmp_path):
