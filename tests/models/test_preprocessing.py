@@ -11,10 +11,11 @@ from timm.data import resolve_data_config
 
 from ltbench.errors import UsageError
 from ltbench.models.catalogue import declared_preprocessing
+from ltbench.models.hub import PREFIX
 from ltbench.models.timm_source import timm_source
+from ltbench.plugins.backbone_options import parse_backbone
 from ltbench.plugins.facts import registry_facts
 from ltbench.plugins.manager import get_plugins
-from ltbench.plugins.names import parse_name
 from ltbench.plugins.preprocessing import Preprocessing, judged
 from ltbench.session.protocols import own_protocols
 from ltbench.testing import find_subjects
@@ -24,14 +25,17 @@ NONE = ("digits-cnn", "digits-cnn-narrow", "resnet32")
 
 
 def named_backbones() -> list[str]:
-    """Return what the protocols and the registry of backbones name."""
+    """Return what the protocols and the registry of backbones name, but for models of the hub.
+
+    What those declare stands in files of theirs, which ``test_open_clip`` writes.
+    """
     plugins = get_plugins()
     protocols = [entry.load() for entry in plugins["protocols"]]
     for name in ("digits-mini-mlt", "pacs-mlt", "cifar100-lt", "imagenet-lt", "image-folder"):
         protocols += own_protocols(registry_facts(name)).values()
     own = (e.name for e in plugins["backbones"] if e.distribution == "ltbench")
-    networks = (parse_name(protocol["backbone"]).name for protocol in protocols)
-    return sorted({*own, *networks})
+    networks = (parse_backbone(protocol["backbone"]).name for protocol in protocols)
+    return sorted({*own, *(name for name in networks if not name.startswith(PREFIX))})
 
 
 def test_the_protocols_name_what_is_looked_at_below() -> None:
