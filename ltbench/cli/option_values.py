@@ -10,7 +10,7 @@ import click
 from ltbench.errors import SHOWN, UsageError, nearest
 from ltbench.plugins.text import visible
 from ltbench.results.protocol import ProtocolSetting
-from ltbench.session.axes import parse_best
+from ltbench.session.axes import parse_hparams
 
 _LONGEST = 1000 * 366 * 86400  # seconds
 _UNITS = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
@@ -71,13 +71,13 @@ class NameOf(click.Choice[str]):
 
 
 class HParamsOf(click.ParamType):  # type: ignore[type-arg]
-    """``default``, ``best``, or ``best[trials=8]``; see :func:`ltbench.session.axes.parse_best`."""
+    """``default``, ``best[trials=8]`` or both; see :func:`ltbench.session.axes.parse_hparams`."""
 
     name = "default|best"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return what is known of the study that is meant, ``None`` for the defaults."""
+        """Return what is known of each study that is meant, ``None`` for the defaults."""
         try:
-            return parse_best(value) if isinstance(value, str) else value
+            return parse_hparams(value) if isinstance(value, str) else value
         except UsageError as error:
             return self.fail(str(error), param, ctx)

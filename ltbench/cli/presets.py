@@ -11,7 +11,7 @@ import click
 
 from ltbench.cli.sweep_argument import converted, options_by_name, put_beneath
 from ltbench.errors import UsageError, suggestion
-from ltbench.plugins.names import Name
+from ltbench.session.axes import hparams_text
 
 _KEY = "ltbench preset"
 _NEVER = ("preset", "datasets")
@@ -94,7 +94,7 @@ def _given(ctx: click.Context) -> Iterator[tuple[str, Any]]:
     source = click.core.ParameterSource.DEFAULT
     for name, value in values(ctx, WHAT, PROTOCOL).items():
         if value is not None and name != "preset" and ctx.get_parameter_source(name) is not source:
-            yield name, str(Name("best", value)) if name == "hparams" else value
+            yield name, hparams_text(value) if name == "hparams" else value
     if ctx.params.get("file"):
         yield "file", str(ctx.params["file"].path)
 

@@ -53,9 +53,9 @@ from ltbench.waiting import waiting
         default="default",
         show_default=True,
         metavar="default|best",
-        shell_complete=lambda *_: ["default", "best"],
-        help="What is not typed: the defaults, or the best that tuning found; of several studies "
-        "the largest, or best[trials=8,sampler=random,seed=0].",
+        shell_complete=lambda *_: ["default", "best", "default,best"],
+        help="What is not typed: the defaults, the best that tuning found, or both (default,best); "
+        "of several studies the largest, or best[trials=8,sampler=random,seed=0].",
     ),
     search_option(
         "With --hparams best: what the tuning searched, as `ltbench tune --search` names it.",
@@ -99,8 +99,9 @@ def run(ctx: click.Context, /, **options: Any) -> None:
       ltbench run --preset erm-plus-plus --dataset pacs-mlt --dry-run
     """
     seeds, search = parse_seeds(options["seeds"]), parse_search(options["search"])
-    best = options["hparams"]
-    if options["search"] and best is None:
+    hparams = options["hparams"]
+    of_studies = any(one is not None for one in hparams)
+    if options["search"] and not of_studies:
         raise UsageError(
             "--search chooses what --hparams best takes, and means nothing without it: `ltbench "
             "tune` is what searches"
@@ -116,7 +117,7 @@ def run(ctx: click.Context, /, **options: Any) -> None:
     from ltbench.cli.printing import print_outcome, print_plan
     from ltbench.session.expand import expand_algos
     from ltbench.session.rows import without_rows
-    from ltbench.session.tuning import method_words, with_best
+    from ltbench.session.tuning import method_words, with_hparams
 
     algos, file, as_json = options["algos"], options["file"], options["as_json"]
     with waiting("Planning the runs", show=not session.quiet):
@@ -130,11 +131,11 @@ def run(ctx: click.Context, /, **options: Any) -> None:
             starts=search.starts,
             **values(ctx, PROTOCOL),
         )
-    if best is not None:
+    if of_studies:
         words = f"{search_words(search)}{setting_words(ctx)}"
         say = (lambda _: None) if session.quiet else session.say
         command = lambda method: f"ltbench tune {method_words(method)}{words}"  # noqa: E731
-        plan = with_best(plan, command, say, search.axes, best)
+        plan = with_hparams(plan, hparams, command, say, search.axes)
     if options["rows"] is not None:
         plan = without_rows(plan, options["rows"], session.say)
     for sentence in plan.left_out:

@@ -18,7 +18,7 @@ from typing import Any
 
 from ltbench.errors import UsageError, suggestion
 from ltbench.plugins.hparams import HParams, check_value, hparam
-from ltbench.plugins.names import Name, parse_name, parse_value
+from ltbench.plugins.names import Name, parse_name, parse_value, split_list
 from ltbench.plugins.text import visible
 from ltbench.results.protocol import protocol_settings
 from ltbench.results.tuned import HPARAMS
@@ -53,22 +53,31 @@ class StudyBudget(HParams):
     seed: int = hparam(0, low=0, help="seed of the search")
 
 
-def parse_best(text: str) -> dict[str, Any] | None:
-    """Return what ``--hparams`` says of the study whose best is asked for, ``None`` for defaults.
+def parse_hparams(text: str) -> tuple[dict[str, Any] | None, ...]:
+    """Return what ``--hparams`` asks for: ``None`` for the defaults, else what it says of a study.
 
     Args:
-        text: ``default``, ``best``, or ``best[trials=8,sampler=random,seed=0]`` with some of these.
+        text: ``default``, ``best``, or ``best[trials=8,sampler=random,seed=0]`` with some of these;
+            or several of them, comma-separated.
 
     Raises:
         UsageError: it is something else.
     """
-    name = parse_name(text)
+    return tuple(_one_of_hparams(parse_name(part)) for part in split_list(text))
+
+
+def _one_of_hparams(name: Name) -> dict[str, Any] | None:
     if name == Name("default"):
         return None
     if name.name != "best":
-        raise UsageError(f"'{visible(text)}' is not one of 'default', 'best'")
+        raise UsageError(f"'{visible(str(name))}' is not one of 'default', 'best'")
     typed = StudyBudget.from_options(name.options, "best").as_dict()
     return {key: typed[key] for key in name.options}
+
+
+def hparams_text(asked: Iterable[Mapping[str, Any] | None]) -> str:
+    """Return what :func:`parse_hparams` reads as ``asked``."""
+    return ",".join("default" if one is None else str(Name("best", dict(one))) for one in asked)
 
 
 def known_axes() -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -149,6 +150,31 @@ def check_not_typed(method: PlannedMethod, axes: Collection[str]) -> None:
             f"'{name}' is typed and so is not searched, and --search names it: leave out one of "
             f"them, or search from that value with --search {name}={value}"
         )
+
+
+def with_hparams(
+    plan: Plan,
+    asked: Sequence[Mapping[str, Any] | None],
+    command: Callable[[PlannedMethod], str],
+    say: Callable[[str], None],
+    axes: Sequence[str] = (),
+) -> Plan:
+    """Return the plan with the runs of all that ``--hparams`` names, each run once.
+
+    Args:
+        plan: what was asked for, with the defaults.
+        asked: for each, ``None`` for the defaults or what is said of a study; see
+            :func:`ltbench.session.axes.parse_hparams`.
+        command: returns what to type to tune a method, without the budget.
+        say: is told which study it was.
+        axes: of the studies; empty for any.
+
+    Raises:
+        UsageError: a method was not tuned, not to the end, or all its hyper-parameters are fixed.
+    """
+    plans = [plan if one is None else with_best(plan, command, say, axes, one) for one in asked]
+    specs = {spec.folder(Path()): spec for one in plans for spec in one.specs}
+    return replace(plan, specs=tuple(specs.values()))
 
 
 def with_best(

@@ -115,6 +115,21 @@ def test_the_best_runs_with_more_seeds_and_stands_beside_the_defaults(tuned):
     assert "(tuned:" in stdout
 
 
+def test_defaults_and_the_best_are_planned_by_one_command(tuned):
+    words = ("run", "--algo", "focal,erm", *HERE, "--seeds", "2", "--out", str(tuned[0]))
+    planned = {
+        which: [
+            (run["hash"], run["seed"])
+            for run in json.loads(attempt(*words, "--hparams", which, "--dry-run", "--json").stdout)
+        ]
+        for which in ("default", "best", "default,best", "best,default", "best,best")
+    }
+    assert len(planned["default,best"]) == 6, "erm has nothing that was tuned, and runs once"
+    assert set(planned["default,best"]) == {*planned["default"], *planned["best"]}
+    assert set(planned["best,default"]) == set(planned["default,best"])
+    assert planned["best,best"] == planned["best"]
+
+
 def test_failed_trials_lose(tmp_path):
     args = ("tune", "--algo", "misbehave", *HERE, "--trials", "4", "--seed", "1")
     code, stdout, _ = ltbench(*args, "--out", str(tmp_path), "--json")

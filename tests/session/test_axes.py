@@ -7,7 +7,15 @@ import pytest
 from ltbench.errors import UsageError
 from ltbench.results.protocol import protocol_settings
 from ltbench.results.tuned import axes_text
-from ltbench.session.axes import DEFAULT, Search, known_axes, ordered, parse_search
+from ltbench.session.axes import (
+    DEFAULT,
+    Search,
+    hparams_text,
+    known_axes,
+    ordered,
+    parse_hparams,
+    parse_search,
+)
 
 
 def test_every_setting_that_declares_where_it_is_searched_is_an_axis():
@@ -65,3 +73,33 @@ def test_one_sentence_for_what_is_no_search(text, message):
 )
 def test_a_search_is_written_as_it_is_read(search):
     assert parse_search([axes_text(search.axes, search.starts)]) == search
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("default", (None,)),
+        ("best", ({},)),
+        ("default,best", (None, {})),
+        ("best[trials=8],best[sampler=bayes,seed=3]", ({"trials": 8}, {"sampler": "bayes", "seed": 3})),  # noqa: E501
+    ],
+)  # fmt: skip
+def test_settings_are_the_defaults_and_what_studies_found(text, expected):
+    assert parse_hparams(text) == expected
+    assert hparams_text(expected) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "empty part"),
+        ("default,", "empty part"),
+        ("bset", "'bset' is not one of 'default', 'best'"),
+        ("default[trials=8]", "is not one of 'default', 'best'"),
+        ("best[trials=0]", "trials"),
+        ("best[trials=8", "unclosed bracket"),
+    ],
+)
+def test_one_sentence_for_what_are_no_settings(text, message):
+    with pytest.raises(UsageError, match=message.replace("[", r"\[")):
+        parse_hparams(text)
