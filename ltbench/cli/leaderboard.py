@@ -21,7 +21,6 @@ from ltbench.cli.output import (
 from ltbench.errors import UsageError, suggestion
 from ltbench.waiting import waiting
 
-ROWS = ".jsonl"
 CORRECTIONS = ("known", "mlls", "bbse")
 _OF_TABLES = (
     "format", "metrics", "reference", "resamples", "explain", "cost", "test_prior", "correct",
@@ -90,8 +89,10 @@ def leaderboard(runs: tuple[Path, ...], **options: Any) -> None:
       ltbench leaderboard board.jsonl
       ltbench leaderboard --merge board.jsonl rows.jsonl -o joined.jsonl
     """
+    from ltbench.results.rows import SUFFIX
+
     output = options["output"]
-    if output is not None and output.suffix == ROWS:
+    if output is not None and output.suffix == SUFFIX:
         _write_rows(runs, options)
         return
     to_folder = output is not None and _is_folder(output)

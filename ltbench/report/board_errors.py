@@ -66,7 +66,7 @@ def _sections(board: Leaderboard, run: RunRecord, room: int) -> Iterator[Section
     for i, section in enumerate(made):
         yield replace(
             section,
-            title=f"{board.table.short}: {section.title.lower()} of {run.label}, seed {run.seed}",
+            title=f"{section.title} — {board.table.short}, {run.label}, seed {run.seed}",
             name=f"{section.title}, {board.table.short}",
             notes=(*section.notes, *(notes if i == last else ())),
         )
