@@ -32,9 +32,10 @@ RUNS = [case for case in PRINTED if "run" in words(case.values[1].line)[:3]]
 
 def own_names() -> dict[str, set[str]]:
     """Return the names that plugins of the documents register, by kind: in hooks, or as classes."""
-    text = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
+    files = [*PAGES, *ROOT.glob("docs/*.py")]
+    text = "\n".join(file.read_text(encoding="utf-8") for file in files)
     found: dict[str, set[str]] = {}
-    pattern = r"def ltbench_(\w+)\(register\):(.*?)(?=^def |^@|^```)"
+    pattern = r"def ltbench_(\w+)\(register(?:: \w+)?\)(?: -> None)?:(.*?)(?=^def |^@|^```|\Z)"
     for kinds, body in re.findall(pattern, text, re.M | re.S):
         found.setdefault(kinds, set()).update(re.findall(r'register\(\s*"([^"]+)"', body))
     for name, base in re.findall(
