@@ -12,6 +12,7 @@ from ltbench.report.combined import combined_notes
 from ltbench.report.content import Content, ImageIntervals, Leaderboard, Row
 from ltbench.report.metrics import Metric
 from ltbench.report.priors import priors_notes
+from ltbench.report.same_answers import same_notes
 from ltbench.report.section import probability
 from ltbench.report.sizes import sizes_note
 from ltbench.report.summary import Summary
@@ -262,7 +263,7 @@ def summary_notes(summary: Summary) -> list[str]:
 def _gaps(board: Leaderboard) -> list[str]:
     notes = [*badge_notes(board), *unseen_notes(board)]
     notes += [*transductive_notes(board), *validation_notes(board)]
-    notes += [*combined_notes(board), *paired_notes(board)]
+    notes += [*combined_notes(board), *paired_notes(board), *same_notes(board)]
     notes += [*board.analysis.missing, *_meanings(board)]
     broken = [row for row in board.rows if row.started > row.done]
     if broken:
