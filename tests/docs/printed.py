@@ -19,6 +19,7 @@ _LANGUAGES = ("", "text", "console")
 _PROGRAMS = "ltbench|pip|python|pytest|tox|nice|docker|pre-commit|conda|apt|apt-get|sudo"
 _COMMAND = re.compile(rf"(?:\w+=\S+ )*(?:{_PROGRAMS}) .*")
 _NUMBER = re.compile(r"\b(?=[0-9a-f]*\d)[0-9a-f]{12}\b|(?<![\w-])[-+]?\.?\d[\d.,:]*")
+_TIME = re.compile(r"… (?:s|min|h)\b")
 _INTERVAL = re.compile(r" (?:±…|\(…–…\))")
 
 
@@ -68,5 +69,8 @@ def _parted(block: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 
 def without_numbers(line: str) -> str:
-    """Return a line in which an ellipsis stands for every number, with its interval, and hash."""
-    return _INTERVAL.sub("", _NUMBER.sub("…", line))
+    """Return a line in which an ellipsis stands for every number, with its interval, and hash.
+
+    Units of time go with their numbers, for a command that is typed in a hurry takes no minutes.
+    """
+    return _TIME.sub("…", _INTERVAL.sub("", _NUMBER.sub("…", line)))

@@ -147,7 +147,7 @@ def shape(line: str) -> str:
     """Return what must stand in a line again: its words, not its numbers and the user's folders."""
     if not line.strip("- "):
         return "…"  # below a table's head, as wide as its numbers
-    return without_numbers(re.sub(r"~/\.\S+", "…", line))
+    return without_numbers(re.sub(r"~/\.\S+|/home/me/(?:\.\S+)?", "…", line))
 
 
 def found(start: str) -> Printed:
