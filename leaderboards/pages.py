@@ -57,7 +57,9 @@ def written(sweep: Path) -> str:
 
 def planned_runs(sweep: Path) -> list[dict]:
     """Return the runs that a sweep file plans, its rows not looked at."""
-    words = [str(sweep), "--rows", str(HERE / "none.jsonl"), "--dry-run", "--json"]
+    folder = HERE / f".{sweep.stem}"  # with what tuning found, where the board is of that
+    words = [str(sweep), "--rows", str(HERE / "none.jsonl"), "--out", str(folder)]
+    words += ["--dry-run", "--json"]
     return json.loads(_printed(run, words))
 
 
