@@ -54,6 +54,7 @@ class Bounds:
             :func:`hparam`.
         before: what runs had that were written before it was a hyper-parameter, where that is not
             the default.
+        begins: whether it is the step with which something begins that the method is about.
     """
 
     low: float | None = None
@@ -67,6 +68,7 @@ class Bounds:
     later: bool = False
     steps: str = ""
     before: Any = None
+    begins: bool = False
 
 
 def hparam(
@@ -83,6 +85,7 @@ def hparam(
     later: bool = False,
     steps: Literal["", "proportion", "whole"] = "",
     before: Any = None,
+    begins: bool = False,
 ) -> Any:
     """Declare a hyper-parameter of an :class:`HParams` class.
 
@@ -105,11 +108,15 @@ def hparam(
         before: it came after runs had been made, which had this value where its default is
             another: such runs go on with it, and at this value it is not written down. Nor is it
             searched without an interval.
+        begins: it is the step with which something begins that the method is about, a penalty for
+            example. Of a training that ends before it a sentence says so.
     """
     if search is None and low is not None and high is not None:
         search = (low, high)
     allowed = tuple(choices) if choices else None
-    bounds = Bounds(low, high, allowed, search, log, help, names, place, later, steps, before)
+    bounds = Bounds(
+        low, high, allowed, search, log, help, names, place, later, steps, before, begins
+    )
     return dataclasses.field(default=default, metadata={"bounds": bounds})
 
 

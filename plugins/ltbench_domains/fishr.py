@@ -15,7 +15,9 @@ class FishrHParams(WithLossHParams):
     """Hyper-parameters of Fishr."""
 
     weight: float = hparam(1000.0, low=0.0, search=(10.0, 1e4), log=True, help="λ of the penalty")
-    anneal: int = hparam(1500, low=0, search=(0, 5000), help="first steps, without the penalty")
+    anneal: int = hparam(
+        1500, low=0, search=(0, 5000), begins=True, help="first steps, without the penalty"
+    )
     ema: float = hparam(
         0.95, low=0.0, high=0.999, search=(0.90, 0.99), help="share of the variances before"
     )

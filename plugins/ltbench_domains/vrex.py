@@ -14,7 +14,12 @@ class VRExHParams(WithLossHParams):
 
     weight: float = hparam(10.0, low=0.0, search=(1e-1, 1e5), log=True, help="λ of the variance")
     anneal: int = hparam(
-        500, low=0, search=(1, 5000), log=True, help="first steps, with a weight of at most 1"
+        500,
+        low=0,
+        search=(1, 5000),
+        log=True,
+        begins=True,
+        help="first steps, with a weight of at most 1",
     )
 
 

@@ -25,7 +25,11 @@ class BoDAHParams(WithLossHParams):
     )
     momentum: float = hparam(0.2, low=0.0, high=1.0, help="share of the old centroids")
     start: int = hparam(
-        0, low=0, steps="whole", help="first step of the BoDA loss; 0: 500 of 5001, in proportion"
+        0,
+        low=0,
+        steps="whole",
+        begins=True,
+        help="first step of the BoDA loss; 0: 500 of 5001, in proportion",
     )
     update: int = hparam(
         0,
