@@ -88,7 +88,10 @@ def test_a_run_whose_time_is_up_is_requeued_with_its_checkpoint(slurm, uninterru
     assert results(tmp_path / "slurm") == uninterrupted
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+# The other signal, which goes the same way, is as slow again; both in test_local.py are quick.
+@pytest.mark.parametrize(
+    "number", [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGTERM]
+)
 def test_an_interrupt_cancels_the_jobs_after_a_checkpoint(slurm, uninterrupted, tmp_path, number):
     stopped = on(slurm, tmp_path, *SLOW)
     wait_for(lambda: list(tmp_path.rglob("latest.pt")))
