@@ -138,7 +138,7 @@ class Readers:
             self._run(example, options)
 
     def write_files(self) -> None:
-        """Write what pages print as files, sweeps of boards, and someone's images."""
+        """Write what pages print as files, the project's that they name, and someone's images."""
         self._write_images()
         for page in PAGES:
             for name, text in _CODE.findall(page.read_text(encoding="utf-8")):
@@ -152,9 +152,9 @@ class Readers:
             found = re.search(r"^```toml[^\n]*\n(.*?)^```$", text, re.M | re.S)
             assert found is not None, page
             (self.folder / name).write_text(found[1], encoding="utf-8")
-        for sweep in ROOT.glob("leaderboards/*.toml"):
-            (self.folder / "leaderboards").mkdir(exist_ok=True)
-            shutil.copy(sweep, self.folder / "leaderboards")
+        for file in (*ROOT.glob("leaderboards/*.toml"), *ROOT.glob("docs/*_readings.py")):
+            (self.folder / file.parent.name).mkdir(exist_ok=True)
+            shutil.copy(file, self.folder / file.parent.name)
 
     def _write_images(self) -> None:
         rng = np.random.default_rng(0)
