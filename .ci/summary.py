@@ -1,4 +1,4 @@
-"""Say what the tests of each of tox's environments left out and why, and how they ended.
+"""Say what tox's environments left out and why, what took long in them, and how they ended.
 
 ``tox --result-json FILE && python .ci/summary.py FILE``: fails if an environment was left out that
 ``LTBENCH_TEST_REQUIRES`` names (``py312``), for then its interpreter is here.
@@ -14,7 +14,9 @@ from collections import Counter
 from pathlib import Path
 
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+LONG = re.compile(r"^([0-9.]+)s (?:call|setup|teardown) +(([^:\s]+)::.*)$", re.MULTILINE)
 CLOSING = re.compile(r"^(=+ )?((\d+ [a-z]+(, )?)+) in [0-9.]+s.*$", re.MULTILINE)
+_MOST = 25
 
 
 def summary(report: dict, demanded: list[str]) -> tuple[str, list[str]]:
@@ -25,6 +27,8 @@ def summary(report: dict, demanded: list[str]) -> tuple[str, list[str]]:
         demanded: names of environments that must have run.
     """
     skipped, closing, missing = [], [], []
+    tests: Counter[str] = Counter()
+    files: Counter[str] = Counter()
     total: Counter[str] = Counter()
     for name, environment in report.get("testenvs", {}).items():
         if environment.get("result", {}).get("skipped"):
@@ -33,12 +37,19 @@ def summary(report: dict, demanded: list[str]) -> tuple[str, list[str]]:
         for command in environment.get("test", []):
             said = COLOUR.sub("", command["output"])
             skipped += [f"{name}: {line}" for line in re.findall(r"^SKIPPED (.*)$", said, re.M)]
+            for seconds, test, file in LONG.findall(said):
+                tests[test] += round(float(seconds))
+                files[file] += round(float(seconds))
             for line in CLOSING.finditer(said):
                 closing.append(f"{name}: {line[0]}")
                 counts = re.findall(r"(\d+) ((?!warning)\w+)", line[2])
                 total.update({word: int(n) for n, word in counts})
     in_all = ", ".join(f"{count} {word}" for word, count in total.items())
-    lines = ["Skipped, and why:", *(skipped or ["nothing"]), "", "How the tests ended:", *closing]
+    lines = ["Skipped, and why:", *(skipped or ["nothing"]), ""]
+    if tests:
+        long = [f"{n:5} s  {name}" for c in (files, tests) for name, n in c.most_common(_MOST)]
+        lines += ["The longest files (of their tests over 2 s) and tests:", *long, ""]
+    lines += ["How the tests ended:", *closing]
     return "\n".join([*lines, f"in all: {in_all or 'no tests ran'}"]), missing
 
 

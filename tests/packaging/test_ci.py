@@ -21,11 +21,17 @@ FIRST = """\
 SKIPPED [2] tests/a.py:9: no chromium (Debian's)
 ==== 1 failed, 7 passed, 2 skipped in 61.00s (0:01:01) ====
 """
+LONG = """\
+built
+41.20s call     tests/b.py::test_waits[a b]
+3.90s call     tests/a.py::test_trains
+2.40s setup    tests/b.py::test_waits[a b]
+"""
 REPORT = {
     "testenvs": {
         "py311": {"test": [{"output": "\x1b[33m" + FIRST}], "result": {"skipped": False}},
         "py312": {"result": {"skipped": True}},
-        "docs": {"test": [{"output": "built\n"}, {"output": "3 passed, 1 warning in 0.01s\n"}]},
+        "docs": {"test": [{"output": LONG}, {"output": "3 passed, 1 warning in 0.01s\n"}]},
     }
 }
 
@@ -48,6 +54,12 @@ def test_the_end_lists_what_was_skipped_and_how_the_tests_ended():
         "Skipped, and why:",
         "py311: [2] tests/a.py:9: no chromium (Debian's)",
         "py312: everything, for want of its interpreter",
+        "",
+        "The longest files (of their tests over 2 s) and tests:",
+        "   43 s  tests/b.py",
+        "    4 s  tests/a.py",
+        "   43 s  tests/b.py::test_waits[a b]",
+        "    4 s  tests/a.py::test_trains",
         "",
         "How the tests ended:",
         "py311: ==== 1 failed, 7 passed, 2 skipped in 61.00s (0:01:01) ====",
