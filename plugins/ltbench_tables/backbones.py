@@ -60,7 +60,8 @@ def backbones(data: FigureData) -> list[Section]:
     few training images there.
 
     Raises:
-        UsageError: the runs are of several data sets, or none is done.
+        UsageError: the runs are of several data sets, none is done, or those of one row differ in
+            more than their seed.
         DataError: predictions are missing, or do not fit the data set.
     """
     finished = data.done("this table").runs.table
@@ -133,8 +134,13 @@ def widest_tail(runs: pd.DataFrame) -> Profile:
 
 
 def mean_scores(runs: pd.DataFrame, profile: Profile) -> pd.DataFrame:
-    """Return the mean over seeds for each model, method, training set, subset and measure."""
+    """Return the mean over seeds for each model, method, training set, subset and measure.
+
+    Raises:
+        UsageError: the runs of a model, method and training set differ in more than their seed.
+    """
     names = dataset_names(runs)
+    _refuse_mixed(runs, names)
     values: dict[tuple[str, ...], list[float]] = {}
     for index, run in runs.iterrows():
         key = (run["backbone"], run["label"], names[index])
@@ -150,6 +156,20 @@ def mean_scores(runs: pd.DataFrame, profile: Profile) -> pd.DataFrame:
              "half_width": half_width(known)}
         )  # fmt: skip
     return pd.DataFrame(rows)
+
+
+def _refuse_mixed(runs: pd.DataFrame, names: pd.Series) -> None:
+    for (model, method, trained), rows in runs.groupby(["backbone", "label", names], sort=False):
+        if rows["hash"].nunique() == 1:
+            continue
+        protocols = [digits[:8] for digits in dict.fromkeys(rows["protocol_hash"])]
+        advice = "name a folder that holds one"
+        if len(protocols) > 1:
+            advice = f"choose with --protocol among {', '.join(protocols)}, or {advice}"
+        raise UsageError(
+            f"A row is the mean over the seeds of one experiment, and the runs of {method} with "
+            f"{model} on {trained} are of {rows['hash'].nunique()}: {advice}."
+        )
 
 
 def _run_scores(folder: Path, profile: Profile) -> dict[tuple[str, str], float]:
@@ -221,7 +241,7 @@ def notes_on(runs: pd.DataFrame, profile: Profile, frame: pd.DataFrame) -> list[
     precisions = sorted(set(runs["precision"]))
     if len(precisions) > 1:
         notes.append(
-            f"The runs are in {' and '.join(precisions)}, and means are over both: choose one with "
-            "--protocol and a hash, which `ltbench leaderboard` shows."
+            f"The runs are in {' and '.join(precisions)}, so rows differ in that too: choose one "
+            "with --protocol and a hash, which `ltbench leaderboard` shows."
         )
     return notes

@@ -32,7 +32,8 @@ def losses(
         measures: some of :data:`~ltbench_tables.backbones.MEASURES`, for each subset in turn.
 
     Raises:
-        UsageError: there are no such runs, they are of several data sets, or a measure is unknown.
+        UsageError: there are no such runs, they are of several data sets, those of one row differ
+            in more than their seed, or a measure is unknown.
         DataError: predictions are missing, or do not fit the data set.
     """
     for measure in measures:

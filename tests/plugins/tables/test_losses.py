@@ -15,6 +15,7 @@ from synthetic_runs import write_run
 
 from ltbench.errors import UsageError
 from ltbench.report.figure_data import FigureData
+from ltbench.report.selection import select_runs
 from ltbench.results.documents import read_predictions
 from ltbench.results.frame import load_runs
 
@@ -61,19 +62,38 @@ def test_each_model_and_training_set_has_its_own(runs: Path) -> None:
     assert all("1,051" in one.notes[0] for one in losses(data(runs), "", "", ["accuracy"]))
 
 
-def test_means_over_two_precisions_are_said_to_be(runs: Path) -> None:
-    (one,) = losses(data(runs), "convnext_base", "exp", ["accuracy"])
-    assert not any("means are over both" in note for note in one.notes)
-    folder = write_run(
-        runs, algo="erm", backbone="convnext_base", dataset="cifar100-lt", seed=1,
+def write_cell(runs: Path, algo: str = "erm", **more) -> Path:
+    return write_run(
+        runs, algo=algo, backbone="convnext_base", dataset="cifar100-lt",
         options={"profile": "exp"}, classes=100, domains=("cifar100",), per_class=50,
-        shots=(100, 20), train=TAIL,
+        shots=(100, 20), train=TAIL, **more,
     )  # fmt: skip
+
+
+def test_rows_of_two_precisions_are_said_to_be(runs: Path) -> None:
+    (one,) = losses(data(runs), "convnext_base", "exp", ["accuracy"])
+    assert not any("bf16" in note for note in one.notes)
+    folder = write_cell(runs, "focal")
     spec = json.loads((folder / "spec.json").read_text())
     spec["identity"]["precision"] = "fp32"
     (folder / "spec.json").write_text(json.dumps(spec))
     (one,) = losses(data(runs), "convnext_base", "exp", ["accuracy"])
-    assert any("in bf16 and fp32, and means are over both" in note for note in one.notes)
+    assert any("in bf16 and fp32, so rows differ in that too" in note for note in one.notes)
+
+
+def test_a_row_is_never_the_mean_of_two_experiments(runs: Path) -> None:
+    write_cell(runs, seed=1)
+    (one,) = losses(data(runs), "convnext_base", "exp", ["accuracy"])
+    assert one.grid.body[0][1] == "2", "another seed of the same is in the mean"
+    write_cell(runs, seed=2, steps=999)
+    message = r"runs of erm with convnext_base on cifar100-lt.* are of 2: choose with --protocol"
+    with pytest.raises(UsageError, match=message):
+        losses(data(runs), "convnext_base", "exp", ["accuracy"])
+    assert losses(data(runs), "resnetv2_50", "exp", ["accuracy"]), "the other model has one"
+    hashes = set(load_runs(runs).table.query("seed == 2")["protocol_hash"])
+    chosen = FigureData(select_runs(load_runs(runs), (), (), tuple(hashes)))
+    (one,) = losses(chosen, "convnext_base", "exp", ["accuracy"])
+    assert one.grid.body[0][1] == "1"
 
 
 def test_what_is_not_there_is_one_sentence(runs: Path) -> None:
