@@ -29,6 +29,7 @@ from ltbench.results.backbone import preprocessing_text, short_name
 from ltbench.results.documents import read_data_facts
 from ltbench.results.frame import Runs
 from ltbench.results.labels import method_label
+from ltbench.results.run import canonical_hash
 from ltbench.results.scheme import EvaluationScheme, scheme_of, untrained_domains
 from ltbench.results.untrusted import clean
 
@@ -188,13 +189,21 @@ class Table:
         """Return the one algorithm, with its stages, of these runs.
 
         Raises:
-            UsageError: there are several.
+            UsageError: there are several, or runs of the same hyper-parameters differ.
         """
         names = sorted(set(self.runs.table["algo"]))
         if len(names) > 1:
             raise UsageError(
                 f"The runs are of {len(names)} algorithms and {purpose} shows one: choose with "
                 f"--algo among {', '.join(names[:8])}."
+            )
+        settings = self.runs.table["hparams"].map(canonical_hash)
+        mixed = self.runs.table.groupby(settings)["hash"].transform("nunique") > 1
+        if mixed.any():
+            found = list(dict.fromkeys(self.runs.table.loc[mixed, "label"]))
+            raise UsageError(
+                f"The runs of {names[0]} differ in more than its hyper-parameters (its code, or "
+                f"stages: {', '.join(found[:4])}) and {purpose} shows one: name the folders of one."
             )
         return names[0]
 

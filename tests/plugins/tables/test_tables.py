@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+from ltbench_figures.sensitivity import sweeps
 from ltbench_tables.ablation import ablation
 from ltbench_tables.backbones import Profile, backbones, subset_masks
 from sklearn.metrics import accuracy_score, f1_score
@@ -135,6 +137,24 @@ def test_mixed_protocols_and_foreign_predictions_are_noticed(tmp_path: Path) -> 
     write_run(tmp_path, arrays=False)
     with pytest.raises(UsageError, match="2 data sets"):
         backbones(FigureData(load_runs(tmp_path)))
+
+
+def test_two_versions_of_an_algorithm_are_no_seeds_of_one(tmp_path: Path) -> None:
+    for alpha in (0.1, 1.0):
+        for seed in range(2):
+            hparams = {"cb": True, "alpha": alpha}
+            write_run(tmp_path, algo="brl", seed=seed, hparams=hparams, label=f"brl[alpha={alpha}]")
+    table = only_table(load_runs(tmp_path), "it")
+    assert ablation(table).frame["n"].max() == 2
+    assert set(sweeps(table, "alpha")["n"]) == {2}
+    folder = write_run(tmp_path, algo="brl", seed=2, hparams=hparams, label="brl[alpha=1.0]")
+    for name in ("spec.json", "result.json"):
+        document = json.loads((folder / name).read_text())
+        (folder / name).write_text(json.dumps(document | {"hash": "0123456789abcdef"}))
+    table = only_table(load_runs(tmp_path), "it")
+    for look in (ablation, sweeps):
+        with pytest.raises(UsageError, match=r"brl differ in more .*1\.0.* #012345.*folders of one"):
+            look(table)
 
 
 @pytest.mark.parametrize("name", FORMATS)
