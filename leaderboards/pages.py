@@ -15,6 +15,7 @@ from click.testing import CliRunner
 
 from ltbench.cli.leaderboard import leaderboard
 from ltbench.cli.run import run
+from ltbench.report.render import markdown_text
 from ltbench.results.rows import read_rows
 
 HERE = Path(__file__).parent
@@ -80,13 +81,18 @@ def _environments(rows: list[dict]) -> str:
     environments = [row["result"]["environment"] for row in rows]
     found = Counter(
         # What follows the plus is the code of the method.
-        (row["date"], *(str(environment.get(n) or "").partition("+")[0] for n in _ENVIRONMENT))
+        (_made(row), *(str(environment.get(n) or "").partition("+")[0] for n in _ENVIRONMENT))
         for row, environment in zip(rows, environments, strict=True)
     )
-    heads = ("runs", "date", *_ENVIRONMENT)
+    heads = ("runs", "date, or whose", *_ENVIRONMENT)
     lines = [heads, ["---:", *["---"] * (len(heads) - 1)]]
     lines += [(str(number), *values) for values, number in sorted(found.items())]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _made(row: dict) -> str:
+    """Return the day, or of a run that was handed in by whom it was."""
+    return str(row.get("date") or markdown_text(row["origin"]))
 
 
 def page(sweep: Path) -> str:

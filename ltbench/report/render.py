@@ -59,24 +59,24 @@ def markdown(report: Report) -> str:
     for part in report.sections:
         first, *further = [_markdown_grid(grid) for grid in part.grids] or [""]
         note = "- <sub>{}</sub>" if part.lead or part.findings else "- {}"
-        parts += [f"### {_plain(part.title)}", _plain(part.lead), first]
+        parts += [f"### {markdown_text(part.title)}", markdown_text(part.lead), first]
         parts += [_markdown_list("- {}", part.findings), *further, _markdown_list(note, part.notes)]
-    return "\n\n".join(part for part in (*parts, *map(_plain, report.notes)) if part) + "\n"
+    return "\n\n".join(part for part in (*parts, *map(markdown_text, report.notes)) if part) + "\n"
 
 
 def _markdown_list(form: str, sentences: Sequence[str]) -> str:
-    return "\n".join(form.format(_plain(sentence)) for sentence in sentences)
+    return "\n".join(form.format(markdown_text(sentence)) for sentence in sentences)
 
 
 def _markdown_grid(grid: Grid) -> str:
-    title = [_plain(grid.title), ""] if grid.title else []
-    head = [_plain(cell.replace("\n", " ")) for cell in grid.head]
+    title = [markdown_text(grid.title), ""] if grid.title else []
+    head = [markdown_text(cell.replace("\n", " ")) for cell in grid.head]
     lines = [head, ["---" if column.text else "---:" for column in grid.columns]]
-    lines += [[_plain(cell) for cell in row] for row in grid.body]
+    lines += [[markdown_text(cell) for cell in row] for row in grid.body]
     return "\n".join([*title, *(f"| {' | '.join(line)} |" for line in lines)])
 
 
-def _plain(text: str) -> str:
+def markdown_text(text: str) -> str:
     """Escape what Markdown would take for markup in names; code spans stay."""
     return re.sub(r"([|<>*_\[\]\\])", r"\\\1", text)
 
