@@ -153,6 +153,9 @@ def _unzip(archive: Path, place: Path) -> None:
             kind = stat.S_IFMT(entry.external_attr >> 16)
             if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
                 raise DataError(_refusal(archive, entry.filename, "is a link or a device"))
+            # Readers of others unpack a chunk to whatever it holds, however little it says it is.
+            if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                raise DataError(_refusal(archive, entry.filename, "is not deflated, as zips are"))
         _check_room(archive, place, (entry.file_size for entry in file.infolist()))
         file.extractall(place)
 

@@ -18,7 +18,7 @@ MEANINGS = {
 }
 """The badges, from the surest on."""
 OWN = "own"
-"""What stands for runs of the board itself beside those that were handed in."""
+"""What stands for runs without an origin beside those that were handed in."""
 _MOST = 6  # names in a sentence
 
 
@@ -42,7 +42,8 @@ def badge_notes(board: Leaderboard) -> list[str]:
         return []
     there = {name for counts, _ in told.values() for name in counts}
     meanings = [f"{name}: {words}" for name, words in MEANINGS.items() if name in there]
-    meanings += [f"{OWN}: run for this board"] if OWN in there else []
+    if OWN in there:
+        meanings.append(f"{OWN}: not handed in, from folders or rows of whoever made this table")
     by: dict[str, list[str]] = {}
     for label, (_, origins) in told.items():
         for origin in origins:
@@ -78,7 +79,7 @@ def _told(board: Leaderboard) -> dict[str, tuple[Counter[str], list[str]]]:
     for label, one in zip(done["label"], about, strict=True):
         counts, origins = found.setdefault(label, (Counter(), []))
         badge, origin = one.get("badge", ""), one.get("origin", "")
-        counts[badge if badge in MEANINGS else OWN] += 1
+        counts[badge if badge in MEANINGS else "claimed" if origin else OWN] += 1
         if origin and origin not in origins:
             origins.append(origin)
     return found

@@ -15,7 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from ltbench.errors import DataError, LtbenchError, UsageError
+from ltbench.plugins.measure import find_base
 from ltbench.plugins.names import format_value
+from ltbench.report.metrics import measures_of
+from ltbench.results.earlier import shot_rule
 from ltbench.results.folders import read_folders
 from ltbench.results.index import read_runs
 from ltbench.results.run import RunRecord, RunSpec, canonical_hash
@@ -77,7 +80,9 @@ def merge(sources: Sequence[Path]) -> Merged:
     tables: dict[str, list[_Entry]] = defaultdict(list)
     for entry in entries:
         tables[entry.record.protocol_hash].append(entry)
-    tables = {hash_: _of_one_data(table, said) for hash_, table in tables.items()}
+    tables = {
+        hash_: _of_one_meaning(_of_one_data(table, said), said) for hash_, table in tables.items()
+    }
     said += [*_joined(tables), *_apart(tables, {h for h in tables if len(places[h]) == 1})]
     kept = tuple(entry.record for table in tables.values() for entry in table)
     return Merged(kept, tuple(said), _is_whole(tables))
@@ -129,8 +134,17 @@ def _entry(source: str, record: RunRecord) -> _Entry:
         raise ValueError("its spec.json was edited, its hashes are not those of what it holds")
     data = spec.get("data")
     facts = data if isinstance(data, dict) else {}
-    told = {key: facts.get(key) for key in ("domains", "classes", "counts", "shots")}
+    told = {key: facts.get(key) for key in ("domains", "classes", "counts")}
+    told["shots"] = _shots(record.dataset, facts.get("shots"))
     return _Entry(source, record, _settings(shared), json.dumps(told, sort_keys=True))
+
+
+def _shots(dataset: str, shots: Any) -> Any:
+    """Return the rule of the shots in the words of this version, or what else stands there."""
+    try:
+        return shot_rule(dataset, shots).words
+    except (TypeError, ValueError, AttributeError, KeyError):
+        return shots
 
 
 def _settings(shared: Mapping[str, Any]) -> dict[str, str]:
@@ -188,6 +202,37 @@ def _of_one_data(table: Sequence[_Entry], said: list[str]) -> list[_Entry]:
                 f"domains, classes, counts or shots than {table[0].source}."
             )
     return [entry for entry in table if entry.facts == facts]
+
+
+def _of_one_meaning(table: Sequence[_Entry], said: list[str]) -> list[_Entry]:
+    """Return the runs whose metrics are in the direction and unit of the first that has each.
+
+    Runs say themselves what is better of a metric, and tables follow what most of them say.
+    """
+    meant: dict[str, tuple[tuple[str, str], str]] = {}
+    kept = []
+    for entry in table:
+        own = _meanings(entry.record)
+        off = [name for name, words in own.items() if meant.get(name, (words, ""))[0] != words]
+        if off:
+            said.append(
+                f"Left out: {entry.title} of {entry.source}: it declares another direction or unit "
+                f"of {clean(off[0])} than {meant[off[0]][1]}."
+            )
+            continue
+        for name, words in own.items():
+            meant.setdefault(name, (words, entry.source))
+        kept.append(entry)
+    return kept
+
+
+def _meanings(record: RunRecord) -> dict[str, tuple[str, str]]:
+    """Return direction and unit of each metric of a run."""
+    measures, _ = measures_of([record.metrics])
+    bases = {name: find_base(name, measures) for name in record.test}
+    return {
+        name: (measures[base].better, measures[base].unit) for name, base in bases.items() if base
+    }
 
 
 def _joined(tables: Mapping[str, Sequence[_Entry]]) -> Iterator[str]:

@@ -106,6 +106,9 @@ def _check(path: Path, entries: list[zipfile.ZipInfo], free: int) -> None:
             raise refuse(entry, "is a link or a device")
         if entry.flag_bits & 1:
             raise refuse(entry, "is encrypted")
+        # Readers of others unpack a chunk to whatever it holds before its size can be looked at.
+        if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise refuse(entry, "is compressed in a way that ltbench does not write")
         if entry.file_size > _most(entry.filename):
             raise refuse(entry, f"is larger than {_most(entry.filename) // 2**20:,} MB")
     needed = sum(entry.file_size for entry in entries)

@@ -37,7 +37,7 @@ def _cores() -> Check:
     found = f"{allowed}" if allowed >= there else f"{allowed} of {there}, by affinity"
     if limit is None or limit >= allowed:
         return Check("cores", OK, found)
-    found += f", and a control group leaves the time of {limit:.2g}: {cores()} at once"
+    found += f", and a control group leaves the time of {limit:.4g}: {cores()} at once"
     if limit >= 1:
         return Check("cores", OK, found)
     return Check("cores", WARN, found, "ask for a whole core: all timings are too long by as much")
@@ -64,7 +64,7 @@ def _gpus() -> Iterator[Check]:
         yield Check("GPU", OK, "none that nvidia-smi knows of")
     for number, (name, total, free, driver) in enumerate(gpus):
         found = f"{name}, {total} MiB, {free} free, driver {driver}"
-        if built == "":
+        if built is not None and not built.startswith("CUDA"):
             yield Check(
                 f"GPU {number}",
                 WARN,
@@ -72,11 +72,14 @@ def _gpus() -> Iterator[Check]:
                 "install PyTorch for CUDA as https://pytorch.org/get-started says",
             )
         else:
-            yield Check(f"GPU {number}", OK, f"{found}, PyTorch for CUDA {built or 'unknown'}")
+            yield Check(f"GPU {number}", OK, f"{found}, PyTorch for {built or 'unknown'}")
 
 
 def built_for() -> str | None:
-    """Return the version of CUDA that PyTorch is built for; nothing for none, ``None`` unknown."""
+    """Return what PyTorch is built for, ``"CUDA 13.2"``, or ``""`` for none of the GPUs' makers.
+
+    ``None`` where it cannot be told.
+    """
     spec = find_spec("torch")
     if spec is None or spec.origin is None:
         return None
@@ -84,8 +87,13 @@ def built_for() -> str | None:
         text = (Path(spec.origin).parent / "version.py").read_text(encoding="utf-8")
     except OSError:
         return None
-    found = re.search(r"^cuda\b.*=\s*(?:'([\d.]+)'|None)", text, re.MULTILINE)
-    return (found[1] or "") if found else None
+    makers = {"cuda": "CUDA", "hip": "ROCm", "xpu": "XPU"}
+    found = {
+        key: re.search(rf"^{key}\b.*=\s*(?:'([^']+)'|None)", text, re.MULTILINE) for key in makers
+    }
+    if not found["cuda"]:
+        return None
+    return next((f"{makers[key]} {one[1]}" for key, one in found.items() if one and one[1]), "")
 
 
 def _nvidia() -> list[list[str]]:

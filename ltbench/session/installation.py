@@ -31,8 +31,8 @@ def installation_checks() -> Iterator[Check]:
     yield Check("code", OK, core_code())
     yield Check("python", OK, f"{platform.python_version()}, {platform.platform()}")
     yield from map(_library, LIBRARIES)
-    if (cuda := built_for()) is not None:
-        yield Check("torch for", OK, f"CUDA {cuda}" if cuda else "the CPU")
+    if (built := built_for()) is not None:
+        yield Check("torch for", OK, built or "no CUDA, ROCm or XPU")
     yield from _extras()
     yield from _plugins()
     yield from _requirements()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import math
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -40,7 +41,10 @@ def read_idx(path: Path, sha256: str = "") -> NDArray[np.uint8]:
         OSError, EOFError: it cannot be read or decompressed.
     """
     with open_file(path) as plain, gzip.open(plain) if path.suffix == ".gz" else plain as file:
-        content = file.read(LARGEST + 1)
+        try:
+            content = file.read(LARGEST + 1)
+        except zlib.error as error:  # which is neither of those that gzip says it raises
+            raise ValueError(f"it cannot be decompressed: {error}") from error
     if len(content) > LARGEST:  # a small file may unpack to more than the memory holds
         raise ValueError(f"it holds more than {LARGEST} bytes")
     start = 4 + 4 * content[3] if len(content) > 3 else 4

@@ -187,6 +187,8 @@ def test_what_a_group_limits_is_told_and_too_little_is_a_warning(group, monkeypa
     cores, memory = (found(hardware_checks(), name) for name in ("cores", "memory"))
     assert (cores.state, memory.state) == (OK, WARN)
     assert "leaves the time of 1.5: 1 at once" in cores.found
+    (group / "cpu.max").write_text("196000 100000\n")
+    assert "leaves the time of 1.96: 1 at once" in found(hardware_checks(), "cores").found
     (group / "cpu.max").write_text("50000 100000\n")
     assert found(hardware_checks(), "cores").state == WARN
     assert "by a control group; the machine has" in memory.found
@@ -201,8 +203,10 @@ def test_a_gpu_that_pytorch_was_not_built_for(monkeypatch):
     gpu = found(hardware_checks(), "GPU 0")
     assert gpu.state == WARN
     assert "NVIDIA H100, 81559 MiB, 80000 free, driver 550.54" in gpu.found
-    monkeypatch.setattr(hardware, "built_for", lambda: "12.8")
+    monkeypatch.setattr(hardware, "built_for", lambda: "CUDA 12.8")
     assert found(hardware_checks(), "GPU 0").state == OK
+    monkeypatch.setattr(hardware, "built_for", lambda: "ROCm 6.4")
+    assert found(hardware_checks(), "GPU 0").state == WARN
 
 
 def test_a_driver_that_does_not_answer(monkeypatch):
@@ -216,7 +220,8 @@ def test_a_driver_that_does_not_answer(monkeypatch):
 def test_what_pytorch_is_built_for_is_read_and_not_imported():
     import torch
 
-    assert hardware.built_for() == (torch.version.cuda or "")
+    cuda = torch.version.cuda
+    assert hardware.built_for() == (f"CUDA {cuda}" if cuda else "")
 
 
 def test_data_sets_that_are_here_not_here_and_damaged(tmp_path):

@@ -72,6 +72,15 @@ def test_links_and_devices_in_a_tar_are_refused(tmp_path: Path, kind: bytes) -> 
         unpack(archive, tmp_path / "out")
 
 
+@pytest.mark.parametrize("way", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_zip_that_unpacks_without_a_bound_is_refused(tmp_path: Path, way: int) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", way) as file:
+        file.writestr("a.txt", b" " * 2**20)
+    with pytest.raises(DataError, match=r"'a\.txt' is not deflated, as zips are; nothing was"):
+        unpack(tmp_path / "a.zip", tmp_path / "there")
+    assert not list((tmp_path / "there").rglob("*.txt"))
+
+
 def test_a_link_in_a_zip_is_refused(tmp_path: Path) -> None:
     archive = zip_with(tmp_path / "a.zip", "x", mode=stat.S_IFLNK | 0o777)
     with pytest.raises(DataError, match="is a link or a device"):

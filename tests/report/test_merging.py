@@ -13,6 +13,7 @@ from synthetic_runs import write_run
 from ltbench.cli.leaderboard import leaderboard
 from ltbench.errors import DataError, UsageError
 from ltbench.report.merging import merge
+from ltbench.results.earlier import shot_rule
 from ltbench.results.index import read_runs
 from ltbench.results.rows import write_rows
 from ltbench.results.run import RunSpec, canonical_hash
@@ -165,3 +166,33 @@ def test_one_place_and_a_broken_submission_are_refused(places, tmp_path):
     (tmp_path / "s.zip").write_bytes(b"PK")
     with pytest.raises(DataError, match="is no whole submission"):
         merge([places[0], tmp_path / "s.zip"])
+
+
+def test_what_the_first_place_means_by_a_metric_counts(places):
+    one, other = places
+    for seed in range(2, 6):
+        made(other, algo="ldam", seed=seed)
+    lower = {"macro_f1": {"better": "lower", "unit": "%", "head": "F1", "words": "F1"}}
+    for folder in other.glob("*/ldam/*/seed-*"):
+        edit(folder, "result.json", lambda d: d.update(metrics=lower))
+    found = merge([one, other])
+    assert {record.label for record in found.records} == {"erm", "bsoftmax"}
+    assert sum("another direction or unit of macro_f1" in said for said in found.said) == 4
+
+
+def test_earlier_words_for_the_same_shots_are_the_same_data(places):
+    limits = ("many_inclusive", "few_inclusive")
+
+    def earlier(spec):
+        spec["data"]["shots"] = {k: v for k, v in spec["data"]["shots"].items() if k not in limits}
+
+    for folder in places[1].glob("*/*/*/seed-*"):
+        edit(folder, "spec.json", earlier)
+    now = next(places[0].glob("*/*/*/seed-0"))
+    rule = shot_rule(
+        "digits-mini-mlt", json.loads((now / "spec.json").read_text())["data"]["shots"]
+    )
+    for folder in places[0].glob("*/*/*/seed-*"):
+        edit(folder, "spec.json", lambda d: d["data"].update(shots=rule.as_dict()))
+    found = merge(places)
+    assert len(found.records) == 4, found.said

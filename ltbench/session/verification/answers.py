@@ -56,11 +56,12 @@ def _compare(logits: Logits, arrays: Arrays) -> list[str]:
         # Without them no metric of confidences could be computed, and any could be claimed.
         found.append(f"predictions.npz lacks what every run with logits has: {' and '.join(lost)}")
     if "confidence" in arrays:
-        off = np.abs(arrays["confidence"] - confidence) > _CONFIDENCE
+        # So turned that what is no number is off too.
+        off = ~(np.abs(arrays["confidence"] - confidence) <= _CONFIDENCE)
         found.append(_counted(off, "has another confidence than its logits give"))
     if "loss" in arrays:
         told = arrays["loss"].astype(np.float64)
-        off = np.abs(told - loss) > _LOSS * np.maximum(1.0, np.abs(loss))
+        off = ~(np.abs(told - loss) <= _LOSS * np.maximum(1.0, np.abs(loss)))
         # Of a class whose logit was not kept it is known that it was less than those that were.
         off = np.where(known, off, told < loss - _LOSS)
         found.append(_counted(off | np.isnan(told), "has another loss than its logits give"))
@@ -125,7 +126,11 @@ def _check_validation(run: Subject, logits: Logits, findings: Findings) -> bool:
             run,
         )
         return True
-    facts = read_data_facts(run.folder)
+    try:
+        facts = read_data_facts(run.folder)
+    except DataError as problem:
+        findings.add("wrong", within(run, problem), run)
+        return False
     confidence, loss, _ = _of_logits(logits)
     column = logits.logits.argmax(axis=1)
     answers = column if logits.top is None else logits.top[np.arange(len(column)), column]

@@ -19,9 +19,12 @@ from numpy.typing import NDArray
 
 from ltbench.errors import DataError, LtbenchError
 from ltbench.evaluation.compute import compute_these
+from ltbench.evaluation.measures import declared_measures
 from ltbench.evaluation.tested import results_of_test
 from ltbench.plugins.manager import get_plugins
+from ltbench.plugins.measure import find_base, parse_measures
 from ltbench.plugins.predictions import Predictions
+from ltbench.plugins.text import visible
 from ltbench.report.stored_metrics import read_answers
 from ltbench.results.documents import read_confusion, read_data_facts
 from ltbench.results.logits import read_logits
@@ -33,6 +36,7 @@ _EXACT = 1e-9
 _FLOAT32 = 1e-5
 _FLOAT16 = 5e-3
 _MOST = 4  # values that a sentence names
+_LONGEST = 24  # characters of one
 Sets = Mapping[str, NDArray[np.bool_]]
 
 
@@ -71,7 +75,7 @@ def check_metrics(run: Subject, findings: Findings, sets: Sets | None) -> bool:
     sure = not np.isnan(stored.predictions.confidence).any()
     near = _tolerances(run, stored.predictions)
     wrong, unknown, whole = [], [], True
-    for value in _values(run.result, found):
+    for value in _values(run.result, found, known_sets=sets is not None):
         sees = sees_of().get(value.name)
         # Of more than a thousand classes only some were kept, of rows only what was predicted.
         blind = (sees == "confidences" and not sure) or (sees == "probabilities" and cut)
@@ -81,6 +85,13 @@ def check_metrics(run: Subject, findings: Findings, sets: Sets | None) -> bool:
         elif not _agree(value, near[sees]):
             wrong.append(value)
     _tell(run, findings, wrong, unknown)
+    if other := _declared_otherwise(run):
+        named = ", ".join(other[:_MOST])
+        findings.add(
+            "wrong",
+            f"result.json declares another direction or unit than the metrics here have: {named}",
+            run,
+        )
     if lacking := _left_out(run.result, found):
         listed = ", ".join(lacking[:_MOST]) + (", …" if len(lacking) > _MOST else "")
         findings.add(
@@ -91,13 +102,14 @@ def check_metrics(run: Subject, findings: Findings, sets: Sets | None) -> bool:
         )
     if sets is None and run.result.get("test_sets"):
         findings.add("unchecked", "further test sets were not recomputed: data not here", run)
-    return _check_confusion(run, findings, found, facts) and not wrong and whole
+    return _check_confusion(run, findings, found, facts) and not (wrong or other) and whole
 
 
 def _tell(run: Subject, findings: Findings, wrong: list[_Value], unknown: list[_Value]) -> None:
     if wrong:
         named = ", ".join(
-            f"{v.place}{v.name} is {v.said} and computed {v.found}" for v in wrong[:_MOST]
+            f"{v.place}{v.name} is {visible(str(v.said), _LONGEST)} and computed {v.found}"
+            for v in wrong[:_MOST]
         )
         more = f" and {len(wrong) - _MOST} more" if len(wrong) > _MOST else ""
         findings.add(
@@ -120,19 +132,40 @@ def _keeps_some(run: Subject) -> bool:
     return run.logits and read_logits(run.folder, "test").top is not None
 
 
-def _values(result: Mapping[str, Any], found: Mapping[str, Any]) -> Iterator[_Value]:
-    """Yield every metric that a result holds, with what was computed; ``...`` where nothing was."""
+def _values(
+    result: Mapping[str, Any], found: Mapping[str, Any], *, known_sets: bool
+) -> Iterator[_Value]:
+    """Yield every metric that a result holds, with what was computed; ``...`` where nothing was.
+
+    Those of further test sets are passed over where it is not known which images these have.
+    """
     groups = [("", result.get("test"), found["test"])]
     for key, inside in (("domains", found["domains"]), ("test_sets", found.get("test_sets", {}))):
         told = result.get(key)
         for name, values in (told if isinstance(told, dict) else {}).items():
-            computed = inside.get(name, None if key == "domains" else ...)
+            computed = inside.get(name, None if key == "domains" or known_sets else ...)
             groups.append((f"{clean(str(name))}: ", values, computed))
     for place, told, computed in groups:
         for name, said in (told if isinstance(told, dict) else {}).items():
             if computed is ...:
                 continue
             yield _Value(place, clean(str(name)), said, (computed or {}).get(name, ...))
+
+
+def _declared_otherwise(run: Subject) -> list[str]:
+    """Return the metrics of here whose direction or unit a run declares otherwise.
+
+    By both a table is ordered and printed, so they are part of what a run claims.
+    """
+    told = run.result.get("test")
+    names = [name for name in (told if isinstance(told, dict) else {}) if name in sees_of()]
+    here, there = declared_measures(names), parse_measures(run.result.get("metrics"))
+    off = []
+    for name in names:
+        own, theirs = find_base(name, here), find_base(name, there)
+        if own and theirs and any(here[own][k] != there[theirs][k] for k in ("better", "unit")):
+            off.append(name)
+    return off
 
 
 def _left_out(result: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
@@ -157,7 +190,10 @@ def _agree(value: _Value, near: float) -> bool:
         return said is found
     if not isinstance(said, int | float) or isinstance(said, bool):
         return False
-    return bool(abs(said - found) <= near * max(1.0, abs(found)))
+    try:
+        return bool(abs(float(said) - found) <= near * max(1.0, abs(found)))
+    except OverflowError:  # a whole number of hundreds of digits
+        return False
 
 
 def _tolerances(run: Subject, p: Predictions) -> dict[Sees, float]:

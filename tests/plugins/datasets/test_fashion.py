@@ -225,6 +225,7 @@ def _without_the_last(content: bytes) -> bytes:
         (_with_magic, "no IDX file of bytes"),
         (_with_count, "where it says 4294967295"),
         (_with_another_byte, "its content has the sha256"),
+        (lambda content: content[:10] + b"\xff" + content[11:], "cannot be decompressed"),
         (_without_the_last, "its content has the sha256"),
     ],
 )

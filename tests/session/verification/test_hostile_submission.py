@@ -81,6 +81,15 @@ def test_a_bomb_that_hides_its_size(tmp_path):
     assert (unpacked.root / SPEC).stat().st_size <= 7
 
 
+@pytest.mark.parametrize("way", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_bomb_in_a_compression_that_is_unpacked_without_a_bound(tmp_path, way):
+    path = written(tmp_path, [])
+    with zipfile.ZipFile(path, "a", way) as archive:
+        archive.writestr(SPEC, b" " * 2**22)
+    with pytest.raises(DataError, match=r"compressed in a way .*; nothing was read"):
+        unpack_submission(path)
+
+
 def test_more_than_the_disk_holds(tmp_path, monkeypatch):
     monkeypatch.setattr(module.shutil, "disk_usage", lambda _: type("", (), {"free": 10}))
     with pytest.raises(DataError, match="GB are free"):

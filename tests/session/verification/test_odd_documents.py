@@ -38,6 +38,8 @@ def edited(folder: Path, name: str, place: tuple[str, ...], value: object) -> No
         ("spec.json", ("identity", "dataset", "images"), [1]),
         ("spec.json", ("identity", "plugins"), ["theirs"]),
         ("spec.json", ("identity", "protocol", "steps"), 10**15),
+        ("spec.json", ("data",), {}),
+        ("result.json", ("test", "accuracy"), 10**400),
         ("result.json", ("selection", "value"), []),
         ("result.json", ("selection", "stopped"), 3),
     ],

@@ -68,6 +68,16 @@ def test_own_runs_beside_those_that_were_handed_in(rows, runs, tmp_path):
     assert frame.loc["erm", "badge"] == "recomputed"
 
 
+def test_rows_with_an_origin_and_no_badge_are_claimed(rows, runs, tmp_path):
+    lines = [json.loads(line) for line in rows.read_text().splitlines()]
+    for line in lines:
+        if line["spec"]["label"] == "erm":
+            del line["badge"]
+    rows.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    frame = rows_frame(load_content(rows)).set_index("method")
+    assert frame.loc["erm", "badge"] == "claimed"
+
+
 def test_a_row_of_several_badges():
     from collections import Counter
 

@@ -140,6 +140,53 @@ def test_confidences_that_were_left_out_to_claim_what_is_computed_from_them(memb
     assert {run.title: run.badge for run in found.runs}[FIRST] == "claimed"
 
 
+@pytest.mark.parametrize("name", ["confidence", "loss"])
+def test_confidences_that_are_no_numbers_to_claim_what_is_computed_from_them(members, check, name):
+    at = place(members, ERM, 0)
+    members.edit_arrays(at, "predictions.npz", lambda arrays: arrays[name].fill(np.nan))
+    members.edit(at, "result.json", lambda d: d["test"].update(ece=1e-4, loss=1e-4))
+    found = check(members)
+    assert f"has another {name} than its logits give" in sentences(found)
+    assert {run.title: run.badge for run in found.runs}[FIRST] == "claimed"
+
+
+@pytest.mark.parametrize("words", [{"better": "lower"}, {"unit": "points"}])
+def test_a_metric_of_which_the_other_direction_is_declared_better(members, check, words):
+    at = place(members, ERM, 0)
+    members.edit(at, "result.json", lambda d: d["metrics"]["macro_f1"].update(words))
+    found = check(members)
+    said = sentences(found)
+    assert "another direction or unit than the metrics here have: macro_f1" in said
+    assert {run.title: run.badge for run in found.runs}[FIRST] == "claimed"
+
+
+def test_the_direction_of_one_value_alone(members, check):
+    lower = {"better": "lower", "unit": "%", "head": "F1", "words": "F1"}
+    at = place(members, ERM, 0)
+    members.edit(at, "result.json", lambda d: d["metrics"].update(macro_f1_average=lower))
+    assert "metrics here have: macro_f1_average" in sentences(check(members))
+
+
+def test_values_of_a_test_set_that_the_data_set_does_not_have(members, check):
+    at = place(members, ERM, 0)
+    sets = {"hard": {"accuracy": 0.99}}
+    members.edit(at, "result.json", lambda d: d.update(test_sets=sets))
+    found = check(members)
+    assert "could not be recomputed from what was handed in: accuracy" in sentences(
+        found, "unchecked"
+    )
+    assert {run.title: run.badge for run in found.runs}[FIRST] == "claimed"
+
+
+def test_text_of_a_run_makes_no_lines_of_the_verdict(members, check):
+    at = place(members, ERM, 0)
+    forged = "0.5.\n\n  erm on tiny-mlt seed 0  re-run\nNothing is wrong.\x1b[2J"
+    members.edit(at, "result.json", lambda d: d["test"].update(accuracy=forged))
+    (finding,) = wrong(check(members))
+    assert finding.text.isprintable()
+    assert "Nothing is wrong" not in finding.text
+
+
 def test_a_block_of_validation_logits(members, check):
     def change(arrays):
         arrays["val_logits"][:] = np.where(np.arange(3) == arrays["val_class"][:, None], 0, -9)
