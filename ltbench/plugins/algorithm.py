@@ -325,23 +325,48 @@ class Algorithm(nn.Module):
     def class_weights(self) -> Tensor:
         """Return the weight vectors (C, F) of a classifier that is linear in the features.
 
-        Stages that re-scale or re-train the chosen classifier start from them.
+        Stages that re-scale or re-train the chosen classifier start from them. Those of a
+        classifier by cosines have the length of its scale, whatever length they were trained to,
+        which changes no cosine: so they answer as it does.
 
         Raises:
             UsageError: there are none.
         """
         weight = getattr(self.classifier, "weight", None)
         shape = (self.train_info.num_classes, self.num_features)
-        if not isinstance(weight, Tensor) or weight.shape != shape:
+        there = isinstance(weight, Tensor) and weight.shape == shape
+        found = _as_linear(self.classifier, weight) if there else None
+        if found is None:
             raise UsageError(
                 f"{type(self).__name__} has no classifier that is linear in its features: choose "
                 "another algorithm, or a stage that needs none (crt, lws, posthoc-la)"
             )
-        return weight
+        return found
 
     def log_prior(self, d: Tensor) -> Tensor:
         """Return log n[d, c] for the domains ``d`` (N,), (N, C); absent classes are -inf."""
         return self.counts.log()[d]
+
+
+def _as_linear(classifier: nn.Module, weight: Any) -> Tensor | None:
+    """Return the weight vectors of a linear classifier, or of one by cosines those of its scale.
+
+    What it is it is asked, by features and thrice the same; ``None`` where it is neither.
+    """
+    with torch.no_grad():
+        features = torch.linspace(0.5, 1.5, weight.shape[1]).to(weight)
+        one, three = classifier(torch.stack([features, 3 * features]))
+        if _near(three - one, 2 * weight @ features):
+            return weight
+        directions = F.normalize(weight)
+        cosines = directions @ F.normalize(features, dim=0)
+        scale = one @ cosines / cosines.square().sum().clamp(min=1e-12)
+        by_cosines = _near(one, three) and _near(one, scale * cosines)
+    return float(scale) * F.normalize(weight) if by_cosines else None
+
+
+def _near(found: Tensor, expected: Tensor) -> bool:
+    return torch.allclose(found, expected, rtol=1e-2, atol=1e-3)
 
 
 def named(losses: Losses) -> dict[str, Tensor]:

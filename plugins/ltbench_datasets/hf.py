@@ -24,7 +24,7 @@ from ltbench.api import (
     read_image,
 )
 from ltbench_datasets.folder_layout import ONE_DOMAIN, Item, walk
-from ltbench_datasets.hf_layout import METADATA, Shard, shards, split_name
+from ltbench_datasets.hf_layout import METADATA, Shard, shards, split_name, split_of_row
 from ltbench_datasets.hf_metadata import read_metadata
 from ltbench_datasets.hf_tables import Columns, RowFile
 from ltbench_datasets.list_files import stays_below
@@ -235,21 +235,25 @@ class HuggingFace(OwnImages):
         if set(parts.values()) == {None}:
             known = ", ".join(f"'{name}'" for name in parts)
             raise DataError(f"{self.root} has the splits {known}: say which trains, train_split=")
-        unused = [name for name, part in parts.items() if part is None]
-        self._remarks.extend(f"the split '{name}' is not used" for name in unused)
         left = Counter[str]()
         items = []
         for shard in self._shards:
             if parts[shard.split] is None:
                 continue
             for path, label, domain in self._rows(shard):
+                split = split_of_row(shard, path)
+                part = parts.setdefault(split, self._part(split))
+                if part is None:
+                    continue
                 if label is None or domain is None:
-                    left[shard.split] += 1
+                    left[split] += 1
                     continue
                 for name in (label, domain):
                     if not name.strip() or not name.isprintable():
                         raise DataError(f"{self.root}/{path}: {name[:80]!a} is no name of a class")
-                items.append(Item(path, label, domain, parts[shard.split] or ""))
+                items.append(Item(path, label, domain, part))
+        unused = [name for name, part in parts.items() if part is None]
+        self._remarks.extend(f"the split '{name}' is not used" for name in unused)
         what = f"no label{' or domain' if self.hparams.domain else ''}"
         self._remarks.extend(
             f"{count} images of the split '{name}' have {what} and are left out"

@@ -108,14 +108,32 @@ def _files(root: Path) -> Iterator[PurePosixPath]:
 
 
 def split_of(path: PurePosixPath) -> str:
-    """Return the split that a path names: as a shard, by a folder, or by a word of its name."""
-    if found := _SHARD.match(path.name):
-        return split_name(found["split"])
+    """Return the split that a path names: as a shard, by a folder, or by a word of its name.
+
+    A folder counts before a shard's name that is no usual one: ``test/moths-00000-of-00002.tar``.
+    """
+    shard = _SHARD.match(path.name)
+    if shard and shard["split"].lower() in _KEYWORDS:
+        return split_name(shard["split"])
     for folder in reversed(path.parts[:-1]):
         if folder.lower() in _KEYWORDS:
             return _KEYWORDS[folder.lower()]
+    if shard:
+        return split_name(shard["split"])
     words = _APART.split(path.stem.lower())
     return next((_KEYWORDS[word] for word in words if word in _KEYWORDS), "")
+
+
+def split_of_row(shard: Shard, path: str) -> str:
+    """Return the split of a row: its file's, or what the folders of its image name.
+
+    Args:
+        shard: the file.
+        path: of the image, from the root.
+    """
+    if shard.split or shard.kind != METADATA:
+        return shard.split
+    return split_of(PurePosixPath(path).parent / "image")
 
 
 def _base(path: PurePosixPath) -> str:

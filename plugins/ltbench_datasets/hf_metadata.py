@@ -57,7 +57,7 @@ def _tables(path: Path) -> Iterator[dict[str, Any]]:
     if path.suffix == ".parquet":
         try:
             yield from pyarrow().parquet.read_table(path).to_pylist()
-        except pyarrow().lib.ArrowException as error:
+        except (pyarrow().lib.ArrowException, OSError, ValueError) as error:
             raise DataError(f"{path} cannot be read: {str(error)[:200]}") from error
         return
     try:
@@ -65,7 +65,7 @@ def _tables(path: Path) -> Iterator[dict[str, Any]]:
         if path.suffix == ".csv":
             yield from csv.DictReader(io.StringIO(text, newline=""), strict=True)
             return
-        for line in text.splitlines():
+        for line in text.split("\n"):  # what else ends a line may stand in a text of JSON
             if line.strip():
                 row = json.loads(line)
                 yield row if isinstance(row, dict) else {}

@@ -142,7 +142,7 @@ def read_annotations(path: Path) -> Annotations:
         files = {image["id"]: image["file_name"] for image in table["images"]}
         rows = [(files[one["image_id"]], one["category_id"]) for one in table["annotations"]]
         names = {int(one["id"]): str(one["name"]) for one in table["categories"]}
-    except (ValueError, RecursionError, OSError) as error:
+    except (ValueError, OverflowError, RecursionError, OSError) as error:
         raise DataError(f"the annotations {path} cannot be read: {error}") from error
     except (KeyError, TypeError, AttributeError) as error:
         raise DataError(

@@ -136,7 +136,9 @@ class IWildCam(FileImages):
         split = Split.from_rows(table, (len(facts.domains), len(facts.classes)))
         trained = len(set(split.d[split.rows("train")].tolist()))
         split = dataclasses.replace(split, held_out=len(facts.domains) - trained)
-        return with_profile(split, self.hparams, facts.domains, facts.classes)
+        # Numbers, as the draws go by them and names are known only where categories.csv is.
+        numbers = [str(c) for c in range(len(facts.classes))]
+        return with_profile(split, self.hparams, facts.domains, numbers)
 
     def test_sets(self, split: Split) -> dict[str, NDArray[np.int64]]:
         """Return the images of locations that do not train, and of those that do."""

@@ -63,8 +63,14 @@ class Experts(Algorithm):
         return self.classifier.each(self.features(x))
 
     def class_weights(self) -> Tensor:
-        """Return the weight vectors (C, F) behind the mean of the experts' logits."""
+        """Return the weight vectors (C, F) behind the mean of the experts' logits.
+
+        Those of classifiers by cosines have the length of their scale; where experts have features
+        of their own, an expert of long features counts for more than in the mean of cosines.
+        """
         heads = [head.weight for head in self.classifier.heads]
+        if scale := self.classifier.scale:
+            heads = [scale * F.normalize(weight) for weight in heads]
         if self.shared:
             return torch.stack(heads).mean(0)
         return torch.cat(heads, dim=1) / len(heads)
@@ -140,6 +146,13 @@ class ExpertClassifiers(nn.Module):
         self.heads: Sequence[nn.Linear | ScaledClassifier] = nn.ModuleList(heads)  # type: ignore[assignment]
         self.width, self.shared, self.scale = width, shared, scale
         self.register_buffer("shares", None, persistent=False)
+
+    @property
+    def bias(self) -> Tensor | None:
+        """The bias (C,) of the mean of linear experts, which those by cosines do not have."""
+        if self.scale:
+            return None
+        return torch.stack([head.bias for head in self.heads if head.bias is not None]).mean(0)
 
     def parts(self, features: Tensor) -> Tensor:
         """Return what each expert reads of features (N, F), (experts, N, width)."""

@@ -23,8 +23,9 @@ class MomentumCopy(nn.Module):
     def __init__(self, network: nn.Module, parts: tuple[str, ...]) -> None:
         super().__init__()
         self.trained = {n for n, p in _parts(network.named_parameters(), parts) if p.requires_grad}
+        unkept = _not_in_the_state(network)
         tensors = _parts(network.named_buffers(), parts)
-        kept = [n for n, _ in tensors] + sorted(self.trained)
+        kept = [n for n, _ in tensors if n not in unkept] + sorted(self.trained)
         places = {**dict(network.named_parameters()), **dict(network.named_buffers())}
         for name in kept:
             self.register_buffer(name.replace(".", "/"), places[name].detach().clone())
@@ -44,6 +45,15 @@ class MomentumCopy(nn.Module):
 
     def _named(self) -> dict[str, Tensor]:
         return {name.replace("/", "."): tensor for name, tensor in self.named_buffers()}
+
+
+def _not_in_the_state(network: nn.Module) -> set[str]:
+    """Return the buffers that no checkpoint has: frozen weights, which change in no step."""
+    return {
+        f"{place}.{name}" if place else name
+        for place, module in network.named_modules()
+        for name in module._non_persistent_buffers_set
+    }
 
 
 class Queue(nn.Module):

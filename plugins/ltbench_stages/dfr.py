@@ -67,6 +67,9 @@ class DFR(UntrainedStage):
 
     def __init__(self, base: Algorithm, train_info: TrainInfo, hparams: DFRHParams) -> None:
         super().__init__(base, train_info, hparams)
+        # What is fitted is linear, also behind a network that was asked for a cosine classifier.
+        if not isinstance(self.classifier, nn.Linear):
+            self.classifier = nn.Linear(self.num_features, train_info.num_classes)
         self.classifier.requires_grad_(False)
 
     @classmethod
@@ -147,15 +150,21 @@ def chosen_strength(
         groups: of the images.
         fit: of :data:`SOLVERS`.
         random: draws the half, and from the other half of each group as many.
+
+    Of fewer than two images nothing can be judged, and it is the first of :data:`STRENGTHS`.
     """
+    if len(x) < 2:
+        return STRENGTHS[0]
     order = random.permutation(len(x))
     judging, fitting = order[: len(x) // 2], groups.draw(order[len(x) // 2 :], random)
     mean, deviation = x[fitting].mean(0), x[fitting].std(0)
     deviation[deviation == 0] = 1
     classes = int(groups.y.max()) + 1
+    absent = np.setdiff1d(np.arange(classes), groups.y[fitting])
     scores = []
     for c in STRENGTHS:
         weight, bias = fit((x[fitting] - mean) / deviation, groups.y[fitting], c, classes)
+        bias[absent] = NEVER  # as in the head that is kept; 0 would win where all others are below
         answers = (((x[judging] - mean) / deviation) @ weight.T + bias).argmax(1)
         found = groups.accuracies(answers, judging)
         scores.append((found.min(), found.mean()))

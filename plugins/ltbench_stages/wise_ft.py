@@ -90,7 +90,7 @@ class WiSEFT(UntrainedStage):
         chosen = {name: value.clone() for name, value in self.base.state_dict().items()}
         start = {name: state[_BASE + name].to(value.device) for name, value in chosen.items()}
         if self.hparams.head == "chosen":
-            start |= {name: chosen[name] for name in chosen if name.startswith("classifier.")}
+            start |= {name: chosen[name] for name in self.names_of_classifier()}
         if self.hparams.alpha != CHOSEN:
             self.mix(start, chosen, self.hparams.alpha, training)
             return
@@ -101,6 +101,15 @@ class WiSEFT(UntrainedStage):
         best = max(scores)[1]
         training.say(f"wise-ft takes the share {best:g} of the chosen weights")
         self.mix(start, chosen, best, training)
+
+    def names_of_classifier(self) -> list[str]:
+        """Return the entries of the base's state that are its classifier's.
+
+        With another method's loss it stands there twice, under that loss as well.
+        """
+        own = {id(t) for t in self.base.classifier.state_dict(keep_vars=True).values()}
+        everything = self.base.state_dict(keep_vars=True).items()
+        return [name for name, tensor in everything if id(tensor) in own]
 
     def score(self, training: Training) -> float:
         """Return the domain average of the metric on the validation images."""

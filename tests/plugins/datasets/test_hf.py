@@ -6,11 +6,13 @@ import csv
 import io
 import json
 from collections.abc import Callable
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 import pytest
+from ltbench_datasets.hf_layout import split_name, split_of
+from ltbench_datasets.hf_metadata import read_metadata
 from PIL import Image
 
 from ltbench.data.catalogue import create_dataset, open_dataset
@@ -169,6 +171,51 @@ def test_images_with_a_table(table: str, tmp_path: Path, data_dir: Path) -> None
         len(datasets.load_dataset("imagefolder", data_dir=root, split="train", cache_dir=tmp_path))
         == 12
     )
+
+
+def test_one_table_of_images_in_folders_of_splits(tmp_path: Path, data_dir: Path) -> None:
+    lines = ["file_name,label"]
+    for split, size in (("train", 12), ("test", 3)):
+        (tmp_path / split).mkdir()
+        for i in range(size):
+            # The word in the picture's own name says nothing.
+            picture(i).save(tmp_path / split / f"train bridge {i}.png")
+            lines.append(f"{split}/train bridge {i}.png,{MOTHS[i % 3]}")
+    (tmp_path / "metadata.csv").write_text("\n".join(lines))
+    _, split = opened(f"hf[path={tmp_path},val=1]", data_dir)
+    assert {name.split("/")[0] for name in split.images[split.rows("train")]} == {"train"}
+    assert split.counts("test").tolist() == [[1, 1, 1]]
+    assert split.counts("train").sum() + split.counts("val").sum() == 12
+
+
+def test_texts_of_json_lines_may_hold_what_ends_a_line_elsewhere(tmp_path: Path) -> None:
+    row = '{"file_name": "a.png", "label": "x", "text": "one\u2028two\x85"}'
+    (tmp_path / "metadata.jsonl").write_text(f"{row}\r\n{row}\n", encoding="utf-8")
+    assert read_metadata(tmp_path / "metadata.jsonl", "", "") == [("a.png", "x", None)] * 2
+
+
+def test_a_torn_table_of_images_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "metadata.parquet"
+    pq.write_table(pa.Table.from_pylist([{"file_name": "a.png", "label": "x"}] * 9), path)
+    content = bytearray(path.read_bytes())
+    content[-40:-8] = b"\xff" * 32
+    path.write_bytes(bytes(content))
+    with pytest.raises(DataError, match=r"metadata\.parquet cannot be read"):
+        read_metadata(path, "", "")
+
+
+@pytest.mark.parametrize(
+    ("path", "split"),
+    [
+        ("train/moths-00000-of-00004.tar", "train"),
+        ("test/shard-00000-of-00002.parquet", "test"),
+        ("data/validation-00000-of-00001.parquet", "val"),
+        ("test/train-00000-of-00001.parquet", "train"),
+        ("data/spring-00000-of-00001.parquet", "spring"),
+    ],
+)
+def test_the_split_that_a_path_names(path: str, split: str) -> None:
+    assert split_of(PurePosixPath(path)) == split_name(split)
 
 
 def test_images_in_folders_of_classes(

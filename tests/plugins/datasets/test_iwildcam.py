@@ -58,6 +58,18 @@ def test_a_profile_thins_what_trains_alone(planted: Path, data_dir: Path) -> Non
     assert split.counts("test").sum(axis=1).tolist() == [2, 0, 4]
 
 
+def test_a_profile_is_the_same_whether_names_of_classes_are_known(
+    planted: Path, data_dir: Path
+) -> None:
+    name = parse_name("iwildcam[profile=exp,ratio=3]")
+    _, named = open_dataset(name, data_dir)
+    (planted / "categories.csv").unlink()
+    dataset, numbered = open_dataset(name, data_dir)
+    assert dataset.facts.classes[0] != "empty"
+    assert numbered.images.tolist() == named.images.tolist()
+    assert numbered.rows("train").tolist() == named.rows("train").tolist()
+
+
 def test_validation_at_the_locations_that_train(planted: Path, data_dir: Path) -> None:
     _, split = open_dataset(parse_name("iwildcam[select_on=id]"), data_dir)
     assert split.counts("val").sum(axis=1).tolist() == [2, 0, 0]

@@ -155,6 +155,7 @@ def broken(change: Callable) -> str:
         (broken(lambda t: t["images"][0].update(file_name=7)), "no path of an image"),
         (broken(lambda t: t["annotations"].append(t["annotations"][0])), "stands there twice"),
         (broken(lambda t: t["categories"][0].update(id="x")), "cannot be read"),
+        (broken(lambda t: t["categories"][0].update(id=float("inf"))), "cannot be read"),
         (broken(lambda t: t.update(categories=3)), "not in the COCO format"),
     ],
 )

@@ -184,6 +184,15 @@ def test_a_moving_average_leaves_what_is_frozen_to_the_network() -> None:
     torch.testing.assert_close(found, model(batch.x).detach())
 
 
+def test_a_moving_average_has_nothing_that_checkpoints_leave_out() -> None:
+    model: Any = build_algorithm("gpaco[keys=momentum]", train_info(COUNTS))
+    model.backbone.layers.register_buffer("frozen", torch.ones(3), persistent=False)
+    average = MomentumCopy(model, ("backbone", "projection"))
+    assert not [name for name in average.state_dict() if name.endswith("frozen")]
+    batch = random_batch_for(model)
+    torch.testing.assert_close(average.call(model, batch.x), model(batch.x).detach())
+
+
 def test_its_statistics_are_those_of_keys_and_predictions_do_not_see_it() -> None:
     model: Any = build_algorithm("gpaco[keys=momentum]", train_info(COUNTS))
     batch = random_batch_for(model)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -10,6 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from ltbench.api import Batch
+from ltbench.plugins.head import Head
 from ltbench.testing import SmallTraining, build_algorithm, build_stage, random_batch, train_info
 
 TWO = [[12, 6], [3, 8]]
@@ -142,3 +145,34 @@ def test_draws_are_those_of_the_seed():
         found.append(stage.classifier.weight.clone())
     assert found[0].equal(found[1])
     assert not found[0].equal(found[2])
+
+
+def test_a_class_without_images_to_fit_takes_no_answer_when_the_strength_is_chosen():
+    random = np.random.default_rng(0)
+    y = np.repeat([0, 2, 3, 4, 5, 6, 7], 40)  # none of class 1
+    x = random.normal(size=(len(y), 80)) + 1.2 * np.eye(8, 80)[y]
+    groups, seen = Groups(y, np.zeros_like(y)), []
+
+    def fit(x, y, c, classes):
+        weight, bias = SOLVERS["liblinear"](x, y, c, classes)
+        seen.append((weight, bias))
+        return weight, bias
+
+    chosen_strength(x, groups, fit, np.random.default_rng(2))
+    assert all(bias[1] == NEVER for _, bias in seen), "0 would win where all others are below it"
+
+
+def test_of_one_image_no_strength_can_be_chosen():
+    groups = Groups(np.array([1]), np.array([0]))
+    assert chosen_strength(np.ones((1, 3)), groups, None, np.random.default_rng(0)) == STRENGTHS[0]
+
+
+def test_it_is_linear_behind_a_cosine_classifier():
+    info = replace(train_info(SKEWED), head=Head(kind="cosine"))
+    images = balanced(info)
+    base = build_algorithm("erm", info).eval()
+    stage, features, _ = fitted("dfr[c=1,draws=2]", SKEWED, images, base)
+    with torch.no_grad():
+        logits = stage.predict(images.x)
+        weight, bias = (t.numpy() for t in (stage.classifier.weight, stage.classifier.bias))
+    np.testing.assert_allclose(logits, features @ weight.T + bias, rtol=1e-3, atol=1e-3)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 
 from ltbench.api import UsageError
+from ltbench.plugins.head import Head
 from ltbench.plugins.manager import get_plugins
 from ltbench.testing import build_algorithm, build_stage, random_batch_for, take_steps, train_info
 
@@ -39,3 +41,42 @@ def has_class_weights(base: object) -> bool:
     except UsageError:
         return False
     return True
+
+
+@pytest.mark.parametrize("stage", ["h2t", "mislas", "weight-balancing"])
+@pytest.mark.parametrize(
+    "algorithm",
+    ["erm", "bcl", "proco[scale=30]", "ldam[normalized=true]", "balpoe[shared=true]"],
+)
+def test_stages_begin_with_the_answers_of_a_classifier_by_cosines(stage, algorithm) -> None:
+    """Lengths to which class vectors were trained change no cosine, and no answer here."""
+    info = train_info()
+    if algorithm == "erm":
+        info = replace(info, head=Head(kind="cosine"))
+    base = build_algorithm(algorithm, info).eval()
+    lengths = torch.linspace(0.2, 3, info.num_classes)[:, None]
+    for name, parameter in base.classifier.named_parameters():
+        if name.endswith("weight"):
+            parameter.data *= lengths
+    x = random_batch_for(base).x
+    model = build_stage(stage, base).eval()
+    with torch.no_grad():
+        assert model.predict(x).argmax(1).equal(base.predict(x).argmax(1))
+
+
+@pytest.mark.parametrize("algorithm", ["erm", "ldam", "sade[scale=0]", "balpoe[scale=0]"])
+def test_a_stage_that_trains_on_begins_with_the_logits_of_a_linear_one(algorithm) -> None:
+    base = build_algorithm(algorithm, train_info()).eval()
+    for parameter in base.classifier.parameters():
+        torch.nn.init.normal_(parameter, generator=torch.Generator().manual_seed(3))
+    x = random_batch_for(base).x
+    stage = build_stage("h2t", base).eval()
+    with torch.no_grad():
+        torch.testing.assert_close(stage.predict(x), base.predict(x), rtol=1e-3, atol=1e-3)
+
+
+def test_a_classifier_that_is_neither_is_refused() -> None:
+    base = build_algorithm("erm", train_info())
+    base.classifier.forward = lambda features: features[:, : len(base.classifier.weight)] ** 2
+    with pytest.raises(UsageError, match="linear in its features"):
+        base.class_weights()

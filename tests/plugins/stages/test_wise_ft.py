@@ -122,3 +122,17 @@ def test_an_impossible_share_is_refused():
         plan_small("erm+wise-ft[alpha=-0.5]")
     with pytest.raises(UsageError, match="the most is 1"):
         plan_small("erm+wise-ft[alpha=1.5]")
+
+
+@pytest.mark.parametrize("name", ["erm", "coral[loss=bsoftmax]", "coral[loss=ldam]"])
+def test_the_chosen_classifier_is_kept_under_another_methods_loss_too(name):
+    base = build_algorithm(name, train_info(COUNTS))
+    start = {f"base.{n}": value.clone() for n, value in base.state_dict().items()}
+    take_steps(base, [random_batch(base.train_info, seed=seed) for seed in range(5)])
+    chosen = [value.clone() for value in base.classifier.state_dict().values()]
+    before = [value.clone() for value in base.backbone.parameters()]
+    stage = build_stage("wise-ft[alpha=0.5,head=chosen]", base.eval())
+    stage.before_step(0, SmallTraining(stage, random_batch(base.train_info, seed=9), start))
+    found = base.classifier.state_dict().values()
+    assert all(a.equal(b) for a, b in zip(found, chosen, strict=True))
+    assert not all(a.equal(b) for a, b in zip(base.backbone.parameters(), before, strict=True))
