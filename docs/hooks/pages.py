@@ -26,6 +26,12 @@ ROOT = Path(__file__).parents[2]
 TITLE = "The boards of ltbench"
 FRONT = {"docs/": "", "CHANGELOG.md": "changelog.md", "CONTRIBUTING.md": "contributing.md"}
 LEADERBOARD = {"../docs/": "../"}
+BELOW = {
+    "CONTRIBUTING.md": "contributing.md",
+    "CHANGELOG.md": "changelog.md",
+    "leaderboards/": "leaderboards/",
+}
+"""Where the site has what lies beside ``docs/``."""
 
 
 def on_files(files: Any, config: Any) -> Any:
@@ -66,6 +72,12 @@ def boards() -> dict[str, bytes]:
         empty = Report((), title="Boards", lead="No board has rows yet.")
         return {"index.html": page(empty).encode()}
     return site_files(folder, title=TITLE, command="ltbench site leaderboards")
+
+
+def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
+    """Have links from ``docs/`` to what lies beside it lead to where the site has that."""
+    up = "../" * page.file.src_uri.count("/")
+    return relink(markdown, {f"{up}../{old}": f"{up}{new}" for old, new in BESIDE.items()})
 
 
 def relink(text: str, places: dict[str, str]) -> str:

@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import unquote
 
 import docstrings
 import pytest
@@ -128,3 +129,16 @@ def test_the_site_has_all_parts_and_asks_nothing_of_the_network(site):
     for page in site.rglob("*.html"):
         html = page.read_text(encoding="utf-8")
         assert not re.search(r'<(script|link|img|iframe)[^>]+(src|href)="(https?:)?//', html), page
+        if page.name != "404.html":  # which is shown at any address
+            assert [link for link in relative(html) if not leads(page, link)] == [], page
+
+
+def relative(html: str) -> list[str]:
+    plain = re.sub(r"<script.*?</script>", "", html, flags=re.DOTALL)
+    found = re.findall(r'<a\b[^>]*\shref="([^"#?]+)', plain)
+    return [unquote(link) for link in found if not re.match("[a-z]+:", link)]
+
+
+def leads(page: Path, link: str) -> bool:
+    target = page.parent / link
+    return target.is_file() or (target / "index.html").is_file()
