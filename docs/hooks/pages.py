@@ -26,11 +26,7 @@ ROOT = Path(__file__).parents[2]
 TITLE = "The boards of ltbench"
 FRONT = {"docs/": "", "CHANGELOG.md": "changelog.md", "CONTRIBUTING.md": "contributing.md"}
 LEADERBOARD = {"../docs/": "../"}
-BELOW = {
-    "CONTRIBUTING.md": "contributing.md",
-    "CHANGELOG.md": "changelog.md",
-    "leaderboards/": "leaderboards/",
-}
+BESIDE = {**FRONT, "leaderboards/": "leaderboards/"}
 """Where the site has what lies beside ``docs/``."""
 
 
