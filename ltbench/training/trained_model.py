@@ -1,7 +1,8 @@
 """The chosen model of a run that is done, ready to look at images: any image, not its data set's.
 
 All that is needed lies in the run's folder, so that a model can be used where its training images
-are not. An image passes through what the test images passed through, and gets the same answer.
+are not; but for the weights that a run with ``adapt=…`` left as they were. An image passes through
+what the test images passed through, and gets the same answer.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from ltbench.data.normalisation import Normalisation
 from ltbench.data.store import stored_size, stored_square
 from ltbench.errors import DataError, LtbenchError, UsageError
 from ltbench.evaluation.batch_size import evaluation_batch
+from ltbench.models.adaptation.adapted import FULL
 from ltbench.plugins.algorithm import Algorithm
 from ltbench.plugins.facts import Facts, registry_facts
 from ltbench.plugins.manager import KINDS, get_plugins
@@ -39,6 +41,7 @@ from ltbench.results.run import RunSpec
 from ltbench.results.scheme import scheme_of
 from ltbench.results.untrusted import UnreadableRun, read_json, read_result
 from ltbench.training.checkpoint import DamagedCheckpoint, load_best
+from ltbench.training.frozen_weights import frozen_weights
 from ltbench.training.model import ModelBuilder
 from ltbench.training.plugin_versions import versions_here
 
@@ -155,8 +158,9 @@ def load_trained(folder: Path, device: str = "cpu", data_dir: Path | None = None
             where the run is older than such a note in its folder.
 
     Raises:
-        UsageError: the run is not done, has no network of its own, or was made by a plugin that is
-            not here, or is in another version; the message names it.
+        UsageError: the run is not done, has no network of its own, was made by a plugin that is not
+            here, or is in another version, or was adapted from weights that are not here; the
+            message names them.
     """
     spec, result = _documents(folder)
     _check_plugins(folder, spec)
@@ -290,12 +294,15 @@ def _network(folder: Path, spec: RunSpec, facts: Facts, split: Split, device: st
     """Build the network of a run, whose weights are yet to be loaded.
 
     Raises:
-        UsageError: it cannot be built.
+        UsageError: it cannot be built, or a part of it was trained and the weights are not here
+            that the rest is of.
     """
-    # The weights come from the run, so those that it started from are not fetched.
-    spec = replace(spec, backbone=replace(spec.backbone, pretrained=False))
+    weights = frozen_weights(spec)
+    if spec.backbone.chosen.adapt == FULL:
+        # The weights come from the run, so those that it started from are not fetched.
+        spec = replace(spec, backbone=replace(spec.backbone, pretrained=False))
     sized = spec.protocol.sized(facts)
-    builder = ModelBuilder(spec, sized, split, torch.device(device))
+    builder = ModelBuilder(spec, sized, split, torch.device(device), weights)
     return builder.up_to(len(builder.names) - 1)
 
 
