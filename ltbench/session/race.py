@@ -28,6 +28,7 @@ from ltbench.session.deadline import ends_in_time
 from ltbench.session.estimate import read_estimator, wall_seconds
 from ltbench.session.plan import Plan
 from ltbench.session.session import Session
+from ltbench.session.tuning import check_judged
 from ltbench.stats.race import Standing, race
 
 ONE_DOMAIN = ("erm", "sqrt-reweight", "focal", "ldam", "bsoftmax", "erm+crt")
@@ -116,8 +117,8 @@ class Race:
         measure: what its values mean.
 
     Raises:
-        UsageError: there are fewer than two methods, several settings, no validation images, or
-            the metric is none of validation.
+        UsageError: there are fewer than two methods, several settings, no validation images, one
+            of the methods is trained on these, or the metric is none of validation.
     """
 
     session: Session
@@ -145,6 +146,8 @@ class Race:
                 f"'{specs[0].dataset_name}' has no validation images, and a race is decided by "
                 "those: use a protocol or parameter of the data set that sets some aside"
             )
+        for method in self.plan.methods:
+            check_judged(method, "methods", "race")
         selection = specs[0].protocol.selection_metric
         usual = "accuracy_average" if selection == "step" else selection
         self.metric, self.measure = known_metric(self.metric or usual)

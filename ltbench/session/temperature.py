@@ -11,7 +11,7 @@ from pathlib import Path
 from ltbench.errors import DataError
 from ltbench.results.folder import LOGITS, write_json
 from ltbench.results.logits import read_logits
-from ltbench.results.untrusted import UnreadableRun, numbers, read_json
+from ltbench.results.untrusted import UnreadableRun, numbers, read_json, read_result
 from ltbench.stats.temperature import fitted_temperature
 
 FILE = "temperature.json"
@@ -35,12 +35,15 @@ class Temperature:
 def run_temperature(folder: Path) -> Temperature:
     """Return the temperature of a run's chosen model.
 
-    It is fitted on the logits of the validation images. What was fitted before is taken where it
+    It is fitted on the logits of the validation images, unless a part of the run was trained on
+    these: a model is surer of images that it learnt. What was fitted before is taken where it
     is of the same logits.
 
     Args:
         folder: of the run.
     """
+    if why_not := _why_not(folder):
+        return Temperature(why_not=why_not)
     try:
         digest = hashlib.sha256((folder / LOGITS).read_bytes()).hexdigest()
         if (kept := _kept(folder, digest)) is not None:
@@ -60,6 +63,17 @@ def run_temperature(folder: Path) -> Temperature:
             {"temperature": found.value, "images": found.images, "logits": digest},
         )
     return found
+
+
+def _why_not(folder: Path) -> str:
+    """Return why the logits of a run's validation images are no measure, or nothing."""
+    try:
+        result = read_result(folder) or {}
+    except UnreadableRun as error:
+        return str(error)
+    if result.get("trained_on_validation"):
+        return "a part of the run was trained on the validation images"
+    return ""
 
 
 def _kept(folder: Path, digest: str) -> Temperature | None:

@@ -117,6 +117,17 @@ def test_the_temperature_is_the_one_of_the_smallest_loss_on_validation_images(mo
     assert np.log(fitted.value) == pytest.approx(best.x[0], abs=1e-3)
 
 
+def test_nothing_is_fitted_on_images_that_a_part_was_trained_on(moths, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(run_of(moths), folder)
+    result = json.loads((folder / "result.json").read_text())
+    result["trained_on_validation"] = ["dfr"]
+    (folder / "result.json").write_text(json.dumps(result))
+    found = run_temperature(folder)
+    assert found.value == 1
+    assert found.why_not == "a part of the run was trained on the validation images"
+
+
 def test_probabilities_are_the_softmax_at_the_temperature(moths):
     folder = run_of(moths)
     found, heat = table(moths), run_temperature(folder).value

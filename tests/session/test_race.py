@@ -166,6 +166,12 @@ def test_a_race_that_is_decided_says_how_sure_it_is_and_what_a_mistake_costs(tmp
     )
 
 
+def test_a_method_that_is_trained_on_the_validation_images_does_not_race(tmp_path):
+    sentence = "'dfr' is trained on the validation images, by which methods would be judged: race"
+    with pytest.raises(UsageError, match=sentence):
+        make(tmp_path, "erm,erm+dfr")
+
+
 def test_two_methods_of_which_one_fails_are_no_race(tmp_path):
     race = make(tmp_path, "erm,bsoftmax")
     race.session.fails = "erm"
