@@ -112,7 +112,8 @@ def _head(run: RunRecord, title: str, export: Exported) -> str:
         "pipeline_tag": "image-classification",
         "tags": ["image-classification", "long-tailed", "ltbench", "onnx"]
         + ([] if export.why_no_timm else ["timm", "safetensors"]),
-        "model-index": [{"name": title, "results": [tested]}],
+        # What was tested of such a run is another model than the exported one.
+        **({} if run.transductive else {"model-index": [{"name": title, "results": [tested]}]}),
     }
     lines = [f"{key}: {json.dumps(value, allow_nan=False)}" for key, value in fields.items()]
     return "\n".join(["---", *lines, "---"])
@@ -191,6 +192,11 @@ session = onnxruntime.InferenceSession("model.onnx")
 def _scores(run: RunRecord, scheme: EvaluationScheme, seeds: Sequence[RunRecord]) -> str:
     words = scheme.evaluation or "the data set's test images"
     lead = f"Test of the chosen model, on {words}; {scheme.selection(run.select) or 'chosen last'}."
+    if run.transductive:
+        lead += (
+            " The tested model had learnt on the test images, without their labels. This one is "
+            "the model before that, which was not tested: its scores are not those below."
+        )
     row = f"{_text(run.label)}@{_text(dataset_label(run.dataset, run.options))}"
     if len(seeds) < 2:
         note = "This is one run with one seed: how far seeds differ, only several runs tell."

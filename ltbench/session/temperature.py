@@ -36,8 +36,8 @@ def run_temperature(folder: Path) -> Temperature:
     """Return the temperature of a run's chosen model.
 
     It is fitted on the logits of the validation images, unless a part of the run was trained on
-    these: a model is surer of images that it learnt. What was fitted before is taken where it
-    is of the same logits.
+    these, of which a model is surer, or the logits are of another model than the kept one. What was
+    fitted before is taken where it is of the same logits.
 
     Args:
         folder: of the run.
@@ -73,6 +73,11 @@ def _why_not(folder: Path) -> str:
         return str(error)
     if result.get("trained_on_validation"):
         return "a part of the run was trained on the validation images"
+    if result.get("before_test"):
+        return (
+            "the run learnt on the test images before its test, its logits are of the model after "
+            "that, and the model that is kept is the one before"
+        )
     return ""
 
 

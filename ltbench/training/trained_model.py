@@ -2,7 +2,8 @@
 
 All that is needed lies in the run's folder, so that a model can be used where its training images
 are not; but for the weights that a run with ``adapt=…`` left as they were. An image passes through
-what the test images passed through, and gets the same answer.
+what the test images passed through, and gets the same answer, unless the run learnt on those before
+its test: what it keeps is the model before.
 """
 
 from __future__ import annotations
@@ -58,6 +59,8 @@ class TrainedModel:
         algorithm: the model, in evaluation mode.
         stored: side in pixels of the squares that images are made of, as for training.
         batch: images per forward pass of the run's test; 0 where it is not known.
+        transductive: whether the run learnt on the test images before its test, so that this model,
+            the one before, is not the one that was tested.
     """
 
     folder: Path
@@ -66,6 +69,7 @@ class TrainedModel:
     algorithm: Algorithm
     stored: int
     batch: int = 0
+    transductive: bool = False
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -191,6 +195,7 @@ def load_trained(folder: Path, device: str = "cpu", data_dir: Path | None = None
         algorithm.eval(),
         stored_size(facts),
         batch if isinstance(batch, int) and 0 < batch <= 1 << 20 else 0,
+        bool(result.get("before_test")),
     )
 
 

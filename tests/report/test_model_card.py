@@ -40,6 +40,17 @@ def test_the_row_of_the_board_stands_beside_the_models_scores(tmp_path):
     assert found == pytest.approx([values.mean(), half], abs=0.051)
 
 
+def test_scores_of_a_run_that_learnt_on_test_images_are_not_those_of_the_exported_model(tmp_path):
+    folder = write_run(tmp_path)
+    assert "model-index" in model_card(folder, EXPORT)
+    result = json.loads((folder / "result.json").read_text())
+    result["before_test"] = {"images": 9, "passes": 1, "learnt": {}}
+    (folder / "result.json").write_text(json.dumps(result))
+    card = model_card(folder, EXPORT)
+    assert "the model before that, which was not tested: its scores are not those below" in card
+    assert "model-index" not in card
+
+
 def test_of_one_seed_there_is_no_row(tmp_path):
     card = model_card(write_run(tmp_path), EXPORT)
     assert "This is one run with one seed" in card
