@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from click.testing import CliRunner
 from PIL import Image
 from scipy.optimize import minimize
@@ -19,6 +20,7 @@ from scipy.optimize import minimize
 from ltbench.cli.main import cli
 from ltbench.cli.predict import predict
 from ltbench.cli.run import run as train
+from ltbench.errors import UsageError
 from ltbench.results.index import read_runs
 from ltbench.results.logits import read_logits
 from ltbench.session.prediction import Prediction, image_paths, make_predictor
@@ -181,6 +183,26 @@ def test_a_class_without_training_images_has_no_prior_of_the_model(moths, tmp_pa
     found = call("predict", str(folder), image, "--prior", "uniform", "--model-prior", "uniform")
     plain = call("predict", str(folder), image)
     assert found.stdout == plain.stdout
+
+
+def test_models_of_an_ensemble_are_corrected_by_their_own_training_images(moths, tmp_path):
+    one, other = run_of(moths), tmp_path / "run"
+    shutil.copytree(one, other)
+    spec = json.loads((other / "spec.json").read_text())
+    spec["data"]["counts"]["train"] = [[2, 9, 40]]
+    (other / "spec.json").write_text(json.dumps(spec))
+    found = make_predictor([one, other], prior="uniform")
+    pictures = image_paths([moths / "photos" / "test"])
+    alone = [make_predictor([folder], prior="uniform") for folder in (one, other)]
+    squares = [found.models[0].square(found.models[0].read(path)) for path in pictures]
+    inputs = torch.stack(squares), torch.tensor([[30, 40]] * len(pictures))
+    first, second = (each.probabilities(*inputs) for each in alone)
+    assert np.abs(first - second).max() > 0.1
+    assert found.probabilities(*inputs) == pytest.approx((first + second) / 2, abs=1e-9)
+    for prior in ("train", "forward-50", "backward-10"):
+        with pytest.raises(UsageError, match="had different numbers of them: name a file"):
+            make_predictor([one, other], prior=prior)
+        make_predictor([one, one], prior=prior)
 
 
 def test_small_batches_answer_as_one_and_in_the_order_of_the_images(moths, tmp_path, monkeypatch):
