@@ -168,14 +168,17 @@ import numpy as np
 import onnxruntime
 from PIL import Image, ImageOps
 
-image = ImageOps.exif_transpose(Image.open("image.jpg")).convert("{mode}")
+image = ImageOps.exif_transpose(Image.open("image.jpg")).convert("RGBA")
+white = Image.new("RGBA", image.size, "white")
+image = Image.alpha_composite(white, image).convert("{mode}")
 pixels = np.asarray(image).reshape(1, image.height, image.width, {export.channels})
 session = onnxruntime.InferenceSession("model.onnx")
 (probabilities,) = session.run(["probabilities"], {{"images": pixels}})
 ```"""
     words = (
         f"`images` are (N, height, width, {export.channels}) of uint8: N images of one size, "
-        f"whichever it is. They are squeezed to {export.stored} × {export.stored} pixels, "
+        "whichever it is, upright, transparency laid over white, of files of 8 bits a sample. "
+        f"They are squeezed to {export.stored} × {export.stored} pixels, "
         f"the network sees {export.side} × {export.side}, and the scale of the pixels is set "
         "within the file."
     )
