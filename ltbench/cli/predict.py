@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ltbench import hookimpl
+from ltbench.cli.option_values import FiniteRange
 from ltbench.cli.options import data_dir_option
 from ltbench.cli.run_argument import row_options, run_argument, run_folders
 from ltbench.errors import UsageError
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--reject",
-    type=click.FloatRange(0, 1),
+    type=FiniteRange(0, 1),
     default=0.0,
     metavar="BELOW",
     help="Give no answer where the best class is less likely than this.",
