@@ -64,7 +64,8 @@ def predict(run: str, images: tuple[Path, ...], **options: Any) -> None:
     that name images in a column `path`. Probabilities are those of the model at the temperature
     that fits its validation images best.
 
-    A file that cannot be read has a row with the reason.
+    A file that cannot be read has a row with the reason. Of a name that is no text in UTF-8 the odd
+    bytes are written as \\udc80 to \\udcff.
 
     \b
     Examples:
@@ -77,6 +78,10 @@ def predict(run: str, images: tuple[Path, ...], **options: Any) -> None:
     check_place("local", options["device"], ())
     if options["model_prior"] and not options["prior"]:
         raise UsageError("--model-prior says what --prior starts from: give that as well")
+    if options["output"] is not None:
+        from ltbench.results.output_file import check_output
+
+        check_output(options["output"])  # before many images are looked at
     with waiting("Loading the model"):
         predictor = _predictor(run, options)
         from ltbench.session.prediction import image_paths, predictions_frame
@@ -94,10 +99,9 @@ def predict(run: str, images: tuple[Path, ...], **options: Any) -> None:
     if options["output"] is None:
         click.echo(text, nl=False)
     else:
-        from ltbench.results.folder import write_bytes
+        from ltbench.results.output_file import write_output
 
-        options["output"].parent.mkdir(parents=True, exist_ok=True)
-        write_bytes(options["output"], text.encode())
+        write_output(options["output"], text.encode())
         click.echo(f"Wrote {options['output']}", err=True)
     _say_problems(found)
 

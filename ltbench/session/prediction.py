@@ -257,14 +257,19 @@ def predictions_frame(found: Sequence[Prediction], least: float = 0.0) -> pd.Dat
     rows = []
     for one in found:
         sure = bool(one.classes) and one.probabilities[0] >= least
-        row: dict[str, str | float] = {"image": str(one.image)}
+        row: dict[str, str | float] = {"image": _text(str(one.image))}
         row["prediction"] = one.classes[0] if sure else ""
         for rank in range(top):
             known = rank < len(one.classes)
             row[f"class_{rank + 1}"] = one.classes[rank] if known else ""
             row[f"probability_{rank + 1}"] = one.probabilities[rank] if known else np.nan
-        rows.append({**row, "problem": one.problem})
+        rows.append({**row, "problem": _text(one.problem)})
     return pd.DataFrame(rows)
+
+
+def _text(name: str) -> str:
+    """Return a file's name as a text, which names of old systems are not."""
+    return name.encode(errors="backslashreplace").decode()
 
 
 def image_paths(places: Sequence[Path]) -> list[Path]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -178,6 +180,25 @@ def test_what_cannot_be_read_has_a_row_with_the_reason(moths, tmp_path):
     assert [bool(row["problem"]) for row in listed] == [False, True, True]
     found = run("predict", folder, str(tmp_path / "empty.PNG"), code=2)
     assert "none of 1 images could be read" in found.output
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names")
+def test_a_name_that_is_no_text_has_a_row(moths, tmp_path):
+    picture, odd = next((moths / "photos").rglob("*.jpg")), tmp_path / os.fsdecode(b"l\xe9a.jpg")
+    shutil.copy(picture, odd)
+    folder, out = str(one_run(moths)), tmp_path / "out.csv"
+    run("predict", folder, str(tmp_path), "-o", str(out))
+    for text in (out.read_text(), run("predict", folder, str(odd)).stdout):
+        (row,) = rows(text)
+        assert row["image"] == str(tmp_path / "l\\udce9a.jpg")
+        assert row["prediction"]
+
+
+def test_that_it_cannot_be_written_is_said_before_the_model_is_loaded(moths, tmp_path, monkeypatch):
+    monkeypatch.setattr("ltbench.cli.predict._predictor", None)
+    (tmp_path / "file").write_text("")
+    found = run("predict", "RUN", "photos", "-o", str(tmp_path / "file" / "out.csv"), code=2)
+    assert "out.csv cannot be written: " in " ".join(found.output.split())
 
 
 @pytest.mark.parametrize(
