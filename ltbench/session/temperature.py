@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ltbench.errors import DataError
+from ltbench.regular_files import open_file
 from ltbench.results.folder import LOGITS, write_json
 from ltbench.results.logits import read_logits
 from ltbench.results.untrusted import UnreadableRun, numbers, read_json, read_result
@@ -45,7 +46,8 @@ def run_temperature(folder: Path) -> Temperature:
     if why_not := _why_not(folder):
         return Temperature(why_not=why_not)
     try:
-        digest = hashlib.sha256((folder / LOGITS).read_bytes()).hexdigest()
+        with open_file(folder / LOGITS) as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
         if (kept := _kept(folder, digest)) is not None:
             return kept
         validation = read_logits(folder, "val")
