@@ -87,8 +87,11 @@ def predict(run: str, images: tuple[Path, ...], **options: Any) -> None:
         from ltbench.session.prediction import image_paths, predictions_frame
         from ltbench.session.progress import bar
 
-        paths = image_paths(images)
+        said: list[str] = []
+        paths = image_paths(images, said.append)
     end_waiting()
+    for sentence in said:
+        click.echo(sentence, err=True)
     for temperature in predictor.temperatures:
         if temperature.why_not:
             click.echo(f"Probabilities are not calibrated: {temperature.why_not}.", err=True)

@@ -272,40 +272,67 @@ def _text(name: str) -> str:
     return name.encode(errors="backslashreplace").decode()
 
 
-def image_paths(places: Sequence[Path]) -> list[Path]:
+def image_paths(
+    places: Sequence[Path], say: Callable[[str], None] = lambda sentence: None
+) -> list[Path]:
     """Return the files of images that are meant, each once, in the order of what was typed.
 
     Args:
         places: files; folders, whose images at any depth are taken in the order of their paths,
-            what is hidden excepted; and ``.csv`` files that name images below themselves in a
-            column ``path``, ``image``, ``file`` or ``filename``.
+            what is hidden and linked folders excepted; and ``.csv`` files that name images below
+            themselves in a column ``path``, ``image``, ``file`` or ``filename``.
+        say: is told in a sentence what was left out: linked folders, rows without a name, repeats.
 
     Raises:
-        UsageError: there is none, or a place does not exist.
+        UsageError: there is none, or a place does not exist or cannot be read.
     """
     found: list[Path] = []
-    for place in places:
-        if place.is_dir():
-            found += _below(place)
-        elif not place.exists():
-            raise UsageError(f"there is no file or folder '{visible(str(place))}'")
-        else:
-            found += _named_in(place) if place.suffix.lower() == ".csv" else [place]
+    try:
+        for place in places:
+            if place.is_dir():
+                found += _below(place, say)
+            elif not place.exists():
+                raise UsageError(f"there is no file or folder '{visible(str(place))}'")
+            else:
+                csv_file = place.suffix.lower() == ".csv"
+                found += _named_in(place, say) if csv_file else [place]
+    except OSError as error:
+        raise UsageError(
+            f"{visible(str(error.filename))} cannot be read: {error.strerror}"
+        ) from error
     if not found:
         where = ", ".join(visible(str(place)) for place in places)
         raise UsageError(f"there is no image in {where}")
-    return list(dict.fromkeys(found))
+    once = list(dict.fromkeys(found))
+    if len(once) < len(found):
+        say(f"Of {len(found)} images that are named {len(once)} differ: each has one row.")
+    return once
 
 
-def _below(folder: Path) -> list[Path]:
-    found = []
-    for place, folders, files in os.walk(folder):
+def _below(folder: Path, say: Callable[[str], None]) -> list[Path]:
+    """Return the images below a folder.
+
+    Raises:
+        OSError: a folder cannot be read.
+    """
+
+    def stop(error: OSError) -> None:
+        raise error
+
+    found, linked = [], list[Path]()
+    for place, folders, files in os.walk(folder, onerror=stop):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
+        linked += [path for name in folders if (path := Path(place, name)).is_symlink()]
         found += [Path(place, name) for name in sorted(files) if is_image(name)]
+    if linked:
+        say(
+            f"Linked folders are not entered, of which {visible(str(folder))} has {len(linked)}: "
+            f"to have the images of {visible(str(linked[0]))}, name it as well."
+        )
     return found
 
 
-def _named_in(table: Path) -> list[Path]:
+def _named_in(table: Path, say: Callable[[str], None]) -> list[Path]:
     """Return the images that a CSV names.
 
     Raises:
@@ -324,4 +351,7 @@ def _named_in(table: Path) -> list[Path]:
             f"or {_COLUMNS[-1]}"
         )
     names = [row[column].strip() for row in rows[1:] if len(row) > column]
-    return [table.parent / name for name in names if name]
+    found = [table.parent / name for name in names if name]
+    if without := len(rows) - 1 - len(found):
+        say(f"{visible(str(table))}: {without} of {len(rows) - 1} rows name no image.")
+    return found

@@ -18,7 +18,9 @@ from PIL import Image
 from ltbench.cli.main import cli
 from ltbench.cli.predict import predict
 from ltbench.cli.run import run as train
+from ltbench.errors import UsageError
 from ltbench.results.index import read_runs
+from ltbench.session.prediction import image_paths
 
 NAMES = ("a b", "蛾 [x]", "Ünï")
 
@@ -180,6 +182,37 @@ def test_what_cannot_be_read_has_a_row_with_the_reason(moths, tmp_path):
     assert [bool(row["problem"]) for row in listed] == [False, True, True]
     found = run("predict", folder, str(tmp_path / "empty.PNG"), code=2)
     assert "none of 1 images could be read" in found.output
+
+
+def test_what_is_left_out_is_said(tmp_path, monkeypatch):
+    photos, said = tmp_path / "photos", list[str]()
+    (photos / "below").mkdir(parents=True)
+    (tmp_path / "elsewhere").mkdir()
+    for name in ("a.png", "below/b.png", "../elsewhere/c.png"):
+        (photos / name).write_bytes(b"")
+    (photos / "link").symlink_to("../elsewhere")
+    (photos / "list.csv").write_text("label,path\nx,a.png\ny\nz,\nw,below/b.png\n")
+    assert image_paths([photos], said.append) == [photos / "a.png", photos / "below" / "b.png"]
+    (linked,) = said
+    assert "has 1: to have the images of" in linked
+    assert f"{photos / 'link'}, name it as well" in linked
+    said.clear()
+    found = image_paths([photos / "list.csv", photos / "a.png"], said.append)
+    assert found == [photos / "a.png", photos / "below" / "b.png"]
+    assert said == [
+        f"{photos / 'list.csv'}: 2 of 4 rows name no image.",
+        "Of 3 images that are named 2 differ: each has one row.",
+    ]
+    scandir = os.scandir
+
+    def closed(path):
+        if Path(path).name == "below":
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", closed)
+    with pytest.raises(UsageError, match="below cannot be read: Permission denied"):
+        image_paths([photos])
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names")
