@@ -53,6 +53,12 @@ def export(run: str, output: Path, overwrite: bool, **options: Any) -> None:
         click.echo(f"No model of timm: {found.why_no_timm}.", err=True)
     if found.temperature.why_not:
         click.echo(f"Probabilities are not calibrated: {found.temperature.why_not}.", err=True)
+    if found.transductive:
+        click.echo(
+            "Not compared with the run's own test, which was of the model that had learnt on the "
+            "test images: the one before is exported.",
+            err=True,
+        )
     images = f"{len(found.sample.images)} test images"
     if found.sample.why_not:
         images = f"{len(found.sample.images)} made-up images"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Any
 
@@ -31,6 +32,19 @@ class Seconds(click.ParamType):  # type: ignore[type-arg]
             shown = visible(str(value))
             self.fail(f"'{shown}' is not a time: use seconds, or 10m, 2h, 1d", param, ctx)
         return seconds
+
+
+class FiniteRange(click.FloatRange):
+    """A number in its bounds, which NaN passes and infinity may: both are refused."""
+
+    what = "number"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the number."""
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value} is not a {self.what}", param, ctx)
+        return number
 
 
 class SettingValue(click.ParamType):  # type: ignore[type-arg]

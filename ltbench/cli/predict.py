@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ltbench import hookimpl
+from ltbench.cli.option_values import FiniteRange
 from ltbench.cli.options import data_dir_option
 from ltbench.cli.run_argument import row_options, run_argument, run_folders
 from ltbench.errors import UsageError
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--reject",
-    type=click.FloatRange(0, 1),
+    type=FiniteRange(0, 1),
     default=0.0,
     metavar="BELOW",
     help="Give no answer where the best class is less likely than this.",
@@ -63,7 +64,8 @@ def predict(run: str, images: tuple[Path, ...], **options: Any) -> None:
     that name images in a column `path`. Probabilities are those of the model at the temperature
     that fits its validation images best.
 
-    A file that cannot be read has a row with the reason.
+    A file that cannot be read has a row with the reason. Of a name that is no text in UTF-8 the odd
+    bytes are written as \\udc80 to \\udcff.
 
     \b
     Examples:
@@ -76,13 +78,20 @@ def predict(run: str, images: tuple[Path, ...], **options: Any) -> None:
     check_place("local", options["device"], ())
     if options["model_prior"] and not options["prior"]:
         raise UsageError("--model-prior says what --prior starts from: give that as well")
+    if options["output"] is not None:
+        from ltbench.results.output_file import check_output
+
+        check_output(options["output"])  # before many images are looked at
     with waiting("Loading the model"):
         predictor = _predictor(run, options)
         from ltbench.session.prediction import image_paths, predictions_frame
         from ltbench.session.progress import bar
 
-        paths = image_paths(images)
+        said: list[str] = []
+        paths = image_paths(images, said.append)
     end_waiting()
+    for sentence in said:
+        click.echo(sentence, err=True)
     for temperature in predictor.temperatures:
         if temperature.why_not:
             click.echo(f"Probabilities are not calibrated: {temperature.why_not}.", err=True)
@@ -93,10 +102,9 @@ def predict(run: str, images: tuple[Path, ...], **options: Any) -> None:
     if options["output"] is None:
         click.echo(text, nl=False)
     else:
-        from ltbench.results.folder import write_bytes
+        from ltbench.results.output_file import write_output
 
-        options["output"].parent.mkdir(parents=True, exist_ok=True)
-        write_bytes(options["output"], text.encode())
+        write_output(options["output"], text.encode())
         click.echo(f"Wrote {options['output']}", err=True)
     _say_problems(found)
 

@@ -86,8 +86,9 @@ def race(ctx: click.Context, /, **options: Any) -> None:
 
     All methods get three seeds, and then one after the other while a test on validation scores
     cannot rule out that they are the best. That test drops the best one in at most 5 % of races,
-    however often it is looked at. Test images choose nothing, and say how good the chosen method
-    is.
+    however often it is looked at, for scores no more skewed than those simulated: a method whose
+    seeds now and then collapse is outside of it. Test images choose nothing, and say how good the
+    chosen method is.
 
     Runs are ordinary runs, and those that are done count. The same command goes on where the
     budget ended or Ctrl-C stopped it.

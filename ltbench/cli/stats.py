@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Any
 
 import click
 
 from ltbench import hookimpl
+from ltbench.cli.option_values import FiniteRange
 from ltbench.cli.output import (
     chosen_content,
     content_options,
@@ -20,15 +20,10 @@ from ltbench.cli.output import (
 from ltbench.waiting import waiting
 
 
-class _Points(click.FloatRange):
-    """A difference of two scores: a number, which NaN and infinity are not."""
+class _Points(FiniteRange):
+    """A difference of two scores."""
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return the number."""
-        number = super().convert(value, param, ctx)
-        if not math.isfinite(number):
-            self.fail(f"{value} is not a number of points", param, ctx)
-        return number
+    what = "number of points"
 
 
 @click.command()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ltbench import hookimpl
+from ltbench.cli.option_values import FiniteRange
 from ltbench.cli.output import runs_argument
 from ltbench.waiting import waiting
 
@@ -35,7 +36,7 @@ class _Command(click.Command):
 @runs_argument
 @click.option(
     "--watch",
-    type=click.FloatRange(min=0.1),
+    type=FiniteRange(min=0.1),
     metavar="[SECONDS]",
     help=f"Look again every so many seconds ({WATCH_SECONDS:g} if none are given) until Ctrl-C.",
 )

@@ -159,11 +159,25 @@ def decode_image(content: bytes, name: str, channels: int) -> NDArray[np.uint8]:
 
 def _pixels(file: IO[bytes], channels: int) -> NDArray[np.uint8]:
     with Image.open(file, formats=_known_formats()) as image:
-        deep = has_16_bits(image)
-        image.load()
-        if deep:
-            check_high_bytes(image)
-        pixels = np.asarray(_to_mode(image, "RGB" if channels == 3 else "L"))
+        return pixels_of(image, channels)
+
+
+def pixels_of(image: Image.Image, channels: int) -> NDArray[np.uint8]:
+    """Return the pixels of an opened image, (H, W, channels), as :func:`read_image` of a file.
+
+    Args:
+        image: of Pillow; it is loaded.
+        channels: 3 for colour, 1 for grey.
+
+    Raises:
+        ValueError: it does not say which value is white.
+        OSError: its file cannot be decoded.
+    """
+    deep = has_16_bits(image)
+    image.load()
+    if deep:
+        check_high_bytes(image)
+    pixels = np.asarray(_to_mode(image, "RGB" if channels == 3 else "L"))
     return pixels.reshape(*pixels.shape[:2], channels)
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
+from ltbench.data.image_files import pixels_of
 from ltbench.errors import UsageError
 from ltbench.training.trained_model import TrainedModel
 
@@ -53,11 +54,13 @@ class Network(nn.Module):
         """Return what the network sees of an image, (channels, side, side).
 
         Args:
-            image: a file, an image of Pillow, or pixels (H, W) or (H, W, channels) uint8.
+            image: a file, an image of Pillow, which is turned upright and laid over white as a file
+                is, or pixels (H, W) or (H, W, channels) uint8.
 
         Raises:
             DataError: the file is no image.
-            UsageError: it has other channels than the network takes.
+            UsageError: it has other channels than the network takes, or the image of Pillow cannot
+                be decoded or does not say which value is white.
         """
         return self.trained.transform(self._pixels(image))
 
@@ -68,7 +71,7 @@ class Network(nn.Module):
         if isinstance(image, str | os.PathLike):
             return self.trained.read(Path(image))
         if isinstance(image, Image.Image):
-            image = np.asarray(image.convert("RGB" if channels == 3 else "L"))
+            return _opened(image, channels)
         pixels = np.asarray(image)
         pixels = pixels[..., None] if pixels.ndim == 2 else pixels
         if pixels.ndim != 3 or pixels.dtype != np.uint8 or pixels.shape[2] not in (1, channels):
@@ -77,3 +80,10 @@ class Network(nn.Module):
                 f"{pixels.shape} of {pixels.dtype}"
             )
         return pixels
+
+
+def _opened(image: Image.Image, channels: int) -> NDArray[np.uint8]:
+    try:
+        return pixels_of(image, channels)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"the image cannot be used: {error}") from error

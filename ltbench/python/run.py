@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -219,7 +220,10 @@ class Run:
         predictor = make_predictor(
             [self.folder], device=device, prior=prior, model_prior=model_prior
         )
-        paths = image_paths([Path(place) for place in places])
+        said: list[str] = []
+        paths = image_paths([Path(place) for place in places], said.append)
+        for sentence in said:
+            warnings.warn(sentence, stacklevel=2)
         return predictions_frame(list(predictor.answers(paths, top)))
 
     @property

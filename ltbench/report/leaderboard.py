@@ -36,6 +36,7 @@ from ltbench.report.wording import (
     summary_notes,
 )
 from ltbench.results.frame import Runs, load_runs
+from ltbench.results.output_file import write_output
 from ltbench.stats.priors import Prior
 
 
@@ -199,5 +200,5 @@ def write_folder(
     for name, path in zip(SUFFIXES, paths, strict=True):
         write(report, name, path)
     scores = folder / "rows.csv"
-    scores.write_text(runs_csv(content), encoding="utf-8")
+    write_output(scores, runs_csv(content).encode())
     return [*paths, scores]

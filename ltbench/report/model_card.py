@@ -112,7 +112,8 @@ def _head(run: RunRecord, title: str, export: Exported) -> str:
         "pipeline_tag": "image-classification",
         "tags": ["image-classification", "long-tailed", "ltbench", "onnx"]
         + ([] if export.why_no_timm else ["timm", "safetensors"]),
-        "model-index": [{"name": title, "results": [tested]}],
+        # What was tested of such a run is another model than the exported one.
+        **({} if run.transductive else {"model-index": [{"name": title, "results": [tested]}]}),
     }
     lines = [f"{key}: {json.dumps(value, allow_nan=False)}" for key, value in fields.items()]
     return "\n".join(["---", *lines, "---"])
@@ -167,14 +168,17 @@ import numpy as np
 import onnxruntime
 from PIL import Image, ImageOps
 
-image = ImageOps.exif_transpose(Image.open("image.jpg")).convert("{mode}")
+image = ImageOps.exif_transpose(Image.open("image.jpg")).convert("RGBA")
+white = Image.new("RGBA", image.size, "white")
+image = Image.alpha_composite(white, image).convert("{mode}")
 pixels = np.asarray(image).reshape(1, image.height, image.width, {export.channels})
 session = onnxruntime.InferenceSession("model.onnx")
 (probabilities,) = session.run(["probabilities"], {{"images": pixels}})
 ```"""
     words = (
         f"`images` are (N, height, width, {export.channels}) of uint8: N images of one size, "
-        f"whichever it is. They are squeezed to {export.stored} × {export.stored} pixels, "
+        "whichever it is, upright, transparency laid over white, of files of 8 bits a sample. "
+        f"They are squeezed to {export.stored} × {export.stored} pixels, "
         f"the network sees {export.side} × {export.side}, and the scale of the pixels is set "
         "within the file."
     )
@@ -191,6 +195,11 @@ session = onnxruntime.InferenceSession("model.onnx")
 def _scores(run: RunRecord, scheme: EvaluationScheme, seeds: Sequence[RunRecord]) -> str:
     words = scheme.evaluation or "the data set's test images"
     lead = f"Test of the chosen model, on {words}; {scheme.selection(run.select) or 'chosen last'}."
+    if run.transductive:
+        lead += (
+            " The tested model had learnt on the test images, without their labels. This one is "
+            "the model before that, which was not tested: its scores are not those below."
+        )
     row = f"{_text(run.label)}@{_text(dataset_label(run.dataset, run.options))}"
     if len(seeds) < 2:
         note = "This is one run with one seed: how far seeds differ, only several runs tell."

@@ -14,6 +14,7 @@ from ltbench.report.csv_text import csv_text
 from ltbench.report.latex import latex
 from ltbench.report.section import Cell, Grid, Report, Section
 from ltbench.report.terminal import WIDTH, bullets, table, underlined, wrapped
+from ltbench.results.output_file import write_output
 
 
 def terminal(report: Report, width: int | None = None) -> str:
@@ -130,7 +131,10 @@ FORMATS: dict[str, Callable[[Report], str]] = {
 
 
 def write(report: Report, format: str, output: Path) -> None:
-    """Write a report to a file, making its folder."""
+    """Write a report to a file, making its folder.
+
+    Raises:
+        UsageError: the file cannot be written; what was there before stays.
+    """
     text = terminal(report, WIDTH) if format == "terminal" else FORMATS[format](report)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(text, encoding="utf-8")
+    write_output(output, text.encode())

@@ -22,6 +22,8 @@ _MOST_NUMBERS = 2**28
 _MOST_TEXT = 2**29
 MOST_IMAGES = 2_000_000
 """Test images of a run, at most; the largest test sets of the field have a quarter of them."""
+MOST_COUNTED = 30_000_000
+"""Images of a data set, at most: twice those of ImageNet-21k."""
 MOST_PAIRS = 200_000
 """Classes times domains, at most: ImageNet-21k in nine domains. Reports count each of them."""
 
@@ -166,9 +168,7 @@ def read_data_facts(folder: Path) -> dict[str, Any]:
         domains = [str(name) for name in data["domains"]]
         classes = [str(name) for name in data["classes"]]
         counts = {
-            part: np.asarray(data["counts"][part], dtype=np.int64).reshape(
-                len(domains), len(classes)
-            )
+            part: _images(data["counts"][part], len(domains), len(classes))
             for part in data["counts"]
         }
         told_by = data.get("shot_counts", data["counts"].get("train", []))
@@ -188,6 +188,18 @@ def read_data_facts(folder: Path) -> dict[str, Any]:
         "shots": shots,
         "shot_counts": shot_counts,
     }
+
+
+def _images(value: Any, domains: int, classes: int) -> NDArray[np.int64]:
+    """Return how many images each pair has, (domains, classes).
+
+    Raises:
+        TypeError, ValueError, OverflowError: these are no numbers of images.
+    """
+    counts = np.asarray(value, dtype=np.int64).reshape(domains, classes)
+    if (counts < 0).any() or (counts > MOST_COUNTED).any() or counts.sum() > MOST_COUNTED:
+        raise ValueError("no data set has so many images")
+    return counts
 
 
 def _tested(domains: list[str], counts: Mapping[str, NDArray[np.int64]]) -> list[str]:

@@ -44,6 +44,7 @@ class Export:
         sample: the images that it was held to the model by.
         difference: by how much a probability of them differs at most.
         temperature: of the probabilities.
+        transductive: whether the run's test was of another model, as it learnt on the test images.
     """
 
     folder: Path
@@ -51,6 +52,7 @@ class Export:
     sample: Sample
     difference: float
     temperature: Temperature
+    transductive: bool = False
 
 
 def export_run(run: Path, folder: Path, data_dir: Path, *, overwrite: bool = False) -> Export:
@@ -79,7 +81,7 @@ def export_run(run: Path, folder: Path, data_dir: Path, *, overwrite: bool = Fal
             why_no_timm = _write_timm(model, draft)
             (draft / LABELS).write_text(_lines(model.classes), encoding="utf-8")
             difference = _compare(model, draft, sample, temperature, timm=not why_no_timm)
-            found = Export(folder, why_no_timm, sample, difference, temperature)
+            found = Export(folder, why_no_timm, sample, difference, temperature, model.transductive)
             (draft / CARD).write_text(_card(run, model, found, data_dir), encoding="utf-8")
             write_json(
                 draft / RECORD,
@@ -161,12 +163,12 @@ def _checked(found: NDArray[np.float64], wanted: NDArray[np.float64], name: str)
 
 
 def _check_test(model: TrainedModel, sample: Sample, logits: NDArray[np.float64]) -> None:
-    """Check that the model answers images as the run's test did.
+    """Check that the model answers images as the run's test did, if that was of this model.
 
     Raises:
         UsageError: it does not.
     """
-    if not sample.rows:
+    if not sample.rows or model.transductive:
         return
     try:
         stored = read_predictions(model.folder)

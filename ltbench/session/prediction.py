@@ -63,13 +63,13 @@ class Predictor:
         models: one or more, of the same classes and the same size of images.
         temperatures: of each.
         wanted: distribution of the classes that images are expected to have, (C,), or ``None``.
-        assumed: the one that the models' probabilities stand for, (C,).
+        assumed: the one that each model's probabilities stand for, (C,); none without ``wanted``.
     """
 
     models: tuple[TrainedModel, ...]
     temperatures: tuple[Temperature, ...]
     wanted: NDArray[np.float64] | None = None
-    assumed: NDArray[np.float64] | None = None
+    assumed: tuple[NDArray[np.float64], ...] = ()
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -89,11 +89,12 @@ class Predictor:
             sizes: height and width of the images in pixels, (N, 2).
         """
         total = np.zeros((len(squares), len(self.classes)))
-        for model, temperature in zip(self.models, self.temperatures, strict=True):
+        assumed = self.assumed or (None,) * len(self.models)
+        for model, temperature, own in zip(self.models, self.temperatures, assumed, strict=True):
             z = model.logits(model.inputs(squares, sizes)).double().numpy()
             log_p = at_temperature(z - z.max(axis=1, keepdims=True), temperature.value)
-            if self.wanted is not None and self.assumed is not None:
-                log_p = reweighted(log_p, self.wanted, self.assumed)
+            if self.wanted is not None and own is not None:
+                log_p = reweighted(log_p, self.wanted, own)
             total += np.exp(log_p)
         return total / len(self.models)
 
@@ -177,7 +178,8 @@ def make_predictor(
         data_dir: the folder of the data sets' files, for runs of older versions.
 
     Raises:
-        UsageError: a run has no model, or two of them know other classes or other images.
+        UsageError: a run has no model, two of them know other classes or other images, or the prior
+            goes by the training images of each class, of which they had other numbers.
     """
     models = tuple(load_trained(folder, device, data_dir) for folder in folders)
     first = models[0]
@@ -191,31 +193,52 @@ def make_predictor(
             )
         if other.stored != first.stored:
             raise UsageError(f"{first.folder} and {other.folder} saw images of another size")
-    wanted = assumed = None
-    if prior is not None:
-        wanted, assumed = _priors(first, prior, model_prior)
-    return Predictor(models, tuple(map(run_temperature, folders)), wanted, assumed)
+    temperatures = tuple(map(run_temperature, folders))
+    if prior is None:
+        return Predictor(models, temperatures)
+    assumed = tuple(_assumed(model, model_prior) for model in models)
+    return Predictor(models, temperatures, _wanted(models, prior), assumed)
 
 
-def _priors(
-    model: TrainedModel, prior: str, model_prior: str
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the distribution that is expected, and the one that probabilities stand for."""
-    training = model.algorithm.train_info.counts.sum(0).numpy()
+def _wanted(models: Sequence[TrainedModel], prior: str) -> NDArray[np.float64]:
+    """Return the distribution of the classes that is expected, (C,).
+
+    Raises:
+        UsageError: it is none, or goes by training images of which the models had others.
+    """
     found = parse_priors([prior])
     if len(found) != 1:
         raise UsageError(f"--prior takes one distribution of the classes, not {len(found)}")
-    wanted = found[0].over(model.classes, training, model.spec.dataset.name)
-    even = np.full(len(wanted), 1 / len(wanted))
+    first, *others = models
+    training = _training_images(first)
+    for other in others:
+        by_images = found[0].shares is None and found[0].kind != "uniform"
+        if by_images and (_training_images(other) != training).any():
+            raise UsageError(
+                f"--prior {prior} goes by the training images of each class, and {first.folder} "
+                f"and {other.folder} had different numbers of them: name a file of "
+                "class,probability"
+            )
+    return found[0].over(first.classes, training, first.spec.dataset.name)
+
+
+def _assumed(model: TrainedModel, model_prior: str) -> NDArray[np.float64]:
+    """Return the distribution that a model's probabilities stand for, (C,)."""
+    training = _training_images(model)
     if model_prior == "uniform":
-        return wanted, even
+        return np.full(len(training), 1 / len(training))
     if not training.all():
         name = model.classes[int(np.flatnonzero(training == 0)[0])]
         raise UsageError(
             f"--prior: '{name}' has no training image, so nothing is known of how often the model "
             "expects it; --model-prior uniform takes all classes as equally likely"
         )
-    return wanted, training / training.sum()
+    return training / training.sum()
+
+
+def _training_images(model: TrainedModel) -> NDArray[np.int64]:
+    """Return the training images of each class, (C,)."""
+    return np.asarray(model.algorithm.train_info.counts.sum(0).numpy())
 
 
 def predictions_frame(found: Sequence[Prediction], least: float = 0.0) -> pd.DataFrame:
@@ -234,50 +257,82 @@ def predictions_frame(found: Sequence[Prediction], least: float = 0.0) -> pd.Dat
     rows = []
     for one in found:
         sure = bool(one.classes) and one.probabilities[0] >= least
-        row: dict[str, str | float] = {"image": str(one.image)}
+        row: dict[str, str | float] = {"image": _text(str(one.image))}
         row["prediction"] = one.classes[0] if sure else ""
         for rank in range(top):
             known = rank < len(one.classes)
             row[f"class_{rank + 1}"] = one.classes[rank] if known else ""
             row[f"probability_{rank + 1}"] = one.probabilities[rank] if known else np.nan
-        rows.append({**row, "problem": one.problem})
+        rows.append({**row, "problem": _text(one.problem)})
     return pd.DataFrame(rows)
 
 
-def image_paths(places: Sequence[Path]) -> list[Path]:
+def _text(name: str) -> str:
+    """Return a file's name as a text, which names of old systems are not."""
+    return name.encode(errors="backslashreplace").decode()
+
+
+def image_paths(
+    places: Sequence[Path], say: Callable[[str], None] = lambda sentence: None
+) -> list[Path]:
     """Return the files of images that are meant, each once, in the order of what was typed.
 
     Args:
         places: files; folders, whose images at any depth are taken in the order of their paths,
-            what is hidden excepted; and ``.csv`` files that name images below themselves in a
-            column ``path``, ``image``, ``file`` or ``filename``.
+            what is hidden and linked folders excepted; and ``.csv`` files that name images below
+            themselves in a column ``path``, ``image``, ``file`` or ``filename``.
+        say: is told in a sentence what was left out: linked folders, rows without a name, repeats.
 
     Raises:
-        UsageError: there is none, or a place does not exist.
+        UsageError: there is none, or a place does not exist or cannot be read.
     """
     found: list[Path] = []
-    for place in places:
-        if place.is_dir():
-            found += _below(place)
-        elif not place.exists():
-            raise UsageError(f"there is no file or folder '{visible(str(place))}'")
-        else:
-            found += _named_in(place) if place.suffix.lower() == ".csv" else [place]
+    try:
+        for place in places:
+            if place.is_dir():
+                found += _below(place, say)
+            elif not place.exists():
+                raise UsageError(f"there is no file or folder '{visible(str(place))}'")
+            else:
+                csv_file = place.suffix.lower() == ".csv"
+                found += _named_in(place, say) if csv_file else [place]
+    except OSError as error:
+        raise UsageError(
+            f"{visible(str(error.filename))} cannot be read: {error.strerror}"
+        ) from error
     if not found:
         where = ", ".join(visible(str(place)) for place in places)
         raise UsageError(f"there is no image in {where}")
-    return list(dict.fromkeys(found))
+    once = list(dict.fromkeys(found))
+    if len(once) < len(found):
+        say(f"Of {len(found)} images that are named {len(once)} differ: each has one row.")
+    return once
 
 
-def _below(folder: Path) -> list[Path]:
-    found = []
-    for place, folders, files in os.walk(folder):
+def _below(folder: Path, say: Callable[[str], None]) -> list[Path]:
+    """Return the images below a folder.
+
+    Raises:
+        OSError: a folder cannot be read.
+    """
+
+    def stop(error: OSError) -> None:
+        raise error
+
+    found, linked = [], list[Path]()
+    for place, folders, files in os.walk(folder, onerror=stop):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
+        linked += [path for name in folders if (path := Path(place, name)).is_symlink()]
         found += [Path(place, name) for name in sorted(files) if is_image(name)]
+    if linked:
+        say(
+            f"Linked folders are not entered, of which {visible(str(folder))} has {len(linked)}: "
+            f"to have the images of {visible(str(linked[0]))}, name it as well."
+        )
     return found
 
 
-def _named_in(table: Path) -> list[Path]:
+def _named_in(table: Path, say: Callable[[str], None]) -> list[Path]:
     """Return the images that a CSV names.
 
     Raises:
@@ -296,4 +351,7 @@ def _named_in(table: Path) -> list[Path]:
             f"or {_COLUMNS[-1]}"
         )
     names = [row[column].strip() for row in rows[1:] if len(row) > column]
-    return [table.parent / name for name in names if name]
+    found = [table.parent / name for name in names if name]
+    if without := len(rows) - 1 - len(found):
+        say(f"{visible(str(table))}: {without} of {len(rows) - 1} rows name no image.")
+    return found

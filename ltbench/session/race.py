@@ -27,7 +27,8 @@ from ltbench.results.untrusted import UnreadableRun, numbers, read_result
 from ltbench.session.deadline import ends_in_time
 from ltbench.session.estimate import read_estimator, wall_seconds
 from ltbench.session.plan import Plan
-from ltbench.session.session import Session
+from ltbench.session.session import Session, SweepRun
+from ltbench.session.tuning import check_judged
 from ltbench.stats.race import Standing, race
 
 ONE_DOMAIN = ("erm", "sqrt-reweight", "focal", "ldam", "bsoftmax", "erm+crt")
@@ -116,8 +117,8 @@ class Race:
         measure: what its values mean.
 
     Raises:
-        UsageError: there are fewer than two methods, several settings, no validation images, or
-            the metric is none of validation.
+        UsageError: there are fewer than two methods, several settings, no validation images, one
+            of the methods is trained on these, or the metric is none of validation.
     """
 
     session: Session
@@ -145,6 +146,8 @@ class Race:
                 f"'{specs[0].dataset_name}' has no validation images, and a race is decided by "
                 "those: use a protocol or parameter of the data set that sets some aside"
             )
+        for method in self.plan.methods:
+            check_judged(method, "methods", "race")
         selection = specs[0].protocol.selection_metric
         usual = "accuracy_average" if selection == "step" else selection
         self.metric, self.measure = known_metric(self.metric or usual)
@@ -231,20 +234,26 @@ class Race:
 
     def _train(self, runs: Sequence[RunSpec], deadline: float) -> bool:
         """Carry runs out, and return whether they ended in time."""
-        numbers_of = {spec.hash: number for number, spec in enumerate(self.specs)}
-
-        def train() -> None:
-            for run in self.session.run(replace(self.plan, specs=tuple(runs))):
-                self._trained += run.state == "done"
-                if run.state in ("failed", "diverged"):
-                    number = numbers_of[run.spec.hash]
-                    reason = f"{run.state}: {run.reason}" if run.reason else run.state
-                    self._lost[number] = Lost(number, run.spec.seed, reason)
-
-        in_time = ends_in_time(deadline - time.monotonic(), train)
+        plan = replace(self.plan, specs=tuple(runs))
+        ended = list[SweepRun]()
+        in_time = ends_in_time(
+            deadline - time.monotonic(), lambda: ended.extend(self.session.run(plan))
+        )
+        # What was stopped returns no runs, and some of them may have ended before.
+        self._count(ended or self.session.describe(plan))
         # By what was just done the next round is judged.
         self.session.estimator = read_estimator(self.plan.out, self.session.device)
         return in_time
+
+    def _count(self, runs: Sequence[SweepRun]) -> None:
+        """Count the runs of a round that are done, and note the methods of those that failed."""
+        numbers_of = {spec.hash: number for number, spec in enumerate(self.specs)}
+        for run in runs:
+            self._trained += run.state == "done"
+            if run.state in ("failed", "diverged"):
+                number = numbers_of[run.spec.hash]
+                reason = f"{run.state}: {run.reason}" if run.reason else run.state
+                self._lost[number] = Lost(number, run.spec.seed, reason)
 
     def _scores(self, number: int) -> tuple[np.ndarray, np.ndarray]:
         """Return validation and test scores of a method, up to the first seed that is not done.

@@ -158,7 +158,11 @@ def _rival_entry(found: Rival) -> dict[str, Any]:
 
 
 def _sure(said: str) -> str:
-    return f"{said} is wrong in at most {100 * PROMISED:.0f} % of races, over all looks and rivals."
+    return (
+        f"{said} is wrong in at most {100 * PROMISED:.0f} % of races, over all looks and rivals, "
+        "for scores no more skewed than those simulated: a method whose seeds now and then "
+        "collapse is outside of it."
+    )
 
 
 def _closest(outcome: Outcome, standing: Standing, measure: Measure) -> str:

@@ -17,8 +17,6 @@ from ltbench.errors import LtbenchError, UsageError
 from ltbench.evaluation.cost import multiply_adds, parameter_count, trainable_count
 from ltbench.evaluation.measures import declared_measures
 from ltbench.executors.processor import cores
-from ltbench.models.adaptation.adapted import FULL
-from ltbench.models.weights import file_sha256
 from ltbench.plugins.names import Name
 from ltbench.results.backbone import read_title
 from ltbench.results.combined import (
@@ -40,6 +38,7 @@ from ltbench.training.checkpoint import Best, DamagedCheckpoint, State, load_bes
 from ltbench.training.context import open_context
 from ltbench.training.environment import environment
 from ltbench.training.final_test import evaluate_on_test
+from ltbench.training.frozen_weights import frozen_weights
 from ltbench.training.job import Job
 from ltbench.training.memory import peak_memory_mb, reset_peak_memory
 from ltbench.training.plugin_versions import own_code
@@ -200,24 +199,6 @@ def _spec_of(one: Ingredient) -> RunSpec:
         raise UsageError(f"{one.folder}/spec.json does not hold a run's specification") from problem
 
 
-def _frozen_weights(spec: RunSpec) -> Path | None:
-    """Return the file with the frozen part of a network of which a part was trained, if any.
-
-    Raises:
-        UsageError: it is not there, or is another.
-    """
-    backbone = spec.backbone
-    if backbone.weights is None or backbone.chosen.adapt == FULL:
-        return None
-    path = Path(spec.weights_file)
-    if not spec.weights_file or file_sha256(path) != backbone.weights:
-        raise UsageError(
-            f"{path} does not hold the weights that {backbone.title} was adapted from, which its "
-            "runs do not keep: put them back there"
-        )
-    return path
-
-
 def _method_there(folder: Path) -> str:
     from ltbench.results.untrusted import UnreadableRun, clean, read_json
 
@@ -241,7 +222,7 @@ def _tested(
         )
     open_store(dataset, split)
     job = Job(spec, files.path, recipe.data_dir, recipe.device, threads=cores())
-    job = replace(job, store=store_folder(dataset, split), weights=_frozen_weights(spec))
+    job = replace(job, store=store_folder(dataset, split), weights=frozen_weights(spec))
     device = torch.device(recipe.device)
     reset_peak_memory(device)
     with repeatable(device, job.threads, spec.protocol.deterministic):

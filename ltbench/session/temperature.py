@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ltbench.errors import DataError
+from ltbench.regular_files import open_file
 from ltbench.results.folder import LOGITS, write_json
 from ltbench.results.logits import read_logits
-from ltbench.results.untrusted import UnreadableRun, numbers, read_json
+from ltbench.results.untrusted import UnreadableRun, numbers, read_json, read_result
 from ltbench.stats.temperature import fitted_temperature
 
 FILE = "temperature.json"
@@ -35,14 +36,18 @@ class Temperature:
 def run_temperature(folder: Path) -> Temperature:
     """Return the temperature of a run's chosen model.
 
-    It is fitted on the logits of the validation images. What was fitted before is taken where it
-    is of the same logits.
+    It is fitted on the logits of the validation images, unless a part of the run was trained on
+    these, of which a model is surer, or the logits are of another model than the kept one. What was
+    fitted before is taken where it is of the same logits.
 
     Args:
         folder: of the run.
     """
+    if why_not := _why_not(folder):
+        return Temperature(why_not=why_not)
     try:
-        digest = hashlib.sha256((folder / LOGITS).read_bytes()).hexdigest()
+        with open_file(folder / LOGITS) as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
         if (kept := _kept(folder, digest)) is not None:
             return kept
         validation = read_logits(folder, "val")
@@ -60,6 +65,22 @@ def run_temperature(folder: Path) -> Temperature:
             {"temperature": found.value, "images": found.images, "logits": digest},
         )
     return found
+
+
+def _why_not(folder: Path) -> str:
+    """Return why the logits of a run's validation images are no measure, or nothing."""
+    try:
+        result = read_result(folder) or {}
+    except UnreadableRun as error:
+        return str(error)
+    if result.get("trained_on_validation"):
+        return "a part of the run was trained on the validation images"
+    if result.get("before_test"):
+        return (
+            "the run learnt on the test images before its test, its logits are of the model after "
+            "that, and the model that is kept is the one before"
+        )
+    return ""
 
 
 def _kept(folder: Path, digest: str) -> Temperature | None:

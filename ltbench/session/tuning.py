@@ -125,16 +125,21 @@ def varies(method: PlannedMethod, axes: Sequence[str]) -> bool:
     return bool(Space(method.chain, method.spec.protocol, axes).axes)
 
 
-def check_judged(method: PlannedMethod) -> None:
-    """Check that validation images are left to judge the trials of a method by.
+def check_judged(method: PlannedMethod, judged: str = "trials", do: str = "tune") -> None:
+    """Check that validation images are left to judge a method by.
+
+    Args:
+        method: the method.
+        judged: what would be judged by them, for the message.
+        do: what to do with that which stands before the part that is trained on them.
 
     Raises:
         UsageError: a part of it is trained on them.
     """
     for name in trained_on_validation(method.spec)[:1]:
         raise UsageError(
-            f"'{name}' is trained on the validation images, by which trials would be judged: tune "
-            f"what stands before it, and run that with +{name}"
+            f"'{name}' is trained on the validation images, by which {judged} would be judged: "
+            f"{do} what stands before it, and run that with +{name}"
         )
 
 

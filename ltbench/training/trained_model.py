@@ -1,7 +1,9 @@
 """The chosen model of a run that is done, ready to look at images: any image, not its data set's.
 
 All that is needed lies in the run's folder, so that a model can be used where its training images
-are not. An image passes through what the test images passed through, and gets the same answer.
+are not; but for the weights that a run with ``adapt=…`` left as they were. An image passes through
+what the test images passed through, and gets the same answer, unless the run learnt on those before
+its test: what it keeps is the model before.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ from ltbench.data.normalisation import Normalisation
 from ltbench.data.store import stored_size, stored_square
 from ltbench.errors import DataError, LtbenchError, UsageError
 from ltbench.evaluation.batch_size import evaluation_batch
+from ltbench.models.adaptation.adapted import FULL
 from ltbench.plugins.algorithm import Algorithm
 from ltbench.plugins.facts import Facts, registry_facts
 from ltbench.plugins.manager import KINDS, get_plugins
@@ -39,6 +42,7 @@ from ltbench.results.run import RunSpec
 from ltbench.results.scheme import scheme_of
 from ltbench.results.untrusted import UnreadableRun, read_json, read_result
 from ltbench.training.checkpoint import DamagedCheckpoint, load_best
+from ltbench.training.frozen_weights import frozen_weights
 from ltbench.training.model import ModelBuilder
 from ltbench.training.plugin_versions import versions_here
 
@@ -55,6 +59,8 @@ class TrainedModel:
         algorithm: the model, in evaluation mode.
         stored: side in pixels of the squares that images are made of, as for training.
         batch: images per forward pass of the run's test; 0 where it is not known.
+        transductive: whether the run learnt on the test images before its test, so that this model,
+            the one before, is not the one that was tested.
     """
 
     folder: Path
@@ -63,6 +69,7 @@ class TrainedModel:
     algorithm: Algorithm
     stored: int
     batch: int = 0
+    transductive: bool = False
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -155,8 +162,9 @@ def load_trained(folder: Path, device: str = "cpu", data_dir: Path | None = None
             where the run is older than such a note in its folder.
 
     Raises:
-        UsageError: the run is not done, has no network of its own, or was made by a plugin that is
-            not here, or is in another version; the message names it.
+        UsageError: the run is not done, has no network of its own, was made by a plugin that is not
+            here, or is in another version, or was adapted from weights that are not here; the
+            message names them.
     """
     spec, result = _documents(folder)
     _check_plugins(folder, spec)
@@ -187,6 +195,7 @@ def load_trained(folder: Path, device: str = "cpu", data_dir: Path | None = None
         algorithm.eval(),
         stored_size(facts),
         batch if isinstance(batch, int) and 0 < batch <= 1 << 20 else 0,
+        bool(result.get("before_test")),
     )
 
 
@@ -290,12 +299,15 @@ def _network(folder: Path, spec: RunSpec, facts: Facts, split: Split, device: st
     """Build the network of a run, whose weights are yet to be loaded.
 
     Raises:
-        UsageError: it cannot be built.
+        UsageError: it cannot be built, or a part of it was trained and the weights are not here
+            that the rest is of.
     """
-    # The weights come from the run, so those that it started from are not fetched.
-    spec = replace(spec, backbone=replace(spec.backbone, pretrained=False))
+    weights = frozen_weights(spec)
+    if spec.backbone.chosen.adapt == FULL:
+        # The weights come from the run, so those that it started from are not fetched.
+        spec = replace(spec, backbone=replace(spec.backbone, pretrained=False))
     sized = spec.protocol.sized(facts)
-    builder = ModelBuilder(spec, sized, split, torch.device(device))
+    builder = ModelBuilder(spec, sized, split, torch.device(device), weights)
     return builder.up_to(len(builder.names) - 1)
 
 

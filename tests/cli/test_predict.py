@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +18,9 @@ from PIL import Image
 from ltbench.cli.main import cli
 from ltbench.cli.predict import predict
 from ltbench.cli.run import run as train
+from ltbench.errors import UsageError
 from ltbench.results.index import read_runs
+from ltbench.session.prediction import image_paths
 
 NAMES = ("a b", "蛾 [x]", "Ünï")
 
@@ -178,6 +182,56 @@ def test_what_cannot_be_read_has_a_row_with_the_reason(moths, tmp_path):
     assert [bool(row["problem"]) for row in listed] == [False, True, True]
     found = run("predict", folder, str(tmp_path / "empty.PNG"), code=2)
     assert "none of 1 images could be read" in found.output
+
+
+def test_what_is_left_out_is_said(tmp_path, monkeypatch):
+    photos, said = tmp_path / "photos", list[str]()
+    (photos / "below").mkdir(parents=True)
+    (tmp_path / "elsewhere").mkdir()
+    for name in ("a.png", "below/b.png", "../elsewhere/c.png"):
+        (photos / name).write_bytes(b"")
+    (photos / "link").symlink_to("../elsewhere")
+    (photos / "list.csv").write_text("label,path\nx,a.png\ny\nz,\nw,below/b.png\n")
+    assert image_paths([photos], said.append) == [photos / "a.png", photos / "below" / "b.png"]
+    (linked,) = said
+    assert "has 1: to have the images of" in linked
+    assert f"{photos / 'link'}, name it as well" in linked
+    said.clear()
+    found = image_paths([photos / "list.csv", photos / "a.png"], said.append)
+    assert found == [photos / "a.png", photos / "below" / "b.png"]
+    assert said == [
+        f"{photos / 'list.csv'}: 2 of 4 rows name no image.",
+        "Of 3 images that are named 2 differ: each has one row.",
+    ]
+    scandir = os.scandir
+
+    def closed(path):
+        if Path(path).name == "below":
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", closed)
+    with pytest.raises(UsageError, match="below cannot be read: Permission denied"):
+        image_paths([photos])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names")
+def test_a_name_that_is_no_text_has_a_row(moths, tmp_path):
+    picture, odd = next((moths / "photos").rglob("*.jpg")), tmp_path / os.fsdecode(b"l\xe9a.jpg")
+    shutil.copy(picture, odd)
+    folder, out = str(one_run(moths)), tmp_path / "out.csv"
+    run("predict", folder, str(tmp_path), "-o", str(out))
+    for text in (out.read_text(), run("predict", folder, str(odd)).stdout):
+        (row,) = rows(text)
+        assert row["image"] == str(tmp_path / "l\\udce9a.jpg")
+        assert row["prediction"]
+
+
+def test_that_it_cannot_be_written_is_said_before_the_model_is_loaded(moths, tmp_path, monkeypatch):
+    monkeypatch.setattr("ltbench.cli.predict._predictor", None)
+    (tmp_path / "file").write_text("")
+    found = run("predict", "RUN", "photos", "-o", str(tmp_path / "file" / "out.csv"), code=2)
+    assert "out.csv cannot be written: " in " ".join(found.output.split())
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from click.testing import CliRunner
 from PIL import Image
 from scipy.optimize import minimize
@@ -19,6 +20,7 @@ from scipy.optimize import minimize
 from ltbench.cli.main import cli
 from ltbench.cli.predict import predict
 from ltbench.cli.run import run as train
+from ltbench.errors import UsageError
 from ltbench.results.index import read_runs
 from ltbench.results.logits import read_logits
 from ltbench.session.prediction import Prediction, image_paths, make_predictor
@@ -117,6 +119,17 @@ def test_the_temperature_is_the_one_of_the_smallest_loss_on_validation_images(mo
     assert np.log(fitted.value) == pytest.approx(best.x[0], abs=1e-3)
 
 
+def test_nothing_is_fitted_on_images_that_a_part_was_trained_on(moths, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(run_of(moths), folder)
+    result = json.loads((folder / "result.json").read_text())
+    result["trained_on_validation"] = ["dfr"]
+    (folder / "result.json").write_text(json.dumps(result))
+    found = run_temperature(folder)
+    assert found.value == 1
+    assert found.why_not == "a part of the run was trained on the validation images"
+
+
 def test_probabilities_are_the_softmax_at_the_temperature(moths):
     folder = run_of(moths)
     found, heat = table(moths), run_temperature(folder).value
@@ -170,6 +183,26 @@ def test_a_class_without_training_images_has_no_prior_of_the_model(moths, tmp_pa
     found = call("predict", str(folder), image, "--prior", "uniform", "--model-prior", "uniform")
     plain = call("predict", str(folder), image)
     assert found.stdout == plain.stdout
+
+
+def test_models_of_an_ensemble_are_corrected_by_their_own_training_images(moths, tmp_path):
+    one, other = run_of(moths), tmp_path / "run"
+    shutil.copytree(one, other)
+    spec = json.loads((other / "spec.json").read_text())
+    spec["data"]["counts"]["train"] = [[2, 9, 40]]
+    (other / "spec.json").write_text(json.dumps(spec))
+    found = make_predictor([one, other], prior="uniform")
+    pictures = image_paths([moths / "photos" / "test"])
+    alone = [make_predictor([folder], prior="uniform") for folder in (one, other)]
+    squares = [found.models[0].square(found.models[0].read(path)) for path in pictures]
+    inputs = torch.stack(squares), torch.tensor([[30, 40]] * len(pictures))
+    first, second = (each.probabilities(*inputs) for each in alone)
+    assert np.abs(first - second).max() > 0.1
+    assert found.probabilities(*inputs) == pytest.approx((first + second) / 2, abs=1e-9)
+    for prior in ("train", "forward-50", "backward-10"):
+        with pytest.raises(UsageError, match="had different numbers of them: name a file"):
+            make_predictor([one, other], prior=prior)
+        make_predictor([one, one], prior=prior)
 
 
 def test_small_batches_answer_as_one_and_in_the_order_of_the_images(moths, tmp_path, monkeypatch):

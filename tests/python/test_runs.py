@@ -160,6 +160,15 @@ def test_images_of_all_kinds(trained, tmp_path):
         said = rf"takes images \(H, W, 3\) of uint8, and this one is {re.escape(str(shape))} of"
         with pytest.raises(UsageError, match=said):
             model.transform(np.zeros(shape, np.uint8))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turned by the camera
+    Image.new("RGBA", (28, 20), (200, 10, 10, 80)).save(tmp_path / "odd.webp", exif=exif)
+    Image.fromarray(257 * pixels[..., 0].astype(np.uint16)).save(tmp_path / "deep.png")
+    for path in (tmp_path / "odd.webp", tmp_path / "deep.png"):
+        assert torch.equal(model.transform(Image.open(path)), model.transform(path))
+        path.unlink()
+    with pytest.raises(UsageError, match="cannot be used: its pixels are floating-point"):
+        model.transform(Image.new("F", (28, 28)))
     found = run.predict(tmp_path / "digit.png", top=2)
     assert found["prediction"][0] == model.classes[int(model(expected[None]).argmax())]
     assert list(run.predict([str(tmp_path)])["image"]) == [str(tmp_path / "digit.png")]

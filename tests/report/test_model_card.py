@@ -7,9 +7,11 @@ import re
 
 import numpy as np
 import pytest
+from PIL import Image
 from scipy import stats
 from synthetic_runs import write_run
 
+from ltbench.data.image_files import read_image
 from ltbench.report.model_card import Exported, model_card
 
 EXPORT = Exported(
@@ -38,6 +40,30 @@ def test_the_row_of_the_board_stands_beside_the_models_scores(tmp_path):
     assert float(re.findall(r"[\d.]+", own)[0]) == pytest.approx(values[1], abs=0.051)
     found = [float(number) for number in re.findall(r"[\d.]+", mean)]
     assert found == pytest.approx([values.mean(), half], abs=0.051)
+
+
+def test_scores_of_a_run_that_learnt_on_test_images_are_not_those_of_the_exported_model(tmp_path):
+    folder = write_run(tmp_path)
+    assert "model-index" in model_card(folder, EXPORT)
+    result = json.loads((folder / "result.json").read_text())
+    result["before_test"] = {"images": 9, "passes": 1, "learnt": {}}
+    (folder / "result.json").write_text(json.dumps(result))
+    card = model_card(folder, EXPORT)
+    assert "the model before that, which was not tested: its scores are not those below" in card
+    assert "model-index" not in card
+
+
+def test_the_cards_code_reads_images_as_training_does(tmp_path):
+    card = model_card(write_run(tmp_path), EXPORT)
+    lines = card.partition("```python\n")[2].partition("```")[0].splitlines()
+    code = "\n".join(line for line in lines if "onnx" not in line and "session" not in line)
+    odd = Image.new("RGBA", (4, 2), (200, 10, 10, 80))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    odd.save(tmp_path / "image.png", exif=exif)
+    names: dict[str, np.ndarray] = {}
+    exec(code.replace("image.jpg", str(tmp_path / "image.png")), names)
+    assert (names["pixels"][0] == read_image(tmp_path / "image.png", 3)).all()
 
 
 def test_of_one_seed_there_is_no_row(tmp_path):

@@ -16,7 +16,9 @@ from ltbench.plugins.manager import Plugins, get_plugins
 from ltbench.report import figures, report_page
 from ltbench.report.leaderboard import load_content
 from ltbench.report.provenance import run_commands
+from ltbench.report.render import html
 from ltbench.report.report_page import write_report
+from ltbench.report.section import Report, Section
 from ltbench.report.verdict import verdict
 
 __all__ = ["browser"]
@@ -30,6 +32,11 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
             write_run(root, algo=algo, seed=seed, skill=skill, per_class=4)
     write_run(root, algo="never", error="diverged")
     return root
+
+
+def test_the_switch_of_domains_names_them_as_they_are() -> None:
+    part = Section("errors", domain="a  b ")
+    assert '<option value="a  b ">a  b </option>' in html(Report((part,)))
 
 
 @pytest.fixture(scope="module")

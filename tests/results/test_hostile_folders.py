@@ -10,9 +10,10 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import threading
 import zipfile
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import numpy as np
@@ -21,13 +22,14 @@ from synthetic_runs import write_run
 
 from ltbench.errors import DataError
 from ltbench.results.claim import find_owner
-from ltbench.results.documents import read_features, read_predictions
-from ltbench.results.folder import RunFolder
+from ltbench.results.documents import read_data_facts, read_features, read_predictions
+from ltbench.results.folder import LOGITS, RunFolder
 from ltbench.results.index import index_file, read_runs
 from ltbench.results.logits import read_logits
 from ltbench.results.states import read_last_line, read_states
 from ltbench.results.sweeps import SWEEPS
 from ltbench.results.untrusted import UnreadableRun, read_json, read_log
+from ltbench.session.temperature import run_temperature
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -290,6 +292,34 @@ def test_absurd_labels_are_refused_before_anything_is_counted(
     np.savez(folder / "predictions.npz", **arrays)
     with pytest.raises(DataError, match="no data set has"):
         read_predictions(folder)
+
+
+@pytest.mark.parametrize("images", [[-1, 3], [2**62, 2**62], [20_000_000, 20_000_000]])
+def test_numbers_of_images_that_there_cannot_be_are_refused(
+    tmp_path: Path, images: list[int]
+) -> None:
+    folder = write_run(tmp_path, domains=["one"], classes=2)
+    read_data_facts(folder)
+    spec = json.loads((folder / "spec.json").read_text())
+    spec["data"]["counts"]["train"] = [images]
+    (folder / "spec.json").write_text(json.dumps(spec))
+    with pytest.raises(DataError, match="'data' does not hold domains, classes and counts"):
+        read_data_facts(folder)
+
+
+def test_no_temperature_is_fitted_on_a_pipe_nor_is_it_waited_for(tmp_path: Path) -> None:
+    folder = write_run(tmp_path)
+    (folder / LOGITS).unlink()
+    os.mkfifo(folder / LOGITS)
+
+    def release() -> None:
+        with suppress(OSError):  # nobody waits
+            os.close(os.open(folder / LOGITS, os.O_WRONLY | os.O_NONBLOCK))
+
+    timer = threading.Timer(2, release)
+    timer.start()
+    assert run_temperature(folder).why_not == "the run keeps no logits"
+    timer.cancel()
 
 
 def test_labels_whose_pairs_are_too_many_are_refused(tmp_path: Path) -> None:

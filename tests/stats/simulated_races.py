@@ -15,11 +15,22 @@ from ltbench.stats.race import FIRST_LOOK, SPENT
 
 Draw = Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]
 
+COLLAPSING = np.sqrt(1 + 60**2 * 0.05 * 0.95)
+"""The deviation of scores that deviate by 1, and fall by 60 in one of 20 seeds."""
+
+
+def _collapses(rng: np.random.Generator, size: tuple[int, ...]) -> np.ndarray:
+    """Return scores of which one of 20 is 60 deviations of the others below them."""
+    fell = rng.random(size) < 0.05
+    return np.asarray((rng.standard_normal(size) - 60 * (fell - 0.05)) / COLLAPSING)
+
+
 SHAPES: dict[str, Draw] = {
     "normal": lambda rng, size: rng.standard_normal(size),
     "heavy tails": lambda rng, size: rng.standard_t(3, size) / np.sqrt(3),
     "skewed up": lambda rng, size: rng.exponential(1, size) - 1,
     "skewed down": lambda rng, size: 1 - rng.exponential(1, size),
+    "collapses": _collapses,
 }
 """Scores of one seed, of mean 0 and deviation 1."""
 
@@ -34,6 +45,13 @@ EQUAL = {
 }
 """All methods equally good: shape and deviation of one, of the others, and their correlation."""
 
+BEYOND = {
+    "normal best, rivals collapse by 60 in 1 of 20 seeds": (
+        ("normal", 1.0), ("collapses", COLLAPSING), 0.0
+    ),
+}  # fmt: skip
+"""The same, of scores that the promise is not made for: few seeds do not show their mean."""
+
 
 def equal_methods(name: str, methods: int, races: int, seeds: int) -> np.ndarray:
     """Return the scores of races between methods whose true scores are equal.
@@ -42,7 +60,7 @@ def equal_methods(name: str, methods: int, races: int, seeds: int) -> np.ndarray
         Array (races, methods, seeds) in points.
     """
     rng = np.random.default_rng([methods, *name.encode()])
-    (own, sd), (others, others_sd), shared = EQUAL[name]
+    (own, sd), (others, others_sd), shared = (EQUAL | BEYOND)[name]
     first = sd * SHAPES[own](rng, (races, 1, seeds))
     rest = others_sd * SHAPES[others](rng, (races, methods - 1, seeds))
     noise = np.concatenate([first, rest], axis=1)
@@ -131,7 +149,7 @@ def main() -> None:
     print(f"The best is dropped, % of {races:,} races of at most 10 seeds:\n")
     print("| scores | " + " | ".join(f"{m} methods" for m in METHODS) + " |")
     print("|---|" + "---|" * len(METHODS))
-    for name in EQUAL:
+    for name in EQUAL | BEYOND:
         shares = [dropped_best(equal_methods(name, m, races, 10)) for m in METHODS]
         print(f"| {name} | " + " | ".join(f"{100 * s:.1f}" for s in shares) + " |", flush=True)
     print("\nEight methods; five seeds for all are 40 runs, ten are 80:\n")

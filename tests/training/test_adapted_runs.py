@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
 from run_answers import answers
 
 from ltbench.cli.show import show
+from ltbench.data.catalogue import open_dataset
 from ltbench.errors import UsageError
 from ltbench.models.catalogue import build_backbone
+from ltbench.plugins.names import parse_name
 from ltbench.report.leaderboard import load_content
 from ltbench.report.sizes import sizes_note
 from ltbench.report.wording import footnotes
@@ -28,6 +32,7 @@ from ltbench.training.checkpoint import load_best, load_checkpoint
 from ltbench.training.frozen_network import frozen_network
 from ltbench.training.job import Job
 from ltbench.training.run import execute
+from ltbench.training.trained_model import load_trained
 
 VIT = "test_vit"
 SHORT = {"augmentation": "none", "steps": 4, "eval_every": 2, "batch_per_domain": 4,
@@ -123,6 +128,42 @@ def test_the_frozen_part_is_checked_where_a_run_goes_on(tmp_path) -> None:
     error = json.loads((other.folder / "error.json").read_text())["error"]
     assert "the frozen part of test_vit[adapt=lora] is not what it was" in error
     assert "\n" not in error
+
+
+def check_loaded(job: Job) -> None:
+    """Check that the model of a run gives the test images the answers of its test."""
+    trained = load_trained(job.folder)
+    dataset, split = open_dataset(parse_name("tiny-mlt"), Path())
+    pixels = [dataset.decoder(split)(row) for row in split.rows("test")]
+    sizes = torch.tensor([image.shape[:2] for image in pixels])
+    squares = torch.stack([trained.square(image) for image in pixels])
+    found = trained.logits(trained.inputs(squares, sizes)).softmax(1).numpy()
+    with np.load(job.folder / "predictions.npz") as arrays:
+        assert (found.argmax(1) == arrays["prediction"]).all()
+        assert found.max(1) == pytest.approx(arrays["confidence"], abs=1e-5)
+
+
+def test_models_that_were_adapted_from_a_file_are_loaded_where_it_is(tmp_path) -> None:
+    weights = tmp_path / "weights.pt"
+    torch.manual_seed(1)
+    torch.save(build_backbone(VIT, (3, 32, 32), False).model.state_dict(), weights)
+    job = executed(planned(weights=weights), tmp_path / "run", weights)
+    check_loaded(job)
+    weights.rename(tmp_path / "away.pt")
+    with pytest.raises(UsageError, match=r"weights\.pt does not hold the weights that test_vit"):
+        load_trained(job.folder)
+
+
+def test_models_that_were_adapted_from_named_weights_are_loaded(tmp_path, monkeypatch) -> None:
+    def build(name: str, shape: tuple[int, int, int], pretrained: bool, *more: Any) -> Any:
+        if pretrained:
+            torch.manual_seed(1)  # the weights of this name
+        return build_backbone(name, shape, False, *more)
+
+    monkeypatch.setattr("ltbench.training.model.build_backbone", build)
+    spec = planned()
+    spec = replace(spec, backbone=replace(spec.backbone, pretrained=True))
+    check_loaded(executed(spec, tmp_path / "run"))
 
 
 @pytest.fixture

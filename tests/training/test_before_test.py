@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,8 +15,12 @@ from ltbench.plugins.manager import get_plugins
 from ltbench.plugins.registry import Entry
 from ltbench.results.folder import RunFolder
 from ltbench.results.logits import LOGITS, read_logits
+from ltbench.session.export import _check_test
+from ltbench.session.export_sample import Sample
+from ltbench.session.temperature import run_temperature
 from ltbench.training.checkpoint import load_best
 from ltbench.training.run import execute
+from ltbench.training.trained_model import load_trained
 
 SEEN: list[list[tuple[torch.Tensor, ...]]] = []
 """The batches of each pass that the algorithms of these tests saw."""
@@ -115,6 +120,21 @@ def test_what_it_learnt_is_tested_and_the_kept_model_is_the_chosen_one(learner):
         moved = (learnt - not_learnt).astype(float)
         assert np.abs(moved - moved[:, 1:2])[:, 0].mean() > 1
         assert np.abs(moved - moved[:, 1:2])[:, 2:].max() < 0.05
+
+
+def test_the_kept_model_has_no_temperature_of_the_other_and_is_not_compared(learner, monkeypatch):
+    job = learner(eval_every=2, steps=2)
+    # Theirs is no distribution that is installed.
+    monkeypatch.setattr("ltbench.training.trained_model._check_installed", lambda *args: None)
+    run(job)
+    assert "the model that is kept is the one before" in run_temperature(job.folder).why_not
+    model = load_trained(job.folder)
+    assert model.transductive
+    with np.load(job.folder / "predictions.npz") as arrays:
+        others = 1 - np.eye(len(model.classes))[arrays["prediction"][:1]]
+    _check_test(model, Sample((), rows=(0,)), 1e3 * others)  # answers otherwise, and may
+    with pytest.raises(UsageError, match="otherwise than in the run's test"):
+        _check_test(replace(model, transductive=False), Sample((), rows=(0,)), 1e3 * others)
 
 
 def test_a_run_that_was_broken_off_learns_the_same(learner, monkeypatch):
