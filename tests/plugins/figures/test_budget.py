@@ -17,6 +17,7 @@ from ltbench.report.figure_data import Choices, FigureData
 from ltbench.report.look import style
 from ltbench.report.trials import Trials
 from ltbench.results.frame import as_frames
+from ltbench.results.run import canonical_hash
 from ltbench.testing.synthetic_runs import write_run, write_study
 
 SMALL = {"classes": 4, "per_class": 4}
@@ -186,6 +187,21 @@ def test_trials_of_two_tables_are_not_drawn_together(tuned, tmp_path):
     digits = set(Trials((tmp_path,)).frame["protocol_hash"])
     _, frame = drawn(tmp_path, protocols=[min(digits)[:8]])
     assert len(frame) == 4
+
+
+@pytest.mark.parametrize(
+    "own", [{"methods": {"boda": {"update": 5}}}, {"defaults": {"boda.a": 1}},
+            {"memory_format": "channels_last"}],
+)  # fmt: skip
+def test_what_a_study_asks_of_its_method_alone_makes_no_table(tmp_path, own):
+    write_study(tmp_path, algo="erm", **SMALL)
+    study = write_study(tmp_path, **SMALL)
+    document = json.loads(study.read_text())
+    study.write_text(json.dumps({**document, "asked": {**document["asked"], **own}}))
+    asked = document["asked"]
+    setting = {key: asked[key] for key in ("dataset", "protocol", "backbone", "precision")}
+    _, frame = drawn(tmp_path, protocols=[canonical_hash(setting)])
+    assert set(frame["method"]) == {"erm", "boda"}
 
 
 def test_two_studies_of_a_method_are_told_apart(tmp_path):
