@@ -13,6 +13,7 @@ from ltbench.report.across_pairs import pairs_section
 from ltbench.report.content import Content, Leaderboard
 from ltbench.report.image_intervals import images_section
 from ltbench.report.metrics import Metric
+from ltbench.report.predictions import first_stages
 from ltbench.report.section import (
     Column,
     Report,
@@ -26,9 +27,10 @@ from ltbench.report.section import (
 )
 from ltbench.report.summary import Summary, across_domains
 from ltbench.report.wording import content_notes, paired_notes, summary_notes
+from ltbench.stats.claims import draws_for, omnibus_test, with_families
 from ltbench.stats.diagnostics import diagnose
 from ltbench.stats.groups import Groups, split_by_label
-from ltbench.stats.omnibus import classical_anova, welch_anova
+from ltbench.stats.omnibus import classical_anova
 from ltbench.stats.pairwise import MOST_METHODS, all_pairs
 from ltbench.stats.power import pooled_sd, power_table
 
@@ -111,9 +113,13 @@ def anova_sections(content: Content, *, only_scored: bool = False) -> list[Secti
 
 def groups_by_metric(board: Leaderboard) -> dict[str, Groups]:
     """Return the scores of each metric of a table, split by method, in the order of its rows."""
-    scores = board.table.trained().long_scores([m.name for m in board.metrics])
+    trained = board.table.trained()
+    scores, stages = trained.long_scores([m.name for m in board.metrics]), first_stages(trained)
     order = {row.label: i for i, row in enumerate(board.rows)}
-    found = {m.name: split_by_label(scores[scores["metric"] == m.name]) for m in board.metrics}
+    found = {
+        m.name: with_families(split_by_label(scores[scores["metric"] == m.name]), stages)
+        for m in board.metrics
+    }
     found |= board.analysis.groups  # these know the error of the test images
     return {
         m.name: groups.take(sorted(range(len(groups.names)), key=lambda i: order[groups.names[i]]))
@@ -152,10 +158,11 @@ def _means(board: Leaderboard) -> Section:
 
 
 def _variance(board: Leaderboard, groups: dict[str, Groups], metrics: Sequence[Metric]) -> Section:
-    rows = []
+    rows, draws = [], draws_for(groups.values())
     for metric in metrics:
-        classical = classical_anova(groups[metric.name])
-        welch = board.analysis.omnibus.get(metric.name) or welch_anova(groups[metric.name])
+        of = groups[metric.name]
+        classical = classical_anova(of)
+        welch = board.analysis.omnibus.get(metric.name) or omnibus_test(of, draws)
         row: dict[str, object] = {"metric": metric.name}
         for name, test in (("classical", classical), ("welch", welch)):
             row |= {f"{name}_{key}": value for key, value in asdict(test).items() if key != "test"}
@@ -190,8 +197,10 @@ def _variance(board: Leaderboard, groups: dict[str, Groups], metrics: Sequence[M
     tested = frame["welch_left_out"][frame["welch_reason"] == ""]
     left_out = {name for names in tested for name in names}
     if left_out:
-        notes.append(f"Welch's test leaves out {', '.join(sorted(left_out))} where seeds all agree "
-                     "or are fewer than two.")  # fmt: skip
+        notes.append(
+            f"Welch's test leaves out {', '.join(sorted(left_out))} where seeds all agree, are "
+            "fewer than two, or two where others have more."
+        )
     shown = frame.assign(**{f"{name}_df": _degrees(frame, name) for name in ("classical", "welch")})
     title = _title(board, "Analysis of variance (ANOVA) over methods")
     return section(title, frame, columns, notes, shown)

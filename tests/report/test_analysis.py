@@ -56,6 +56,33 @@ def test_the_classical_analysis_is_scipys_on_the_run_folders(runs: Path) -> None
     assert len(frame) == 8
 
 
+def test_metrics_that_carry_no_claim_are_analysed_as_those_that_do(tmp_path: Path) -> None:
+    write_methods(tmp_path, ("erm", 5), ("erm+crt", 5), ("boda", 5), ("focal", 2))
+    (board,) = load_content(tmp_path).boards
+    groups = groups_by_metric(board)
+    assert groups["accuracy_many"].families == groups["accuracy_average"].families
+    assert set(groups["accuracy_many"].families or ()) == {"erm", "boda", "focal"}
+    variance = sections(tmp_path, resamples=0)["Analysis of variance (ANOVA) over methods"]
+    assert set(variance.frame["welch_left_out"]) == {("focal",)}
+    assert set(variance.frame["welch_methods"]) == {3}
+    assert any("focal where seeds all agree, are fewer than two, or two where others have more"
+               in note for note in variance.notes)  # fmt: skip
+
+
+def write_methods(root: Path, *counts: tuple[str, int]) -> None:
+    for method, seeds in counts:
+        algo, *stages = method.split("+")
+        for seed in range(seeds):
+            write_run(root, algo=algo, stages=stages, seed=seed, label=method, arrays=False)
+
+
+def test_of_many_methods_all_metrics_are_drawn_as_often(tmp_path: Path) -> None:
+    write_methods(tmp_path, *((f"m{i}", 2) for i in range(31)))
+    frame = sections(tmp_path, resamples=0)["Analysis of variance (ANOVA) over methods"].frame
+    chances = frame["welch_p_calibrated"].dropna() * 2_000
+    np.testing.assert_allclose(chances, chances.round(), atol=1e-6)
+
+
 def test_bootstrap_starts_from_the_printed_scores(runs: Path) -> None:
     found = sections(runs, resamples=50)
     images = found["Over test images"].frame.set_index(["metric", "label"])["mean"]
