@@ -14,6 +14,7 @@ from ltbench.api import (
     Section,
     Table,
     UsageError,
+    complete_hparams,
     half_width,
     most_frequent,
     section,
@@ -41,10 +42,10 @@ def ablation(
     table = table.without_tuned()
     runs = table.runs.table
     name = table.only_algorithm("an ablation")
-    hparams: list[dict[str, Any]] = list(runs["hparams"])
+    hparams = complete_hparams(runs)
     components = _components(name, hparams, components)
     base = _base(hparams, components)
-    matching = [all(h.get(k) == v for k, v in base.items()) for h in hparams]
+    matching = [all(h[k] == v for k, v in base.items() if k in h) for h in hparams]
     usual = {c: most_frequent([h[c] for h in hparams if h.get(c)]) for c in components}
     states = [tuple(_state(h.get(c), usual[c]) for c in components) for h in hparams]
     done = (runs["status"] == "done").tolist()
@@ -94,11 +95,11 @@ def _components(name: str, hparams: list[dict[str, Any]], wanted: Sequence[str])
 
 
 def _base(hparams: list[dict[str, Any]], components: Sequence[str]) -> dict[str, Any]:
-    """Return the most frequent value of every other hyper-parameter."""
+    """Return the most frequent value of every other hyper-parameter, where it has an effect."""
     others = dict.fromkeys(key for h in hparams for key in h if key not in components)
     values: dict[str, Any] = {}
     for key in others:
-        values[key] = most_frequent([h.get(key) for h in hparams])
+        values[key] = most_frequent([h[key] for h in hparams if key in h])
     return values
 
 

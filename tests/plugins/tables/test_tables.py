@@ -15,6 +15,7 @@ from sklearn.metrics import accuracy_score, f1_score
 from synthetic_runs import write_run
 
 from ltbench.errors import DataError, UsageError
+from ltbench.plugins.lookup import load_plugin
 from ltbench.report.figure_data import FigureData
 from ltbench.report.render import FORMATS
 from ltbench.report.section import Report
@@ -59,6 +60,53 @@ def test_a_number_switches_a_component_at_zero_and_its_usual_value(tmp_path: Pat
                       label=f"boda[{weight}]", arrays=False)  # fmt: skip
     section = ablation(only_table(load_runs(tmp_path), "it"), ["weight"])
     assert section.frame["n"].tolist() == [1, 3]
+
+
+def write_recorded(root: Path, algo: str, *chosen: dict[str, object]) -> None:
+    """Write two seeds of runs that record what such runs record, and no more."""
+    owner = load_plugin("algorithms", algo).HParams
+    for options, seed in itertools.product(chosen, range(2)):
+        hparams = owner.from_options(options, algo).as_dict()
+        write_run(
+            root, algo=algo, seed=seed, hparams=hparams, label=f"{algo}{options}", arrays=False
+        )
+
+
+def test_what_only_another_component_decides_is_no_other_setting(tmp_path: Path) -> None:
+    """A run of ldam records ``start`` only with ``normalized``."""
+    on = (False, True)
+    chosen = [{"drw": drw, "normalized": n} for drw, n in itertools.product(on, on)]
+    write_recorded(tmp_path, "ldam", *chosen, {"normalized": True, "start": 0.5})
+    frame = ablation(only_table(load_runs(tmp_path), "it")).frame
+    assert frame["n"].tolist() == [2, 2, 2, 2]
+    with_other = sweeps(only_table(load_runs(tmp_path), "it"), "normalized")
+    assert set(with_other["value"]) == {False, True}
+    assert set(with_other["n"]) == {2}
+
+
+@pytest.mark.parametrize(
+    ("algo", "key", "values"),
+    [
+        ("bcl", "scale", [0.0, 10.0, 30.0]),  # before: 0
+        ("bcl", "views", [1, 3]),
+        ("dann", "alternate", [True, False]),  # later, false
+        ("brl", "balance", ["logits", "weights"]),
+    ],
+)
+def test_a_curve_has_the_value_that_runs_do_not_record(
+    tmp_path: Path, algo: str, key: str, values: list[object]
+) -> None:
+    write_recorded(tmp_path, algo, *({key: value} for value in values))
+    frame = sweeps(only_table(load_runs(tmp_path), "it"), None)
+    assert set(frame["parameter"]) == {key}
+    assert set(frame["value"]) == set(values)
+
+
+def test_of_an_algorithm_that_is_not_installed_a_missing_value_is_another(tmp_path: Path) -> None:
+    for hparams in ({"a": 1.0}, {"a": 1.0, "on": True}, {"a": 2.0, "on": True}):
+        write_run(tmp_path, algo="gone", hparams=hparams, label=f"gone{hparams}", arrays=False)
+    frame = sweeps(only_table(load_runs(tmp_path), "it"))
+    assert set(frame["parameter"]) == {"a"}
 
 
 def test_ablations_that_cannot_be_made_say_why(tmp_path: Path) -> None:
