@@ -213,6 +213,23 @@ def test_two_studies_of_a_method_are_told_apart(tmp_path):
     }  # fmt: skip
 
 
+def test_two_studies_of_one_budget_are_two_curves(tmp_path):
+    """Of another version of a plugin, or in another folder of runs."""
+    one, other = tmp_path / "one", tmp_path / "other"
+    studies = [write_study(root, values=(0.5, 0.6), **SMALL) for root in (one, other)]
+    newer = studies[0].parent.with_name("abcdef012345") / studies[0].name
+    newer.parent.mkdir()
+    newer.write_text(studies[0].read_text())
+    with style():
+        data = FigureData(as_frames([]), tuning=Trials((one, other)))
+        _, frame = draw_budget(data, Choices())
+    label, digits = "boda (hparams+lr; random 2, seed 0)", studies[0].parent.name[:6]
+    first, second = sorted((digits, "abcdef"))
+    assert set(frame["method"]) == {
+        label, f"{label} #{second}", f"{label} #{digits}{f' in {other}' if digits > first else ''}",
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize(
     "spoil",
     [
