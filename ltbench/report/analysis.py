@@ -26,7 +26,7 @@ from ltbench.report.section import (
     section,
 )
 from ltbench.report.summary import Summary, across_domains
-from ltbench.report.wording import content_notes, paired_notes, summary_notes
+from ltbench.report.wording import content_notes, listed, paired_notes, summary_notes
 from ltbench.stats.claims import draws_for, omnibus_test, with_families
 from ltbench.stats.diagnostics import diagnose
 from ltbench.stats.groups import Groups, split_by_label
@@ -253,7 +253,7 @@ def _pairs(board: Leaderboard, metric: Metric, groups: Groups) -> Section:
         "p": Column("calibrated\np", probability, 0),
     }
     notes = (
-        "Differences in points with 95 % intervals that hold together over all pairs "
+        f"Differences{_in_points([metric])} with 95 % intervals that hold together over all pairs "
         f"({len(frame)}); g is Hedges'. Both p-values are family-wise over these pairs; "
         "Games–Howell's studentized range is too liberal at few seeds, so claims rest on the "
         "calibrated p.",
@@ -267,19 +267,19 @@ def _reference(board: Leaderboard) -> Section:
     title = _title(board, f"Against {board.reference}")
     if frame.empty:
         return remark(title, "It takes two seeds of it and of another method.")
-    scale = {m.name: m for m in board.declared}
+    by_name = {m.name: m for m in board.declared}
     shown = frame.copy()
     for column in ("difference", "low", "high"):
         shown[column] = [
-            scale[m].scaled(v) for m, v in zip(frame["metric"], frame[column], strict=True)
+            by_name[m].number(v, sign=True)
+            for m, v in zip(frame["metric"], frame[column], strict=True)
         ]
-    points = fixed(1, sign=True)
     columns = {
         "metric": name_column("metric"),
         "label": name_column("method"),
-        "difference": Column(f"minus\n{board.reference}", points, 0),
-        "low": Column("low", points),
-        "high": Column("high", points),
+        "difference": Column(f"minus\n{board.reference}", priority=0),
+        "low": Column("low"),
+        "high": Column("high"),
         "g": Column("g", fixed(2, sign=True), 2),
         "t": Column("t", fixed(2, sign=True), 3),
         "df": Column("df", fixed(1), 3),
@@ -289,11 +289,20 @@ def _reference(board: Leaderboard) -> Section:
         "claimed": Column("claimed", lambda claimed: "yes" if claimed else ""),
     }
     notes = (
-        "Welch's t. Intervals are for each difference alone, in points; Holm is over all "
-        f"{len(frame)} rows. Claimed: at 5 %, where ANOVA finds a difference.",
+        f"Welch's t. Intervals are for each difference{_in_points(board.declared)} alone; Holm is "
+        f"over all {len(frame)} rows. Claimed: at 5 %, where ANOVA finds a difference.",
         *paired_notes(board),
     )
     return section(title, frame, columns, notes, shown)
+
+
+def _in_points(metrics: Sequence[Metric]) -> str:
+    """Return " in points" where differences are, and of which metrics where not of all."""
+    plain = [m.measure for m in metrics if not m.in_percent]
+    if not plain:
+        return " in points"
+    some = f" (but of {listed(list(dict.fromkeys(plain)))})"
+    return f" in points{some}" if len(plain) < len(metrics) else ""
 
 
 def _power(board: Leaderboard, groups: Groups, difference: float) -> Section:

@@ -118,6 +118,19 @@ def test_one_seed_and_one_method_say_what_is_missing(tmp_path: Path) -> None:
     assert "unknown" in found["Seeds for 1.0 points of domain-average accuracy"].notes[0]
 
 
+def test_differences_are_in_the_unit_of_their_own_metric(runs: Path) -> None:
+    content = load_content(runs, metrics=["loss", "accuracy_average"])
+    found = {s.title.split(" — ")[0]: s for s in analysis_sections(content, resamples=0)}
+    against = found["Against erm"]
+    for (_, line), row in zip(against.frame.iterrows(), against.grid.body, strict=True):
+        metric = content.boards[0].table.metric(line["metric"])
+        assert metric.number(line["difference"], sign=True) in row
+        assert metric.number(line["low"], sign=True) in row
+    assert "for each difference in points (but of loss) alone" in against.notes[0]
+    assert found["All pairs, pooled loss"].notes[0].startswith("Differences with 95 %")
+    assert found["All pairs, domain-average accuracy"].notes[0].startswith("Differences in points")
+
+
 def test_groups_are_in_the_order_of_the_table(runs: Path) -> None:
     board = load_content(runs).boards[0]
     groups = groups_by_metric(board)["accuracy_average"]
