@@ -152,7 +152,10 @@ def _with_switches(name: str, switches: Mapping[str, bool]) -> str:
 def _notes(
     frame: pd.DataFrame, components: Sequence[str], name: str, table: Table, base: dict[str, Any]
 ) -> list[str]:
-    notes = ["✓: the component is on. %; ± is half the 95 % t-interval over seeds (k of N done)."]
+    notes = [
+        "✓: the component is on. %; ± is half the 95 % t-interval over seeds (k of N done); none "
+        "where all agree, from–to in brackets where it would leave the scale."
+    ]
     absent = frame[frame["run"] == 0]
     if len(absent):
         first = absent.iloc[0]

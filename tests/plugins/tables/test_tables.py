@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from ltbench_figures.sensitivity import sweeps
 from ltbench_tables.ablation import ablation
 from ltbench_tables.backbones import Profile, backbones, subset_masks
+from ltbench_tables.losses import losses
 from sklearn.metrics import accuracy_score, f1_score
 from synthetic_runs import write_run
 
@@ -22,6 +24,7 @@ from ltbench.report.section import Report
 from ltbench.report.selection import only_table, select_runs
 from ltbench.results.documents import read_predictions
 from ltbench.results.frame import load_runs
+from ltbench.stats.intervals import half_width, share_interval
 
 
 def switches(root: Path, *combinations: tuple[bool, bool], **extra: float) -> None:
@@ -107,6 +110,33 @@ def test_of_an_algorithm_that_is_not_installed_a_missing_value_is_another(tmp_pa
         write_run(tmp_path, algo="gone", hparams=hparams, label=f"gone{hparams}", arrays=False)
     frame = sweeps(only_table(load_runs(tmp_path), "it"))
     assert set(frame["parameter"]) == {"a"}
+
+
+def test_means_have_no_interval_of_none_and_none_beyond_the_scale(tmp_path: Path) -> None:
+    """As in leaderboards: seeds that agree do not say ±0.0, shares are within 0 and 100 %."""
+    for seed, (agree, near) in enumerate([(0.5, 1.0), (0.5, 0.9), (0.5, 1.0)]):
+        hparams = {"cb": True, "rb": True}
+        folder = write_run(tmp_path, algo="brl", seed=seed, hparams=hparams, arrays=False)
+        document = json.loads((folder / "result.json").read_text())
+        document["test"] |= {"macro_f1_average": agree, "accuracy_average": near}
+        (folder / "result.json").write_text(json.dumps(document))
+    names = ("macro_f1_average", "accuracy_average")
+    table = only_table(load_runs(tmp_path), "it")
+    row = ablation(table, metrics=names).grid.body[-1]
+    assert row[-2] == "50.0"
+    low, high = share_interval(29 / 30, half_width(np.array([1.0, 0.9, 1.0])))
+    assert row[-1] == f"96.7 ({100 * low:.0f}–{100 * high:.0f})"
+    for section in backbones(FigureData(load_runs(write_agreeing(tmp_path / "more")))):
+        assert not any("±0.0" in text for line in section.grid.body for text in line)
+    for section in losses(FigureData(load_runs(tmp_path / "more")), "", "", ["accuracy"]):
+        assert not any("±0.0" in text for line in section.grid.body for text in line)
+
+
+def write_agreeing(root: Path) -> Path:
+    """Write two seeds whose predictions are the same."""
+    folders = [write_cifar(root, "erm", 100, seed) for seed in range(2)]
+    shutil.copy(folders[0] / "predictions.npz", folders[1] / "predictions.npz")
+    return root
 
 
 def test_ablations_that_cannot_be_made_say_why(tmp_path: Path) -> None:
