@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from synthetic_runs import write_run
 
 from ltbench.errors import DataError, UsageError
 from ltbench.plugins.lookup import load_plugin
+from ltbench.plugins.names import parse_name
 from ltbench.report.figure_data import FigureData
 from ltbench.report.render import FORMATS
 from ltbench.report.section import Report
@@ -44,7 +46,7 @@ def test_every_combination_has_a_row_and_what_was_not_run_says_how(tmp_path: Pat
     ]
     assert section.frame["n"].tolist() == [2, 0, 2, 2]
     assert section.frame["macro_f1_average"].isna().tolist() == [False, True, False, False]
-    assert "--algo 'brl[cb=false,rb=true]'" in section.notes[1]
+    assert "--algo 'brl[cb=false,rb=true,alpha=0.1]'" in section.notes[1]
     assert "alpha=0.1" in section.notes[2]
     assert [row[1:3] for row in section.grid.body] == [("", ""), ("", "✓"), ("✓", ""), ("✓", "✓")]
 
@@ -137,6 +139,24 @@ def write_agreeing(root: Path) -> Path:
     folders = [write_cifar(root, "erm", 100, seed) for seed in range(2)]
     shutil.copy(folders[0] / "predictions.npz", folders[1] / "predictions.npz")
     return root
+
+
+def test_the_command_of_what_was_not_run_can_be_typed(tmp_path: Path) -> None:
+    """Numbers are 0 or what they usually are, and what is not the default stands there too."""
+    base = {"update": 5}
+    write_recorded(tmp_path, "boda", {"weight": 0.3, **base}, {"weight": 0.3, "macro": 0, **base})
+    section = ablation(only_table(load_runs(tmp_path), "it"), ["weight", "macro"])
+    assert section.frame["run"].tolist() == [0, 0, 2, 2]
+    (typed,) = re.findall(r"--algo '([^']*)'", section.notes[1])
+    options = parse_name(typed).options
+    assert options == {"weight": 0.0, "macro": 0.0, "update": 5}
+    load_plugin("algorithms", "boda").HParams.from_options(options, "boda")
+
+
+def test_what_is_on_in_no_run_is_typed_at_its_default(tmp_path: Path) -> None:
+    write_recorded(tmp_path, "boda", {"macro": 0})
+    section = ablation(only_table(load_runs(tmp_path), "it"), ["macro"])
+    assert "--algo 'boda[macro=1.0]'" in section.notes[1]
 
 
 def test_ablations_that_cannot_be_made_say_why(tmp_path: Path) -> None:
