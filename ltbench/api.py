@@ -96,6 +96,7 @@ if TYPE_CHECKING:
     from ltbench.report.look import PALETTE as PALETTE
     from ltbench.report.metrics import metric as metric
     from ltbench.report.prior_scores import prior_accuracies as prior_accuracies
+    from ltbench.report.recorded_hparams import complete_hparams as complete_hparams
     from ltbench.report.section import Column as Column
     from ltbench.report.section import Section as Section
     from ltbench.report.section import name_column as name_column

@@ -11,6 +11,7 @@ from ltbench.report.content import Content
 from ltbench.report.metrics import Metric
 from ltbench.report.section import Column, Section, fixed, name_column, remark, section
 from ltbench.report.summary import Summary
+from ltbench.report.tuned_labels import shared_labels
 from ltbench.stats.across import FEWEST_DATASETS
 from ltbench.stats.across_pairs import FEWEST_FOR_VERDICT, SURE, across_pair
 from ltbench.stats.groups import FloatArray
@@ -32,7 +33,8 @@ def pairs_section(content: Content, summary: Summary, rope: float | None) -> Sec
     metric, datasets = summary.metric, len(summary.tables)
     title = f"Pairs across data sets, {metric.words}"
     complete = list(summary.result.ranks.index)
-    reference = next((b.reference for b in content.boards if b.reference in complete), None)
+    known = (shared_labels(b.table)[b.reference] for b in content.boards if b.reference)
+    reference = next((label for label in known if label in complete), None)
     if reference is None or len(complete) < 2:
         return remark(
             title,

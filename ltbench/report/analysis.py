@@ -13,6 +13,7 @@ from ltbench.report.across_pairs import pairs_section
 from ltbench.report.content import Content, Leaderboard
 from ltbench.report.image_intervals import images_section
 from ltbench.report.metrics import Metric
+from ltbench.report.predictions import first_stages
 from ltbench.report.section import (
     Column,
     Report,
@@ -25,10 +26,11 @@ from ltbench.report.section import (
     section,
 )
 from ltbench.report.summary import Summary, across_domains
-from ltbench.report.wording import content_notes, paired_notes, summary_notes
+from ltbench.report.wording import content_notes, listed, paired_notes, summary_notes
+from ltbench.stats.claims import draws_for, omnibus_test, with_families
 from ltbench.stats.diagnostics import diagnose
 from ltbench.stats.groups import Groups, split_by_label
-from ltbench.stats.omnibus import classical_anova, welch_anova
+from ltbench.stats.omnibus import classical_anova
 from ltbench.stats.pairwise import MOST_METHODS, all_pairs
 from ltbench.stats.power import pooled_sd, power_table
 
@@ -111,9 +113,13 @@ def anova_sections(content: Content, *, only_scored: bool = False) -> list[Secti
 
 def groups_by_metric(board: Leaderboard) -> dict[str, Groups]:
     """Return the scores of each metric of a table, split by method, in the order of its rows."""
-    scores = board.table.trained().long_scores([m.name for m in board.metrics])
+    trained = board.table.trained()
+    scores, stages = trained.long_scores([m.name for m in board.metrics]), first_stages(trained)
     order = {row.label: i for i, row in enumerate(board.rows)}
-    found = {m.name: split_by_label(scores[scores["metric"] == m.name]) for m in board.metrics}
+    found = {
+        m.name: with_families(split_by_label(scores[scores["metric"] == m.name]), stages)
+        for m in board.metrics
+    }
     found |= board.analysis.groups  # these know the error of the test images
     return {
         m.name: groups.take(sorted(range(len(groups.names)), key=lambda i: order[groups.names[i]]))
@@ -152,10 +158,11 @@ def _means(board: Leaderboard) -> Section:
 
 
 def _variance(board: Leaderboard, groups: dict[str, Groups], metrics: Sequence[Metric]) -> Section:
-    rows = []
+    rows, draws = [], draws_for(groups.values())
     for metric in metrics:
-        classical = classical_anova(groups[metric.name])
-        welch = board.analysis.omnibus.get(metric.name) or welch_anova(groups[metric.name])
+        of = groups[metric.name]
+        classical = classical_anova(of)
+        welch = board.analysis.omnibus.get(metric.name) or omnibus_test(of, draws)
         row: dict[str, object] = {"metric": metric.name}
         for name, test in (("classical", classical), ("welch", welch)):
             row |= {f"{name}_{key}": value for key, value in asdict(test).items() if key != "test"}
@@ -190,8 +197,10 @@ def _variance(board: Leaderboard, groups: dict[str, Groups], metrics: Sequence[M
     tested = frame["welch_left_out"][frame["welch_reason"] == ""]
     left_out = {name for names in tested for name in names}
     if left_out:
-        notes.append(f"Welch's test leaves out {', '.join(sorted(left_out))} where seeds all agree "
-                     "or are fewer than two.")  # fmt: skip
+        notes.append(
+            f"Welch's test leaves out {', '.join(sorted(left_out))} where seeds all agree, are "
+            "fewer than two, or two where others have more."
+        )
     shown = frame.assign(**{f"{name}_df": _degrees(frame, name) for name in ("classical", "welch")})
     title = _title(board, "Analysis of variance (ANOVA) over methods")
     return section(title, frame, columns, notes, shown)
@@ -244,7 +253,7 @@ def _pairs(board: Leaderboard, metric: Metric, groups: Groups) -> Section:
         "p": Column("calibrated\np", probability, 0),
     }
     notes = (
-        "Differences in points with 95 % intervals that hold together over all pairs "
+        f"Differences{_in_points([metric])} with 95 % intervals that hold together over all pairs "
         f"({len(frame)}); g is Hedges'. Both p-values are family-wise over these pairs; "
         "Games–Howell's studentized range is too liberal at few seeds, so claims rest on the "
         "calibrated p.",
@@ -258,19 +267,19 @@ def _reference(board: Leaderboard) -> Section:
     title = _title(board, f"Against {board.reference}")
     if frame.empty:
         return remark(title, "It takes two seeds of it and of another method.")
-    scale = {m.name: m for m in board.declared}
+    by_name = {m.name: m for m in board.declared}
     shown = frame.copy()
     for column in ("difference", "low", "high"):
         shown[column] = [
-            scale[m].scaled(v) for m, v in zip(frame["metric"], frame[column], strict=True)
+            by_name[m].number(v, sign=True)
+            for m, v in zip(frame["metric"], frame[column], strict=True)
         ]
-    points = fixed(1, sign=True)
     columns = {
         "metric": name_column("metric"),
         "label": name_column("method"),
-        "difference": Column(f"minus\n{board.reference}", points, 0),
-        "low": Column("low", points),
-        "high": Column("high", points),
+        "difference": Column(f"minus\n{board.reference}", priority=0),
+        "low": Column("low"),
+        "high": Column("high"),
         "g": Column("g", fixed(2, sign=True), 2),
         "t": Column("t", fixed(2, sign=True), 3),
         "df": Column("df", fixed(1), 3),
@@ -280,11 +289,20 @@ def _reference(board: Leaderboard) -> Section:
         "claimed": Column("claimed", lambda claimed: "yes" if claimed else ""),
     }
     notes = (
-        "Welch's t. Intervals are for each difference alone, in points; Holm is over all "
-        f"{len(frame)} rows. Claimed: at 5 %, where ANOVA finds a difference.",
+        f"Welch's t. Intervals are for each difference{_in_points(board.declared)} alone; Holm is "
+        f"over all {len(frame)} rows. Claimed: at 5 %, where ANOVA finds a difference.",
         *paired_notes(board),
     )
     return section(title, frame, columns, notes, shown)
+
+
+def _in_points(metrics: Sequence[Metric]) -> str:
+    """Return " in points" where differences are, and of which metrics where not of all."""
+    plain = [m.measure for m in metrics if not m.in_percent]
+    if not plain:
+        return " in points"
+    some = f" (but of {listed(list(dict.fromkeys(plain)))})"
+    return f" in points{some}" if len(plain) < len(metrics) else ""
 
 
 def _power(board: Leaderboard, groups: Groups, difference: float) -> Section:

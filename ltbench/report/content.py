@@ -19,8 +19,7 @@ from ltbench.report.unseen import join_tables
 from ltbench.results.frame import Runs
 from ltbench.results.labels import budget_words, tuning_cell
 from ltbench.stats.claims import Analysis, analyse
-from ltbench.stats.groups import ROUNDING
-from ltbench.stats.intervals import share_interval
+from ltbench.stats.intervals import mean_interval
 from ltbench.stats.intervals import summarise as over_seeds
 
 if TYPE_CHECKING:
@@ -295,13 +294,8 @@ def _reference(name: str, table: Table, labels: set[str]) -> str:
 def _scored(
     mean: float, half_width: float, values: Sequence[tuple[int, float]], metric: Metric
 ) -> Score:
-    if metric.in_percent:
-        low, high = share_interval(mean, half_width)
-    elif half_width > ROUNDING * max(1.0, abs(mean)):
-        low, high = mean - half_width, mean + half_width
-    else:
-        low = high = math.nan
-    return Score(mean, half_width, tuple(values), low, high)
+    interval = mean_interval(mean, half_width, share=metric.in_percent)
+    return Score(mean, half_width, tuple(values), *interval)
 
 
 def _merit(metric: Metric, row: Row) -> float:

@@ -130,9 +130,19 @@ class Metric:
         return text.replace("-", "−")
 
     def mean(self, value: float, half_width: float = math.nan) -> str:
-        """Return "67.1 ±1.2": a mean with half its interval, where that is known."""
+        """Return "67.1 ±1.2": a mean with half its interval, where that is known.
+
+        "1.4 (0.2–9.3)" where ± would leave the scale of a share. Seeds that all agree have none.
+        """
+        from ltbench.stats.intervals import mean_interval  # scipy takes as long as all else here
+
         text = self.number(value)
-        return text if math.isnan(half_width) else f"{text} ±{self.spread(half_width)}"
+        low, high = mean_interval(value, half_width, share=self.in_percent)
+        if math.isnan(low):
+            return text
+        if math.isclose(value - low, half_width):
+            return f"{text} ±{self.spread(half_width)}"
+        return f"{text} ({self.between(low, high)})"
 
     def between(self, low: float, high: float) -> str:
         """Return "0.2–9.3"; without decimals where ten points lie between, which is enough."""

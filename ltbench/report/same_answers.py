@@ -29,7 +29,10 @@ def same_notes(board: Leaderboard) -> list[str]:
 
 
 def same_labels(board: Leaderboard) -> list[list[str]]:
-    """Return the groups of rows, two or more in each, that are equal wherever both have a seed."""
+    """Return the groups of rows, two or more in each.
+
+    Any two of a group are equal wherever both have a seed.
+    """
     scores = _scores(board)
     having = defaultdict(list)
     for label, runs in scores.items():
@@ -39,9 +42,13 @@ def same_labels(board: Leaderboard) -> list[list[str]]:
     grouped: set[str] = set()
     for label, runs in scores.items():
         near = dict.fromkeys(other for one in runs.items() for other in having[one])
-        same = [other for other in near if other not in grouped and _agree(runs, scores[other])]
+        same = [label]
+        for other in near:  # two that agree with one that lacks a seed may differ at that seed
+            free = other != label and other not in grouped
+            if free and all(_agree(scores[other], scores[one]) for one in same):
+                same.append(other)
         if label not in grouped and len(same) > 1:
-            groups.append(same)
+            groups.append([other for other in near if other in same])
             grouped.update(same)
     return groups
 

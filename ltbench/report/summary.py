@@ -11,6 +11,7 @@ import pandas as pd
 from ltbench.errors import DataError
 from ltbench.report.metrics import Metric
 from ltbench.report.selection import Table
+from ltbench.report.tuned_labels import with_shared_labels
 from ltbench.stats.across import AcrossDatasets, across_datasets
 
 Kind = tuple[str, str, bool]
@@ -22,7 +23,7 @@ class Summary:
 
     Attributes:
         left_out: tables of data sets that another protocol already stands for.
-        tables: the table of each data set.
+        tables: the table of each data set, with labels that mean the same method in all of them.
         block: what a column is of: a data set, or an unseen domain.
     """
 
@@ -45,6 +46,8 @@ def summarise(tables: Sequence[Table], metric: str) -> Summary | None:
     What was made of other runs is passed over. Only tables of one evaluation scheme and one way of
     choosing models are compared: of those that most data sets have.
 
+    What tuning found is no part of a label here, as it may find something else for each data set.
+
     Args:
         tables: of :func:`~ltbench.report.unseen.join_tables`.
         metric: the name of the metric that ranks.
@@ -63,7 +66,10 @@ def summarise(tables: Sequence[Table], metric: str) -> Summary | None:
     by_source = max(by_kind.values(), key=len, default={})
     if len(by_source) < 2:
         return None
-    chosen = {_unique_name(table, by_source.values()): table for table in by_source.values()}
+    chosen = {
+        _unique_name(table, by_source.values()): with_shared_labels(table)
+        for table in by_source.values()
+    }
     scores = pd.DataFrame({name: _merits(t, metric) for name, t in chosen.items()})
     kept = {table.protocol_hash for table in chosen.values()}
     left_out = tuple(table.heading for table in tables if table.protocol_hash not in kept)

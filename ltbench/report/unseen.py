@@ -17,7 +17,6 @@ import pandas as pd
 from ltbench.errors import DataError
 from ltbench.plugins.measure import find_base
 from ltbench.plugins.unseen_options import LEAVE_ONE_OUT, ORACLE, SEEN
-from ltbench.report.command import typed_algorithm
 from ltbench.report.dataset_labels import dataset_label
 from ltbench.report.filters import shared_protocol
 from ltbench.report.metrics import measures_of, unseen_name
@@ -28,8 +27,8 @@ from ltbench.report.selection import (
     run_label,
     setting_words,
 )
+from ltbench.report.tuned_labels import without_found
 from ltbench.report.unseen_gaps import gaps
-from ltbench.results.combined import without_choice
 from ltbench.results.frame import Runs
 from ltbench.results.run import canonical_hash
 from ltbench.results.scheme import each_hash, each_options
@@ -192,7 +191,7 @@ def _with_labels(group: Sequence[Table]) -> list[tuple[Table, Runs]]:
     What tuning found is no part of a label here, as it may find something else for each domain.
     Methods of one label that are not the same code get digits of what they are.
     """
-    tables = [_without_found(table.runs.table) for table in group]
+    tables = [without_found(table.runs.table) for table in group]
     codes = [_codes(table) for table in tables]
     several: dict[str, set[str]] = {}
     for runs, found in zip(tables, codes, strict=True):
@@ -209,20 +208,6 @@ def _with_labels(group: Sequence[Table]) -> list[tuple[Table, Runs]]:
             runs[name] = runs[name].where(~twice, table.runs.table[name])
         relabelled.append((table, Runs(runs, table.runs.scores)))
     return relabelled
-
-
-def _without_found(runs: pd.DataFrame) -> pd.DataFrame:
-    """Return runs whose method, if it was tuned, is named as it was before."""
-    tuned = [{**one, "found": {}} if one else one for one in runs["tuned"]]
-    methods = [
-        typed_algorithm(run) if run["tuned"] else without_choice(run["method"], run["combined"])
-        for _, run in runs.iterrows()
-    ]
-    labels = [run_label(method, one, "") for method, one in zip(methods, tuned, strict=True)]
-    lists = {"tuned": tuned, "method": methods, "label": labels}
-    return runs.assign(
-        **{key: pd.Series(list_, index=runs.index, dtype=object) for key, list_ in lists.items()}
-    )
 
 
 def _codes(runs: pd.DataFrame) -> dict[str, str]:

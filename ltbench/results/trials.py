@@ -22,7 +22,8 @@ from ltbench.results.untrusted import UnreadableRun, clean, mapping_in, name_in,
 
 STUDIES = ".studies"
 """Folder, below that of tuning, of the files of studies."""
-_OWN = ("algorithm", "fixed", "plugins")  # of what a study asks, apart from the setting
+# Of what a study asks, what all rows of a table share; the rest is the method's own.
+_SETTING = ("dataset", "protocol", "backbone", "precision")
 _MOST = 100_000  # trials of a study
 
 
@@ -100,7 +101,7 @@ def _trials(file: Path, root: Path, runs: Mapping[str, RunRecord]) -> Iterator[T
         "dataset": name_in(dataset, "name", file.name),
         "options": dict(mapping_in(dataset, "options", file.name)),
         "protocol": clean(str(protocol.get("name", ""))),
-        "protocol_hash": canonical_hash({k: v for k, v in asked.items() if k not in _OWN}),
+        "protocol_hash": canonical_hash({key: asked[key] for key in _SETTING}),
         "axes": clean(", ".join(map(str, document.get("axes") or [HPARAMS]))),
         "search": clean(str(document.get("search", ""))),
         "planned": int(counts["trials"]),

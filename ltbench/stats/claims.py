@@ -107,7 +107,7 @@ def analyse(
     }
     of_pairs = draws  # Holm multiplies these, so that they must be finer
     draws = draws_for(by_metric.values(), draws)
-    omnibus = {metric: _omnibus(groups, draws) for metric, groups in by_metric.items()}
+    omnibus = {metric: omnibus_test(groups, draws) for metric, groups in by_metric.items()}
     adjusted = holm(np.array([o.p_calibrated for o in omnibus.values()]))
     analysis = Analysis(
         summarise(scores), omnibus, dict(zip(omnibus, adjusted.tolist(), strict=True))
@@ -141,12 +141,23 @@ def draws_for(by_metric: Collection[Groups], draws: int = DRAWS) -> int:
     return min(draws, 1_999) if many else draws
 
 
+def with_families(groups: Groups, first_stages: Mapping[str, str]) -> Groups:
+    """Return groups that know which of them share a first stage.
+
+    Args:
+        groups: the scores of one metric.
+        first_stages: what was trained first, by method; empty where none is known.
+    """
+    if not first_stages:
+        return groups
+    return replace(groups, families=tuple(first_stages.get(n, n) for n in groups.names))
+
+
 def _with_errors(
     groups: Groups, metric: str, images: ImageErrors | None, first_stages: Mapping[str, str]
 ) -> Groups:
     """Return groups that know the error of the test images, and which of them share a stage."""
-    if first_stages:
-        groups = replace(groups, families=tuple(first_stages.get(n, n) for n in groups.names))
+    groups = with_families(groups, first_stages)
     if images is None or metric not in images.covariances:
         return groups
     place = {name: i for i, name in enumerate(images.names)}
@@ -158,8 +169,13 @@ def _with_errors(
     return replace(groups, images=images.covariances[metric][np.ix_(chosen, chosen)])
 
 
-def _omnibus(groups: Groups, draws: int) -> Omnibus:
-    """Return Welch's analysis of the methods that have seeds enough, naming all others."""
+def omnibus_test(groups: Groups, draws: int) -> Omnibus:
+    """Return Welch's analysis of the methods that have seeds enough, naming all others.
+
+    Args:
+        groups: the scores of one metric.
+        draws: how many times the null distribution is drawn; see :func:`draws_for`.
+    """
     compared = groups.comparable()
     test = welch_anova(compared, draws)
     few = tuple(name for name in groups.names if name not in compared.names)

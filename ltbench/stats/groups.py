@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 FloatArray = NDArray[np.float64]
 
 FEWEST_SEEDS = 3
-"""A method with fewer enters no claim of a table in which others have as many."""
+"""A method with fewer enters no claim of a table in which two others have as many."""
 
 # Seeds that agree up to rounding error carry no information about their spread.
 ROUNDING = 1e-12
@@ -76,11 +76,11 @@ class Groups:
     def comparable(self) -> Groups:
         """Return the methods that claims about the whole table may rest on.
 
-        Those with :data:`FEWEST_SEEDS` or more; where no method has as many, those with two. Two
-        seeds say so little of a method's spread that it would hide what the others show.
+        Those with :data:`FEWEST_SEEDS` or more; where no two methods have as many, those with two.
+        Two seeds say so little of a method's spread that it would hide what the others show.
         """
         enough = self.counts >= FEWEST_SEEDS
-        return self.keep(enough) if enough.any() else self.replicated()
+        return self.keep(enough) if enough.sum() >= 2 else self.replicated()
 
     def image_variances(
         self, first: NDArray[np.intp], second: NDArray[np.intp]

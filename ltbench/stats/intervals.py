@@ -44,6 +44,21 @@ def share_interval(mean: float, half_width: float) -> tuple[float, float]:
     return float(expit(center - reach)), float(expit(center + reach))
 
 
+def mean_interval(mean: float, half_width: float, *, share: bool) -> tuple[float, float]:
+    """Return the 95 % interval of a mean over seeds; NaN where all seeds agree.
+
+    Args:
+        mean: over seeds.
+        half_width: of :func:`half_width`.
+        share: whether it is a share, of 0 to 1: :func:`share_interval` then.
+    """
+    if share:
+        return share_interval(mean, half_width)
+    if half_width > ROUNDING * max(1.0, abs(mean)):
+        return mean - half_width, mean + half_width
+    return math.nan, math.nan
+
+
 def summarise(scores: pd.DataFrame, confidence: float = 0.95) -> pd.DataFrame:
     """Return n, mean, standard deviation and t half-width for each label and metric.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -146,7 +148,7 @@ def _test_metric(trials: pd.DataFrame, choices: Choices, validation: str) -> str
 
 def _studies(trials: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """Return the trials of each study by a name, which says more where a method has several."""
-    found = {}
+    found: dict[str, pd.DataFrame] = {}
     several = trials.groupby("method")["study"].nunique()
     for _, study in trials.groupby("study", sort=False):
         first = study.iloc[0]
@@ -154,6 +156,11 @@ def _studies(trials: pd.DataFrame) -> dict[str, pd.DataFrame]:
         if several[first["method"]] > 1:
             axes = first["axes"].replace(", ", "+")
             label += f" ({axes}; {first['search']} {first['planned']}, seed {first['seed']})"
+        file = Path(str(first["study"]))  # <out>/.tuning/.studies/<what was asked>/<budget>.json
+        if label in found:
+            label += f" #{file.parent.name[:6]}"
+        if label in found:
+            label += f" in {file.parents[3]}"
         found[label] = study
     order = {label: -np.nanmax([*study["value"], -np.inf]) for label, study in found.items()}
     return {label: found[label] for label in sorted(found, key=lambda label: order[label])}

@@ -41,7 +41,8 @@ def draw_distribution(data: FigureData, choices: Choices) -> tuple[Figure, pd.Da
 
     Args:
         data: of one data set; ``spec.json`` is read.
-        choices: the part; shots are by the training images, whichever is drawn.
+        choices: the part; shots are by the training images, whichever is drawn, and those of an
+            unseen domain by the training images of all others.
 
     Returns:
         The figure, and a frame of ``domain``, ``class``, ``train``, ``val``, ``test``, ``shots``,
@@ -96,6 +97,8 @@ def draw_distribution(data: FigureData, choices: Choices) -> tuple[Figure, pd.Da
     figure.legend(handles=handles, loc="outside lower center", ncols=columns)
     some = f"; the {len(domains)} of {len(every)} domains with most of them"
     some = some if len(domains) < len(every) else ""
+    if (shot_counts(facts) != facts["counts"]["train"]).any():
+        some += "; shots of unseen domains by those of all others"
     look.headline(figure, f"classes sorted by training images{some}", dataset)
     return figure, frame
 
@@ -104,19 +107,33 @@ def _words(bucket: str) -> str:
     return "zero-shot: no training image" if bucket == "zero" else f"{bucket}-shot"
 
 
+def shot_counts(facts: Mapping[str, Any]) -> np.ndarray:
+    """Return the training images by which the shots of pairs are told, (domains, classes).
+
+    A pair has its own; one of an unseen domain those of its class in all training domains. Where
+    the facts do not say, each has its own.
+
+    Args:
+        facts: of a data set, as :meth:`ltbench.api.FigureData.facts` gives them.
+    """
+    train = np.asarray(facts["counts"]["train"])
+    told_by = np.asarray(facts.get("shot_counts", train))
+    return told_by if told_by.size else train
+
+
 def counts_frame(facts: Mapping[str, Any]) -> pd.DataFrame:
     """Return the images of each domain and class, largest training class first.
 
     Args:
         facts: of a data set, as :meth:`ltbench.api.FigureData.facts` gives them.
     """
-    counts = facts["counts"]
+    counts, told_by = facts["counts"], shot_counts(facts)
     rule = ShotRule.from_dict(facts["shots"])
     rows = []
     for d, domain in enumerate(facts["domains"]):
         order = np.argsort(-counts["train"][d], kind="stable")
         for c in order:
             parts = {part: int(table[d, c]) for part, table in counts.items()}
-            bucket = rule.shot(parts["train"])
+            bucket = rule.shot(int(told_by[d, c]))
             rows.append({"domain": domain, "class": facts["classes"][c], **parts, "shots": bucket})
     return pd.DataFrame(rows)

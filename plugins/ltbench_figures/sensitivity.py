@@ -19,6 +19,7 @@ from ltbench.api import (
     FigureData,
     Table,
     UsageError,
+    complete_hparams,
     short_names,
 )
 from ltbench_figures import style as look
@@ -100,14 +101,15 @@ def sweeps(table: Table, parameter: str | None = None) -> pd.DataFrame:
     """
     chosen = table.without_tuned().done("a sensitivity curve")
     algorithm, runs = chosen.only_algorithm("a sensitivity curve"), chosen.runs
-    hparams = [{k: _hashable(v) for k, v in h.items()} for h in runs.table["hparams"]]
+    hparams = [{k: _hashable(v) for k, v in h.items()} for h in complete_hparams(runs.table)]
     names = list(dict.fromkeys(name for h in hparams for name in h))
-    base = {name: mode([h.get(name) for h in hparams]) for name in names}
+    base = {name: mode([h[name] for h in hparams if name in h]) for name in names}
     metrics = [f"{b}_{part}" for b, _ in _BASES for part in ("average", "worst")]
     scores = runs.scores.reindex(columns=metrics)
     rows = []
     for name in names if parameter is None else [parameter]:
-        alone = [all(h.get(o) == base[o] for o in names if o != name) for h in hparams]
+        # What has no effect in a run may be anything.
+        alone = [all(h[o] == base[o] for o in h if o != name) for h in hparams]
         values = pd.Series([h.get(name) for h in hparams], index=scores.index, dtype=object)
         values = values[alone].dropna()
         if values.nunique() < 2:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import math
 from collections.abc import Mapping, Sequence
@@ -11,10 +12,14 @@ import pandas as pd
 
 from ltbench.api import (
     Column,
+    LtbenchError,
+    Name,
     Section,
     Table,
     UsageError,
+    complete_hparams,
     half_width,
+    load_plugin,
     most_frequent,
     section,
     suggestion,
@@ -22,6 +27,8 @@ from ltbench.api import (
 
 METRICS = ("macro_f1_average", "macro_f1_worst", "accuracy_average", "accuracy_worst")
 _MOST_COMPONENTS = 6
+Settings = Mapping[str, Any]
+"""Hyper-parameters, by name."""
 
 
 def ablation(
@@ -41,10 +48,10 @@ def ablation(
     table = table.without_tuned()
     runs = table.runs.table
     name = table.only_algorithm("an ablation")
-    hparams: list[dict[str, Any]] = list(runs["hparams"])
+    hparams = complete_hparams(runs)
     components = _components(name, hparams, components)
     base = _base(hparams, components)
-    matching = [all(h.get(k) == v for k, v in base.items()) for h in hparams]
+    matching = [all(h[k] == v for k, v in base.items() if k in h) for h in hparams]
     usual = {c: most_frequent([h[c] for h in hparams if h.get(c)]) for c in components}
     states = [tuple(_state(h.get(c), usual[c]) for c in components) for h in hparams]
     done = (runs["status"] == "done").tolist()
@@ -65,7 +72,7 @@ def ablation(
         f"Ablation of {name}: {table.heading}",
         frame,
         _columns(table, components, metrics),
-        _notes(frame, components, name, table, base),
+        _notes(frame, name, table, usual, base),
         _texts(frame, table, metrics),
     )
 
@@ -94,11 +101,11 @@ def _components(name: str, hparams: list[dict[str, Any]], wanted: Sequence[str])
 
 
 def _base(hparams: list[dict[str, Any]], components: Sequence[str]) -> dict[str, Any]:
-    """Return the most frequent value of every other hyper-parameter."""
+    """Return the most frequent value of every other hyper-parameter, where it has an effect."""
     others = dict.fromkeys(key for h in hparams for key in h if key not in components)
     values: dict[str, Any] = {}
     for key in others:
-        values[key] = most_frequent([h.get(key) for h in hparams])
+        values[key] = most_frequent([h[key] for h in hparams if key in h])
     return values
 
 
@@ -131,7 +138,41 @@ def _columns(table: Table, components: Sequence[str], metrics: Sequence[str]) ->
     return columns | {name: Column("\n".join(table.metric(name).head)) for name in metrics}
 
 
-def _with_switches(name: str, switches: Mapping[str, bool]) -> str:
+def _typed(name: str, on: Mapping[str, bool], usual: Mapping[str, Any], base: Settings) -> str:
+    """Return an algorithm as it is typed for one combination of its components.
+
+    Args:
+        name: the algorithm with its modifiers and stages.
+        on: which components are.
+        usual: the value of each that is on in any run; ``None`` where it is on in none.
+        base: all other hyper-parameters, of which those are typed that are not the default.
+    """
+    defaults = _defaults(name)
+    switches: dict[str, Any] = {}
+    for component, here in on.items():
+        default = defaults.get(component, True)
+        value = usual[component] or default or type(default)(1)
+        switches[component] = value if here else type(value)(0)
+    others = {
+        k: v for k, v in base.items() if v is not None and (k not in defaults or defaults[k] != v)
+    }
+    return _with_switches(name, switches | others)
+
+
+def _defaults(name: str) -> dict[str, Any]:
+    """Return the defaults of an algorithm and its modifiers, as far as they are installed."""
+    head, *modifiers = name.split("+", maxsplit=1)[0].split("@")
+    found: dict[str, Any] = {}
+    parts = [("algorithms", head, ""), *(("modifiers", one, f"{one}.") for one in modifiers)]
+    for kind, one, prefix in parts:
+        with contextlib.suppress(LtbenchError):
+            own = load_plugin(kind, one).HParams()
+            values = {key: getattr(own, key) for key in own.bounds()}
+            found |= {prefix + k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
+    return found
+
+
+def _with_switches(name: str, switches: Settings) -> str:
     """Return an algorithm with its modifiers and stages, typed with the components of each.
 
     A modifier's are called ``modifier.component``.
@@ -140,22 +181,23 @@ def _with_switches(name: str, switches: Mapping[str, bool]) -> str:
     head, *modifiers = algorithm.split("@")
     typed = []
     for owner, word in (("", head), *((modifier, modifier) for modifier in modifiers)):
-        parts = [(key.rpartition("."), on) for key, on in switches.items()]
-        own = ",".join(
-            f"{key}={'true' if on else 'false'}" for (of, _, key), on in parts if of == owner
-        )
-        typed.append(f"{word}[{own}]" if own else word)
+        parts = [(key.rpartition("."), value) for key, value in switches.items()]
+        own = {key: value for (of, _, key), value in parts if of == owner}
+        typed.append(str(Name(word, own)))
     return "+".join(("@".join(typed), *stages))
 
 
 def _notes(
-    frame: pd.DataFrame, components: Sequence[str], name: str, table: Table, base: dict[str, Any]
+    frame: pd.DataFrame, name: str, table: Table, usual: Settings, base: Settings
 ) -> list[str]:
-    notes = ["✓: the component is on. %; ± is half the 95 % t-interval over seeds (k of N done)."]
+    notes = [
+        "✓: the component is on. %; ± is half the 95 % t-interval over seeds (k of N done); none "
+        "where all agree, from–to in brackets where it would leave the scale."
+    ]
     absent = frame[frame["run"] == 0]
     if len(absent):
         first = absent.iloc[0]
-        command = _with_switches(name, {c: bool(first[c]) for c in components})
+        command = _typed(name, {c: bool(first[c]) for c in usual}, usual, base)
         notes.append(
             f"{len(absent)} of {len(frame)} combinations were not run (k/N 0/0), the first by "
             f"`ltbench run --algo '{command}' --dataset '{table.dataset}'`."

@@ -225,7 +225,8 @@ def notes_on(runs: pd.DataFrame, profile: Profile, frame: pd.DataFrame) -> list[
     notes = [
         f"Test images: {', '.join(f'{subset} {size:,}' for subset, size in sizes.items())}; the "
         f"tail is that of {profile.source} (head > {profile.many:g} ≥ middle > {profile.few:g} ≥ "
-        "tail training images). Accuracy and F1 in %; ± is half the 95 % t-interval over n seeds."
+        "tail training images). Accuracy and F1 in %; ± is half the 95 % t-interval over n seeds; "
+        "none where all agree, from–to in brackets where it would leave the scale."
     ]
     if "balanced" not in sizes:
         notes.append("The test set is not balanced, so that column is empty and it is the tail's.")

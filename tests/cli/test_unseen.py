@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -11,6 +12,8 @@ from click.testing import CliRunner, Result
 from ltbench.cli.data import data
 from ltbench.cli.main import cli
 from ltbench.cli.run import run
+from ltbench.report import figures
+from ltbench.report.figures import draw
 
 DIGITS = "digits-mini-mlt"
 DOMAINS = ("mnist", "mnist-m", "optdigits")
@@ -80,6 +83,23 @@ def test_what_data_commands_write_of_several_settings(
     assert sorted(path.name for path in tmp_path.glob("*.png")) == [
         f"tail-unseen-{domain}.png" for domain in ("mnist-m", "mnist", "optdigits")
     ]
+
+
+def test_the_plot_tells_shots_of_an_unseen_domain_by_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frames = []
+
+    def drawn(*arguments: Any) -> Any:
+        figure, frame = draw(*arguments)
+        frames.append(frame)
+        return figure, frame
+
+    monkeypatch.setattr(figures, "draw", drawn)
+    output = tmp_path / "unseen.png"
+    assert not ltbench("data", "plot", f"{DIGITS}[unseen=mnist]", "-o", str(output)).exit_code
+    shots = frames[0].set_index("domain").loc["mnist", "shots"]
+    assert set(shots) == {"many", "medium"}
 
 
 def test_every_setting_is_a_run_of_its_own(tmp_path: Path) -> None:

@@ -56,6 +56,33 @@ def test_the_classical_analysis_is_scipys_on_the_run_folders(runs: Path) -> None
     assert len(frame) == 8
 
 
+def test_metrics_that_carry_no_claim_are_analysed_as_those_that_do(tmp_path: Path) -> None:
+    write_methods(tmp_path, ("erm", 5), ("erm+crt", 5), ("boda", 5), ("focal", 2))
+    (board,) = load_content(tmp_path).boards
+    groups = groups_by_metric(board)
+    assert groups["accuracy_many"].families == groups["accuracy_average"].families
+    assert set(groups["accuracy_many"].families or ()) == {"erm", "boda", "focal"}
+    variance = sections(tmp_path, resamples=0)["Analysis of variance (ANOVA) over methods"]
+    assert set(variance.frame["welch_left_out"]) == {("focal",)}
+    assert set(variance.frame["welch_methods"]) == {3}
+    assert any("focal where seeds all agree, are fewer than two, or two where others have more"
+               in note for note in variance.notes)  # fmt: skip
+
+
+def write_methods(root: Path, *counts: tuple[str, int]) -> None:
+    for method, seeds in counts:
+        algo, *stages = method.split("+")
+        for seed in range(seeds):
+            write_run(root, algo=algo, stages=stages, seed=seed, label=method, arrays=False)
+
+
+def test_of_many_methods_all_metrics_are_drawn_as_often(tmp_path: Path) -> None:
+    write_methods(tmp_path, *((f"m{i}", 2) for i in range(31)))
+    frame = sections(tmp_path, resamples=0)["Analysis of variance (ANOVA) over methods"].frame
+    chances = frame["welch_p_calibrated"].dropna() * 2_000
+    np.testing.assert_allclose(chances, chances.round(), atol=1e-6)
+
+
 def test_bootstrap_starts_from_the_printed_scores(runs: Path) -> None:
     found = sections(runs, resamples=50)
     images = found["Over test images"].frame.set_index(["metric", "label"])["mean"]
@@ -89,6 +116,19 @@ def test_one_seed_and_one_method_say_what_is_missing(tmp_path: Path) -> None:
     assert any("at least two methods" in note for note in variance.notes)
     assert "two seeds" in found["All pairs, domain-average accuracy"].notes[0]
     assert "unknown" in found["Seeds for 1.0 points of domain-average accuracy"].notes[0]
+
+
+def test_differences_are_in_the_unit_of_their_own_metric(runs: Path) -> None:
+    content = load_content(runs, metrics=["loss", "accuracy_average"])
+    found = {s.title.split(" — ")[0]: s for s in analysis_sections(content, resamples=0)}
+    against = found["Against erm"]
+    for (_, line), row in zip(against.frame.iterrows(), against.grid.body, strict=True):
+        metric = content.boards[0].table.metric(line["metric"])
+        assert metric.number(line["difference"], sign=True) in row
+        assert metric.number(line["low"], sign=True) in row
+    assert "for each difference in points (but of loss) alone" in against.notes[0]
+    assert found["All pairs, pooled loss"].notes[0].startswith("Differences with 95 %")
+    assert found["All pairs, domain-average accuracy"].notes[0].startswith("Differences in points")
 
 
 def test_groups_are_in_the_order_of_the_table(runs: Path) -> None:

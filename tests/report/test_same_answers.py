@@ -55,6 +55,20 @@ def test_other_seeds_tell_nothing(tmp_path):
     assert NOTE not in render(tmp_path)
 
 
+def test_two_that_differ_are_not_equal_for_agreeing_with_a_third(tmp_path):
+    """``erm`` lacks the seed at which ``swad`` and ``miro`` are not the same."""
+    erm = write_run(tmp_path, algo="erm", seed=0, arrays=False)
+    set_scores(erm, {"loss": 1.5})
+    for algo, seed in (("swad", 0), ("swad", 1), ("miro", 0), ("miro", 1)):
+        run = write_run(tmp_path, algo=algo, seed=seed, arrays=False)
+        copy_scores(erm, run)
+        set_scores(run, {"loss": 2.5 if (algo, seed) == ("miro", 1) else 1.5})
+    (board,) = load_content(tmp_path).boards
+    (labels,) = same_labels(board)
+    assert not {"swad", "miro"} <= set(labels)
+    assert len(labels) == 2
+
+
 @pytest.mark.parametrize("loss", [None, float("nan")])
 def test_accuracies_alone_may_be_equal_by_chance(tmp_path, loss):
     erm = write_run(tmp_path, algo="erm", seed=0, arrays=False)

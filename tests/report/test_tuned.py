@@ -18,6 +18,7 @@ from synthetic_runs import write_run
 from tuned_runs import BUDGET, LABEL, write_tuned, write_tuned_rate
 
 from ltbench.report import report_page
+from ltbench.report.across_pairs import pairs_section
 from ltbench.report.grid import results_grid
 from ltbench.report.leaderboard import FORMATS, load_content, render
 from ltbench.report.page_figures import Wish
@@ -167,6 +168,29 @@ def test_every_format_shows_what_was_found_and_that_budgets_were_the_same(
     text = " ".join(render(fair, format=name, metrics=["accuracy_average"]).split())
     for words in ("lr=0.0021", "16 trials of hparams", "Every row had the same budget: 16 trials"):
         assert words in text.replace("\\_", "_")
+
+
+def test_what_tuning_found_on_each_data_set_is_one_method_across_them(tmp_path: Path) -> None:
+    for i, algo, seed in itertools.product(range(3), FAIR, range(3)):
+        write_tuned_rate(tmp_path, algo=algo, seed=seed, lr=0.002 + i / 1e4, dataset=f"data-{i}")
+    content = load_content(tmp_path)
+    assert content.summary is not None
+    label = "boda (tuned: 16 trials of hparams+lr+weight_decay)"
+    assert set(content.summary.result.ranks.index) == {label, label.replace("boda", "erm")}
+    assert not content.summary.result.incomplete
+    pairs = pairs_section(content, content.summary, None)
+    assert pairs.frame["method"].tolist() == [label], "the reference is a tuned one"
+
+
+def test_two_searches_of_one_budget_stay_apart_across_data_sets(tmp_path: Path) -> None:
+    for i, seed in itertools.product(range(2), range(3)):
+        for lr in (0.002, 0.003):
+            write_tuned_rate(tmp_path, algo="erm", seed=seed, lr=lr, dataset=f"data-{i}")
+        write_run(tmp_path, algo="boda", seed=seed, arrays=False, dataset=f"data-{i}")
+    content = load_content(tmp_path)
+    assert content.summary is not None
+    words = "erm (tuned: 16 trials of hparams+lr+weight_decay; lr="
+    assert set(content.summary.result.ranks.index) == {"boda", f"{words}0.002)", f"{words}0.003)"}
 
 
 def test_csv_says_what_was_searched_and_found(fair: Path, runs: Path) -> None:

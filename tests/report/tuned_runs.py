@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from synthetic_runs import write_run
 
@@ -32,9 +33,11 @@ def write_tuned(root: Path, *, seed: int, budget: dict | None = None, label: str
 AXES = {"axes": ["hparams", "lr", "weight_decay"], "from": {"lr": 0.001, "weight_decay": 0.0}}
 
 
-def write_tuned_rate(root: Path, *, algo: str, seed: int, lr: float, trials: int = 16) -> Path:
+def write_tuned_rate(
+    root: Path, *, algo: str, seed: int, lr: float, trials: int = 16, **how: Any
+) -> Path:
     """Write a run whose learning rate was tuned too; its table is that of the rate before."""
-    folder = write_run(root, algo=algo, seed=seed, skill=0.8, arrays=False)
+    folder = write_run(root, algo=algo, seed=seed, skill=0.8, arrays=False, **how)
     spec, result = (json.loads((folder / f"{n}.json").read_text()) for n in ("spec", "result"))
     spec["identity"]["protocol"]["lr"] = lr
     spec["identity"]["tuned"] = {**BUDGET, "trials": trials, **AXES}

@@ -47,6 +47,15 @@ def test_two_seeds_among_five_enter_no_claim_of_the_table_but_are_compared() -> 
     assert any("With two seeds where others have more" in text for text in analysis.missing)
 
 
+def test_a_third_seed_of_one_method_takes_no_claim_from_the_others() -> None:
+    scores = {name: [i, i + 0.1] for i, name in enumerate(("erm", "a", "b", "c"))}
+    scores["erm"].append(0.05)
+    analysis = analyse(frame(scores), primary="x", declared=["x"], reference="erm")
+    assert analysis.omnibus["x"].methods == 4
+    assert set(analysis.ranks) == set(scores)
+    assert not any("With two seeds" in text for text in analysis.missing)
+
+
 def test_the_reference_is_compared_carefully_with_a_method_of_far_fewer_seeds() -> None:
     rng = np.random.default_rng(1)
     many, few = rng.normal(size=10), np.array([1.5, 1.6, 1.55])

@@ -76,6 +76,7 @@ def _draw(name: str, dataset: Dataset, split: Split, outputs: Sequence[Path], co
         "classes": dataset.facts.classes,
         "counts": {part: split.counts(part) for part in ("train", "val", "test")},
         "shots": dataset.facts.shots.as_dict(),
+        "shot_counts": split.shot_counts(),
     }
     data = FigureData.of_dataset(name, facts)
     with style():

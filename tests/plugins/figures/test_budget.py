@@ -17,6 +17,7 @@ from ltbench.report.figure_data import Choices, FigureData
 from ltbench.report.look import style
 from ltbench.report.trials import Trials
 from ltbench.results.frame import as_frames
+from ltbench.results.run import canonical_hash
 from ltbench.testing.synthetic_runs import write_run, write_study
 
 SMALL = {"classes": 4, "per_class": 4}
@@ -188,12 +189,44 @@ def test_trials_of_two_tables_are_not_drawn_together(tuned, tmp_path):
     assert len(frame) == 4
 
 
+@pytest.mark.parametrize(
+    "own", [{"methods": {"boda": {"update": 5}}}, {"defaults": {"boda.a": 1}},
+            {"memory_format": "channels_last"}],
+)  # fmt: skip
+def test_what_a_study_asks_of_its_method_alone_makes_no_table(tmp_path, own):
+    write_study(tmp_path, algo="erm", **SMALL)
+    study = write_study(tmp_path, **SMALL)
+    document = json.loads(study.read_text())
+    study.write_text(json.dumps({**document, "asked": {**document["asked"], **own}}))
+    asked = document["asked"]
+    setting = {key: asked[key] for key in ("dataset", "protocol", "backbone", "precision")}
+    _, frame = drawn(tmp_path, protocols=[canonical_hash(setting)])
+    assert set(frame["method"]) == {"erm", "boda"}
+
+
 def test_two_studies_of_a_method_are_told_apart(tmp_path):
     write_study(tmp_path, values=(0.5, 0.6), axes=("hparams",), **SMALL)
     write_study(tmp_path, values=(0.5, 0.6, 0.7), **SMALL)
     _, frame = drawn(tmp_path)
     assert set(frame["method"]) == {
         "boda (hparams; random 2, seed 0)", "boda (hparams+lr; random 3, seed 0)",
+    }  # fmt: skip
+
+
+def test_two_studies_of_one_budget_are_two_curves(tmp_path):
+    """Of another version of a plugin, or in another folder of runs."""
+    one, other = tmp_path / "one", tmp_path / "other"
+    studies = [write_study(root, values=(0.5, 0.6), **SMALL) for root in (one, other)]
+    newer = studies[0].parent.with_name("abcdef012345") / studies[0].name
+    newer.parent.mkdir()
+    newer.write_text(studies[0].read_text())
+    with style():
+        data = FigureData(as_frames([]), tuning=Trials((one, other)))
+        _, frame = draw_budget(data, Choices())
+    label, digits = "boda (hparams+lr; random 2, seed 0)", studies[0].parent.name[:6]
+    first, second = sorted((digits, "abcdef"))
+    assert set(frame["method"]) == {
+        label, f"{label} #{second}", f"{label} #{digits}{f' in {other}' if digits > first else ''}",
     }  # fmt: skip
 
 

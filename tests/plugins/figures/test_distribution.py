@@ -41,3 +41,16 @@ def test_classes_are_sorted_by_training_images_whatever_is_drawn(part, counts, w
     assert heights[2] == counts[2] or 0 < heights[2] < 1  # a class without images stands below one
     assert figure.get_supylabel() == words
     assert f"{sum(counts):,} images" in figure.axes[0].get_title()
+
+
+def test_shots_of_an_unseen_domain_are_by_the_images_of_its_classes_in_the_others():
+    counts = {part: np.array([[5, 200, 0], [0, 0, 0]]) for part in ("train", "val")}
+    facts = {**FACTS, "domains": ["d", "new"], "shot_counts": np.array([[5, 200, 0], [5, 200, 0]]),
+             "counts": {**counts, "test": np.array([[0, 0, 0], [50, 51, 52]])}}  # fmt: skip
+    with style():
+        figure, frame = draw_distribution(FigureData.of_dataset("its", facts), Choices(part="test"))
+    of = frame[frame["domain"] == "new"].set_index("class")["shots"]
+    assert of.to_dict() == {"rare": "few", "common": "many", "absent": "zero"}
+    assert "shots of unseen domains by those of all others" in " ".join(
+        figure.get_suptitle().split()
+    )

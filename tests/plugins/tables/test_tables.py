@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,16 +13,20 @@ import pytest
 from ltbench_figures.sensitivity import sweeps
 from ltbench_tables.ablation import ablation
 from ltbench_tables.backbones import Profile, backbones, subset_masks
+from ltbench_tables.losses import losses
 from sklearn.metrics import accuracy_score, f1_score
 from synthetic_runs import write_run
 
 from ltbench.errors import DataError, UsageError
+from ltbench.plugins.lookup import load_plugin
+from ltbench.plugins.names import parse_name
 from ltbench.report.figure_data import FigureData
 from ltbench.report.render import FORMATS
 from ltbench.report.section import Report
 from ltbench.report.selection import only_table, select_runs
 from ltbench.results.documents import read_predictions
 from ltbench.results.frame import load_runs
+from ltbench.stats.intervals import half_width, share_interval
 
 
 def switches(root: Path, *combinations: tuple[bool, bool], **extra: float) -> None:
@@ -40,7 +46,7 @@ def test_every_combination_has_a_row_and_what_was_not_run_says_how(tmp_path: Pat
     ]
     assert section.frame["n"].tolist() == [2, 0, 2, 2]
     assert section.frame["macro_f1_average"].isna().tolist() == [False, True, False, False]
-    assert "--algo 'brl[cb=false,rb=true]'" in section.notes[1]
+    assert "--algo 'brl[cb=false,rb=true,alpha=0.1]'" in section.notes[1]
     assert "alpha=0.1" in section.notes[2]
     assert [row[1:3] for row in section.grid.body] == [("", ""), ("", "✓"), ("✓", ""), ("✓", "✓")]
 
@@ -59,6 +65,98 @@ def test_a_number_switches_a_component_at_zero_and_its_usual_value(tmp_path: Pat
                       label=f"boda[{weight}]", arrays=False)  # fmt: skip
     section = ablation(only_table(load_runs(tmp_path), "it"), ["weight"])
     assert section.frame["n"].tolist() == [1, 3]
+
+
+def write_recorded(root: Path, algo: str, *chosen: dict[str, object]) -> None:
+    """Write two seeds of runs that record what such runs record, and no more."""
+    owner = load_plugin("algorithms", algo).HParams
+    for options, seed in itertools.product(chosen, range(2)):
+        hparams = owner.from_options(options, algo).as_dict()
+        write_run(
+            root, algo=algo, seed=seed, hparams=hparams, label=f"{algo}{options}", arrays=False
+        )
+
+
+def test_what_only_another_component_decides_is_no_other_setting(tmp_path: Path) -> None:
+    """A run of ldam records ``start`` only with ``normalized``."""
+    on = (False, True)
+    chosen = [{"drw": drw, "normalized": n} for drw, n in itertools.product(on, on)]
+    write_recorded(tmp_path, "ldam", *chosen, {"normalized": True, "start": 0.5})
+    frame = ablation(only_table(load_runs(tmp_path), "it")).frame
+    assert frame["n"].tolist() == [2, 2, 2, 2]
+    with_other = sweeps(only_table(load_runs(tmp_path), "it"), "normalized")
+    assert set(with_other["value"]) == {False, True}
+    assert set(with_other["n"]) == {2}
+
+
+@pytest.mark.parametrize(
+    ("algo", "key", "values"),
+    [
+        ("bcl", "scale", [0.0, 10.0, 30.0]),  # before: 0
+        ("bcl", "views", [1, 3]),
+        ("dann", "alternate", [True, False]),  # later, false
+        ("brl", "balance", ["logits", "weights"]),
+    ],
+)
+def test_a_curve_has_the_value_that_runs_do_not_record(
+    tmp_path: Path, algo: str, key: str, values: list[object]
+) -> None:
+    write_recorded(tmp_path, algo, *({key: value} for value in values))
+    frame = sweeps(only_table(load_runs(tmp_path), "it"), None)
+    assert set(frame["parameter"]) == {key}
+    assert set(frame["value"]) == set(values)
+
+
+def test_of_an_algorithm_that_is_not_installed_a_missing_value_is_another(tmp_path: Path) -> None:
+    for hparams in ({"a": 1.0}, {"a": 1.0, "on": True}, {"a": 2.0, "on": True}):
+        write_run(tmp_path, algo="gone", hparams=hparams, label=f"gone{hparams}", arrays=False)
+    frame = sweeps(only_table(load_runs(tmp_path), "it"))
+    assert set(frame["parameter"]) == {"a"}
+
+
+def test_means_have_no_interval_of_none_and_none_beyond_the_scale(tmp_path: Path) -> None:
+    """As in leaderboards: seeds that agree do not say ±0.0, shares are within 0 and 100 %."""
+    for seed, (agree, near) in enumerate([(0.5, 1.0), (0.5, 0.9), (0.5, 1.0)]):
+        hparams = {"cb": True, "rb": True}
+        folder = write_run(tmp_path, algo="brl", seed=seed, hparams=hparams, arrays=False)
+        document = json.loads((folder / "result.json").read_text())
+        document["test"] |= {"macro_f1_average": agree, "accuracy_average": near}
+        (folder / "result.json").write_text(json.dumps(document))
+    names = ("macro_f1_average", "accuracy_average")
+    table = only_table(load_runs(tmp_path), "it")
+    row = ablation(table, metrics=names).grid.body[-1]
+    assert row[-2] == "50.0"
+    low, high = share_interval(29 / 30, half_width(np.array([1.0, 0.9, 1.0])))
+    assert row[-1] == f"96.7 ({100 * low:.0f}–{100 * high:.0f})"
+    for section in backbones(FigureData(load_runs(write_agreeing(tmp_path / "more")))):
+        assert not any("±0.0" in text for line in section.grid.body for text in line)
+    for section in losses(FigureData(load_runs(tmp_path / "more")), "", "", ["accuracy"]):
+        assert not any("±0.0" in text for line in section.grid.body for text in line)
+
+
+def write_agreeing(root: Path) -> Path:
+    """Write two seeds whose predictions are the same."""
+    folders = [write_cifar(root, "erm", 100, seed) for seed in range(2)]
+    shutil.copy(folders[0] / "predictions.npz", folders[1] / "predictions.npz")
+    return root
+
+
+def test_the_command_of_what_was_not_run_can_be_typed(tmp_path: Path) -> None:
+    """Numbers are 0 or what they usually are, and what is not the default stands there too."""
+    base = {"update": 5}
+    write_recorded(tmp_path, "boda", {"weight": 0.3, **base}, {"weight": 0.3, "macro": 0, **base})
+    section = ablation(only_table(load_runs(tmp_path), "it"), ["weight", "macro"])
+    assert section.frame["run"].tolist() == [0, 0, 2, 2]
+    (typed,) = re.findall(r"--algo '([^']*)'", section.notes[1])
+    options = parse_name(typed).options
+    assert options == {"weight": 0.0, "macro": 0.0, "update": 5}
+    load_plugin("algorithms", "boda").HParams.from_options(options, "boda")
+
+
+def test_what_is_on_in_no_run_is_typed_at_its_default(tmp_path: Path) -> None:
+    write_recorded(tmp_path, "boda", {"macro": 0})
+    section = ablation(only_table(load_runs(tmp_path), "it"), ["macro"])
+    assert "--algo 'boda[macro=1.0]'" in section.notes[1]
 
 
 def test_ablations_that_cannot_be_made_say_why(tmp_path: Path) -> None:
