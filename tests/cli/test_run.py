@@ -162,7 +162,7 @@ def undisturbed(tmp_path_factory) -> dict[str, dict]:
     return results(out)
 
 
-@pytest.mark.parametrize("attempt", range(2))
+@pytest.mark.parametrize("attempt", [0, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 2))])
 def test_killed_anywhere_it_resumes_to_the_same_bits(undisturbed, tmp_path, attempt):
     killed, kills = tmp_path / "killed", 0
     draw = random.Random(attempt)

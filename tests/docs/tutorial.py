@@ -18,7 +18,12 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 TUTORIALS = ROOT / "docs" / "tutorials"
 LTBENCH = "import sys; sys.argv[0] = 'ltbench'; from ltbench.cli.main import main; main()"
-IN_A_HURRY = {r"--steps \d+": "--steps 3 --jobs 1", "digits-mini-mlt": "tiny-mlt"}
+IN_A_HURRY = {
+    r"--steps \d+": "--steps 3 --jobs 1",
+    "digits-mini-mlt": "tiny-mlt",
+    "--seeds 5": "--seeds 2",
+    "n = 5 seeds": "n = 2 seeds",
+}
 """What the fast tests type in place of what stands on the page."""
 
 _FENCE = re.compile(r"^```(\w+)([^\n]*)\n(.*?)^```$", re.M | re.S)

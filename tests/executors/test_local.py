@@ -147,9 +147,15 @@ def start_slow(out: Path) -> subprocess.Popen[str]:
 
 @pytest.mark.parametrize(
     ("signals", "number"),
-    [(1, signal.SIGINT), (1, signal.SIGTERM), (2, signal.SIGINT), (2, signal.SIGTERM),
-     (5, signal.SIGINT)],
-)  # fmt: skip
+    [
+        (1, signal.SIGINT),
+        (2, signal.SIGTERM),
+        *(
+            pytest.param(signals, number, marks=pytest.mark.slow)
+            for signals, number in ((1, signal.SIGTERM), (2, signal.SIGINT), (5, signal.SIGINT))
+        ),
+    ],
+)
 def test_interrupts_say_how_to_go_on_and_leave_no_process(tmp_path, signals, number):
     process = start_slow(tmp_path)
     family = psutil.Process(process.pid).children(recursive=True)

@@ -52,10 +52,9 @@ def test_the_loss_of_a_node_costs_no_run(uninterrupted, tmp_path):
     assert not [path for path in tmp_path.rglob("*") if path.name.startswith(("claim", ".ray"))]
 
 
-# The other signal, which goes the same way, is as slow again; both in test_local.py are quick.
-@pytest.mark.parametrize(
-    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
-)
+# A second interrupt, below, goes the same way as far as the checkpoint.
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_has_the_tasks_write_checkpoints(uninterrupted, tmp_path, number):
     stopped = start(tmp_path, *SLOW, "--executor", "ray")  # which starts Ray itself
     wait_for(lambda: len(list(tmp_path.rglob("latest.pt"))) > 1)

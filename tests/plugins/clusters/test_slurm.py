@@ -74,6 +74,7 @@ def test_a_preempted_run_is_requeued_and_its_result_is_the_same(slurm, uninterru
     assert results(tmp_path / "slurm") == uninterrupted
 
 
+@pytest.mark.slow  # a preempted run, above, is requeued in the same way
 def test_a_run_whose_time_is_up_is_requeued_with_its_checkpoint(slurm, uninterrupted, tmp_path):
     waits = on(slurm, tmp_path / "slurm", *SLOW)
     wait_for(lambda: list((tmp_path / "slurm").rglob("latest.pt")))
@@ -88,10 +89,9 @@ def test_a_run_whose_time_is_up_is_requeued_with_its_checkpoint(slurm, uninterru
     assert results(tmp_path / "slurm") == uninterrupted
 
 
-# The other signal, which goes the same way, is as slow again; both in test_local.py are quick.
-@pytest.mark.parametrize(
-    "number", [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGTERM]
-)
+# A second interrupt, below, goes the same way as far as the checkpoint.
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_cancels_the_jobs_after_a_checkpoint(slurm, uninterrupted, tmp_path, number):
     stopped = on(slurm, tmp_path, *SLOW)
     wait_for(lambda: list(tmp_path.rglob("latest.pt")))
@@ -121,6 +121,7 @@ def test_a_second_interrupt_does_not_wait_and_leaves_no_job(slurm, tmp_path):
     wait_for(lambda: not queue(slurm, "%T"), 60)
 
 
+@pytest.mark.slow  # SLURM takes its time to tell of a job that died, twice
 def test_a_job_that_dies_is_tried_once_more_and_then_recorded(slurm, tmp_path):
     code, text = finish(on(slurm, tmp_path, "--algo", "misbehave[how=die]", "--seeds", "1"))
     assert code == 1, text
@@ -145,7 +146,7 @@ kill -9 $PPID
 """
 
 
-@pytest.mark.parametrize("seeds", [1, 3])
+@pytest.mark.parametrize("seeds", [1, pytest.param(3, marks=pytest.mark.slow)])
 def test_a_command_killed_just_after_it_submitted_leaves_no_job_unknown(slurm, tmp_path, seeds):
     wrapped, out = tmp_path / "bin" / "sbatch", tmp_path / "runs"
     wrapped.parent.mkdir()
@@ -167,6 +168,7 @@ def test_a_command_killed_just_after_it_submitted_leaves_no_job_unknown(slurm, t
     assert not {job_id.rpartition("_")[0] for job_id in began} & torn
 
 
+@pytest.mark.slow  # a later command, above, finds the jobs in the same way
 def test_two_commands_share_the_jobs_of_one(slurm, tmp_path):
     first = on(slurm, tmp_path, *SLOW)
     wait_for(lambda: queue(slurm, "%T"))
