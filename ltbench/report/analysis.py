@@ -307,7 +307,7 @@ def _in_points(metrics: Sequence[Metric]) -> str:
 
 def _power(board: Leaderboard, groups: Groups, difference: float) -> Section:
     metric = board.primary
-    title = _title(board, f"Seeds for {metric.number(difference)} points of {metric.words}")
+    title = _title(board, f"Seeds for {metric.difference(difference)} of {metric.words}")
     sd = pooled_sd(groups.variances, groups.counts)
     if not sd > 0:
         reason = "The spread over seeds is unknown: it takes a method with two seeds that differ."
@@ -322,7 +322,7 @@ def _power(board: Leaderboard, groups: Groups, difference: float) -> Section:
         "seeds_needed": Column("seeds\nneeded", fixed(0)),
     }
     notes = (
-        f"From a standard deviation over seeds of {metric.number(sd)} points, pooled over the "
+        f"From a standard deviation over seeds of {metric.difference(sd)}, pooled over the "
         "methods; itself an estimate. More seeds do not shrink the error of the test set.",
         "Normal scores are supposed. Tukey's test pools one variance over all methods; the table's "
         "own, of the last row, does not, and needs more seeds: with five and twenty methods it "

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from ltbench.errors import LtbenchError, PluginError, UsageError
+from ltbench.errors import LtbenchError, PluginError
 from ltbench.plugins.blame import naming
 from ltbench.plugins.manager import get_plugins
 from ltbench.plugins.registry import Entry
@@ -22,6 +22,7 @@ from ltbench.report.letters import drawable, key_of, with_codes
 from ltbench.report.look import style
 from ltbench.report.trials import Trials
 from ltbench.results.frame import Runs
+from ltbench.results.output_file import write_output
 
 Drawing = tuple[Figure, pd.DataFrame]
 
@@ -85,10 +86,7 @@ def write_numbers(frame: pd.DataFrame, written: Mapping[str, str], output: Path)
         UsageError: the file cannot be written.
     """
     numbers = output.with_suffix(".csv")
-    try:
-        numbers.write_text(csv_text(with_codes(frame, written)), encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"{numbers} cannot be written: {error.strerror}") from error
+    write_output(numbers, csv_text(with_codes(frame, written)).encode())
     return numbers
 
 
@@ -125,11 +123,7 @@ def save(
     content, written = drawn(figure, output.suffix.lower()[1:], dpi, codes)
     if written:
         print(f"Warning: {output}: {key_of(written)}", file=sys.stderr, flush=True)
-    try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        output.write_bytes(content)
-    except OSError as error:
-        raise UsageError(f"{output} cannot be written: {error.strerror}") from error
+    write_output(output, content)
     return written
 
 

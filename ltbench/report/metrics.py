@@ -150,6 +150,11 @@ class Metric:
             return f"{self.scaled(low):.0f}–{self.scaled(high):.0f}"
         return f"{self.number(low)}–{self.number(high)}"
 
+    def difference(self, size: float) -> str:
+        """Return "2.0 points", or a difference in the metric's own unit: "0.100"."""
+        text = self.number(size)
+        return f"{text} points" if self.in_percent else self.with_unit(text)
+
     def with_unit(self, text: str) -> str:
         """Return a number's text with the unit behind it."""
         return text + (self.unit if self.in_percent or not self.unit else f" {self.unit}")

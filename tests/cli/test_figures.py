@@ -14,6 +14,7 @@ from synthetic_runs import write_run
 from ltbench.cli.figures import figures
 from ltbench.errors import UsageError
 from ltbench.plugins.manager import get_plugins
+from ltbench.results import folder
 
 
 @pytest.fixture(scope="module")
@@ -122,6 +123,22 @@ def test_the_help_waits_for_neither_torch_nor_drawing() -> None:
         "assert not {'torch', 'matplotlib', 'pandas', 'numpy', 'rich'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_figure_of_before_stays_where_the_disk_is_full(
+    runs: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*args: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    (tmp_path / "a.svg").write_text("the figure of before")
+    monkeypatch.setattr(folder, "sync_files", full)
+    with pytest.raises(UsageError, match=r"a\.svg cannot be written: No space left on device"):
+        CliRunner().invoke(
+            figures, ["violin", runs, "-o", str(tmp_path / "a.svg")], catch_exceptions=False
+        )
+    assert (tmp_path / "a.svg").read_text() == "the figure of before"
+    assert [path.name for path in tmp_path.iterdir()] == ["a.svg"]
 
 
 def test_a_file_that_cannot_be_written_is_one_sentence(runs: str, tmp_path: Path) -> None:

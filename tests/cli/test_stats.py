@@ -44,7 +44,7 @@ def test_bootstrap_can_be_left_out_and_power_takes_a_metrics_own_unit(runs: str)
         )
     ]  # fmt: skip
     assert not any(title.startswith("Over test images") for title in titles)
-    assert any(title.startswith("Seeds for 0.100 points of pooled loss") for title in titles)
+    assert any(title.startswith("Seeds for 0.100 nats of pooled loss") for title in titles)
 
 
 def test_writes_a_file(runs: str, tmp_path: Path) -> None:
