@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +27,7 @@ from ltbench.report.section import (
     Section,
     name_column,
     section,
+    whole,
 )
 from ltbench.report.thumbnails import Thumbnails
 from ltbench.results.frame import as_frames
@@ -166,9 +166,9 @@ def _pairs(found: RunErrors, part: Part, thumbnails: Thumbnails, amount: Amount)
     columns = {
         "class": name_column("class"),
         "prediction": name_column("taken for"),
-        "images": Column("images", _whole),
+        "images": Column("images", whole),
         "share": Column("of the class, %", lambda share: f"{100 * share:.1f}"),
-        "back": Column("the other way round", _whole),
+        "back": Column("the other way round", whole),
     }
     names = np.asarray(found.classes, dtype=object)
     named = frame.assign(**{"class": names[frame["y"]], "prediction": names[frame["guess"]]})
@@ -287,7 +287,3 @@ def _in_sentence(name: str) -> str:
 
 def _percent(share: float) -> str:
     return f"{100 * share:.1f} %"
-
-
-def _whole(number: Any) -> str:
-    return f"{number:,}"

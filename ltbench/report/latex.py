@@ -66,7 +66,8 @@ _TEX = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
     "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
     "±": r"$\pm$", "−": "$-$", "▲": r"$\blacktriangle$", "▼": r"$\blacktriangledown$",
-    "ω": r"$\omega$", "²": "$^2$", "χ": r"$\chi$", "×": r"$\times$", "–": "--", "—": "---",
+    "Σ": r"$\Sigma$", "π": r"$\pi$", "ω": r"$\omega$",
+    "²": "$^2$", "χ": r"$\chi$", "×": r"$\times$", "–": "--", "—": "---",
     "√": r"$\surd$", "✓": r"$\checkmark$", "<": "$<$", ">": "$>$", "≥": r"$\geq$",
 }  # fmt: skip
 

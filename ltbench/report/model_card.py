@@ -203,12 +203,13 @@ def _scores(run: RunRecord, scheme: EvaluationScheme, seeds: Sequence[RunRecord]
     row = f"{_text(run.label)}@{_text(dataset_label(run.dataset, run.options))}"
     if len(seeds) < 2:
         note = "This is one run with one seed: how far seeds differ, only several runs tell."
-        return f"{lead} {note}\n\n{_table(('metric', 'value'), _shown([run]))}"
+        return f"{lead} {note}\n\n{_table(('metric', 'value'), _shown(run, [run]))}"
     note = (
         f"This model is that of seed {run.seed}. The row of a board, {row}, is the mean of "
         f"{len(seeds)} seeds with half its 95 % confidence interval."
     )
-    rows = [(*own, mean) for own, (_, mean) in zip(_shown([run]), _shown(seeds), strict=True)]
+    pairs = zip(_shown(run, [run]), _shown(run, seeds), strict=True)
+    rows = [(*own, mean) for own, (_, mean) in pairs]
     return f"{lead} {note}\n\n{_table(('metric', 'this model', 'mean of seeds'), rows)}"
 
 
@@ -220,12 +221,12 @@ def _seeds(run: RunRecord, folder: Path) -> list[RunRecord]:
     return [one for one in beside if one.hash == run.hash and run.test.keys() <= one.test.keys()]
 
 
-def _shown(runs: Sequence[RunRecord]) -> list[tuple[str, str]]:
-    """Return each metric of the first run in words, with its mean over the runs."""
-    measures, _ = measures_of([runs[0].metrics])
+def _shown(run: RunRecord, runs: Sequence[RunRecord]) -> list[tuple[str, str]]:
+    """Return each metric of a run in words, with its mean over runs that have it too."""
+    measures, _ = measures_of([run.metrics])
     found = []
-    for name in runs[0].test:
-        one, values = metric(name, measures), np.array([run.test[name] for run in runs])
+    for name in run.test:
+        one, values = metric(name, measures), np.array([other.test[name] for other in runs])
         width = half_width(values) if len(values) > 1 else math.nan
         found.append((one.sentence_start, one.with_unit(one.mean(float(values.mean()), width))))
     return found

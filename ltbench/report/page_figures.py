@@ -25,6 +25,7 @@ from ltbench.report.figures import draw, drawn, name_codes
 from ltbench.report.letters import key_of, with_codes
 from ltbench.report.look import style
 from ltbench.report.section import Figure
+from ltbench.report.selection import algorithms
 from ltbench.report.trials import Trials
 from ltbench.results.frame import Runs
 
@@ -46,6 +47,8 @@ _MOST_IN_SVG = 30_000
 _PIXELS_ONLY = ("heatmap", "tsne", "confusion")
 _DIGITS = 6
 _SAMPLED = ("convergence", "tsne")
+# A page shows the first methods alone.
+_OF_SOME = ("heatmap",)
 _CHOICES = Choices()
 
 
@@ -81,9 +84,19 @@ class Wish:
         protocol = self.protocol or self.section
         words += ["--protocol", protocol[:8]] if protocol else []
         words += ["--domain", self.choices.domain] if self.choices.domain else []
-        labels = [] if self.tuning else list(dict.fromkeys(self.runs.table["label"]))
-        words += [word for label in labels if len(labels) <= 4 for word in ("--algo", label)]
+        words += ["--metric", self.choices.metric] if self.choices.metric else []
+        words += [word for name in self._methods() for word in ("--algo", name)]
         return shlex.join(words)
+
+    def _methods(self) -> list[str]:
+        """Return what tells its runs from others of the table; nothing where they may be all."""
+        labels = list(dict.fromkeys(self.runs.table["label"]))
+        if self.tuning:
+            return []
+        if len(labels) <= 4 or self.kind in _OF_SOME:
+            return labels
+        of = list(dict.fromkeys(algorithms(self.runs.table)))
+        return of if len(of) == 1 else []
 
 
 def draw_figures(

@@ -16,7 +16,7 @@ from ltbench.evaluation.classification import mean_of_present
 from ltbench.plugins.predictions import Predictions
 from ltbench.plugins.shots import SHOTS
 from ltbench.plugins.spelling import spelled
-from ltbench.report.section import Column, Report, Section, name_column, section
+from ltbench.report.section import Column, Report, Section, name_column, section, whole
 from ltbench.report.stored_metrics import read_answers
 from ltbench.results.documents import read_data_facts
 from ltbench.results.untrusted import clean
@@ -147,8 +147,8 @@ def class_section(
     columns = {
         "class": name_column("class"),
         **{name: Column(head, _percent) for name, head in _SHARES.items()},
-        "support": Column("support", _whole),
-        "train": Column("train", _whole),
+        "support": Column("support", whole),
+        "train": Column("train", whole),
         "shot": name_column("shot", priority=2),
     }
     return section(title, frame, columns, _notes(answers, frame))
@@ -189,9 +189,5 @@ def _percent(share: float) -> str:
     return "—" if np.isnan(share) else f"{100 * share:.1f}"
 
 
-def _whole(number: Any) -> str:
-    return f"{number:,}"
-
-
-def _ratio(part: NDArray[Any], whole: NDArray[Any]) -> NDArray[np.float64]:
-    return np.divide(part, whole, out=np.full(len(part), np.nan), where=whole > 0)
+def _ratio(part: NDArray[Any], of: NDArray[Any]) -> NDArray[np.float64]:
+    return np.divide(part, of, out=np.full(len(part), np.nan), where=of > 0)

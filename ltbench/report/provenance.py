@@ -87,9 +87,14 @@ def _of_each(runs: pd.DataFrame) -> pd.DataFrame:
     return runs.assign(options=pd.Series(options, index=runs.index, dtype=object))
 
 
+def computed(runs: pd.DataFrame) -> float:
+    """Return the seconds that runs were computed for; what several begin with counts once."""
+    return float((runs["seconds"] - runs["taken_over"]).sum())
+
+
 def total_time(content: Content) -> str:
     """Return ", 3.2 hours of computation", or nothing where no run says how long it took."""
-    seconds = sum(table["seconds"].sum() for table in _trained(content))
+    seconds = sum(computed(table) for table in _trained(content))
     return f", {seconds / 3600:.1f} hours of computation" if seconds > 0 else ""
 
 

@@ -13,6 +13,7 @@ from ltbench.report.figure_data import Choices
 from ltbench.report.leaderboard import leaderboard_report
 from ltbench.report.page_figures import Wish, draw_figures
 from ltbench.report.render import write
+from ltbench.report.selection import algorithms
 from ltbench.report.trials import Trials
 from ltbench.results.frame import Runs, joined
 
@@ -85,9 +86,10 @@ def _wishes(board: Leaderboard, tuned: set[str]) -> Iterator[Wish]:
         title = "Best scores against the number of trials of tuning"
         trials = Trials(_folders(Content((board,), None)), protocols=(place,))
         yield Wish(place, "budget", title, runs, tuning=trials)
-    by_algorithm = runs.table.groupby("algorithm", sort=False)["label"].nunique()
-    for name in by_algorithm.index[by_algorithm >= 3]:
-        swept = runs.where((runs.table["algorithm"] == name).to_numpy())
+    of = algorithms(runs.table)
+    variants = runs.table["label"].groupby(of, sort=False).nunique()
+    for name in variants.index[variants >= 3]:
+        swept = runs.where((of == name).to_numpy())
         # Most methods are not swept.
         yield Wish(place, "sensitivity", f"Hyper-parameters of {name}", swept, optional=True)
 

@@ -55,6 +55,11 @@ class Link:
     saved: bool = False
 
 
+def _text(value: Any) -> str:
+    """Return text as it is, a :class:`Cell` with all that it says."""
+    return value if isinstance(value, str) else str(value)
+
+
 @dataclass(frozen=True)
 class Column:
     """A column of a table.
@@ -70,7 +75,7 @@ class Column:
     """
 
     head: str
-    write: Callable[[Any], str] = str
+    write: Callable[[Any], str] = _text
     priority: int = 1
     text: bool = False
     wide: bool = False
@@ -248,6 +253,11 @@ def remark(title: str, *notes: str) -> Section:
 def name_column(head: str, priority: int = 0) -> Column:
     """Return a column of names."""
     return Column(head, priority=priority, text=True)
+
+
+def whole(number: int) -> Cell:
+    """Return "1,280", which sorts as a number."""
+    return Cell(f"{number:,}", str(number))
 
 
 def fixed(digits: int, *, sign: bool = False) -> Callable[[float], str]:

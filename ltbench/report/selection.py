@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,6 +15,8 @@ import pandas as pd
 from ltbench.errors import DataError, UsageError
 from ltbench.plugins.measure import Measure
 from ltbench.plugins.names import format_value
+from ltbench.report.command import seed_words
+from ltbench.report.command import setting_words as run_words
 from ltbench.report.dataset_labels import full_name
 from ltbench.report.filters import (
     dataset_names,
@@ -206,6 +209,12 @@ class Table:
                 f"stages: {', '.join(found[:4])}) and {purpose} shows one: name the folders of one."
             )
         return names[0]
+
+    def command(self, method: str) -> str:
+        """Return what runs a method, as it is typed, with the seeds and setting of these runs."""
+        runs = self.runs.table
+        setting = run_words(runs.iloc[0], seed_words(sorted(set(runs["seed"]))))
+        return shlex.join(["ltbench", "run", "--algo", method, *setting])
 
     @property
     def short(self) -> str:

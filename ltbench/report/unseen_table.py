@@ -60,7 +60,7 @@ def _section(board: Leaderboard) -> Section:
     import pandas as pd
 
     from ltbench.report.grid import cell_text
-    from ltbench.report.section import Column, name_column, section
+    from ltbench.report.section import Cell, Column, name_column, section
     from ltbench.report.wording import marks_note, subtitle, unseen_notes
 
     metrics = [*(m for m in board.metrics if m.domain), board.primary]
@@ -68,13 +68,14 @@ def _section(board: Leaderboard) -> Section:
     shown: list[dict[str, str]] = []
     for row in board.rows:
         values: dict[str, object] = {"method": row.label, "seeds": row.done}
-        texts = {"method": row.label, "seeds": f"{row.done}/{row.started}"}
+        texts = {"method": row.label, "seeds": Cell(f"{row.done}/{row.started}", str(row.done))}
         for metric in metrics:
             cell, name = row.cells[metric.name], metric.name
             values |= {name: cell.mean, f"{name}_half_width": cell.half_width}
             values[f"{name}_seeds"] = len(cell.values)
-            texts[name] = cell_text(metric, cell, row)
-        texts[board.primary.name] += _mark(board, row)
+            mark = _mark(board, row) if metric is board.primary else ""
+            sorts = repr(float(cell.mean)) if cell.values else ""
+            texts[name] = Cell(cell_text(metric, cell, row) + mark, sorts)
         frame.append(values)
         shown.append(texts)
     columns = {"method": name_column("method"), "seeds": Column("k/N", priority=2)}

@@ -69,6 +69,7 @@ def _dtype(name: str) -> str:
         "transductive": "bool",
         "trained_on_validation": "bool",
         "seconds": "float64",
+        "taken_over": "float64",
         "parameters": "float64",
         "peak_memory_mb": "float64",
         "trainable_parameters": "float64",

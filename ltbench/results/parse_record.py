@@ -107,6 +107,14 @@ def _places(spec: Mapping[str, Any]) -> dict[str, Any]:
     return dict(places) if isinstance(places, dict) else {}
 
 
+def _seconds(timings: object) -> dict[str, float]:
+    taken_over = timings.get("taken_over") if isinstance(timings, dict) else None
+    return {
+        "seconds": numbers(timings).get("total_s", math.nan),
+        "taken_over": numbers(taken_over).get("seconds", 0.0),
+    }
+
+
 def _outcome(spec: Mapping[str, Any], result: Mapping[str, Any]) -> dict[str, Any]:
     if result.get("format") != FORMAT:
         raise UnreadableRun(f"result.json has format {result.get('format')!r}, not {FORMAT}")
@@ -119,7 +127,7 @@ def _outcome(spec: Mapping[str, Any], result: Mapping[str, Any]) -> dict[str, An
         "test": numbers(mapping_in(result, "test", "result.json")),
         "metrics": parse_measures(result.get("metrics")),
         "environment": environment if isinstance(environment, dict) else {},
-        "seconds": numbers(result.get("timings")).get("total_s", math.nan),
+        **_seconds(result.get("timings")),
         "transductive": isinstance(result.get("before_test"), dict) and bool(result["before_test"]),
         "trained_on_validation": bool(result.get("trained_on_validation")),
     }

@@ -234,6 +234,7 @@ class RunRecord:
         split: where its split is from, "official split" or "split by rule"; empty where there is
             one way to split, and of runs of older versions.
         seconds: what it took, where it is done.
+        taken_over: so many of these another run spent, on the first stage that both begin with.
         metrics: what the run's metrics declare (``better``, ``unit``, ``head``, ``words``), by the
             base names of their values.
         test: the chosen model's test metrics; accuracies and F1 in 0…1; without what is missing.
@@ -263,6 +264,7 @@ class RunRecord:
     protocol: dict[str, Any] = field(default_factory=dict)
     tuned: dict[str, Any] = field(default_factory=dict)
     seconds: float = math.nan
+    taken_over: float = 0.0
     hparams: dict[str, Any] = field(default_factory=dict)
     options: dict[str, Any] = field(default_factory=dict)
     backbone: str = ""

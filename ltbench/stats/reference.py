@@ -67,9 +67,11 @@ def _compare(groups: Groups, base: int, draws: int) -> pd.DataFrame:
     others = np.array([i for i in range(len(groups.names)) if i != base])
     difference, error, t, df = welch_t(groups, others, np.full(len(others), base))
     p, reach = 2 * stdtr(df, -np.abs(t)), stdtrit(df, 0.975) * error
+    paired = np.zeros(len(others), dtype=bool)
     for place, other in enumerate(others):
         if test := paired_test(groups, other, base):
             t[place], df[place], p[place], reach[place] = astuple(test)
+            paired[place] = True
             continue
         pair = groups.keep([i in (base, other) for i in range(len(groups.names))])
         if far_fewer_seeds(pair).any() and not np.isnan(t[place]):
@@ -86,9 +88,7 @@ def _compare(groups: Groups, base: int, draws: int) -> pd.DataFrame:
             "t": t,
             "df": df,
             "p": p,
-            "paired": [
-                frozenset((groups.names[i], groups.names[base])) in groups.pairs for i in others
-            ],
+            "paired": paired,
         }
     )
 

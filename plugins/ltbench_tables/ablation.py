@@ -197,10 +197,10 @@ def _notes(
     absent = frame[frame["run"] == 0]
     if len(absent):
         first = absent.iloc[0]
-        command = _typed(name, {c: bool(first[c]) for c in usual}, usual, base)
+        method = _typed(name, {c: bool(first[c]) for c in usual}, usual, base)
         notes.append(
             f"{len(absent)} of {len(frame)} combinations were not run (k/N 0/0), the first by "
-            f"`ltbench run --algo '{command}' --dataset '{table.dataset}'`."
+            f"`{table.command(method)}`."
         )
     kept = [
         f"{key}={value:g}" if isinstance(value, float) else f"{key}={value}"

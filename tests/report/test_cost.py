@@ -8,6 +8,7 @@ import pytest
 from synthetic_runs import write_run
 
 from ltbench.report.leaderboard import FORMATS, leaderboard_report, load_content
+from ltbench.report.provenance import total_time
 
 
 def put(folder, **facts):
@@ -48,3 +49,14 @@ def test_a_method_that_is_not_done_has_no_cost(root):
     table = text_of(root, cost=True)
     assert "| ldam |" in table
     assert "| ldam |" not in table[table.index("| cost |") :]
+
+
+def test_a_first_stage_that_several_begin_with_is_computed_once(tmp_path):
+    put(write_run(tmp_path), seconds=3600)
+    folder = write_run(tmp_path, stages=["crt"])
+    put(folder, seconds=5400)
+    result = json.loads((folder / "result.json").read_text())
+    result["timings"]["taken_over"] = {"seconds": 3600, "run": "digits-mini-mlt/erm/0/seed-0"}
+    (folder / "result.json").write_text(json.dumps(result))
+    assert total_time(load_content(tmp_path)) == ", 1.5 hours of computation"
+    assert "| erm+crt | 5400 |" in text_of(tmp_path, cost=True), "what it takes alone"

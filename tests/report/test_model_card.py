@@ -70,3 +70,13 @@ def test_of_one_seed_there_is_no_row(tmp_path):
     card = model_card(write_run(tmp_path), EXPORT)
     assert "This is one run with one seed" in card
     assert {len(row) for row in cells(card).values()} == {1}
+
+
+def test_seeds_that_have_more_metrics_or_another_order_take_nothing_from_their_rows(tmp_path):
+    folders = [write_run(tmp_path, seed=seed) for seed in range(3)]
+    plain = cells(model_card(folders[2], EXPORT))
+    document = json.loads((folders[0] / "result.json").read_text())
+    test = document["test"]
+    document["test"] = {"another": 0.5, **dict(reversed(test.items()))}
+    (folders[0] / "result.json").write_text(json.dumps(document))
+    assert cells(model_card(folders[2], EXPORT)) == plain

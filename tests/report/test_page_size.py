@@ -141,3 +141,18 @@ def test_the_command_shows_that_it_works(tmp_path: Path, terminal: bool) -> None
     assert text.index("Drawing the figures") < text.index("Wrote")
     assert ("\x1b[" in text) == terminal
     assert ("7/7" in text) == terminal
+
+
+def test_the_command_of_a_figure_chooses_what_it_shows(runs: Runs) -> None:
+    """Without its methods a sweep's curves and a map of many methods would be refused."""
+    labels = list(dict.fromkeys(runs.table["label"]))
+    assert "--algo" not in Wish("x" * 12, "violin", "T", runs).command
+    for label in labels:
+        assert f"--algo {label}" in Wish("x" * 12, "heatmap", "T", runs).command
+    swept = Runs(
+        runs.table.assign(algorithm="m0", stages=[("crt",)] * len(runs.table)), runs.scores
+    )
+    command = Wish("x" * 12, "sensitivity", "T", swept).command
+    assert command.endswith("--protocol xxxxxxxx --algo m0+crt")
+    command = Wish("", "cd", "T", runs, Choices(metric="accuracy_worst")).command
+    assert command.endswith("figures cd --metric accuracy_worst")

@@ -165,3 +165,18 @@ def test_hostile_names_of_classes_stay_letters(tmp_path):
     spec["data"]["classes"][0] = "\x1b[31mred"
     (folder / "spec.json").write_text(json.dumps(spec))
     assert "\x1b" not in str(per_class(folder, "erm").sections[0].grid.body)
+
+
+def test_thousands_of_images_sort_as_numbers_on_a_page(tmp_path):
+    folder = write_run(tmp_path)
+    spec = json.loads((folder / "spec.json").read_text())
+    counts = np.asarray(spec["data"]["counts"]["train"])
+    counts[0, 0] += 12_000
+    spec["data"]["counts"]["train"] = counts.tolist()
+    (folder / "spec.json").write_text(json.dumps(spec))
+    (grid,) = per_class(folder, "erm").sections[0].grids
+    place = [column.head for column in grid.columns].index("train")
+    found = {row[0]: row[place] for row in grid.body}
+    most = found[spec["data"]["classes"][0]]
+    assert most == f"{int(counts[:, 0].sum()):,}"
+    assert float(most.value) == counts[:, 0].sum()

@@ -100,6 +100,8 @@ def test_every_format_has_it_and_none_without_asking(runs):
         assert "backward-50" in text
         assert "recall" in text
         assert "backward" not in call(runs, "--format", format_)
+    signs = call(runs, "--format", "latex", "--test-prior", "train", "--correct", "known,mlls")
+    assert {sign for sign in signs if not sign.isascii()} <= {"·"}, "LaTeX has no other letter"
     assert "test_priors" not in call(runs, "--format", "json")
     text = call(runs, "--format", "csv", "--test-prior", "backward-50", "--correct", "mlls")
     lines = list(csv.DictReader(io.StringIO(text)))

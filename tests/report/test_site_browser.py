@@ -160,3 +160,24 @@ def test_without_scripts_tables_are_whole_and_nothing_promises_more(
         assert browser.find_element("link text", "Scores, CSV").is_displayed()
     finally:
         browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
+
+
+def test_of_a_filtered_table_the_keyboard_walks_the_rows_that_are_shown(
+    browser: Any, site: Path
+) -> None:
+    from selenium.webdriver.common.keys import Keys
+
+    browser.get((site / "boards" / "digits.html").as_uri())
+    words = browser.find_element("css selector", ".filter input")
+    first = browser.find_element("css selector", "td[tabindex='0']")
+    words.send_keys("boda" if "erm" in first.find_element("xpath", "..").text else "erm")
+    shown = rows(browser)
+    stops = browser.find_elements("css selector", "table:first-of-type td[tabindex='0']")
+    visible = [one for one in stops if one.is_displayed()]
+    assert visible[0].find_element("xpath", "../*[1]").text == shown[0]
+    browser.execute_script("arguments[0].focus()", visible[0])
+    for row in shown[1:]:
+        browser.switch_to.active_element.send_keys(Keys.ARROW_DOWN)
+        assert browser.switch_to.active_element.find_element("xpath", "../*[1]").text == row
+    browser.switch_to.active_element.send_keys(Keys.ARROW_DOWN)
+    assert browser.switch_to.active_element.is_displayed()

@@ -83,6 +83,7 @@ def test_differences_that_do_not_vary_are_judged_as_before() -> None:
     groups = Groups(("erm", "erm+crt"), (ERM, ERM + 0.01), pairs=PAIRS)
     row = against_reference({"x": groups}, "erm").iloc[0]
     assert row["p"] == pytest.approx(stats.ttest_ind(ERM + 0.01, ERM, equal_var=False).pvalue)
+    assert not row["paired"], "no row says that Welch's t is of differences seed by seed"
     assert welch_anova(groups).test == "Welch"
 
 

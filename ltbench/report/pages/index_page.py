@@ -19,6 +19,7 @@ from ltbench.report.pages.boards import Board, algos_of
 from ltbench.report.pages.dataset_page import variants_of
 from ltbench.report.pages.plugin_facts import family, summary
 from ltbench.report.plain import duration
+from ltbench.report.provenance import computed
 from ltbench.report.section import Cell, Column, Grid, Report, Section, name_column
 from ltbench.report.selection import Table
 from ltbench.report.verdict import not_told_apart
@@ -51,7 +52,8 @@ def index_page(boards: Sequence[Board], datasets: Sequence[str], title: str) -> 
 
 _METHODS = (
     "Each column is a board, and its numbers the score that ranks it, of the method with its "
-    "default settings: mean ± half the 95 % t-interval over seeds. —: not on that board.",
+    "default settings: mean ± half the 95 % t-interval over seeds. —: no result with them on that "
+    "board.",
 )
 
 
@@ -89,7 +91,7 @@ def _boards_grid(boards: Sequence[Board]) -> Grid:
 
 
 def _time(table: Leaderboard) -> Cell:
-    seconds = float(table.table.trained().every_run["seconds"].sum())
+    seconds = computed(table.table.trained().every_run)
     return Cell(duration(seconds), repr(seconds)) if seconds > 0 else Cell("—", "")
 
 

@@ -83,7 +83,7 @@ def _line(algo: str, board: Board, table: Leaderboard, row: Row) -> tuple[str, .
     return (
         Cell(name, href=link(method_address(algo), board_address(board.name))),
         row.label,
-        f"{row.done}/{row.started}",
+        Cell(f"{row.done}/{row.started}", str(row.done)),
         Cell(places, str(row.ranks[0]) if row.ranks else ""),
         *(_score(table, row, one.name) for one in _METRICS),
     )

@@ -28,7 +28,7 @@ for (const table of document.querySelectorAll("table")) {
 // Walking: each table is one stop of the Tab key, the arrow keys move within it.
 const first = (table) => {
   for (const cell of table.querySelectorAll("td")) cell.tabIndex = -1;
-  const cell = table.querySelector("td[data-seeds]");
+  const cell = table.querySelector("tr:not([hidden]) > td[data-seeds]");
   if (cell) cell.tabIndex = 0;
 };
 for (const table of document.querySelectorAll("table")) {
@@ -37,7 +37,8 @@ for (const table of document.querySelectorAll("table")) {
     const cell = event.target.closest("td");
     const step = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] }[event.key];
     if (!cell || !step) return;
-    const row = table.tBodies[0].rows[cell.parentElement.sectionRowIndex + step[0]];
+    const rows = [...table.tBodies[0].rows].filter((row) => !row.hidden);
+    const row = rows[rows.indexOf(cell.parentElement) + step[0]];
     const next = row && row.cells[cell.cellIndex + step[1]];
     if (!next || next.tagName !== "TD") return;
     cell.tabIndex = -1;
@@ -96,6 +97,7 @@ for (const form of document.querySelectorAll(".filter")) {
     }
     const shown = rows.filter((row) => !row.hidden).length;
     said.textContent = shown === rows.length ? "" : `${shown} of ${rows.length}`;
+    first(table);
   };
   form.hidden = false;
   for (const name of ["input", "change"]) form.addEventListener(name, choose);
@@ -115,6 +117,7 @@ if (pair) {
         : chosen.length > 0 && !of.includes(chosen[0]);
       shown += !row.hidden;
     }
+    document.querySelectorAll("table").forEach(first);
     pair.querySelector("output").textContent = shown ? "" : "No row is of these two.";
     history.replaceState(null, "", chosen.length ? `#${chosen.map(encodeURIComponent).join("&")}` : location.pathname);
   };

@@ -47,6 +47,9 @@ def test_every_combination_has_a_row_and_what_was_not_run_says_how(tmp_path: Pat
     assert section.frame["n"].tolist() == [2, 0, 2, 2]
     assert section.frame["macro_f1_average"].isna().tolist() == [False, True, False, False]
     assert "--algo 'brl[cb=false,rb=true,alpha=0.1]'" in section.notes[1]
+    assert "--dataset digits-mini-mlt" in section.notes[1]
+    for words in ("--seeds 2", "--backbone digits-cnn", "--precision bf16", "--steps 300"):
+        assert f" {words}" in section.notes[1], "else it would be a run of another table"
     assert "alpha=0.1" in section.notes[2]
     assert [row[1:3] for row in section.grid.body] == [("", ""), ("", "✓"), ("✓", ""), ("✓", "✓")]
 
