@@ -26,13 +26,14 @@ from ltbench.data.library_messages import about
 from ltbench.errors import DataError
 from ltbench.regular_files import open_file
 
-SUFFIXES = frozenset(
+IMAGE_SUFFIXES = frozenset(
     {
         *("jpg", "jpeg", "jpe", "jfif", "png", "bmp", "gif", "tif", "tiff", "webp"),
         *("ppm", "pgm", "pbm", "pnm"),
         *(("avif",) if AVIF else ()),
     }
 )
+"""How the names of image files end, in small letters and without the dot."""
 
 # By content, not by name. Pillow would try more, of which one starts Ghostscript on what is in it.
 _FORMATS = ("JPEG", "MPO", "PNG", "BMP", "GIF", "TIFF", "WEBP", "PPM", "AVIF")
@@ -54,7 +55,7 @@ def is_image(path: Path | str) -> bool:
     Args:
         path: a file's path or its name alone; the file is not looked at.
     """
-    return _suffix_of(os.path.basename(path)) in SUFFIXES
+    return _suffix_of(os.path.basename(path)) in IMAGE_SUFFIXES
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ def folder_images(folder: Path) -> FolderImages:
     """
     names, stamps, place = [], [], f"{folder}{os.sep}"
     try:
-        for name in sorted(n for n in os.listdir(folder) if _suffix_of(n) in SUFFIXES):
+        for name in sorted(n for n in os.listdir(folder) if _suffix_of(n) in IMAGE_SUFFIXES):
             status = os.stat(place + name)
             if not stat.S_ISDIR(status.st_mode):
                 names.append(name)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ltbench.api import (
+    IMAGE_SUFFIXES,
     DataError,
     Decode,
     HParams,
@@ -33,7 +34,12 @@ from ltbench_datasets.own_images import OwnImages, OwnParameters
 USUAL = {"train": "train", "validation": "val", "test": "test"}
 _HUB = re.compile(r"[\w.-]+/[\w.-]+")
 _WANTED = ("*.parquet", "*.arrow", "*.json", "*.jsonl", "*.csv")
-_IMAGES = ("*.jpg", "*.jpeg", "*.png", "*.webp", "*.JPG", "*.JPEG", "*.PNG")
+# The hub tells small letters from capitals.
+_IMAGES = tuple(
+    "*." + "".join(f"[{c}{c.upper()}]" if c.isalpha() else c for c in suffix)
+    for suffix in sorted(IMAGE_SUFFIXES)
+)
+_SEEN = ("root", "facts", "items", "_cached_at", "_remarks", "_shards", "_files", "_declared")
 
 
 class Source(HParams):
@@ -90,11 +96,15 @@ class HuggingFace(OwnImages):
         return f"there is no folder {self.root.absolute()}: give the one that holds the data set"
 
     def prepare(self, report: Callable[[str], None]) -> None:
-        """Download a data set of the hub into its cache; a folder is used where it lies."""
-        if self._is_hub and not self.root.is_dir():
-            report(f"Downloading {self.place} of the hub")
+        """Download a data set of the hub into its cache; a folder is used where it lies.
+
+        What is there may be a download that broke off, so the hub is asked in any case: it gives
+        what is missing.
+        """
+        if self._is_hub:
+            report(f"Downloading what is not here of {self.place} of the hub")
             self._snapshot(local=False)
-            for name in ("root", "_cached_at"):
+            for name in (*_SEEN, "_labels", "_found"):
                 self.__dict__.pop(name, None)
 
     @cached_property
