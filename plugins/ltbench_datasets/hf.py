@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from ltbench.api import (
     files_fingerprint,
     hparam,
     read_image,
+    suggestion,
 )
 from ltbench_datasets.folder_layout import ONE_DOMAIN, Item, walk
 from ltbench_datasets.hf_layout import METADATA, Shard, shards, split_name, split_of_row
@@ -32,6 +33,7 @@ from ltbench_datasets.list_files import stays_below
 from ltbench_datasets.own_images import OwnImages, OwnParameters
 
 USUAL = {"train": "train", "validation": "val", "test": "test"}
+_SPLITS = {part: split for split, part in USUAL.items()}
 _HUB = re.compile(r"[\w.-]+/[\w.-]+")
 _WANTED = ("*.parquet", "*.arrow", "*.json", "*.jsonl", "*.csv")
 # The hub tells small letters from capitals.
@@ -238,9 +240,7 @@ class HuggingFace(OwnImages):
     @cached_property
     def _found(self) -> list[Item]:
         if not self._shards:
-            tree = walk(self.root)
-            self._remarks.extend(tree.remarks)
-            return tree.items
+            return self._in_folders()
         parts = {shard.split: self._part(shard.split) for shard in self._shards}
         if set(parts.values()) == {None}:
             known = ", ".join(f"'{name}'" for name in parts)
@@ -262,14 +262,56 @@ class HuggingFace(OwnImages):
                     if not name.strip() or not name.isprintable():
                         raise DataError(f"{self.root}/{path}: {name[:80]!a} is no name of a class")
                 items.append(Item(path, label, domain, part))
-        unused = [name for name, part in parts.items() if part is None]
-        self._remarks.extend(f"the split '{name}' is not used" for name in unused)
+        self._check_splits(parts)
         what = f"no label{' or domain' if self.hparams.domain else ''}"
         self._remarks.extend(
             f"{count} images of the split '{name}' have {what} and are left out"
             for name, count in sorted(left.items())
         )
         return items
+
+    def _in_folders(self) -> list[Item]:
+        """Return the images of a tree of folders of classes, whose parts are the splits.
+
+        Raises:
+            DataError: a column is asked for, of which there is none, or a split that is not there.
+        """
+        given = self.hparams
+        if column := next(
+            (what for what in ("image", "label", "domain") if getattr(given, what)), ""
+        ):
+            raise DataError(
+                f"{self.root} holds folders of classes and no table, so there is no column "
+                f"'{getattr(given, column)}': leave out {column}="
+            )
+        tree = walk(self.root)
+        self._remarks.extend(tree.remarks)
+        found = {item.part: _SPLITS.get(item.part, "") for item in tree.items}
+        parts = {split: self._part(split) for split in found.values()}
+        self._check_splits(parts)
+        used = ((item, parts[found[item.part]]) for item in tree.items)
+        return [item._replace(part=part) for item, part in used if part is not None]
+
+    def _check_splits(self, parts: Mapping[str, str | None]) -> None:
+        """Remark on splits that are not used.
+
+        Args:
+            parts: what each split is used for.
+
+        Raises:
+            DataError: a split is asked for that is not there.
+        """
+        known = [name for name in parts if name]
+        for option in ("train_split", "val_split", "test_split"):
+            typed = getattr(self.hparams, option)
+            if typed and split_name(typed) not in known:
+                has = ", ".join(f"'{name}'" for name in known) or "none that has a name"
+                near = suggestion(typed, known) if known else ""
+                raise DataError(
+                    f"{self.root} has no split '{typed}' for {option}={near}; its splits: {has}"
+                )
+        unused = [name for name, part in parts.items() if part is None]
+        self._remarks.extend(f"the split '{name}' is not used" for name in unused)
 
     def _rows(self, shard: Shard) -> Iterator[tuple[str, str | None, str | None]]:
         """Yield the name, class and domain of every image of a file of rows."""

@@ -335,6 +335,46 @@ def test_every_kind_of_image_is_downloaded() -> None:
     assert list(kept) == names
 
 
+@pytest.mark.parametrize("kind", ["hub", "save_to_disk", "metadata", "folders"])
+@pytest.mark.parametrize("option", ["train_split", "val_split", "test_split"])
+def test_a_split_that_is_not_there_is_no_split(
+    kind: str, option: str, tmp_path: Path, data_dir: Path, write_image: Callable
+) -> None:
+    root = tmp_path / "moths"
+    if kind in ("hub", "save_to_disk"):
+        written(root, kind)
+    else:
+        lines = ["file_name,label"]
+        for split in ("train", "validation", "test"):
+            for label in ("moth", "wasp"):
+                write_image(root / split / label / "1.jpg")
+                lines.append(f"{split}/{label}/1.jpg,{label}")
+        if kind == "metadata":
+            (root / "metadata.csv").write_text("\n".join(lines))
+    with pytest.raises(DataError, match=rf"has no split 'tset' for {option}=; .*'validation'"):
+        opened(f"hf[path={root},{option}=tset]", data_dir)
+
+
+def test_splits_of_folders_of_classes(
+    tmp_path: Path, data_dir: Path, write_image: Callable
+) -> None:
+    for split, images in (("train", 4), ("validation", 2), ("test", 1)):
+        for label in ("moth", "wasp"):
+            for i in range(images):
+                write_image(tmp_path / "f" / split / label / f"{i}.jpg")
+    name = f"hf[path={tmp_path}/f"
+    dataset, split = opened(f"{name},test_split=validation,val=1]", data_dir)
+    assert [split.counts(part).tolist() for part in ("train", "val", "test")] == [
+        [[3, 3]],
+        [[1, 1]],
+        [[2, 2]],
+    ]
+    assert dataset.remarks(split) == ["the split 'test' is not used"]
+    for option in ("image", "label", "domain"):
+        with pytest.raises(DataError, match=f"there is no column 'site': leave out {option}="):
+            opened(f"{name},{option}=site]", data_dir)
+
+
 def test_a_run_of_three_steps(tmp_path: Path, train: Callable) -> None:
     written(tmp_path / "moths", "hub")
     result = train(f"hf[path={tmp_path}/moths,size=32]", "bsoftmax")
