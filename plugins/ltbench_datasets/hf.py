@@ -29,7 +29,7 @@ from ltbench_datasets.folder_layout import ONE_DOMAIN, Item, walk
 from ltbench_datasets.hf_layout import METADATA, Shard, shards, split_name, split_of_row
 from ltbench_datasets.hf_metadata import read_metadata
 from ltbench_datasets.hf_tables import Columns, RowFile
-from ltbench_datasets.list_files import stays_below
+from ltbench_datasets.list_files import check_once, stays_below
 from ltbench_datasets.own_images import OwnImages, OwnParameters
 
 USUAL = {"train": "train", "validation": "val", "test": "test"}
@@ -246,11 +246,12 @@ class HuggingFace(OwnImages):
             known = ", ".join(f"'{name}'" for name in parts)
             raise DataError(f"{self.root} has the splits {known}: say which trains, train_split=")
         left = Counter[str]()
-        items = []
+        items, named = [], []
         for shard in self._shards:
             if parts[shard.split] is None:
                 continue
             for path, label, domain in self._rows(shard):
+                named.append(path)
                 split = split_of_row(shard, path)
                 part = parts.setdefault(split, self._part(split))
                 if part is None:
@@ -262,6 +263,7 @@ class HuggingFace(OwnImages):
                     if not name.strip() or not name.isprintable():
                         raise DataError(f"{self.root}/{path}: {name[:80]!a} is no name of a class")
                 items.append(Item(path, label, domain, part))
+        check_once(named, f"the tables below {self.root}")
         self._check_splits(parts)
         what = f"no label{' or domain' if self.hparams.domain else ''}"
         self._remarks.extend(

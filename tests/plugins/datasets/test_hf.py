@@ -243,6 +243,34 @@ def test_images_without_label_are_left_out(tmp_path: Path, data_dir: Path) -> No
     assert split.counts("test").tolist() == [[1, 1, 1]]
 
 
+@pytest.mark.parametrize("table", ["parquet", "csv", "jsonl"])
+def test_images_of_number_minus_one_are_left_out(
+    table: str, tmp_path: Path, data_dir: Path
+) -> None:
+    """Where nothing declares the classes, numbers are the classes."""
+    labels, content = [0, 1, -1] * 8, io.BytesIO()
+    picture(1).save(content, "PNG")
+    names = [f"{i}.png" for i in range(len(labels))]
+    if table == "parquet":
+        columns = {"image": [content.getvalue()] * len(labels), "label": labels}
+        pq.write_table(pa.table(columns), tmp_path / "train.parquet")
+    elif table == "csv":
+        lines = [f"{name},{label}" for name, label in zip(names, labels, strict=True)]
+        text = "\n".join(["file_name,label", *lines])
+        (tmp_path / "metadata.csv").write_text(text)
+    else:
+        entries = [{"file_name": n, "label": c} for n, c in zip(names, labels, strict=True)]
+        (tmp_path / "metadata.jsonl").write_text("\n".join(map(json.dumps, entries)))
+    dataset = create_dataset(parse_name(f"hf[path={tmp_path},val=1,test=1]"), data_dir)
+    split = dataset.split()
+    assert dataset.facts.classes == ("0", "1")
+    assert len(split) == 16
+    where = "train" if table == "parquet" else ""
+    assert dataset.remarks(split) == [
+        f"8 images of the split '{where}' have no label and are left out"
+    ]
+
+
 def test_several_columns_and_sub_sets_have_to_be_chosen(tmp_path: Path, data_dir: Path) -> None:
     found = rows((3, 3, 3)).add_column("coarse", [0] * 5 + [1] * 4)
     names = datasets.ClassLabel(names=["big", "small"])
@@ -373,6 +401,44 @@ def test_splits_of_folders_of_classes(
     for option in ("image", "label", "domain"):
         with pytest.raises(DataError, match=f"there is no column 'site': leave out {option}="):
             opened(f"{name},{option}=site]", data_dir)
+
+
+def metadata(folder: Path, text: str, label: str = "", domain: str = "") -> Any:
+    path = folder / "metadata.csv"
+    path.write_text(text)
+    return read_metadata(path, label, domain)
+
+
+def test_a_table_of_images_is_read_strictly(tmp_path: Path) -> None:
+    head = "file_name,label,site\n"
+    found = metadata(tmp_path, f"{head}./a//b.png,cat , wood\n c.png,-1,\n", domain="site")
+    assert found == [("a/b.png", "cat", "wood"), (" c.png", None, None)]
+    with pytest.raises(DataError, match="row 2 has more cells than the first line: put what"):
+        metadata(tmp_path, f"{head}a.png,x,y\nb.png,x,y,z\n")
+    with pytest.raises(DataError, match="row 1 has fewer cells than the first line"):
+        metadata(tmp_path, f"{head}a.png,x\n")
+
+
+@pytest.mark.parametrize("twice", ["train/0.png,wasp", "./train/0.png,moth"])
+def test_an_image_stands_once_in_the_tables(twice: str, tmp_path: Path, data_dir: Path) -> None:
+    lines = [f"{s}/{i}.png,{('moth', 'wasp')[i % 2]}" for s in ("train", "test") for i in range(4)]
+    (tmp_path / "metadata.csv").write_text("\n".join(["file_name,label", *lines, twice]))
+    with pytest.raises(
+        DataError, match=r"tables below .*: the image 'train/0\.png' stands there t"
+    ):
+        opened(f"hf[path={tmp_path}]", data_dir)
+
+
+def test_an_image_stands_in_one_table(tmp_path: Path, data_dir: Path) -> None:
+    (tmp_path / "pictures").mkdir()
+    for place in ("pictures", "."):
+        lines = [f"{0 if place == '.' else 'x'}{i}.png,{'ab'[i % 2]}" for i in range(4)]
+        (tmp_path / place / "metadata.csv").write_text("\n".join(["file_name,label", *lines]))
+    assert len(create_dataset(parse_name(f"hf[path={tmp_path}]"), data_dir).items) == 8
+    with (tmp_path / "metadata.csv").open("a") as file:
+        file.write("\npictures/x1.png,a")
+    with pytest.raises(DataError, match=r"the image 'pictures/x1\.png' stands there twice"):
+        opened(f"hf[path={tmp_path}]", data_dir)
 
 
 def test_a_run_of_three_steps(tmp_path: Path, train: Callable) -> None:
