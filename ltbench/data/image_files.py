@@ -14,7 +14,7 @@ from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 try:
     from PIL.AvifImagePlugin import SUPPORTED as AVIF
@@ -310,8 +310,34 @@ def _cause(beginning: Callable[[], bytes], error: Exception) -> str:
 
 
 def _to_mode(image: Image.Image, mode: str) -> Image.Image:
-    upright = to_8_bits(ImageOps.exif_transpose(image), image)
+    upright = to_8_bits(_upright(image), image)
     if upright.mode in ("LA", "PA", "RGBA") or "transparency" in upright.info:
         opaque = Image.new("RGBA", upright.size, "white")
         upright = Image.alpha_composite(opaque, upright.convert("RGBA"))
     return upright.convert(mode)
+
+
+# By the number of the orientation, what makes an image upright.
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_ORIENTATION = 0x0112
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """Return a decoded image as the camera held it; without a tag that says so, as it is.
+
+    Pillow's own ``exif_transpose`` writes the other tags anew, and fails where one of them is not
+    as the standard has it, however well the pixels can be read.
+    """
+    try:
+        turn = _TURNS.get(image.getexif().get(_ORIENTATION, 1))
+    except Exception:  # on a broken block the reader raises what it pleases
+        return image
+    return image if turn is None else image.transpose(turn)
