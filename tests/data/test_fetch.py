@@ -8,6 +8,7 @@ import io
 import json
 import ssl
 import threading
+import time
 import urllib.request
 from collections.abc import Iterator
 from email.message import Message
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from ltbench.data import sources
 from ltbench.data.fetch import ATTEMPTS, Source, address, fetch
 from ltbench.data.source_lock import LOCK
 from ltbench.errors import DataError, UsageError
@@ -248,6 +250,37 @@ def test_a_disk_that_fails_is_no_network_that_fails(server: Server, tmp_path: Pa
 
 def test_a_length_that_is_no_number_is_passed_over(server: Server, tmp_path: Path) -> None:
     assert fetch(source(server, "/odd"), tmp_path, silent).read_bytes() == CONTENT
+
+
+def test_two_commands_do_not_write_into_one_file(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry = {"file": "data.bin", "urls": [server.url("/file")], "sha256": SHA256}
+    at_work, most, reports = [], [], []
+
+    def slow(*args: object) -> Path:
+        at_work.append(1)
+        most.append(len(at_work))
+        time.sleep(0.2)
+        found = fetch(*args)
+        at_work.pop()
+        return found
+
+    monkeypatch.setattr(sources, "fetch", slow)
+    (tmp_path / "x").mkdir()
+    folders = [tmp_path, tmp_path / "x" / ".."]  # the same by another name
+    calls = [([entry], folder, reports.append) for folder in folders]
+    threads = [threading.Thread(target=sources.fetch_sources, args=call) for call in calls]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most == [1, 1]
+    assert len(server.requests) == 1
+    waiting = f"{tmp_path / 'data.bin'} is being fetched by another command, for which this one"
+    assert any(line.replace("x/../", "").startswith(waiting) for line in reports)
+    # No lock stays beside the data.
+    assert {path.name for path in tmp_path.iterdir()} <= {"data.bin", "cache", "x"}
 
 
 def test_addresses() -> None:
