@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ltbench import hookimpl as hookimpl
     from ltbench.data.archives import TarFile as TarFile
     from ltbench.data.archives import tar_files as tar_files
+    from ltbench.data.image_files import IMAGE_SUFFIXES as IMAGE_SUFFIXES
     from ltbench.data.image_files import FolderImages as FolderImages
     from ltbench.data.image_files import absent_files as absent_files
     from ltbench.data.image_files import check_names as check_names

@@ -7,7 +7,6 @@ import gzip
 import shutil
 import stat
 import tarfile
-import tempfile
 import zipfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -31,7 +30,8 @@ _EXTENDED = (
 def unpack(archive: Path, folder: Path) -> list[str]:
     """Unpack a tar (plain or compressed) or zip archive into ``folder``, all of it or nothing.
 
-    Files that are there already are replaced.
+    Files that are there already are replaced. One process at a time may unpack an archive into a
+    folder, which :func:`ltbench.data.sources.fetch_sources` sees to.
 
     Returns:
         What the archive gave, relative to ``folder``: its files and folders, and those in them.
@@ -43,16 +43,31 @@ def unpack(archive: Path, folder: Path) -> list[str]:
     """
     with _explained(archive, folder):
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".unpacking-", dir=folder) as place:
+        with _fresh(folder / f".unpacking-{archive.name}") as place:
             if zipfile.is_zipfile(archive):
-                _unzip(archive, Path(place))
+                _unzip(archive, place)
             else:
-                _untar(archive, Path(place))
-            found = [path for pattern in ("*", "*/*") for path in Path(place).glob(pattern)]
+                _untar(archive, place)
+            found = [path for pattern in ("*", "*/*") for path in place.glob(pattern)]
             names = sorted(path.relative_to(place).as_posix() for path in found)
-            for path in sorted(Path(place).iterdir()):
+            for path in sorted(place.iterdir()):
                 move_into(path, folder / path.name)
     return names
+
+
+@contextlib.contextmanager
+def _fresh(place: Path) -> Iterator[Path]:
+    """Make an empty folder, and remove it in the end.
+
+    Its name is always the same, so that what a killed process left there goes the next time.
+    """
+    if place.exists():
+        shutil.rmtree(place)
+    place.mkdir()
+    try:
+        yield place
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
 
 
 def move_into(path: Path, target: Path) -> None:

@@ -7,13 +7,14 @@ import hashlib
 import http.client
 import json
 import logging
+import re
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from ltbench.data.source_lock import LOCK, read_lock, record
 from ltbench.errors import DataError, UsageError
@@ -27,6 +28,7 @@ BLOCK = 1 << 20
 ATTEMPTS = 3  # on one mirror; each goes on where the one before broke off
 TIMEOUT = 30.0
 PROGRESS_SECONDS = 1.0
+_LENGTH = re.compile("[0-9]{1,18}")  # servers may say anything
 
 
 @dataclass(frozen=True)
@@ -156,12 +158,10 @@ def _from_mirror(url: str, source: Source, target: Path, report: Report) -> None
             break
         except urllib.error.HTTPError as error:
             raise _Failed(f"answered {error.code} {error.reason}") from error
-        except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
+        except (ConnectionError, http.client.HTTPException) as error:
             cause: Exception = error
-        except http.client.HTTPException as error:
-            cause = error
         if attempt == ATTEMPTS:
-            raise _Failed(f"broke off ({getattr(cause, 'reason', '') or cause})") from cause
+            raise _Failed(f"broke off ({cause})") from cause
         logger.info("%s broke off (%s); attempt %d of %d", url, cause, attempt + 1, ATTEMPTS)
     if wrong := wrong_content(part, source):
         _forget(part)
@@ -178,7 +178,8 @@ def _transfer(url: str, source: Source, part: Path, report: Report) -> None:
     logger.info("asking %s for %s from byte %d on", url, source.file, done)
     request = urllib.request.Request(address(url), headers={"User-Agent": "ltbench", **headers})
     try:
-        answer = urllib.request.urlopen(request, timeout=TIMEOUT)
+        with _network():
+            answer = urllib.request.urlopen(request, timeout=TIMEOUT)
     except urllib.error.HTTPError as error:
         if error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and done:
             if error.headers.get("Content-Range") == f"bytes */{done}":
@@ -194,17 +195,33 @@ def _transfer(url: str, source: Source, part: Path, report: Report) -> None:
         if answer.headers.get_content_type() == "text/html" and not source.file.endswith(".html"):
             raise _Failed("answered with a web page instead of the file")
         done = done if resumed else 0
-        left = answer.headers.get("Content-Length")
-        total = done + int(left) if left else source.size
+        left = answer.headers.get("Content-Length", "")
+        total = done + int(left) if _LENGTH.fullmatch(left) else source.size
         note.write_text(json.dumps({"url": url, "validator": _validator(answer.headers)}))
         with part.open("ab" if resumed else "wb") as file:
             shown = _progress(source.file, total, report)
-            while block := answer.read(BLOCK):
+            while block := _read(answer):
                 file.write(block)
                 done += len(block)
                 shown(done)
         if total and done < total:
             raise ConnectionError(f"only {done} of {total} bytes came")
+
+
+@contextlib.contextmanager
+def _network() -> Iterator[None]:
+    """Let whatever the network or its encryption fails by be told from a disk's errors."""
+    try:
+        yield
+    except urllib.error.HTTPError:
+        raise
+    except OSError as error:
+        raise ConnectionError(str(getattr(error, "reason", "") or error)) from error
+
+
+def _read(answer: IO[bytes]) -> bytes:
+    with _network():
+        return answer.read(BLOCK)
 
 
 def _progress(name: str, total: int, report: Report) -> Callable[[int], None]:

@@ -14,7 +14,7 @@ from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 try:
     from PIL.AvifImagePlugin import SUPPORTED as AVIF
@@ -26,13 +26,14 @@ from ltbench.data.library_messages import about
 from ltbench.errors import DataError
 from ltbench.regular_files import open_file
 
-SUFFIXES = frozenset(
+IMAGE_SUFFIXES = frozenset(
     {
         *("jpg", "jpeg", "jpe", "jfif", "png", "bmp", "gif", "tif", "tiff", "webp"),
         *("ppm", "pgm", "pbm", "pnm"),
         *(("avif",) if AVIF else ()),
     }
 )
+"""How the names of image files end, in small letters and without the dot."""
 
 # By content, not by name. Pillow would try more, of which one starts Ghostscript on what is in it.
 _FORMATS = ("JPEG", "MPO", "PNG", "BMP", "GIF", "TIFF", "WEBP", "PPM", "AVIF")
@@ -54,7 +55,7 @@ def is_image(path: Path | str) -> bool:
     Args:
         path: a file's path or its name alone; the file is not looked at.
     """
-    return _suffix_of(os.path.basename(path)) in SUFFIXES
+    return _suffix_of(os.path.basename(path)) in IMAGE_SUFFIXES
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ def folder_images(folder: Path) -> FolderImages:
     """
     names, stamps, place = [], [], f"{folder}{os.sep}"
     try:
-        for name in sorted(n for n in os.listdir(folder) if _suffix_of(n) in SUFFIXES):
+        for name in sorted(n for n in os.listdir(folder) if _suffix_of(n) in IMAGE_SUFFIXES):
             status = os.stat(place + name)
             if not stat.S_ISDIR(status.st_mode):
                 names.append(name)
@@ -309,8 +310,34 @@ def _cause(beginning: Callable[[], bytes], error: Exception) -> str:
 
 
 def _to_mode(image: Image.Image, mode: str) -> Image.Image:
-    upright = to_8_bits(ImageOps.exif_transpose(image), image)
+    upright = to_8_bits(_upright(image), image)
     if upright.mode in ("LA", "PA", "RGBA") or "transparency" in upright.info:
         opaque = Image.new("RGBA", upright.size, "white")
         upright = Image.alpha_composite(opaque, upright.convert("RGBA"))
     return upright.convert(mode)
+
+
+# By the number of the orientation, what makes an image upright.
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_ORIENTATION = 0x0112
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """Return a decoded image as the camera held it; without a tag that says so, as it is.
+
+    Pillow's own ``exif_transpose`` writes the other tags anew, and fails where one of them is not
+    as the standard has it, however well the pixels can be read.
+    """
+    try:
+        turn = _TURNS.get(image.getexif().get(_ORIENTATION, 1))
+    except Exception:  # on a broken block the reader raises what it pleases
+        return image
+    return image if turn is None else image.transpose(turn)

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from ltbench.data.archives import move_into, unpack
 from ltbench.data.fetch import Source, fetch, wrong_content
+from ltbench.data.locations import cache_folder
 from ltbench.errors import DataError, UsageError
 from ltbench.plugins.facts import Facts
 
@@ -35,32 +41,74 @@ def fetch_sources(
     """
     for entry in entries:
         folder = data_dir / entry.get("folder", "")
-        target = entry.get("unpack")
-        content = folder / target if isinstance(target, str) else folder
-        # Beside the content lies a note of what the archive gave. It holds only as long as all of
-        # that is there: who removes a broken file is told to fetch it anew.
-        note = content / f".{entry['file']}.unpacked"
-        if target and _is_unpacked(note):
-            report(f"{entry['file']} is unpacked in {content}")
-            continue
-        path = fetch(Source.from_facts(entry), folder, report)
-        if not target:
-            continue
-        report(f"Unpacking {path}")
-        names = unpack(path, content)
-        if not names:
-            raise DataError(f"{path} holds no files: remove it, then type the same command again")
+        with _alone(folder / entry["file"], report):
+            _fetch_and_unpack(entry, folder, report)
+
+
+def _fetch_and_unpack(
+    entry: Mapping[str, Any], folder: Path, report: Callable[[str], None]
+) -> None:
+    target = entry.get("unpack")
+    content = folder / target if isinstance(target, str) else folder
+    # Beside the content lies a note of what the archive gave. It holds only as long as all of
+    # that is there: who removes a broken file is told to fetch it anew.
+    note = content / f".{entry['file']}.unpacked"
+    if target and _is_unpacked(note):
+        report(f"{entry['file']} is unpacked in {content}")
+        return
+    path = fetch(Source.from_facts(entry), folder, report)
+    if not target:
+        return
+    report(f"Unpacking {path}")
+    names = unpack(path, content)
+    if not names:
+        raise DataError(f"{path} holds no files: remove it, then type the same command again")
+    try:
+        for old, new in entry.get("rename", {}).items():
+            if (content / old).exists():
+                move_into(content / old, content / new)
+            else:
+                report(f"{entry['file']} holds no folder '{old}', which '{new}' would be")
+            names = [re.sub(f"^{re.escape(old)}(?=/|$)", new, name) for name in names]
+        note.write_text("\n".join(names), encoding="utf-8")
+        path.unlink()
+    except OSError as error:
+        raise UsageError(f"{content} cannot be written: {error.strerror or error}") from error
+
+
+@contextlib.contextmanager
+def _alone(path: Path, report: Callable[[str], None]) -> Iterator[None]:
+    """Wait until no other process of this machine fetches or unpacks the same file.
+
+    Two would write into one unfinished file, and unpack into one folder. The lock lies in the cache
+    and not beside the data, where it would stay.
+
+    Args:
+        path: of the file, where it is fetched to.
+        report: takes a line where that takes time.
+
+    Raises:
+        UsageError: the cache folder cannot be written.
+    """
+    name = hashlib.sha256(os.path.realpath(path).encode(errors="surrogateescape")).hexdigest()
+    folder = cache_folder() / "fetching"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / f"{name[:16]}.lock")
         try:
-            for old, new in entry.get("rename", {}).items():
-                if (content / old).exists():
-                    move_into(content / old, content / new)
-                else:
-                    report(f"{entry['file']} holds no folder '{old}', which '{new}' would be")
-                names = [re.sub(f"^{re.escape(old)}(?=/|$)", new, name) for name in names]
-            note.write_text("\n".join(names), encoding="utf-8")
-            path.unlink()
-        except OSError as error:
-            raise UsageError(f"{content} cannot be written: {error.strerror or error}") from error
+            lock.acquire(timeout=0)
+        except Timeout:
+            report(f"{path} is being fetched by another command, for which this one waits")
+            lock.acquire()
+    except OSError as error:
+        raise UsageError(
+            f"{folder} cannot be written: {error.strerror or error}; set LTBENCH_CACHE to another "
+            "folder"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _is_unpacked(note: Path) -> bool:

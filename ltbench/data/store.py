@@ -46,7 +46,7 @@ from ltbench.plugins.split import Split
 
 logger = logging.getLogger(__name__)
 
-FORMAT = "2"  # of the files, and of what is read of images
+FORMAT = "3"  # of the files, and of what is read of images
 CHUNK = 64  # images decoded by a thread at a time
 Progress = Callable[[int, int], None]
 """Called with images done and images in all."""
@@ -210,8 +210,10 @@ def found_store(dataset: Dataset, split: Split) -> ImageStore | None:
 
 def _folder_of(dataset: Dataset, split: Split, content: str) -> Path:
     source = content or dataset.fingerprint(split)
-    parts = (FORMAT, split.sha256, source, str(stored_size(dataset.facts)))
-    key = hashlib.sha256("\0".join((*parts, str(dataset.facts.channels))).encode()).hexdigest()
+    size, channels = str(stored_size(dataset.facts)), str(dataset.facts.channels)
+    # A store holds how many domains are kept from training, which the table's SHA-256 does not.
+    parts = (FORMAT, split.sha256, str(split.held_out), source, size, channels)
+    key = hashlib.sha256("\0".join(parts).encode()).hexdigest()
     return cache_folder() / "images" / f"{dataset.name}-{key[:16]}"
 
 

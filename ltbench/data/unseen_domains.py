@@ -244,7 +244,10 @@ class UnseenDomains(Dataset):
         part[tests & used] = TEST
         if scheme.hold_out:
             part[self._held_out(whole, tests & used)] = VAL if scheme.oracle else UNUSED
-        held_out = len(scheme.domains) - len(scheme.training)
+        # Those that the data set itself keeps from training are its last, so the last in training.
+        own = self._domains[len(self._domains) - whole.held_out :]
+        trained = sum(name not in own for name in scheme.training)
+        held_out = len(scheme.domains) - trained
         return replace(whole, d=d, part=part, held_out=held_out)
 
     def _held_out(self, whole: Split, candidates: NDArray[np.bool_]) -> NDArray[np.int64]:

@@ -73,12 +73,14 @@ class Split:
         with np.load(path, allow_pickle=False) as arrays:
             columns = {name: arrays[name] for name in ("images", "y", "d", "part")}
             domains, classes = arrays["shape"]
-            return cls(**columns, shape=(int(domains), int(classes)))
+            shape, held_out = (int(domains), int(classes)), int(arrays["held_out"])
+            return cls(**columns, shape=shape, held_out=held_out)
 
     def save(self, path: Path) -> None:
         """Write the table as a ``.npz``."""
         columns = {name: getattr(self, name) for name in ("images", "y", "d", "part")}
-        np.savez(path, allow_pickle=False, shape=np.array(self.shape), **columns)
+        sizes = {"shape": np.array(self.shape), "held_out": np.array(self.held_out)}
+        np.savez(path, allow_pickle=False, **sizes, **columns)
 
     def __len__(self) -> int:
         return len(self.images)

@@ -157,6 +157,7 @@ def read_data_facts(folder: Path) -> dict[str, Any]:
     ``counts`` become arrays of shape (domains, classes), ``shots`` what
     :meth:`ltbench.api.ShotRule.from_dict` takes, and ``shot_counts`` the training images by which
     that rule tells the shots of pairs: their own, but of domains that were kept from training.
+    ``held_out`` says how many these are, the last ones; it is ``None`` where the file says nothing.
 
     Raises:
         DataError: the file is missing or its ``data`` does not fit.
@@ -176,7 +177,9 @@ def read_data_facts(folder: Path) -> dict[str, Any]:
         if shot_counts.size:
             shot_counts = shot_counts.reshape(len(domains), len(classes))
         shots = shot_rule(_dataset(document), data.get("shots", {})).as_dict()
-        title = str(data.get("title", ""))
+        title, held_out = str(data.get("title", "")), data.get("held_out")
+        if held_out is not None and not 0 <= int(held_out) < len(domains):
+            raise ValueError("more domains are kept from training than there are")
     except (UnreadableRun, KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
         raise DataError(f"{path}: 'data' does not hold domains, classes and counts") from error
     return {
@@ -187,6 +190,7 @@ def read_data_facts(folder: Path) -> dict[str, Any]:
         "counts": counts,
         "shots": shots,
         "shot_counts": shot_counts,
+        "held_out": None if held_out is None else int(held_out),
     }
 
 

@@ -305,11 +305,18 @@ def _blank(request: Request, dataset: Dataset, split: Split, asked: Name | None)
             "shots": facts.shots.as_dict(),
             **({"split": origin.words} if origin else {}),
             "counts": {part: split.counts(part).tolist() for part in ("train", "val", "test")},
-            **({"shot_counts": split.shot_counts().tolist()} if split.held_out else {}),
+            **_kept_from_training(split),
             "image": {"size": facts.size, "channels": facts.channels},
             "preprocessing": backbone.whole(facts, protocol),
         },
     )
+
+
+def _kept_from_training(split: Split) -> dict[str, Any]:
+    """Return what ``data`` says beside its counts where domains are kept from training."""
+    if not split.held_out:
+        return {}
+    return {"shot_counts": split.shot_counts().tolist(), "held_out": split.held_out}
 
 
 def _apart(blank: RunSpec, blanks: Sequence[RunSpec]) -> str:

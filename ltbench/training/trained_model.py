@@ -291,7 +291,9 @@ def _counted(spec: RunSpec, data: Mapping[str, Any]) -> Split:
         columns.append((np.repeat(y, each), np.repeat(d, each), parts))
     classes, domains, part_of = (np.concatenate(column) for column in zip(*columns, strict=True))
     shape = len(data["domains"]), len(data["classes"])
-    held_out = len(scheme.unseen) + validating if scheme.unseen else 0
+    held_out = data["held_out"]
+    if held_out is None:  # no domain was, or the run is older than that note
+        held_out = len(scheme.unseen) + validating if scheme.unseen else 0
     return Split(np.full(len(classes), ""), classes, domains, part_of, shape, held_out)
 
 

@@ -95,7 +95,7 @@ class Bioscan(FileImages):
     @cached_property
     def root(self) -> Path:
         """The folder that holds the metadata and the images, or the one that should."""
-        folders = [self.data_dir / name for name in self._layout["folders"]]
+        folders = self._folders
         there = [path for path in folders if (path / self._layout["images"]).is_dir()]
         return there[0] if there else folders[0]
 
@@ -164,8 +164,15 @@ class Bioscan(FileImages):
         return dict(self.registered.details["layout"])
 
     @property
+    def _folders(self) -> list[Path]:
+        """The folders that may hold the data set, the one that archives unpack to first."""
+        return [self.data_dir / name for name in self._layout["folders"]]
+
+    @property
     def _metadata(self) -> Path:
-        return self.root / str(self._layout["metadata"])
+        """The metadata beside the images, or where the archive puts them."""
+        places = [folder / self._layout["metadata"] for folder in (self.root, *self._folders)]
+        return next((path for path in places if path.is_file()), places[0])
 
     @property
     def _excerpt(self) -> Path:

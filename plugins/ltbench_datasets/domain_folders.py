@@ -6,7 +6,7 @@ import itertools
 import os
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -210,7 +210,11 @@ class DomainFolders(Dataset):
 
     @cached_property
     def _class_folders(self) -> dict[str, dict[str, Path]]:
+        _check_twins(self.root, self.facts.domains)
         domains = _subfolders(self.root)
+        for domain in self.facts.domains:
+            if folder := domains.get(_plain(domain)):
+                _check_twins(folder, self.facts.classes)
         return {domain: _subfolders(folder) for domain, folder in domains.items()}
 
     @cached_property
@@ -326,10 +330,29 @@ def _summary(what: str, names: set[str]) -> str:
 
 def _subfolders(folder: Path) -> dict[str, Path]:
     """Return the folders in ``folder`` that are not hidden, by plain name."""
+    return {_plain(path.name): path for path in _folders(folder)}
+
+
+def _folders(folder: Path) -> list[Path]:
     if not folder.is_dir():
-        return {}
-    found = sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
-    return {_plain(path.name): path for path in found}
+        return []
+    return sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
+
+
+def _check_twins(folder: Path, names: Iterable[str]) -> None:
+    """Refuse two folders that mean the same domain or class.
+
+    Raises:
+        DataError: there are two; the message names both.
+    """
+    meant, found = {_plain(name): name for name in names}, dict[str, Path]()
+    for path in _folders(folder):
+        plain = _plain(path.name)
+        if plain in meant and found.setdefault(plain, path) != path:
+            raise DataError(
+                f"{found[plain]} and {path} both mean '{meant[plain]}': put their images into one "
+                "folder, and remove the other"
+            )
 
 
 def _plain(name: str) -> str:

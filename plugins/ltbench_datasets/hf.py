@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ltbench.api import (
+    IMAGE_SUFFIXES,
     DataError,
     Decode,
     HParams,
@@ -22,18 +23,25 @@ from ltbench.api import (
     files_fingerprint,
     hparam,
     read_image,
+    suggestion,
 )
 from ltbench_datasets.folder_layout import ONE_DOMAIN, Item, walk
 from ltbench_datasets.hf_layout import METADATA, Shard, shards, split_name, split_of_row
 from ltbench_datasets.hf_metadata import read_metadata
 from ltbench_datasets.hf_tables import Columns, RowFile
-from ltbench_datasets.list_files import stays_below
+from ltbench_datasets.list_files import check_once, stays_below
 from ltbench_datasets.own_images import OwnImages, OwnParameters
 
 USUAL = {"train": "train", "validation": "val", "test": "test"}
+_SPLITS = {part: split for split, part in USUAL.items()}
 _HUB = re.compile(r"[\w.-]+/[\w.-]+")
 _WANTED = ("*.parquet", "*.arrow", "*.json", "*.jsonl", "*.csv")
-_IMAGES = ("*.jpg", "*.jpeg", "*.png", "*.webp", "*.JPG", "*.JPEG", "*.PNG")
+# The hub tells small letters from capitals.
+_IMAGES = tuple(
+    "*." + "".join(f"[{c}{c.upper()}]" if c.isalpha() else c for c in suffix)
+    for suffix in sorted(IMAGE_SUFFIXES)
+)
+_SEEN = ("root", "facts", "items", "_cached_at", "_remarks", "_shards", "_files", "_declared")
 
 
 class Source(HParams):
@@ -90,11 +98,15 @@ class HuggingFace(OwnImages):
         return f"there is no folder {self.root.absolute()}: give the one that holds the data set"
 
     def prepare(self, report: Callable[[str], None]) -> None:
-        """Download a data set of the hub into its cache; a folder is used where it lies."""
-        if self._is_hub and not self.root.is_dir():
-            report(f"Downloading {self.place} of the hub")
+        """Download a data set of the hub into its cache; a folder is used where it lies.
+
+        What is there may be a download that broke off, so the hub is asked in any case: it gives
+        what is missing.
+        """
+        if self._is_hub:
+            report(f"Downloading what is not here of {self.place} of the hub")
             self._snapshot(local=False)
-            for name in ("root", "_cached_at"):
+            for name in (*_SEEN, "_labels", "_found"):
                 self.__dict__.pop(name, None)
 
     @cached_property
@@ -228,19 +240,18 @@ class HuggingFace(OwnImages):
     @cached_property
     def _found(self) -> list[Item]:
         if not self._shards:
-            tree = walk(self.root)
-            self._remarks.extend(tree.remarks)
-            return tree.items
+            return self._in_folders()
         parts = {shard.split: self._part(shard.split) for shard in self._shards}
         if set(parts.values()) == {None}:
             known = ", ".join(f"'{name}'" for name in parts)
             raise DataError(f"{self.root} has the splits {known}: say which trains, train_split=")
         left = Counter[str]()
-        items = []
+        items, named = [], []
         for shard in self._shards:
             if parts[shard.split] is None:
                 continue
             for path, label, domain in self._rows(shard):
+                named.append(path)
                 split = split_of_row(shard, path)
                 part = parts.setdefault(split, self._part(split))
                 if part is None:
@@ -252,14 +263,57 @@ class HuggingFace(OwnImages):
                     if not name.strip() or not name.isprintable():
                         raise DataError(f"{self.root}/{path}: {name[:80]!a} is no name of a class")
                 items.append(Item(path, label, domain, part))
-        unused = [name for name, part in parts.items() if part is None]
-        self._remarks.extend(f"the split '{name}' is not used" for name in unused)
+        check_once(named, f"the tables below {self.root}")
+        self._check_splits(parts)
         what = f"no label{' or domain' if self.hparams.domain else ''}"
         self._remarks.extend(
             f"{count} images of the split '{name}' have {what} and are left out"
             for name, count in sorted(left.items())
         )
         return items
+
+    def _in_folders(self) -> list[Item]:
+        """Return the images of a tree of folders of classes, whose parts are the splits.
+
+        Raises:
+            DataError: a column is asked for, of which there is none, or a split that is not there.
+        """
+        given = self.hparams
+        if column := next(
+            (what for what in ("image", "label", "domain") if getattr(given, what)), ""
+        ):
+            raise DataError(
+                f"{self.root} holds folders of classes and no table, so there is no column "
+                f"'{getattr(given, column)}': leave out {column}="
+            )
+        tree = walk(self.root)
+        self._remarks.extend(tree.remarks)
+        found = {item.part: _SPLITS.get(item.part, "") for item in tree.items}
+        parts = {split: self._part(split) for split in found.values()}
+        self._check_splits(parts)
+        used = ((item, parts[found[item.part]]) for item in tree.items)
+        return [item._replace(part=part) for item, part in used if part is not None]
+
+    def _check_splits(self, parts: Mapping[str, str | None]) -> None:
+        """Remark on splits that are not used.
+
+        Args:
+            parts: what each split is used for.
+
+        Raises:
+            DataError: a split is asked for that is not there.
+        """
+        known = [name for name in parts if name]
+        for option in ("train_split", "val_split", "test_split"):
+            typed = getattr(self.hparams, option)
+            if typed and split_name(typed) not in known:
+                has = ", ".join(f"'{name}'" for name in known) or "none that has a name"
+                near = suggestion(typed, known) if known else ""
+                raise DataError(
+                    f"{self.root} has no split '{typed}' for {option}={near}; its splits: {has}"
+                )
+        unused = [name for name, part in parts.items() if part is None]
+        self._remarks.extend(f"the split '{name}' is not used" for name in unused)
 
     def _rows(self, shard: Shard) -> Iterator[tuple[str, str | None, str | None]]:
         """Yield the name, class and domain of every image of a file of rows."""

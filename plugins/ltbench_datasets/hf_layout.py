@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -19,6 +20,7 @@ _KEYWORDS = {
     **dict.fromkeys(("test", "testing", "eval", "evaluation"), "test"),
 }
 _SHARD = re.compile(r"(?P<split>[\w.]+?)-\d{5}-of-\d{5}")
+_NUMBERED = re.compile(r"(?P<split>.+?)-(?P<number>\d{5})-of-(?P<count>\d{5})\b.*")
 _APART = re.compile(r"[-._ 0-9]+")
 _LARGEST = 2**24  # bytes of a description
 
@@ -45,8 +47,8 @@ def shards(root: Path, config: str) -> list[Shard]:
         config: the name of the sub-set, a folder, where there are several.
 
     Raises:
-        DataError: a description cannot be read or names a file outside, or there are several
-            sub-sets and none is chosen.
+        DataError: a description cannot be read or names a file outside, there are several
+            sub-sets and none is chosen, or files of a split are missing that others count.
     """
     if (root / "dataset_dict.json").is_file():
         names = [str(name) for name in _described(root / "dataset_dict.json", "splits")]
@@ -65,7 +67,25 @@ def shards(root: Path, config: str) -> list[Shard]:
     if len(bases) > 1:
         known = ", ".join(base or "." for base in bases[:5])
         raise DataError(f"{root} holds {len(bases)} sub-sets: say which with config=, of {known}")
+    _check_whole(root, rows)
     return [Shard(split_of(path), str(path), path.suffix[1:]) for path in rows]
+
+
+def _check_whole(root: Path, rows: Iterable[PurePosixPath]) -> None:
+    """Refuse a split of whose numbered files some are missing, as after a broken download."""
+    numbers: dict[tuple[PurePosixPath, str, int], set[int]] = defaultdict(set)
+    for path in rows:
+        if found := _NUMBERED.fullmatch(path.name):
+            of = path.parent, found["split"], int(found["count"])
+            numbers[of].add(int(found["number"]))
+    for (folder, split, count), there in numbers.items():
+        if len(there) < count:
+            first = next(number for number in range(count) if number not in there)
+            raise DataError(
+                f"{root / folder} holds {len(there)} of the {count} files of '{split}', and "
+                f"{split}-{first:05d}-of-{count:05d} is not there: put the others there too, or "
+                "where they are of the hub let 'ltbench data prepare' fetch them"
+            )
 
 
 def split_name(typed: str) -> str:

@@ -18,6 +18,7 @@ IMAGE_NAMES, LABEL_NAMES = ("image", "img", "jpg", "png"), ("label", "labels", "
 MOST_BYTES = 2**32  # of one group of rows, unpacked
 KEPT = 8  # groups of rows in memory: threads read neighbouring ones
 NO_LABEL = None
+UNKNOWN = -1  # the number that stands for no label
 
 
 class Columns(NamedTuple):
@@ -120,7 +121,7 @@ class RowFile:
         Raises:
             DataError: a column is of another kind, or a label is none that is declared.
         """
-        labels, names = self._texts(columns.label)
+        labels, names = self._texts(columns.label, UNKNOWN)
         domains = self._texts(columns.domain)[0] if columns.domain else []
         return Labels(labels, domains, names)
 
@@ -172,8 +173,15 @@ class RowFile:
         except (KeyError, TypeError, ValueError, AttributeError, RecursionError):
             return {}
 
-    def _texts(self, column: str) -> tuple[list[str | None], tuple[str, ...]]:
-        """Return a column of labels as text, and the names that it declares."""
+    def _texts(
+        self, column: str, unknown: int | None = None
+    ) -> tuple[list[str | None], tuple[str, ...]]:
+        """Return a column of labels as text, and the names that it declares.
+
+        Args:
+            column: its name.
+            unknown: the number that stands for none where no names are declared.
+        """
         with _explained(self.path):
             if self.parquet is None:
                 values = self.table.column(column)
@@ -188,7 +196,7 @@ class RowFile:
             raise DataError(f"{self.path}: the column '{column}' holds {kind}, no labels")
         names = self._features().get(column, {}).get("names")
         if not whole or not isinstance(names, list):
-            return [None if v is None else str(v) for v in found], ()
+            return [NO_LABEL if v is None or v == unknown else str(v) for v in found], ()
         declared = tuple(map(str, names))
         if len(set(declared)) < len(declared):
             raise DataError(f"{self.path}: '{column}' declares two classes of one name")

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
 import io
+import signal
 import stat
+import subprocess
+import sys
 import tarfile
+import textwrap
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -100,6 +104,28 @@ def test_broken_archives(tmp_path: Path, kind: str, damage: Callable[[bytes], by
     with pytest.raises(DataError, match="is broken"):
         unpack(path, tmp_path / "out")
     assert not list((tmp_path / "out").rglob("*"))
+
+
+KILLED = textwrap.dedent("""
+    import os, signal, sys
+    from pathlib import Path
+    from ltbench.data import archives
+
+    archives.move_into = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+    archives.unpack(Path(sys.argv[1]), Path(sys.argv[2]))
+""")
+
+
+def test_what_a_killed_process_unpacked_goes_the_next_time(tmp_path: Path) -> None:
+    archive = tar_with(tmp_path / "a.tar.gz", ("PACS/dog/1.jpg", b"1", tarfile.REGTYPE))
+    out = tmp_path / "out"
+    command = [sys.executable, "-c", KILLED, str(archive), str(out)]
+    assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+    assert [path.name for path in out.rglob("*.jpg")] == ["1.jpg"]  # hidden, and of the whole size
+    (*_, left) = out.iterdir()
+    (left / "stray").mkdir()
+    unpack(archive, out)
+    assert sorted(path.name for path in out.rglob("*")) == ["1.jpg", "PACS", "dog"]
 
 
 def test_too_little_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import io
 import json
+import ssl
 import threading
+import time
+import urllib.request
 from collections.abc import Iterator
+from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
-from ltbench.data.fetch import Source, address, fetch
+from ltbench.data import sources
+from ltbench.data.fetch import ATTEMPTS, Source, address, fetch
 from ltbench.data.source_lock import LOCK
-from ltbench.errors import DataError
+from ltbench.errors import DataError, UsageError
 
 CONTENT = bytes(range(256)) * 8192  # 2 MB
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -66,7 +73,8 @@ class Handler(BaseHTTPRequestHandler):
             self.end_headers()
             return
         self.send_response(206 if start else 200)
-        self.send_header("Content-Length", str(len(content) - start))
+        length = "2,097,152" if self.path == "/odd" else str(len(content) - start)
+        self.send_header("Content-Length", length)
         if start:
             self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
         if self.path != "/plain":
@@ -181,6 +189,98 @@ def test_a_wrong_file_put_by_hand_is_not_taken(server: Server, tmp_path: Path) -
     sized = Source("data.bin", (), size=5)
     with pytest.raises(DataError, match="has 14 bytes instead of 5"):
         fetch(sized, tmp_path, silent)
+
+
+class Answer(io.BytesIO):
+    """An answer of 200 that fails within, by ``error``, after a kilobyte."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(CONTENT[:1024])
+        self.error, self.status, self.headers = error, 200, Message()
+
+    def read(self, size: int | None = -1) -> bytes:
+        if not (block := super().read(size)):
+            raise self.error
+        return block
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ssl.SSLError(1, "[SSL: BAD_RECORD] bad record"),
+        OSError(errno.EHOSTUNREACH, "No route to host"),
+        OSError(errno.ENETDOWN, "Network is down"),
+        TimeoutError("The read operation timed out"),
+    ],
+)
+@pytest.mark.parametrize("when", ["asking", "reading"])
+def test_whatever_the_network_fails_by_is_tried_again_and_elsewhere(
+    when: str,
+    error: OSError,
+    server: Server,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    real, asked = urllib.request.urlopen, []
+
+    def urlopen(request: urllib.request.Request, timeout: float) -> object:
+        asked.append(request.full_url)
+        if not request.full_url.endswith("/dead"):
+            return real(request, timeout=timeout)
+        if when == "asking":
+            raise error
+        return Answer(error)
+
+    monkeypatch.setattr(urllib.request, "urlopen", urlopen)
+    lines: list[str] = []
+    found = fetch(source(server, "/dead", "/file"), tmp_path, lines.append)
+    assert found.read_bytes() == CONTENT
+    assert [url.rpartition("/")[2] for url in asked] == ["dead"] * ATTEMPTS + ["file"]
+    assert f"/dead: broke off ({error})" in lines[0]
+    with pytest.raises(DataError, match=r"cannot be downloaded \(.*broke off"):
+        fetch(source(server, "/dead"), tmp_path / "other", silent)
+
+
+def test_a_disk_that_fails_is_no_network_that_fails(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "data.bin.part").mkdir()
+    with pytest.raises(UsageError, match="cannot be written: Is a directory"):
+        fetch(source(server, "/file"), tmp_path, silent)
+    assert len(server.requests) == 1
+
+
+def test_a_length_that_is_no_number_is_passed_over(server: Server, tmp_path: Path) -> None:
+    assert fetch(source(server, "/odd"), tmp_path, silent).read_bytes() == CONTENT
+
+
+def test_two_commands_do_not_write_into_one_file(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry = {"file": "data.bin", "urls": [server.url("/file")], "sha256": SHA256}
+    at_work, most, reports = [], [], []
+
+    def slow(*args: object) -> Path:
+        at_work.append(1)
+        most.append(len(at_work))
+        time.sleep(0.2)
+        found = fetch(*args)
+        at_work.pop()
+        return found
+
+    monkeypatch.setattr(sources, "fetch", slow)
+    (tmp_path / "x").mkdir()
+    folders = [tmp_path, tmp_path / "x" / ".."]  # the same by another name
+    calls = [([entry], folder, reports.append) for folder in folders]
+    threads = [threading.Thread(target=sources.fetch_sources, args=call) for call in calls]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most == [1, 1]
+    assert len(server.requests) == 1
+    waiting = f"{tmp_path / 'data.bin'} is being fetched by another command, for which this one"
+    assert any(line.replace("x/../", "").startswith(waiting) for line in reports)
+    # No lock stays beside the data.
+    assert {path.name for path in tmp_path.iterdir()} <= {"data.bin", "cache", "x"}
 
 
 def test_addresses() -> None:

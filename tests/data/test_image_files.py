@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import ast
 import os
+import struct
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 import ltbench
 from ltbench.data.image_files import (
@@ -78,6 +79,55 @@ def test_the_cameras_orientation_is_applied(tmp_path: Path) -> None:
     exif[0x0112] = 6
     Image.new("RGB", (12, 9), RED).save(tmp_path / "turned.jpg", exif=exif)
     assert read_image(tmp_path / "turned.jpg", 3).shape == (12, 9, 3)
+
+
+@pytest.mark.parametrize("orientation", range(10))
+def test_every_orientation_is_as_pillow_has_it(tmp_path: Path, orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    pixels = np.random.default_rng(0).integers(0, 256, (9, 12, 3), dtype=np.uint8)
+    for name in ("turned.png", "turned.jpg", "turned.tif", "turned.webp"):
+        Image.fromarray(pixels).save(tmp_path / name, exif=exif)
+        with Image.open(tmp_path / name) as image:
+            wanted = np.asarray(ImageOps.exif_transpose(image))
+        assert (read_image(tmp_path / name, 3) == wanted).all(), name
+    turned = [read_image(tmp_path / "turned.png", 3).shape[:2] == (12, 9)]
+    assert turned == [5 <= orientation <= 8]
+
+
+def exif_block(*tags: tuple[int, int, int, bytes]) -> bytes:
+    """Return a block of ``(tag, kind, count, value)``, values of more than four bytes behind it."""
+    entries, behind = b"", b""
+    for tag, kind, count, value in tags:
+        place = struct.pack("<I", 14 + 12 * len(tags) + len(behind))
+        short = len(value) <= 4
+        entries += struct.pack("<HHI", tag, kind, count) + (
+            value.ljust(4, b"\0") if short else place
+        )
+        behind += b"" if short else value
+    head = b"Exif\0\0II*\0" + struct.pack("<IH", 8, len(tags))
+    return head + entries + struct.pack("<I", 0) + behind
+
+
+TURNED = (0x0112, 3, 1, struct.pack("<H", 6))
+
+
+@pytest.mark.parametrize(
+    ("block", "shape"),
+    [
+        (exif_block(TURNED, (0x011A, 2, 6, b"72dpi\0")), (12, 9, 3)),  # a resolution in words
+        (exif_block((0x0100, 2, 6, b"wide!\0"), TURNED), (12, 9, 3)),
+        (exif_block((0x0100, 5, 1, struct.pack("<II", 1, 0)), TURNED), (12, 9, 3)),
+        (exif_block((0x0112, 2, 4, b"six\0")), (9, 12, 3)),  # an orientation in words
+        (b"no such block", (9, 12, 3)),
+        (exif_block(TURNED)[:12], (9, 12, 3)),
+    ],
+    ids=["resolution", "width", "ratio", "orientation", "no-block", "cut"],
+)
+@pytest.mark.parametrize("name", ["odd.jpg", "odd.png", "odd.webp"])
+def test_other_tags_may_be_odd(tmp_path: Path, name: str, block: bytes, shape: tuple) -> None:
+    Image.new("RGB", (12, 9), RED).save(tmp_path / name, exif=block)
+    assert read_image(tmp_path / name, 3).shape == shape
 
 
 def noisy_jpeg() -> bytes:

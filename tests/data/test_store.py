@@ -8,6 +8,7 @@ import sys
 import textwrap
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from PIL import Image
 from ltbench.data import store
 from ltbench.data.cache import cached_images, remove_cached
 from ltbench.data.store import is_cached, open_store, store_folder, stored_size
+from ltbench.data.store_files import ImageStore
 from ltbench.errors import DataError, UsageError
 
 
@@ -46,6 +48,15 @@ def test_another_source_has_another_store(make_noise) -> None:
     assert len(folders) == 3
     open_store(old, old.split())
     assert not is_cached(new, new.split())
+
+
+def test_domains_that_are_kept_from_training_are_stored(make_noise) -> None:
+    noise = make_noise()
+    split = replace(noise.split(), held_out=1)
+    assert open_store(noise, split).split.held_out == 1
+    assert ImageStore.load(store_folder(noise, split)).split.held_out == 1
+    # Tables that differ in nothing else have the same SHA-256, and do not share a store.
+    assert open_store(noise, noise.split()).split.held_out == 0
 
 
 @pytest.mark.parametrize(("size", "stored"), [(28, 28), (32, 32), (64, 96), (224, 288), (384, 480)])

@@ -154,10 +154,12 @@ def test_reports_read_by_what_shots_are_told(tmp_path: Path) -> None:
         expected = spec.data.get("shot_counts", spec.data["counts"]["train"])
         assert facts["shot_counts"].tolist() == expected
         assert facts["counts"]["train"].tolist() == spec.data["counts"]["train"]
-    text = json.dumps(spec.as_dict() | {"data": spec.data | {"shot_counts": [[1, 2]]}})
-    (tmp_path / "spec.json").write_text(text)
-    with pytest.raises(DataError, match="does not hold"):
-        read_data_facts(tmp_path)
+        assert facts["held_out"] == spec.data.get("held_out")
+    for wrong in ({"shot_counts": [[1, 2]]}, {"held_out": -1}, {"held_out": 9}, {"held_out": "x"}):
+        text = json.dumps(spec.as_dict() | {"data": spec.data | wrong})
+        (tmp_path / "spec.json").write_text(text)
+        with pytest.raises(DataError, match="does not hold"):
+            read_data_facts(tmp_path)
 
 
 def test_the_conformance_kit_takes_a_setting(tmp_path: Path) -> None:

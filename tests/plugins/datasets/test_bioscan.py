@@ -75,6 +75,21 @@ def test_known_species(planted: Path, data_dir: Path) -> None:
     assert any("metadata.csv" in line for line in dataset.verify(split))  # of other content
 
 
+@pytest.mark.parametrize("folder", ["BIOSCAN-5M", "bioscan/bioscan5m"])
+def test_images_elsewhere_than_where_the_metadata_unpack(
+    folder: str, data_dir: Path, write_image: Callable
+) -> None:
+    write_bioscan(data_dir, write_image)
+    (data_dir / folder).mkdir(parents=True)
+    (data_dir / "bioscan5m" / "images").rename(data_dir / folder / "images")
+    dataset = create_dataset(Name("bioscan5m"), data_dir)
+    dataset.prepare(lambda _: None)
+    assert dataset.missing() is None
+    assert len(dataset.split()) == 15
+    assert (data_dir / folder / "known_species.csv").is_file()
+    assert any("metadata.csv" in line for line in dataset.verify(dataset.split()))
+
+
 @pytest.mark.parametrize(
     ("options", "domains", "train"),
     [

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -147,6 +148,37 @@ def test_stray_folders_and_files_are_no_domains_or_classes(
     after = dataset.split()
     assert after.sha256 == before.sha256
     assert any("plane is none of the classes" in line for line in dataset.verify(after))
+
+
+@pytest.mark.parametrize(
+    ("twin", "meant"), [("Art Painting/dog", "art_painting"), ("photo/Dog", "dog")]
+)
+@pytest.mark.parametrize("official", [False, True])
+def test_two_folders_of_one_domain_or_class_are_refused(
+    official: bool, twin: str, meant: str, data_dir: Path, write_image: Callable
+) -> None:
+    images = plant("pacs-mlt", data_dir / "PACS", write_image, {})
+    if official:
+        write_official(data_dir / "PACS" / "PACS.csv", registry_facts("pacs-mlt"), images)
+    write_image(data_dir / "PACS" / twin / "new.jpg")
+    folders = [f"{data_dir}/PACS/{name}" for name in ("Art Painting", "art_painting")]
+    if meant == "dog":
+        folders = [f"{data_dir}/PACS/photo/{name}" for name in ("Dog", "dog")]
+    sentence = f"{folders[0]} and {folders[1]} both mean '{meant}': put their images into one"
+    dataset = create_dataset(Name("pacs-mlt"), data_dir)
+    with pytest.raises(DataError, match=re.escape(sentence)):
+        dataset.decoder(dataset.split())
+    if official:
+        with pytest.raises(DataError, match=re.escape(sentence)):
+            dataset.verify(dataset.split())
+    # Of what is no domain and no class any number may lie there.
+    (data_dir / "PACS" / twin / "new.jpg").unlink()
+    (data_dir / "PACS" / twin).rmdir()
+    if meant != "dog":
+        (data_dir / "PACS" / "Art Painting").rmdir()
+    for stray in ("backup/dog", "Back-up/dog", "photo/plane", "photo/Plane"):
+        write_image(data_dir / "PACS" / stray / "0.jpg")
+    assert len(create_dataset(Name("pacs-mlt"), data_dir).split()) == len(images)
 
 
 def test_what_is_missing_says_what_to_type(data_dir: Path, write_image: Callable) -> None:

@@ -11,10 +11,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from huggingface_hub.utils import filter_repo_objects
+from ltbench_datasets.hf import _IMAGES
 from ltbench_datasets.hf_layout import split_name, split_of
 from ltbench_datasets.hf_metadata import read_metadata
 from PIL import Image
 
+from ltbench.api import IMAGE_SUFFIXES, is_image
 from ltbench.data.catalogue import create_dataset, open_dataset
 from ltbench.errors import DataError, UsageError
 from ltbench.plugins.names import parse_name
@@ -240,6 +243,34 @@ def test_images_without_label_are_left_out(tmp_path: Path, data_dir: Path) -> No
     assert split.counts("test").tolist() == [[1, 1, 1]]
 
 
+@pytest.mark.parametrize("table", ["parquet", "csv", "jsonl"])
+def test_images_of_number_minus_one_are_left_out(
+    table: str, tmp_path: Path, data_dir: Path
+) -> None:
+    """Where nothing declares the classes, numbers are the classes."""
+    labels, content = [0, 1, -1] * 8, io.BytesIO()
+    picture(1).save(content, "PNG")
+    names = [f"{i}.png" for i in range(len(labels))]
+    if table == "parquet":
+        columns = {"image": [content.getvalue()] * len(labels), "label": labels}
+        pq.write_table(pa.table(columns), tmp_path / "train.parquet")
+    elif table == "csv":
+        lines = [f"{name},{label}" for name, label in zip(names, labels, strict=True)]
+        text = "\n".join(["file_name,label", *lines])
+        (tmp_path / "metadata.csv").write_text(text)
+    else:
+        entries = [{"file_name": n, "label": c} for n, c in zip(names, labels, strict=True)]
+        (tmp_path / "metadata.jsonl").write_text("\n".join(map(json.dumps, entries)))
+    dataset = create_dataset(parse_name(f"hf[path={tmp_path},val=1,test=1]"), data_dir)
+    split = dataset.split()
+    assert dataset.facts.classes == ("0", "1")
+    assert len(split) == 16
+    where = "train" if table == "parquet" else ""
+    assert dataset.remarks(split) == [
+        f"8 images of the split '{where}' have no label and are left out"
+    ]
+
+
 def test_several_columns_and_sub_sets_have_to_be_chosen(tmp_path: Path, data_dir: Path) -> None:
     found = rows((3, 3, 3)).add_column("coarse", [0] * 5 + [1] * 4)
     names = datasets.ClassLabel(names=["big", "small"])
@@ -290,6 +321,124 @@ def test_a_name_of_the_hub_is_what_lies_in_its_cache(
     assert len(split) == 32
     assert dataset.root == repository / "snapshots" / "0123abc"
     assert dataset.hparams.places()["path"] == "butterflies/moths"  # no part of a run's identity
+
+
+def test_a_download_that_broke_off_is_seen_and_goes_on(
+    tmp_path: Path, data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import huggingface_hub
+
+    root, asked = tmp_path / "snapshot", []
+    written(root, "hub")
+    away = root / "data" / "train-00001-of-00002.parquet"
+    away.rename(tmp_path / away.name)
+
+    def download(name: str, *, local_files_only: bool, **_: object) -> str:
+        asked.append(local_files_only)
+        if not local_files_only:
+            (tmp_path / away.name).rename(away)
+        return str(root)
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
+    dataset = create_dataset(parse_name("hf[path=butterflies/moths]"), data_dir)
+    with pytest.raises(DataError, match="holds 1 of the 2 files of 'train', and train-00001-of-"):
+        dataset.split()
+    dataset.prepare(lambda _: None)
+    assert asked == [True, False]
+    assert dataset.split().counts("train").tolist() == [[9, 5, 3]]
+
+
+def test_a_folder_that_lacks_some_of_its_files(tmp_path: Path, data_dir: Path) -> None:
+    for number in (0, 2):  # older names have a hash behind the numbers
+        rows((3, 3, 3)).to_parquet(tmp_path / f"train-{number:05d}-of-00003-0a1b.parquet")
+    with pytest.raises(DataError, match=r"2 of the 3 files of 'train', and train-00001-of-00003"):
+        opened(f"hf[path={tmp_path}]", data_dir)
+
+
+def test_every_kind_of_image_is_downloaded() -> None:
+    names = [f"a/b{i}.{s}" for i, s in enumerate(IMAGE_SUFFIXES)]
+    names += [name.upper() for name in names] + [name.title() for name in names]
+    assert all(is_image(name) for name in names)
+    kept = filter_repo_objects([*names, "a/b.zip", "a/b.jpg.txt"], allow_patterns=[*_IMAGES])
+    assert list(kept) == names
+
+
+@pytest.mark.parametrize("kind", ["hub", "save_to_disk", "metadata", "folders"])
+@pytest.mark.parametrize("option", ["train_split", "val_split", "test_split"])
+def test_a_split_that_is_not_there_is_no_split(
+    kind: str, option: str, tmp_path: Path, data_dir: Path, write_image: Callable
+) -> None:
+    root = tmp_path / "moths"
+    if kind in ("hub", "save_to_disk"):
+        written(root, kind)
+    else:
+        lines = ["file_name,label"]
+        for split in ("train", "validation", "test"):
+            for label in ("moth", "wasp"):
+                write_image(root / split / label / "1.jpg")
+                lines.append(f"{split}/{label}/1.jpg,{label}")
+        if kind == "metadata":
+            (root / "metadata.csv").write_text("\n".join(lines))
+    with pytest.raises(DataError, match=rf"has no split 'tset' for {option}=; .*'validation'"):
+        opened(f"hf[path={root},{option}=tset]", data_dir)
+
+
+def test_splits_of_folders_of_classes(
+    tmp_path: Path, data_dir: Path, write_image: Callable
+) -> None:
+    for split, images in (("train", 4), ("validation", 2), ("test", 1)):
+        for label in ("moth", "wasp"):
+            for i in range(images):
+                write_image(tmp_path / "f" / split / label / f"{i}.jpg")
+    name = f"hf[path={tmp_path}/f"
+    dataset, split = opened(f"{name},test_split=validation,val=1]", data_dir)
+    assert [split.counts(part).tolist() for part in ("train", "val", "test")] == [
+        [[3, 3]],
+        [[1, 1]],
+        [[2, 2]],
+    ]
+    assert dataset.remarks(split) == ["the split 'test' is not used"]
+    for option in ("image", "label", "domain"):
+        with pytest.raises(DataError, match=f"there is no column 'site': leave out {option}="):
+            opened(f"{name},{option}=site]", data_dir)
+
+
+def metadata(folder: Path, text: str, label: str = "", domain: str = "") -> Any:
+    path = folder / "metadata.csv"
+    path.write_text(text)
+    return read_metadata(path, label, domain)
+
+
+def test_a_table_of_images_is_read_strictly(tmp_path: Path) -> None:
+    head = "file_name,label,site\n"
+    found = metadata(tmp_path, f"{head}./a//b.png,cat , wood\n c.png,-1,\n", domain="site")
+    assert found == [("a/b.png", "cat", "wood"), (" c.png", None, None)]
+    with pytest.raises(DataError, match="row 2 has more cells than the first line: put what"):
+        metadata(tmp_path, f"{head}a.png,x,y\nb.png,x,y,z\n")
+    with pytest.raises(DataError, match="row 1 has fewer cells than the first line"):
+        metadata(tmp_path, f"{head}a.png,x\n")
+
+
+@pytest.mark.parametrize("twice", ["train/0.png,wasp", "./train/0.png,moth"])
+def test_an_image_stands_once_in_the_tables(twice: str, tmp_path: Path, data_dir: Path) -> None:
+    lines = [f"{s}/{i}.png,{('moth', 'wasp')[i % 2]}" for s in ("train", "test") for i in range(4)]
+    (tmp_path / "metadata.csv").write_text("\n".join(["file_name,label", *lines, twice]))
+    with pytest.raises(
+        DataError, match=r"tables below .*: the image 'train/0\.png' stands there t"
+    ):
+        opened(f"hf[path={tmp_path}]", data_dir)
+
+
+def test_an_image_stands_in_one_table(tmp_path: Path, data_dir: Path) -> None:
+    (tmp_path / "pictures").mkdir()
+    for place in ("pictures", "."):
+        lines = [f"{0 if place == '.' else 'x'}{i}.png,{'ab'[i % 2]}" for i in range(4)]
+        (tmp_path / place / "metadata.csv").write_text("\n".join(["file_name,label", *lines]))
+    assert len(create_dataset(parse_name(f"hf[path={tmp_path}]"), data_dir).items) == 8
+    with (tmp_path / "metadata.csv").open("a") as file:
+        file.write("\npictures/x1.png,a")
+    with pytest.raises(DataError, match=r"the image 'pictures/x1\.png' stands there twice"):
+        opened(f"hf[path={tmp_path}]", data_dir)
 
 
 def test_a_run_of_three_steps(tmp_path: Path, train: Callable) -> None:

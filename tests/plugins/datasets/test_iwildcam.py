@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,10 +15,12 @@ from sklearn.metrics import f1_score
 
 from ltbench.data.catalogue import create_dataset, open_dataset
 from ltbench.data.sampling import make_sampler
+from ltbench.data.store import open_planned, open_store, store_folder
 from ltbench.errors import DataError
 from ltbench.plugins.names import Name, parse_name
 from ltbench.report.selection import split_tables
 from ltbench.results.frame import load_runs
+from ltbench.training.trained_model import load_trained
 
 SMALL = "size=32"
 
@@ -119,6 +122,47 @@ def test_a_run_has_the_macro_f1_of_wilds_on_both_test_sets(
 def test_a_run_with_every_location_a_domain(planted: Path, train: Callable) -> None:
     result = train(f"iwildcam[{SMALL},domains=locations]", "coral", overrides={"select": "last"})
     assert set(result["domains"]) == {f"location-{n}" for n in (0, 1, 2, 5)}
+
+
+@pytest.mark.parametrize("options", ["", "[domains=locations]", "[unseen=test-locations]"])
+def test_decoded_images_know_which_domains_do_not_train(
+    options: str, planted: Path, data_dir: Path
+) -> None:
+    dataset, split = open_dataset(parse_name(f"iwildcam{options}"), data_dir)
+    wanted = {"": 2, "[domains=locations]": 3, "[unseen=test-locations]": 2}[options]
+    assert split.held_out == wanted
+    assert open_store(dataset, split).split.held_out == wanted
+    assert open_planned(store_folder(dataset, split), dataset).split.held_out == wanted
+
+
+def test_a_run_knows_the_training_locations_alone(
+    planted: Path, data_dir: Path, tmp_path: Path, train: Callable
+) -> None:
+    name = f"iwildcam[{SMALL},domains=locations]"
+    result = train(name, "mtl", overrides={"select": "last"})
+    (folder,) = tmp_path.glob("runs/*/*/*/seed-0")
+    trained, data = load_trained(folder), json.loads((folder / "spec.json").read_text())["data"]
+    assert data["held_out"] == 3
+    assert len(trained.algorithm.embeddings) == 3  # one of each location that trains
+    assert trained.algorithm.counts.shape == (3, 182)
+    # Every class of the test was trained on somewhere, so that no pair is zero-shot.
+    found = np.load(folder / "predictions.npz")
+    told = np.array(data["shot_counts"])[found["domain"], found["class"]]
+    assert told.min() > 0
+    assert result["test"]["accuracy_few"] is not None
+    assert result["test"]["accuracy_zero"] is None
+
+
+def test_runs_of_before_that_note_have_the_networks_that_they_were_trained_with(
+    planted: Path, tmp_path: Path, train: Callable
+) -> None:
+    train(f"iwildcam[{SMALL},unseen=test-locations]", "bsoftmax", overrides={"select": "last"})
+    (path,) = tmp_path.glob("runs/*/*/*/seed-0/spec.json")
+    document = json.loads(path.read_text())
+    assert load_trained(path.parent).algorithm.counts.shape == (1, 182)
+    del document["data"]["held_out"]
+    path.write_text(json.dumps(document))
+    assert load_trained(path.parent).algorithm.counts.shape == (2, 182)
 
 
 def test_preparing_unpacks_the_archive(
