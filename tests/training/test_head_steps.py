@@ -43,8 +43,9 @@ def test_while_the_backbone_rests_all_but_it_moves(name):
     assert any(key.startswith("backbone.") for key in stepped(name, rests=False))
 
 
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
 @pytest.mark.parametrize("algo", ["erm", "erm@sam", "erm@ema"])
-def test_the_network_moves_after_the_first_steps_alone(tmp_path, algo, monkeypatch):
+def test_the_network_moves_after_the_first_steps_alone(tmp_path, algo, optimizer, monkeypatch):
     from ltbench.plugins.algorithm import Algorithm
 
     seen = []
@@ -57,7 +58,8 @@ def test_the_network_moves_after_the_first_steps_alone(tmp_path, algo, monkeypat
         return features(self, x)
 
     monkeypatch.setattr(Algorithm, "features", watch)
-    carry_out(plan(algo, head_steps=3, steps=6, eval_every=6), tmp_path / "run", Path())
+    spec = plan(algo, head_steps=3, steps=6, eval_every=6, optimizer=optimizer)
+    carry_out(spec, tmp_path / "run", Path())
     passes = len(seen) // 6
     rests = [rest for rest, _ in seen[::passes]]
     assert rests == [True] * 3 + [False] * 3
@@ -67,8 +69,9 @@ def test_the_network_moves_after_the_first_steps_alone(tmp_path, algo, monkeypat
     assert not any(still[4:])
 
 
-def test_a_run_that_is_broken_off_among_them_goes_on_as_one_that_was_not(tmp_path):
-    spec = plan("erm@ema", head_steps=3, steps=6, eval_every=2)
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+def test_a_run_that_is_broken_off_among_them_goes_on_as_one_that_was_not(tmp_path, optimizer):
+    spec = plan("erm@ema", head_steps=3, steps=6, eval_every=2, optimizer=optimizer)
     whole = carry_out(spec, tmp_path / "whole", Path())
     resumed = carry_out(spec, tmp_path / "resumed", Path(), stops=(2, 4))
     check_same(whole, resumed, "a run with head_steps")
