@@ -107,6 +107,8 @@ class StageLoop(Training):
         """
         with self.writer:
             self._train()
+            # A stage that stopped within the first steps leaves it set, and the next trains all.
+            self.model.backbone_rests = False
             with self.stopwatch.part("waiting"):
                 self.writer.finish()
         self.state.seconds = time.monotonic() - self.started

@@ -88,6 +88,19 @@ def test_the_stages_after_have_none(tmp_path):
     assert torch.isfinite(torch.tensor(outcome.log[-1]["losses"]["total"]))
 
 
+def test_a_stage_that_stops_among_them_leaves_the_next_one_its_backbone(tmp_path):
+    """Without a break the next stage is given the very model that stopped."""
+    settings = {"head_steps": 30, "steps": 32, "eval_every": 1, "patience": 1, "lr": 1e-5}
+    whole = carry_out(plan("erm+finetune", **settings), tmp_path / "whole", Path())
+    first = [record for record in whole.log if record["stage"] == "erm"]
+    assert first[-1]["stopped"]
+    assert len(first) < 30
+    alone = carry_out(plan("erm", **settings), tmp_path / "alone", Path())
+    for key, value in backbone_of(alone).items():
+        if key.endswith("0.weight"):  # of the convolution; statistics change in any case
+            assert not whole.model[f"base.{key}"].equal(value)
+
+
 @pytest.mark.parametrize("algo", ["dann", "sagnet", "fish", "mldg"])
 def test_methods_that_take_their_own_steps_are_refused(algo):
     with pytest.raises(UsageError, match=f"'{algo}' does not honour head_steps=2"):
