@@ -27,6 +27,7 @@ from ltbench.training.checkpoint import Best, Checkpoint, clone_state, copied
 from ltbench.training.checkpoint_writer import CheckpointWriter
 from ltbench.training.classifier_start import start_classifier
 from ltbench.training.context import RunContext
+from ltbench.training.finite import check_finite
 from ltbench.training.frozen_network import FrozenNetwork, frozen_network
 from ltbench.training.initial_state import initial_state
 from ltbench.training.modification import Modification
@@ -101,7 +102,7 @@ class StageLoop(Training):
         """Train to the end of the stage and return its best model.
 
         Raises:
-            DivergedError: the loss is not finite, or above the protocol's bound.
+            DivergedError: a loss is not finite, or that in training above the protocol's bound.
             Interrupted: the run was asked to stop.
             OSError: a checkpoint could not be written.
         """
@@ -303,6 +304,8 @@ class StageLoop(Training):
         with self.modification.standing(self._adapt) as given:
             if len(rows) and (given or found is None):
                 found = ask(self.model, rows)
+            if found is not None:
+                check_finite(found, f"{self.name} on validation images at step {self.state.step}")
             # A protocol that takes the last model needs no images to choose by.
             val = dict(compute_metrics(found, chosen=False)) if found is not None else {}
             metric = self.protocol.selection_metric
