@@ -217,8 +217,8 @@ class StageLoop(Training):
     ) -> Tensor:
         """Return logits of augmented training images; see ``ltbench.api.Training``."""
         self.model.eval()
-        found = []
-        for x in self.batches.changed(places, change, generator):
+        found, number = [], self.state.step * self.micro_batches
+        for x in self.batches.changed(places, change, generator, number):
             found.append(self.model.predict(x))
             self.context.evaluator.after_batch()
         self._train_mode()
@@ -320,7 +320,8 @@ class StageLoop(Training):
         if not adapting_norms(self.model):
             return
         images = min(len(self.context.split.rows("train")), MOST_IMAGES)
-        estimate_statistics(self.model, self.batches.first_views(images))
+        last = max(0, self.state.step * self.micro_batches - 1)  # that these weights learned from
+        estimate_statistics(self.model, self.batches.first_views(images, last))
 
     def _mean_losses(self) -> dict[str, float]:
         """Return the mean of each loss since the last evaluation and start counting anew."""
