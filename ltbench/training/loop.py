@@ -12,7 +12,8 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from ltbench.errors import DivergedError
+from ltbench.data.sampling import Rows
+from ltbench.errors import DivergedError, PluginError
 from ltbench.evaluation.compute import compute_metrics, want_probabilities
 from ltbench.evaluation.evaluator import Features, LogitAnswers
 from ltbench.plugins.algorithm import Algorithm
@@ -172,16 +173,28 @@ class StageLoop(Training):
 
     def extract_features(self, part: str) -> Features:
         """Return the features of ``train`` or ``val`` images; see ``ltbench.api.Training``."""
-        rows = self.context.split.rows(part)
-        found = self.context.evaluator.features(self.model, rows)
+        found = self.context.evaluator.features(self.model, self._rows(part))
         self._train_mode()
         return found
 
     def extract_logits(self, part: str) -> LogitAnswers:
         """Return the logits of ``train`` or ``val`` images; see ``ltbench.api.Training``."""
-        found = self.context.evaluator.logit_answers(self.model, self.context.split.rows(part))
+        found = self.context.evaluator.logit_answers(self.model, self._rows(part))
         self._train_mode()
         return found
+
+    def _rows(self, part: str) -> Rows:
+        """Return the images of a part that an algorithm may look at.
+
+        Raises:
+            PluginError: it is none of these.
+        """
+        if part not in ("train", "val"):
+            raise PluginError(
+                f"{type(self.model).__name__} asks for the images of '{part}' in its training; "
+                "there are those of 'train' and 'val'"
+            )
+        return self.context.split.rows(part)
 
     def initial_state(self) -> dict[str, Tensor]:
         """Return the state that the model had before any training; see ``ltbench.api.Training``."""
