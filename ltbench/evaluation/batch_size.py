@@ -11,6 +11,7 @@ L3), in milliseconds of CPU an image: the CNN of the digits takes 1.36 by 64 ima
 from __future__ import annotations
 
 import contextlib
+import re
 import sys
 
 import torch
@@ -27,6 +28,10 @@ AT_ONCE = 6
 MOST = 512
 """Images; more do not make an accelerator faster."""
 _UNKNOWN_MEMORY = 4 << 30
+_REFUSED = re.compile(
+    r"out of memory|OutOfMemory|can't allocate memory|not enough memory|STATUS_ALLOC_FAILED",
+    re.IGNORECASE,
+)
 
 
 @torch.no_grad()
@@ -72,10 +77,15 @@ def evaluation_batch(model: Algorithm) -> int:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Return whether memory did not suffice, on an accelerator or here."""
-    return isinstance(error, torch.OutOfMemoryError) or (
-        isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
-    )
+    """Return whether an error says that the memory of the device, or the host's, is too small."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    if not isinstance(error, RuntimeError):
+        return False
+    try:
+        return _REFUSED.search(str(error)) is not None
+    except BaseException:
+        return False
 
 
 def _uncompiled() -> contextlib.AbstractContextManager[object]:

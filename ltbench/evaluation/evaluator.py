@@ -191,7 +191,7 @@ class Evaluator:
                         outputs.append(output)
                         indices.append(index)
                         self.after_batch()
-                except RuntimeError as error:
+                except (RuntimeError, MemoryError) as error:
                     if not is_out_of_memory(error) or self.batch == 1:
                         raise
                     self.batch, short = self.batch // 2, True

@@ -50,6 +50,7 @@ class Dispatcher:
         self.in_progress: set[Path] = set()
         self.started: set[Path] = set()
         self.waiting = Waiting()
+        self.again_at: dict[Path, float] = {}  # of those that came back as claimed
         self.losses: Counter[tuple[Path, str]] = Counter()
         # What to record, of those that were lost too often or whose first stage diverged elsewhere.
         self.failed: dict[Path, dict[str, Any]] = {}
@@ -119,6 +120,8 @@ class Dispatcher:
             found = self.waiting.look(job)
             if isinstance(found, Job) and job.folder in self.failed:
                 self._returned(job, record_lost(found, **self.failed[job.folder]))
+            elif isinstance(found, Job) and time.monotonic() < self.again_at.get(job.folder, 0.0):
+                held.append(job)  # its process sees an owner where we see none
             elif isinstance(found, Job):
                 ready.append(found)
             elif found is not None:
@@ -140,7 +143,7 @@ class Dispatcher:
         with self.interrupts.waiting():
             with self.overdue.waiting_for("the executor to tell how the runs are"):
                 news = list(self.executor.poll(PATIENCE_S)) if self.in_progress else []
-            if not news and (self.in_progress or self.waiting):
+            if not news and (self.in_progress or self.waiting or self.queue):
                 time.sleep(max(0.0, end - time.monotonic()))
         return news
 
@@ -181,6 +184,7 @@ class Dispatcher:
         if self.stopping and status == "claimed":
             self._finish(job, {"status": "interrupted"})
         elif status == "claimed":
+            self.again_at[job.folder] = time.monotonic() + POLL_S
             self.queue.appendleft(job)  # the next look at it has it wait
         elif status == "interrupted" and not self.stopping:
             self._lost(job, {"what": "it was told to stop", "cause": "by a signal"})

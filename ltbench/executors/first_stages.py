@@ -119,6 +119,14 @@ def find_trainer(job: Job) -> tuple[Owner | None, str | None]:
     return None, gone
 
 
+def gone_runs(job: Job) -> tuple[str, ...]:
+    """Return the keys of claims on runs of a job's first stage alone whose owners are gone."""
+    if job.first_stage is None or _is_past(job):
+        return ()
+    owners = filter(None, map(find_owner, job.first_runs))
+    return tuple(owner.key for owner in owners if WATCH.sees_gone(owner))
+
+
 def _rank(job: Job) -> tuple[bool, bool, float]:
     return not RunFolder(job.folder).latest.exists(), bool(job.spec.stages), -job.cost
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ltbench.executors.first_stages import find_trainer
+from ltbench.executors.first_stages import find_trainer, gone_runs
 from ltbench.results.claim import WATCH, Owner, find_owner
 from ltbench.results.folder import RunFolder
 from ltbench.results.untrusted import read_json
@@ -64,7 +64,12 @@ class Waiting:
             return read_json(folder.result) or {}
         if before is not None and _stamp(folder.error) not in (None, before.error):
             return read_json(folder.error) or {}  # it failed over there; once is enough
-        return replace(job, abandoned=owner.key if owner else None, abandoned_stage=gone)
+        return replace(
+            job,
+            abandoned=owner.key if owner else None,
+            abandoned_stage=gone,
+            abandoned_runs=gone_runs(job),
+        )
 
     def poll(self) -> Iterator[tuple[Job, Job | Mapping[str, Any]]]:
         """Yield the jobs that need no more waiting, with what :meth:`look` says of them."""

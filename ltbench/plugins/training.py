@@ -54,6 +54,9 @@ class Training(Protocol):
         """Return the features (N, F), classes and domains of ``train`` or ``val`` images.
 
         The images are not augmented and the model is in evaluation mode meanwhile.
+
+        Raises:
+            PluginError: other images are asked for, such as those of the test.
         """
 
     def pass_over(self, part: str) -> FeaturePass:

@@ -114,8 +114,7 @@ class TrainingBatches:
             drawn: the images.
             number: of the batch in its stage, the seed of all that is drawn for it.
         """
-        for chain in self.views:
-            chain.at(number / self.whole if self.whole else 0.0)
+        self._at(number)
         found = []
         for images, rows, generators in zip(drawn.images, drawn.rows, self.generators, strict=True):
             for purpose, generator in generators.items():
@@ -123,22 +122,24 @@ class TrainingBatches:
             found.append(self._augmented(images, rows, list(generators.values())))
         return found[0] if len(found) == 1 else replace(found[0], second=found[1])
 
-    def first_views(self, images: int) -> Iterator[Tensor]:
+    def first_views(self, images: int, number: int) -> Iterator[Tensor]:
         """Yield the first view of training batches that are drawn for something else than steps.
 
         Args:
             images: at least so many, in whole batches.
+            number: of the batch in the stage as which they are augmented.
         """
+        self._at(number)
         seed = derive_seed(self.seed, self.purpose, "statistics")
         sampler = self._sampler(self.samplings[0], seed)
         count = math.ceil(images / (self.per_domain * self.domains))
         generator = torch.Generator(self.context.images.device)
-        for number, (stored, rows) in enumerate(self.context.images.stream(sampler, 0, count)):
-            generator.manual_seed(derive_seed(seed, number))
+        for own, (stored, rows) in enumerate(self.context.images.stream(sampler, 0, count)):
+            generator.manual_seed(derive_seed(seed, own))
             yield self._augmented(stored, rows, [generator]).x
 
     def changed(
-        self, places: Tensor, change: Change, generator: torch.Generator
+        self, places: Tensor, change: Change, generator: torch.Generator, number: int
     ) -> Iterator[Tensor]:
         """Yield first views of training images, changed further, as many at a time as in a step.
 
@@ -146,7 +147,9 @@ class TrainingBatches:
             places: of the images among those for training, (n,).
             change: is given some of the views, and where they stand among ``places``.
             generator: draws what is random.
+            number: of the batch in the stage as which they are augmented.
         """
+        self._at(number)
         source, at_once = self.context.images, self.per_domain * self.domains
         asked = self.context.split.rows("train")[places.cpu().numpy()]
         parts = (asked[at : at + at_once] for at in range(0, len(asked), at_once))
@@ -156,6 +159,11 @@ class TrainingBatches:
             x = change(x, torch.arange(first, first + len(rows), device=source.device))
             yield self.context.normalise(x)
             first += len(rows)
+
+    def _at(self, number: int) -> None:
+        """Tell augmentations how far the stage is at a batch, whichever they were given before."""
+        for chain in self.views:
+            chain.at(number / self.whole if self.whole else 0.0)
 
     def _sampler(self, sampling: str, seed: int) -> Sampler:
         return make_sampler(sampling, self.context.split, self.per_domain, seed)

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 
 import torch
 
+from ltbench.evaluation.batch_size import is_out_of_memory
 from ltbench.training.job import Job
-from ltbench.training.memory import is_out_of_memory, out_of_memory
+from ltbench.training.memory import out_of_memory
 from ltbench.training.repeatability import refused_operation
 
 _LOST = re.compile(

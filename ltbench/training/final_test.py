@@ -16,6 +16,7 @@ from ltbench.plugins.split import Split
 from ltbench.results.folder import write_arrays
 from ltbench.results.logits import Logits, kept_logits, write_logits
 from ltbench.training.context import RunContext
+from ltbench.training.finite import check_finite
 from ltbench.training.seeding import derive_seed
 from ltbench.training.unlabelled import learnt_before_test
 
@@ -32,12 +33,17 @@ def evaluate_on_test(model: Algorithm, context: RunContext) -> dict[str, Any]:
 
     Returns:
         The part of ``result.json`` that the test gives.
+
+    Raises:
+        DivergedError: the model's weights are not finite.
     """
     split, domains = context.split, context.facts.domains
     rows = split.rows("test")
     before = learnt_before_test(model, context)
     answers = context.evaluator.answers(model, rows)
     found = answers.predictions
+    if not before:  # else what was learnt on these images may be at fault, and not the training
+        check_finite(found, f"{context.spec.label} on test images")
     logits = {"test": _kept(answers.logits, split, rows), "val": _validation(model, context)}
     context.folder.guard()
     write_arrays(context.folder.predictions, answer_arrays(found), sync=None)

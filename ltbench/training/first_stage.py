@@ -273,7 +273,9 @@ class FirstStage:
         """Raise where a run of this stage alone is at work that does not know of the others."""
         for folder in self.job.first_runs:
             owner = None if RunFolder(folder).done else find_owner(folder)
-            if owner is not None and not WATCH.sees_gone(owner):
+            if owner is None or owner.key in self.job.abandoned_runs:
+                continue
+            if not WATCH.sees_gone(owner):
                 raise FirstStageBusy(owner)
 
     def _release(self) -> None:

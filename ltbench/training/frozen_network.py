@@ -73,7 +73,7 @@ def frozen_network(
     changes = type(model).augment_by_class is not Algorithm.augment_by_class
     if learns or adapts or watched or changes or augment.parts or drawn < len(rows):
         return None
-    batch = context.evaluator.batch or evaluation_batch(model)
+    batch = context.evaluator.batch = context.evaluator.batch or _batch(model)
     source, generator = context.images, torch.Generator(context.images.device)
     asked = Asked(network, {}, keep=True)
     first = 0
@@ -95,3 +95,14 @@ def frozen_network(
     place = torch.full((len(context.split.y),), -1, dtype=torch.int64)
     place[torch.from_numpy(rows.astype("int64"))] = torch.arange(len(rows))
     return FrozenNetwork(model, asked, answers, place.to(source.device), precisions.pop())
+
+
+def _batch(model: Algorithm) -> int:
+    """Return how many images to ask about at once, and leave the model's modes as they were."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        return evaluation_batch(model)
+    finally:
+        for module, training in modes:  # one by one: some of them may be frozen
+            module.training = training

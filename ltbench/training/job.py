@@ -31,6 +31,7 @@ class Job:
             no other run does; see :mod:`ltbench.training.first_stage`.
         first_runs: folders of runs of that stage alone, which have it where they are done.
         abandoned_stage: as ``abandoned``, of a claim on ``first_stage``.
+        abandoned_runs: as ``abandoned``, of claims on ``first_runs``.
     """
 
     spec: RunSpec
@@ -47,3 +48,4 @@ class Job:
     first_runs: tuple[Path, ...] = ()
     abandoned_stage: str | None = None
     sharing: int = 1
+    abandoned_runs: tuple[str, ...] = ()

@@ -12,7 +12,8 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from ltbench.errors import DivergedError
+from ltbench.data.sampling import Rows
+from ltbench.errors import DivergedError, PluginError
 from ltbench.evaluation.compute import compute_metrics, want_probabilities
 from ltbench.evaluation.evaluator import Features, LogitAnswers
 from ltbench.plugins.algorithm import Algorithm
@@ -27,6 +28,7 @@ from ltbench.training.checkpoint import Best, Checkpoint, clone_state, copied
 from ltbench.training.checkpoint_writer import CheckpointWriter
 from ltbench.training.classifier_start import start_classifier
 from ltbench.training.context import RunContext
+from ltbench.training.finite import check_finite
 from ltbench.training.frozen_network import FrozenNetwork, frozen_network
 from ltbench.training.initial_state import initial_state
 from ltbench.training.modification import Modification
@@ -101,12 +103,14 @@ class StageLoop(Training):
         """Train to the end of the stage and return its best model.
 
         Raises:
-            DivergedError: the loss is not finite, or above the protocol's bound.
+            DivergedError: a loss is not finite, or that in training above the protocol's bound.
             Interrupted: the run was asked to stop.
             OSError: a checkpoint could not be written.
         """
         with self.writer:
             self._train()
+            # A stage that stopped within the first steps leaves it set, and the next trains all.
+            self.model.backbone_rests = False
             with self.stopwatch.part("waiting"):
                 self.writer.finish()
         self.state.seconds = time.monotonic() - self.started
@@ -169,16 +173,28 @@ class StageLoop(Training):
 
     def extract_features(self, part: str) -> Features:
         """Return the features of ``train`` or ``val`` images; see ``ltbench.api.Training``."""
-        rows = self.context.split.rows(part)
-        found = self.context.evaluator.features(self.model, rows)
+        found = self.context.evaluator.features(self.model, self._rows(part))
         self._train_mode()
         return found
 
     def extract_logits(self, part: str) -> LogitAnswers:
         """Return the logits of ``train`` or ``val`` images; see ``ltbench.api.Training``."""
-        found = self.context.evaluator.logit_answers(self.model, self.context.split.rows(part))
+        found = self.context.evaluator.logit_answers(self.model, self._rows(part))
         self._train_mode()
         return found
+
+    def _rows(self, part: str) -> Rows:
+        """Return the images of a part that an algorithm may look at.
+
+        Raises:
+            PluginError: it is none of these.
+        """
+        if part not in ("train", "val"):
+            raise PluginError(
+                f"{type(self.model).__name__} asks for the images of '{part}' in its training; "
+                "there are those of 'train' and 'val'"
+            )
+        return self.context.split.rows(part)
 
     def initial_state(self) -> dict[str, Tensor]:
         """Return the state that the model had before any training; see ``ltbench.api.Training``."""
@@ -214,8 +230,8 @@ class StageLoop(Training):
     ) -> Tensor:
         """Return logits of augmented training images; see ``ltbench.api.Training``."""
         self.model.eval()
-        found = []
-        for x in self.batches.changed(places, change, generator):
+        found, number = [], self.state.step * self.micro_batches
+        for x in self.batches.changed(places, change, generator, number):
             found.append(self.model.predict(x))
             self.context.evaluator.after_batch()
         self._train_mode()
@@ -301,6 +317,8 @@ class StageLoop(Training):
         with self.modification.standing(self._adapt) as given:
             if len(rows) and (given or found is None):
                 found = ask(self.model, rows)
+            if found is not None:
+                check_finite(found, f"{self.name} on validation images at step {self.state.step}")
             # A protocol that takes the last model needs no images to choose by.
             val = dict(compute_metrics(found, chosen=False)) if found is not None else {}
             metric = self.protocol.selection_metric
@@ -315,7 +333,8 @@ class StageLoop(Training):
         if not adapting_norms(self.model):
             return
         images = min(len(self.context.split.rows("train")), MOST_IMAGES)
-        estimate_statistics(self.model, self.batches.first_views(images))
+        last = max(0, self.state.step * self.micro_batches - 1)  # that these weights learned from
+        estimate_statistics(self.model, self.batches.first_views(images, last))
 
     def _mean_losses(self) -> dict[str, float]:
         """Return the mean of each loss since the last evaluation and start counting anew."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import re
 import resource
 import sys
 from collections.abc import Iterator
@@ -21,10 +20,6 @@ from ltbench.plugins.honours import obstacle
 from ltbench.plugins.resolve import resolve_written
 from ltbench.training.job import Job
 
-_REFUSED = re.compile(
-    r"out of memory|OutOfMemory|can't allocate memory|not enough memory|STATUS_ALLOC_FAILED",
-    re.IGNORECASE,
-)
 _PEAK = Path("/proc/self/clear_refs")
 
 
@@ -71,18 +66,6 @@ def peak_memory_mb(device: torch.device) -> float:
         return round(torch.cuda.max_memory_allocated(device) / 1e6, 1)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return round(peak / (1e6 if sys.platform == "darwin" else 1e3), 1)
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Return whether an error says that the memory of the device, or the host's, is too small."""
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
-        return True
-    if not isinstance(error, RuntimeError):
-        return False
-    try:
-        return _REFUSED.search(str(error)) is not None
-    except BaseException:
-        return False
 
 
 def out_of_memory(job: Job) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from ltbench.errors import UsageError
@@ -61,7 +61,9 @@ def _build(protocol: Protocol, parameters: Sequence[Any]) -> Optimizer:
     # knowledge. A checkpoint of before says that it is not fused, and goes on so.
     if name == "sgd":
         momentum = protocol.momentum
-        return torch.optim.SGD(parameters, lr, momentum, weight_decay=decay, fused=True)
+        sgd = torch.optim.SGD(parameters, lr, momentum, weight_decay=decay, fused=True)
+        sgd.register_step_pre_hook(_begin_late_momenta)
+        return sgd
     if name in OF_TORCH:
         kind = torch.optim.AdamW if name == "adamw" else torch.optim.Adam
         return kind(parameters, lr, weight_decay=decay, fused=True)
@@ -70,6 +72,27 @@ def _build(protocol: Protocol, parameters: Sequence[Any]) -> Optimizer:
     found: Optimizer = create_optimizer_v2(
         parameters, opt=name, lr=lr, weight_decay=decay, momentum=protocol.momentum
     )
+    return found
+
+
+def _begin_late_momenta(optimizer: Optimizer, *_: object) -> None:
+    """Give those whose first gradient comes later than another's a momentum of zero.
+
+    The fused kernel takes the momenta of a group all together or none. From zero they become what
+    they begin as without it: the gradient, as nothing is dampened.
+    """
+    for group in optimizer.param_groups:
+        if not (group["fused"] and group["momentum"]):
+            continue
+        moving = [p for p in group["params"] if p.grad is not None]
+        late = [p for p in moving if _momentum(optimizer, p) is None]
+        if len(late) < len(moving):
+            for parameter in late:
+                optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter.grad)
+
+
+def _momentum(optimizer: Optimizer, parameter: Tensor) -> Tensor | None:
+    found: Tensor | None = optimizer.state.get(parameter, {}).get("momentum_buffer")
     return found
 
 

@@ -74,7 +74,13 @@ def _carry_out(
     if files is None:
         return reporter.carry_out(job), None, {}
     with tempfile.TemporaryDirectory(prefix="ltbench-ray-") as scratch:
-        there = replace(job, folder=Path(scratch) / "run", abandoned=None, abandoned_stage=None)
+        there = replace(
+            job,
+            folder=Path(scratch) / "run",
+            abandoned=None,
+            abandoned_stage=None,
+            abandoned_runs=(),
+        )
         unpack(there.folder, files)
         if job.first_stage is None:
             return reporter.carry_out(there), pack(there.folder), {}

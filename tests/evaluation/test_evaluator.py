@@ -180,6 +180,31 @@ def test_large_answers_are_not_kept(make, monkeypatch):
     assert not evaluator._once.knows(ROWS)
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("MPS backend out of memory (MPS allocated: 8.00 GB)"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:88] not enough memory: you tried to allocate"),
+        MemoryError(),
+    ],
+    ids=["mps", "cublas", "windows", "host"],
+)
+def test_whatever_the_words_for_too_little_memory_the_batch_halves(make, error):
+    model = build("erm")
+    expected = make(N).predictions(model, ROWS)
+    evaluator = make(16)
+
+    def short(module, args):
+        if len(args[0]) > 8:
+            raise error
+
+    model.backbone.register_forward_pre_hook(short)
+    found = evaluator.predictions(model, ROWS)
+    assert evaluator.batch == 8
+    assert np.array_equal(found.prediction, expected.prediction)
+
+
 def test_where_memory_does_not_suffice_the_batch_halves_and_the_pass_goes_on(make):
     model, said = build("erm"), []
     expected = make(N).predictions(model, ROWS)

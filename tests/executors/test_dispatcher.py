@@ -9,6 +9,7 @@ import random
 import signal
 import tempfile
 import threading
+import time
 from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
@@ -277,6 +278,28 @@ def check_interrupted(jobs, fake):
         # It came when all was over, or a second one came at once.
         assert ended or fake.came > 1
     assert len([text for text in fake.said if text.startswith("stopping")]) <= 1
+
+
+def test_a_run_that_comes_back_as_claimed_is_submitted_again_after_a_while(tmp_path, monkeypatch):
+    """Its process may see an owner where the command sees none."""
+    monkeypatch.setattr(module, "POLL_S", 0.2)
+    monkeypatch.setattr(module, "PATIENCE_S", 0.02)
+    first, last = make_jobs(tmp_path, 2)
+    submitted = []
+
+    def script(fake, job):
+        if job.spec.label == first.spec.label:
+            return "done"
+        submitted.append(time.monotonic())
+        return "claimed" if len(submitted) < 3 else "done"
+
+    fake = Fake(script, room=1)
+    assert goes([first, last], fake)
+    assert all(later - one >= 0.2 for one, later in itertools.pairwise(submitted))
+    assert fake.submits == {last.spec.label: 3, first.spec.label: 1}
+    order = [label for label, event in fake.observed if event == "finished"]
+    assert order == [first.spec.label, last.spec.label], "others do not wait for it"
+    assert fake.calls.count("capacity") < 60, "nor does the command look all the time"
 
 
 def test_the_first_interrupt_is_told_of_in_one_sentence(tmp_path):

@@ -118,6 +118,23 @@ def test_a_command_that_fell_silent_elsewhere_loses_its_run(job, monkeypatch):
     assert find_owner(job.folder) is None
 
 
+def test_so_does_one_that_trained_the_first_stage_alone(job, tmp_path, monkeypatch):
+    """Who waits for that stage hands on which run of it is abandoned, whoever holds the stage."""
+    now = [0.0]
+    monkeypatch.setattr(claims, "seconds", lambda: now[0])
+    other, alone, stage = (tmp_path / name for name in ("other", "alone", "stage"))
+    for folder in (other, alone):
+        folder.mkdir()
+    job = replace(job, first_stage=stage, first_runs=(other, alone))
+    hold_elsewhere(alone)
+    waiting = Waiting()
+    assert waiting.look(job) is None
+    now[0] += STALE_S + 1
+    assert list(waiting.poll()) == [(job, replace(job, abandoned_runs=("old",)))]
+    RunFolder(other).finish({"test": {}})  # by a machine of another kind, perhaps
+    assert waiting.look(job) == replace(job, abandoned_runs=("old",))
+
+
 def test_what_is_recorded_of_a_lost_run_leaves_no_claim(job):
     assert record_lost(job, "it died")["error"] == "it died"
     names = sorted(path.name for path in job.folder.iterdir())

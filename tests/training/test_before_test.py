@@ -174,6 +174,20 @@ def test_no_label_and_no_domain_is_within_its_reach(learner, monkeypatch):
     assert run(learner())["before_test"]["learnt"] == {}
 
 
+@pytest.mark.parametrize("ask", ["extract_features", "extract_logits", "pass_over"])
+@pytest.mark.parametrize("part", ["test", "tests"])
+def test_a_training_is_given_no_test_image(learner, monkeypatch, ask, part):
+    def before_step(self, step, training):
+        for allowed in ("train", "val"):
+            getattr(training, ask)(allowed)
+        getattr(training, ask)(part)
+
+    monkeypatch.setattr(Learner, "before_step", before_step)
+    result = run(learner())
+    assert result["status"] == "failed"
+    assert f"PluginError: Learner asks for the images of '{part}'" in result["error"]
+
+
 def test_a_record_says_that_it_is_transductive(learner, tmp_path):
     run(learner(folder="runs/one"))
     run(learner("[passes=0]", folder="runs/other"))

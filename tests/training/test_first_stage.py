@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
 from ltbench.results.claim import acquire
 from ltbench.results.folder import RunFolder
+from ltbench.results.process import Process
 from ltbench.session.plan import Request, plan_runs
 from ltbench.testing.small_run import check_same, plan_small, read_outcome, run_small
 from ltbench.training import first_stage
@@ -171,6 +172,18 @@ def test_a_process_that_was_killed_while_it_trained_it_is_not_waited_for(runs, a
     runs.go(crt)
     check(runs, crt, alone)
     assert [path.name for path in crt.first_stage.iterdir()] == [runs.stages()[0].name]
+
+
+def test_a_run_of_it_alone_that_was_found_abandoned_is_not_waited_for(runs, alone):
+    crt, erm = runs.jobs("erm+crt", "erm")
+    erm.folder.mkdir(parents=True)
+    far = Process("far", "far boot 1", 7, "1")
+    text = json.dumps({"token": "old", **asdict(far), "written": 0})
+    (erm.folder / "claim").write_text(text)
+    assert runs.go(crt)["status"] == "claimed", "this process has not watched it"
+    assert runs.go(replace(crt, abandoned_runs=("older",)))["status"] == "claimed"
+    assert "test" in runs.go(replace(crt, abandoned_runs=("old",)))
+    check(runs, crt, alone)
 
 
 def flip(path: Path, at: int = -200) -> None:

@@ -7,7 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
+from ltbench.api import Algorithm
+from ltbench.plugins.manager import get_plugins
+from ltbench.plugins.registry import Entry
 from ltbench.session.plan import Request, plan_runs
 from ltbench.testing.small_run import carry_out, check_same
 from ltbench.training import loop
@@ -90,3 +94,42 @@ def test_it_answers_for_its_images_alone_and_leaves_the_model_as_it_was(tmp_path
     monkeypatch.setattr(loop, "frozen_network", note)
     go(tmp_path / "run", "erm+crt")
     assert seen
+
+
+class Normalised(Algorithm):
+    """A classifier behind batch normalisation of the features (2026)."""
+
+    def make_classifier(self):
+        return nn.Sequential(nn.BatchNorm1d(self.num_features), super().make_classifier())
+
+
+def test_a_classifier_in_training_mode_is_no_obstacle_to_the_choice_of_the_batch(
+    tmp_path, monkeypatch
+):
+    """It is asked about one image, of which batch normalisation knows no variance."""
+    seen = []
+
+    def note(model, augment, context, drawn):
+        assert not context.evaluator.batch
+        modes = [module.training for module in model.modules()]
+        seen.append(frozen_network(model, augment, context, drawn))
+        assert [module.training for module in model.modules()] == modes
+        seen.append(context.evaluator.batch)
+        return seen[0]
+
+    monkeypatch.setattr(loop, "frozen_network", note)
+    get_plugins()["algorithms"].add(
+        Entry("algorithm", "normalised", Normalised, "Normalised", "theirs", "1")
+    )
+    try:
+        options = {"augmentation": "none", "steps": 12, "batch_per_domain": 4}
+        request = Request(
+            ["normalised"], ["tiny-mlt"], [0], "fp32", Path(), options,
+            backbone="digits-cnn[adapt=head]",
+        )  # fmt: skip
+        carry_out(plan_runs(request).specs[0], tmp_path / "run", Path())
+    finally:
+        get_plugins.cache_clear()
+    frozen, batch = seen
+    assert frozen
+    assert batch, "what was chosen is kept for the evaluations"

@@ -34,13 +34,17 @@ def parameters(dtype: torch.dtype) -> list[nn.Parameter]:
     return [nn.Parameter(torch.randn(shape, dtype=dtype)) for shape in ((5, 4), (7,), (2, 3, 3, 3))]
 
 
-def step(optimizer: torch.optim.Optimizer, found: list[nn.Parameter], seed: int, clip: float = 0):
+def step(
+    optimizer: torch.optim.Optimizer, found: list[nn.Parameter], seed: int, clip: float = 0, *,
+    late: bool = False,
+):  # fmt: skip
     generator = torch.Generator().manual_seed(seed)
     for parameter in found:
         parameter.grad = torch.randn(parameter.shape, generator=generator, dtype=torch.float64).to(
             parameter.dtype
         )
     found[1].grad = None if seed == 1 else found[1].grad
+    found[0].grad = None if late else found[0].grad
     if clip:
         nn.utils.clip_grad_norm_(found, clip)
     optimizer.step()
@@ -56,6 +60,25 @@ def test_steps_are_those_of_plain_ones_to_rounding(name: str, dtype: torch.dtype
     for seed in range(6):
         step(fused, ours, seed)
         step(loop, theirs, seed, protocol.grad_clip)
+    for one, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(one, other)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("name", SETTINGS)
+def test_one_that_gets_its_first_gradient_late_moves_as_with_plain_ones(
+    name: str, dtype: torch.dtype
+) -> None:
+    protocol = Protocol(lr=0.01, **SETTINGS[name])
+    ours, theirs = parameters(dtype), parameters(dtype)
+    fused, loop = optimizer_maker(protocol)(ours), plain(protocol, theirs)
+    for seed in range(2, 8):
+        step(fused, ours, seed, late=seed < 5)
+        step(loop, theirs, seed, protocol.grad_clip, late=seed < 5)
+        if seed == 3:  # broken off before it came
+            saved = copy.deepcopy(fused.state_dict())
+            fused = optimizer_maker(protocol)(ours)
+            fused.load_state_dict(saved)
     for one, other in zip(ours, theirs, strict=True):
         torch.testing.assert_close(one, other)
 

@@ -43,8 +43,9 @@ def test_while_the_backbone_rests_all_but_it_moves(name):
     assert any(key.startswith("backbone.") for key in stepped(name, rests=False))
 
 
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
 @pytest.mark.parametrize("algo", ["erm", "erm@sam", "erm@ema"])
-def test_the_network_moves_after_the_first_steps_alone(tmp_path, algo, monkeypatch):
+def test_the_network_moves_after_the_first_steps_alone(tmp_path, algo, optimizer, monkeypatch):
     from ltbench.plugins.algorithm import Algorithm
 
     seen = []
@@ -57,7 +58,8 @@ def test_the_network_moves_after_the_first_steps_alone(tmp_path, algo, monkeypat
         return features(self, x)
 
     monkeypatch.setattr(Algorithm, "features", watch)
-    carry_out(plan(algo, head_steps=3, steps=6, eval_every=6), tmp_path / "run", Path())
+    spec = plan(algo, head_steps=3, steps=6, eval_every=6, optimizer=optimizer)
+    carry_out(spec, tmp_path / "run", Path())
     passes = len(seen) // 6
     rests = [rest for rest, _ in seen[::passes]]
     assert rests == [True] * 3 + [False] * 3
@@ -67,8 +69,9 @@ def test_the_network_moves_after_the_first_steps_alone(tmp_path, algo, monkeypat
     assert not any(still[4:])
 
 
-def test_a_run_that_is_broken_off_among_them_goes_on_as_one_that_was_not(tmp_path):
-    spec = plan("erm@ema", head_steps=3, steps=6, eval_every=2)
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+def test_a_run_that_is_broken_off_among_them_goes_on_as_one_that_was_not(tmp_path, optimizer):
+    spec = plan("erm@ema", head_steps=3, steps=6, eval_every=2, optimizer=optimizer)
     whole = carry_out(spec, tmp_path / "whole", Path())
     resumed = carry_out(spec, tmp_path / "resumed", Path(), stops=(2, 4))
     check_same(whole, resumed, "a run with head_steps")
@@ -83,6 +86,19 @@ def test_the_stages_after_have_none(tmp_path):
     outcome = carry_out(plan("erm+crt", head_steps=2, steps=4), tmp_path / "run", Path())
     assert outcome.log[-1]["stage"] == "crt"
     assert torch.isfinite(torch.tensor(outcome.log[-1]["losses"]["total"]))
+
+
+def test_a_stage_that_stops_among_them_leaves_the_next_one_its_backbone(tmp_path):
+    """Without a break the next stage is given the very model that stopped."""
+    settings = {"head_steps": 30, "steps": 32, "eval_every": 1, "patience": 1, "lr": 1e-5}
+    whole = carry_out(plan("erm+finetune", **settings), tmp_path / "whole", Path())
+    first = [record for record in whole.log if record["stage"] == "erm"]
+    assert first[-1]["stopped"]
+    assert len(first) < 30
+    alone = carry_out(plan("erm", **settings), tmp_path / "alone", Path())
+    for key, value in backbone_of(alone).items():
+        if key.endswith("0.weight"):  # of the convolution; statistics change in any case
+            assert not whole.model[f"base.{key}"].equal(value)
 
 
 @pytest.mark.parametrize("algo", ["dann", "sagnet", "fish", "mldg"])

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from ltbench.evaluation.batch_size import is_out_of_memory
 from ltbench.training import context as context_module
 from ltbench.training import memory
 from ltbench.training.context import _on_device, _open_store
@@ -87,12 +88,12 @@ MEMORY_ERRORS = [
 
 @pytest.mark.parametrize("error", MEMORY_ERRORS, ids=lambda e: type(e).__name__)
 def test_out_of_memory_is_known(error):
-    assert memory.is_out_of_memory(error)
+    assert is_out_of_memory(error)
 
 
 @pytest.mark.parametrize("error", [RuntimeError("shapes"), ValueError("out of memory"), KeyError()])
 def test_other_errors_are_not_out_of_memory(error):
-    assert not memory.is_out_of_memory(error)
+    assert not is_out_of_memory(error)
 
 
 def test_out_of_memory_says_batch_and_memory_and_what_to_try(make_job, monkeypatch):

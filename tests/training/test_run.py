@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
+from ltbench.plugins.split import Split
 from ltbench.results.folder import RunFolder
 from ltbench.training.checkpoint import load_best, load_checkpoint
 from ltbench.training.run import execute
@@ -115,6 +117,37 @@ def test_a_diverged_run_says_so_and_starts_afresh(make_job):
     assert json.loads(folder.error.read_text())["status"] == "diverged"
     assert not folder.done
     assert not folder.latest.exists()
+
+
+STEEP = {"optimizer": "sgd", "lr": 1e3, "eval_every": 1, "max_loss": 1e38}
+"""With these the weights become NaN before a loss in training does."""
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_a_step_after_which_the_weights_are_no_numbers_has_diverged(make_job):
+    job = make_job(**STEEP)
+    failure = execute(job, *QUIET)
+    assert failure["status"] == "diverged"
+    assert re.match(r"the loss of erm on validation images at step \d+ is nan", failure["error"])
+    folder = RunFolder(job.folder)
+    assert json.loads(folder.error.read_text())["status"] == "diverged"
+    assert not folder.latest.exists()
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_and_so_it_has_where_its_test_is_the_first_to_see_them(make_job, monkeypatch):
+    validated = execute(make_job(**STEEP), *QUIET)
+    job = make_job(folder="last", **STEEP | {"select": "last", "steps": validated["step"]})
+    rows = Split.rows
+
+    def without_validation(self, part):
+        return rows(self, part)[: 0 if part == "val" else None]
+
+    monkeypatch.setattr(Split, "rows", without_validation)
+    failure = execute(job, *QUIET)
+    assert failure["status"] == "diverged"
+    assert failure["error"].startswith("the loss of erm on test images is nan")
+    assert not RunFolder(job.folder).done
 
 
 def test_a_loss_above_the_bound_is_diverged(make_job):

@@ -84,11 +84,28 @@ class Agreeing(Stage):
         return self.risks(one, batch).mean() + self.risks(other, batch).mean()
 
 
+LOOKS: list[tuple[int, float, torch.Tensor]] = []
+"""What was seen between steps: before which step, at which progress, and the images."""
+
+
+class Looking(Algorithm):
+    """Looks at augmented images and estimates statistics before its steps (2026)."""
+
+    def before_step(self, step, training):
+        def look(x, which):
+            LOOKS.append((step, training.batches.views[0].parts[0].progress, x.clone()))
+            return x
+
+        training.predict_augmented(torch.arange(5), look, self.generator)
+        training.estimate_batch_norm()
+
+
 @pytest.fixture(autouse=True)
 def _theirs() -> Iterator[None]:
     SEEN.clear()
     plugins = get_plugins()
-    for name, cls in (("plain", Plain), ("twins", Twins), ("chosen", Chosen)):
+    for name, cls in (("plain", Plain), ("twins", Twins), ("chosen", Chosen),
+                      ("looking", Looking)):  # fmt: skip
         plugins["algorithms"].add(Entry("algorithm", name, cls, name, "theirs", "1"))
     plugins["stages"].add(Entry("stage", "agreeing", Agreeing, "Agreeing", "theirs", "1"))
     yield
@@ -259,6 +276,37 @@ def test_statistics_are_estimated_from_first_views(make_job, tmp_path, monkeypat
         carry_out(job.spec, tmp_path / algo, tmp_path)
     assert len(seen["Plain"]) == len(seen["Twins"]) > 0
     assert all(a.equal(b) for a, b in zip(seen["Plain"], seen["Twins"], strict=True))
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_what_is_seen_between_steps_is_augmented_the_same_after_a_break(
+    make_job, tmp_path, monkeypatch, accumulate
+):
+    """Where augmentations change in the course of training, as those that grow."""
+    estimated = []
+
+    def note(model, views):
+        estimated.append([view.clone() for view in views])
+
+    monkeypatch.setattr(loop, "estimate_statistics", note)
+    monkeypatch.setattr(loop, "adapting_norms", lambda model: True)
+    settings = {"augmentation": "growing-crop", "steps": 4, "eval_every": 4, "batch_per_domain": 2}
+    spec = make_job("looking", accumulate=accumulate, **settings).spec
+    found = []
+    for folder, stops in (("whole", ()), ("broken", (2, 3))):
+        LOOKS.clear()
+        estimated.clear()
+        carry_out(spec, tmp_path / folder, tmp_path, stops)
+        found.append((list(LOOKS), list(estimated)))
+    (looks, views), (looks_after, views_after) = found
+    assert all(progress == step / 4 for step, progress, _ in looks)
+    assert len({progress for _, progress, _ in looks}) == 4
+    for one, other in zip(looks, looks_after, strict=True):
+        assert one[:2] == other[:2]
+        assert one[2].equal(other[2])
+    assert len(views) == len(views_after) == 4
+    for one, other in zip(views, views_after, strict=True):
+        assert all(a.equal(b) for a, b in zip(one, other, strict=True))
 
 
 def test_a_second_batch_of_reversed_counts_prefers_what_is_rare(make_job, tmp_path):
