@@ -17,7 +17,6 @@ _LOST = re.compile(
     r"(_STATUS_\w+| error\b| kernel errors| driver error|: unspecified| failure)"
     r"|device-side assert|illegal memory access|unspecified launch failure",
 )
-_MEMORY = re.compile(r"out of memory|OutOfMemory", re.IGNORECASE)
 
 
 def advised(error: BaseException, job: Job) -> str:
@@ -59,12 +58,10 @@ def _chain(error: BaseException, *, handled: bool = True) -> Iterator[BaseExcept
 
 
 def _is_lost(error: BaseException) -> bool:
-    if not isinstance(error, RuntimeError) or isinstance(error, torch.OutOfMemoryError):
+    if not isinstance(error, RuntimeError) or is_out_of_memory(error):
         return False
     try:
         text = str(error)
     except BaseException:
         text = ""
-    if _MEMORY.search(text):
-        return False
     return isinstance(error, torch.AcceleratorError) or _LOST.search(text) is not None

@@ -149,6 +149,7 @@ def test_after_a_device_error_no_run_gets_the_process_again(neighbour, make_jobs
         (RuntimeError("HIP error: unspecified launch failure"), True),
         (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"), False),
         (torch.AcceleratorError("CUDA error: out of memory"), False),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate`"), False),
         (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), False),
         (RuntimeError("No CUDA GPUs are available"), False),
         (ValueError("CUDA error: said by something else"), False),
