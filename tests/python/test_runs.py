@@ -219,6 +219,9 @@ def test_failed_runs_are_told_apart(tmp_path):
         ({"algo": "emr"}, "did you mean 'erm'"),
         ({"algo": "erm", "seeds": []}, "there is no seed"),
         ({"algo": "erm", "weights": "gone.pt"}, "gone.pt"),
+        ({"algo": "erm", "precision": "FP32"}, "there is no precision 'FP32'"),
+        ({"algo": "erm", "memory_format": "nhwc"}, "there is no memory format 'nhwc'"),
+        ({"algo": "erm", "pretrained": "no"}, "pretrained is true or false"),
     ],
 )
 def test_bad_input(tmp_path, words, sentence):
