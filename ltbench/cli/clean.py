@@ -63,6 +63,12 @@ def clean(runs: tuple[Path, ...], **options: Any) -> None:
     """
     if options["as_json"] and not (options["yes"] or options["dry_run"]):
         raise UsageError("--json cannot ask: add --yes, or --dry-run")
+    for option in ("tuning", "plans"):
+        if options[option] and (options["algo"] or options["dataset"]):
+            raise UsageError(
+                f"--{option} is about all methods and data sets: leave out --algo and --dataset, "
+                f"or --{option}"
+            )
     roots = _folders(runs)
     with waiting("Reading the runs"):
         found = [litter for root in roots for litter in _find(root, options)]

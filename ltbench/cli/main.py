@@ -167,8 +167,8 @@ def main() -> None:
                 f"--plugin contradicts {NO_PLUGIN_CODE} (or {NO_CODE}): leave one of them out"
             )
         )
-    add_plugin_files(early.params.get("plugins") or ())
     try:
+        add_plugin_files(early.params.get("plugins") or ())
         # A plugin may import torch, though it should not before it is used. Whoever reads a pipe
         # is told what the command itself does.
         looked_at = sys.stderr is not None and sys.stderr.isatty() and COMPLETION not in os.environ

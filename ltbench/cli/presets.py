@@ -84,7 +84,8 @@ def written_out(ctx: click.Context) -> str:
 def then(ctx: click.Context, out: Path) -> list[str]:
     """Return the commands that a preset ends in, after its runs in the folder ``out``."""
     preset = ctx.meta.get(_KEY)
-    return [f"ltbench {line.replace('{out}', str(out))}" for line in preset.then] if preset else []
+    folder = shlex.quote(str(out))
+    return [f"ltbench {line.replace('{out}', folder)}" for line in preset.then] if preset else []
 
 
 def _given(ctx: click.Context) -> Iterator[tuple[str, Any]]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+import shlex
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -25,8 +27,11 @@ from ltbench.errors import UsageError
 from ltbench.plugins.hparams import LARGEST_WHOLE
 from ltbench.plugins.names import MOST_NAMES
 from ltbench.results.sweeps import TRIAL_SEEDS
-from ltbench.session.axes import DEFAULT, SAMPLERS, known_axes, parse_search
+from ltbench.session.axes import DEFAULT, SAMPLERS, Search, known_axes, parse_search
 from ltbench.waiting import waiting
+
+if TYPE_CHECKING:
+    from ltbench.session.studies import Study
 
 
 @click.command(cls=GroupedCommand)
@@ -119,10 +124,19 @@ def tune(ctx: click.Context, /, **options: Any) -> None:
         click.echo("Next, the best settings with more seeds:")
         for study in tuning.studies:
             if study.best:
-                words = f"{method_words(study.method)}{search_words(search)}{setting_words(ctx)}"
-                click.echo(f"  ltbench run --hparams best {words} --seeds 5")
+                best, axes = _words_of(study, search)
+                words = f"{method_words(study.method)}{axes}{setting_words(ctx)}"
+                click.echo(f"  ltbench run --hparams {best} {words} --seeds 5")
     if not all(study.best for study in tuning.studies):
         raise SystemExit(1)
+
+
+def _words_of(study: Study, search: Search) -> tuple[str, str]:
+    """Return the value of ``--hparams``, and ``--search``, that take this study and no other."""
+    if set(study.path.parent.glob("*.json")) == {study.path}:
+        return "best", search_words(search)
+    own = replace(search, axes=study.budget.axes)
+    return shlex.quote(study.budget.spelled()), search_words(own)
 
 
 @hookimpl

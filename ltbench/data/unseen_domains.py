@@ -19,7 +19,7 @@ from ltbench.errors import DataError, UsageError, suggestion
 from ltbench.plugins.dataset import Dataset, Decode
 from ltbench.plugins.facts import Facts
 from ltbench.plugins.hparams import HParams
-from ltbench.plugins.names import format_value, parse_value
+from ltbench.plugins.names import format_value, parse_value, read_number
 from ltbench.plugins.spelling import spelled
 from ltbench.plugins.split import PARTS, UNUSED, Split, SplitOrigin
 from ltbench.plugins.text import visible
@@ -125,19 +125,21 @@ def check_several(where: str, domains: Sequence[str]) -> None:
 
 
 def _spelled(name: str, domains: Sequence[str]) -> str:
-    """Return the domain that is meant: 038, say, which was read as the number 38."""
+    """Return the domain that is meant: 038, say, which was once read as the number 38."""
     if name in domains:
         return name
-    alike = [domain for domain in domains if _as_typed(domain) == name]
+    alike = [domain for domain in domains if _as_once_read(domain) == name]
     return alike[0] if len(alike) == 1 else spelled(name, domains)
 
 
-def _as_typed(domain: str) -> str:
-    """Return what is read of a domain's name that is typed without quotes."""
+def _as_once_read(domain: str) -> str:
+    """Return what was once read of a domain's name that is typed without quotes."""
     try:
-        return format_value(parse_value(domain))
+        value = parse_value(domain)
     except UsageError:  # it has brackets or quotes of its own
         return domain
+    number = read_number(value) if isinstance(value, str) else None
+    return format_value(value if number is None else number)
 
 
 def _domain(name: str, domains: Sequence[str], where: str) -> str:

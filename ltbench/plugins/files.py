@@ -21,8 +21,9 @@ from pathlib import Path
 from types import ModuleType
 
 from ltbench import hookimpl
-from ltbench.errors import PluginError
+from ltbench.errors import PluginError, UsageError
 from ltbench.plugins.hookspecs import Register
+from ltbench.plugins.text import visible
 from ltbench.regular_files import open_file, read_file
 
 VARIABLE = "LTBENCH_PLUGIN_PATH"
@@ -52,8 +53,18 @@ def add_plugin_files(paths: Sequence[Path]) -> None:
     """Put files before those that the environment variable names already.
 
     Worker processes, and machines that inherit the environment, load them too.
+
+    Raises:
+        UsageError: the path of one holds the sign that parts paths in the variable.
     """
-    files = [path.expanduser().resolve() for path in paths] + plugin_files()
+    files = [path.expanduser().resolve() for path in paths]
+    for file in files:
+        if os.pathsep in str(file):
+            raise UsageError(
+                f"the plugin file '{visible(str(file))}' has '{os.pathsep}' in its path, which "
+                f"parts files in {VARIABLE}: rename it, or move it to another folder"
+            )
+    files += plugin_files()
     os.environ[VARIABLE] = os.pathsep.join(map(str, dict.fromkeys(files)))
 
 
@@ -83,8 +94,9 @@ def content_hash(path: Path) -> str:
 def load_plugin_file(path: Path) -> object:
     """Import a file and return what can be registered: the module, or its classes.
 
-    A file without any hook implementation gives its subclasses of :class:`ltbench.api.Algorithm`,
-    ``Stage``, ``Dataset`` and ``Observer``, under their names in lower case with hyphens.
+    A file without any hook implementation gives its subclasses of what plugins are made of
+    (:class:`ltbench.api.Algorithm`, ``Dataset``, ``Executor``, …), under their names in lower case
+    with hyphens.
 
     Raises:
         PluginError: there is nothing in it to register, or its name cannot be a module's.
@@ -102,9 +114,10 @@ def load_plugin_file(path: Path) -> object:
         return module
     classes = Classes(module)
     if not classes.found:
+        names = [base.partition(":")[2] for base in _BASES.values()]
         raise PluginError(
             f"{path} registers nothing: mark a function with @hookimpl, or define a subclass of "
-            "Algorithm, Modifier, Stage, Dataset, Augmentation or Observer"
+            f"{', '.join(names[:-1])} or {names[-1]}"
         )
     return classes
 

@@ -17,7 +17,7 @@ from functools import cache
 from typing import Any, Literal, Self, dataclass_transform
 
 from ltbench.errors import SHOWN, UsageError, nearest, suggestion
-from ltbench.plugins.names import format_value
+from ltbench.plugins.names import as_typed, format_value, parse_value, read_number
 from ltbench.plugins.text import check_printable, visible
 
 LARGEST_WHOLE = 2**63 - 1
@@ -213,6 +213,10 @@ def check_value(value: Any, kind: Any, bounds: Bounds, where: str) -> Any:
 
 def _convert(value: Any, wanted: Any, where: str) -> Any:
     """Return ``value`` as the annotated type, or say why it is not one."""
+    if wanted in (int, float) and isinstance(value, str):
+        read = read_number(value)
+        if read is not None and parse_value(value) == value:  # 1_000, and nothing in quotes
+            value = read
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if wanted is bool and isinstance(value, bool):
         return value
@@ -227,7 +231,7 @@ def _convert(value: Any, wanted: Any, where: str) -> Any:
     elif wanted == str | tuple[str, ...] and isinstance(value, list | tuple):
         return tuple(_convert(item, str, where) for item in value)
     elif wanted in (str, str | tuple[str, ...]) and not isinstance(value, list | tuple):
-        text = value if isinstance(value, str) else format_value(value)
+        text = value if isinstance(value, str) else as_typed(value)
         check_printable(text, where)
         return text
     if wanted not in _KINDS:

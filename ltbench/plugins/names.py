@@ -8,6 +8,9 @@
     name   = word ["[" key "=" value ("," key "=" value)* "]"]
     value  = number | true | false | "quoted" | [value, …] | name | plain text
 
+What begins with a needless 0 or has a sign of its own between its digits (``007``, ``2024_05``) is
+text, and a number remembers how it was typed (``1e3``), for options that are text.
+
 A list as a value is a sweep: ``brl[alpha=[1e-3,1e-2]]`` stands for two names. A value with brackets
 of its own is a name (``coral[loss=ldam[s=10]]``). Either quote serves; within it the same quote is
 written twice, and a backslash is a backslash. Which characters a text may hold is judged where its
@@ -35,6 +38,9 @@ _LONGEST = 100_000
 _LARGEST = 10**300  # a whole number that a float can still hold
 
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+_NUMBER = re.compile(
+    r"[+-]?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:e[+-]?[0-9]+)?", re.IGNORECASE
+)
 _OPEN, _CLOSE, QUOTES = "[", "]", "\"'"
 AT = "@"
 """What parts an algorithm or stage from the modifiers of its training."""
@@ -173,13 +179,44 @@ def parse_value(text: str) -> Any:
         return _unquoted(text)
     if text in ("true", "false", "True", "False"):
         return text.lower() == "true"
+    number = read_number(text) if _NUMBER.fullmatch(text) else None
+    if number is None or format_value(number) == text:
+        return text if number is None else number
+    remembers = _TypedInt(number) if isinstance(number, int) else _TypedFloat(number)
+    remembers.typed = text
+    return remembers
+
+
+class _TypedInt(int):
+    """A whole number that is written in another way than it was typed."""
+
+    typed: str
+
+
+class _TypedFloat(float):
+    """Another number that is written in another way than it was typed."""
+
+    typed: str
+
+
+def read_number(text: str) -> int | float | None:
+    """Return the number that Python reads in a text, also in ``007`` and ``2024_05``.
+
+    Returns:
+        ``None`` of what is no number, or too large a one.
+    """
     with contextlib.suppress(ValueError):
         whole = int(text)
-        return whole if abs(whole) < _LARGEST else text
+        return whole if abs(whole) < _LARGEST else None
     with contextlib.suppress(ValueError):
         number = float(text)
-        return number if math.isfinite(number) else text
-    return text
+        return number if math.isfinite(number) else None
+    return None
+
+
+def as_typed(value: Any) -> str:
+    """Return a value as it was typed, where it is one that :func:`parse_value` read."""
+    return value.typed if isinstance(value, _TypedInt | _TypedFloat) else format_value(value)
 
 
 def format_value(value: Any) -> str:

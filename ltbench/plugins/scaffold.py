@@ -13,7 +13,8 @@ from ltbench import __version__
 from ltbench.errors import UsageError
 from ltbench.plugins.hookspecs import VERSION
 from ltbench.plugins.manager import KINDS, get_plugins
-from ltbench.plugins.names import parse_name
+from ltbench.plugins.names import Name, parse_name
+from ltbench.plugins.text import visible
 
 HOOKS = {
     "algorithm": "ltbench_algorithms",
@@ -95,8 +96,17 @@ def name_project(kind: str, name: str) -> Project:
     Raises:
         UsageError: the name breaks the grammar of names, is no name for Python, or is taken.
     """
-    if parse_name(name).options or name.strip() != name:
-        raise UsageError(f"'{name}' is not a plain name: leave out the brackets")
+    try:
+        plain = parse_name(name) == Name(name)
+    except UsageError:
+        plain = False
+    if not plain:
+        raise UsageError(
+            f"'{visible(name)}' is not a plain name: leave out the brackets"
+            if "[" in name
+            else f"'{visible(name)}' is not a name: begin with a letter and use letters, digits "
+            "and hyphens"
+        )
     package = re.sub(r"[-.]+", "_", name).lower()
     parts = re.split(r"[-._]+", name)
     cls = "".join(part[:1].upper() + part[1:] for part in parts)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import operator
 import os
+import reprlib
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING, Any, overload
 
 from ltbench.errors import UsageError
+from ltbench.plugins.text import visible
 from ltbench.python.run import Run
 
 if TYPE_CHECKING:
@@ -87,17 +90,22 @@ class Runs(Sequence[Run]):
             seed: one or several seeds.
 
         Raises:
-            UsageError: a name matches nothing; the message suggests what may be meant.
+            UsageError: a name matches nothing, and the message suggests what may be meant; or what
+                is given is neither a name nor a number.
         """
         from ltbench.report.selection import select_runs
 
         records = self._records
         if algo or dataset or protocol:
-            names = (_several(one) for one in (algo, dataset, protocol))
+            asked = {"algo": algo, "dataset": dataset, "protocol": protocol}
+            names = (_several(one, what) for what, one in asked.items())
             paths = set(select_runs(self._frames, *names).table["path"])
             records = tuple(run for run in records if run.path in paths)
         if seed is not None:
-            seeds = {seed} if isinstance(seed, int) else set(seed)
+            one = _whole(seed)
+            seeds = _wholes(seed) if one is None else [one]
+            if seeds is None:
+                raise UsageError(f"seed is a number, or a list of them, and not {_shown(seed)}")
             records = tuple(run for run in records if run.seed in seeds)
         return Runs(records)
 
@@ -224,7 +232,7 @@ class Runs(Sequence[Run]):
     def _content(self, metrics: Names, reference: str, resamples: int) -> Content:
         from ltbench.report.leaderboard import load_content
 
-        wanted = [name for text in _several(metrics) for name in text.split(",")]
+        wanted = [name for text in _several(metrics, "metrics") for name in text.split(",")]
         return load_content(
             self._frames, metrics=wanted or None, reference=reference, resamples=resamples
         )
@@ -249,5 +257,36 @@ def load(*folders: Place) -> Runs:
     return Runs(read_folders([Path(place) for place in folders or ("runs",)]))
 
 
-def _several(names: Names) -> list[str]:
-    return [names] if isinstance(names, str) else list(names)
+def _several(names: Names, what: str) -> list[str]:
+    """Return one or several names as a list.
+
+    Raises:
+        UsageError: they are none.
+    """
+    found = names if isinstance(names, Iterable) and not isinstance(names, str) else [names]
+    found = list(found)
+    for one in found:
+        if not isinstance(one, str):
+            raise UsageError(f"{what} is a name, or a list of names, and not {_shown(one)}")
+    return found
+
+
+def _whole(value: Any) -> int | None:
+    """Return a whole number, NumPy's too; ``None`` of what is none."""
+    if isinstance(value, bool):
+        return None
+    try:
+        return operator.index(value)
+    except TypeError:
+        return None
+
+
+def _wholes(values: Any) -> list[int] | None:
+    """Return several whole numbers; ``None`` where one is none."""
+    found = list(map(_whole, values)) if isinstance(values, Iterable) else [None]
+    wholes = [one for one in found if one is not None]
+    return wholes if len(wholes) == len(found) else None
+
+
+def _shown(value: object) -> str:
+    return visible(reprlib.repr(value))

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ltbench.errors import Stopped, UsageError, suggestion
-from ltbench.python.runs import Names, Place, Runs, _several
+from ltbench.python.runs import Names, Place, Runs, _several, _shown, _whole, _wholes
 
 
 def run(
@@ -59,21 +59,23 @@ def run(
     from ltbench.results.folders import read_folders
     from ltbench.session.session import Session
 
-    settings = _checked(settings)
-    numbers = range(seeds) if isinstance(seeds, int) else list(seeds)
-    if not numbers:
-        raise UsageError("there is no seed: give their number, or a list of them")
+    settings, numbers = _checked(settings), _seeds(seeds)
+    algos, datasets = _several(algo, "algo"), _several(dataset, "dataset")
+    for what, names in (("algo", algos), ("dataset", datasets)):
+        if not names:
+            raise UsageError(f"{what} is an empty list: give it a name, or several")
+    folder = Path(_text("out", out))
     session = Session(
-        Path(out),
-        data_dir=None if data_dir is None else Path(data_dir),
-        executor=executor,
-        device=device,
-        jobs=jobs,
-        observers=_several(observers),
+        folder,
+        data_dir=None if data_dir is None else Path(_text("data_dir", data_dir)),
+        executor=_text("executor", executor),
+        device=_text("device", device),
+        jobs=_jobs(jobs),
+        observers=_several(observers, "observers"),
         quiet=quiet,
         command=("ltbench.run",),
     )
-    plan = session.plan(_several(algo), _several(dataset), numbers, precision, **settings)
+    plan = session.plan(algos, datasets, numbers, precision, **settings)
     session.prepare(plan)
     try:
         with _script_kept_out():
@@ -82,11 +84,53 @@ def run(
         said = str(stopped).partition(";")[0]
         raise KeyboardInterrupt(f"{said}; the same call goes on") from None
     folders = {os.path.abspath(one.folder): number for number, one in enumerate(ended)}
-    found = {os.path.abspath(r.path): r for r in read_folders(Path(out))}
-    return Runs(found[folder] for folder in folders if folder in found)
+    found = {os.path.abspath(r.path): r for r in read_folders(folder)}
+    return Runs(found[path] for path in folders if path in found)
 
 
+_TEXTS = ("protocol", "backbone", "preprocessing")
 _OTHERS = ("protocol", "backbone", "pretrained", "weights", "preprocessing", "memory_format")
+
+
+def _seeds(seeds: object) -> Sequence[int]:
+    """Return the seeds that are asked for by their number or one by one.
+
+    Raises:
+        UsageError: they are not, or are not different numbers from 0.
+    """
+    from ltbench.plugins.names import check_count
+
+    number = _whole(seeds)
+    if number is not None:
+        check_count(number, f"seeds={number}")
+    found = _wholes(seeds) if number is None else range(number)
+    if found is None or min(found, default=0) < 0 or len(set(found)) < len(found):
+        raise UsageError(
+            "seeds is how many there are, or a list of different numbers from 0, like [0, 3, 7], "
+            f"and not {_shown(seeds)}"
+        )
+    if not found:
+        raise UsageError("there is no seed: give their number, or a list of them")
+    return found
+
+
+def _jobs(jobs: object) -> int | None:
+    number = _whole(jobs)
+    if jobs is not None and (number is None or number < 1):
+        raise UsageError(f"jobs is a number from 1, or None, and not {_shown(jobs)}")
+    return number
+
+
+def _text(name: str, value: object) -> str:
+    """Return what is a text or a path.
+
+    Raises:
+        UsageError: it is neither.
+    """
+    text = os.fspath(value) if isinstance(value, os.PathLike) else value
+    if not isinstance(text, str):
+        raise UsageError(f"{name} is a text, and not {_shown(value)}")
+    return text
 
 
 def _checked(settings: dict[str, Any]) -> dict[str, Any]:
@@ -95,6 +139,7 @@ def _checked(settings: dict[str, Any]) -> dict[str, Any]:
     Raises:
         UsageError: one does not exist, or has a value that is not possible.
     """
+    from ltbench.plugins.names import format_value
     from ltbench.results.protocol import protocol_settings
 
     known = protocol_settings()
@@ -107,9 +152,14 @@ def _checked(settings: dict[str, Any]) -> dict[str, Any]:
                 found[meant] = value if value is None else known[meant].check(value)
             except UsageError as error:
                 raise UsageError(f"{name}: {error}") from error
+        elif name == "weights" and value is not None:
+            found[name] = Path(_text(name, value))
+        elif name == "protocol" and isinstance(value, os.PathLike):
+            found[name] = format_value(_text(name, value))  # in quotes where it has a comma
+        elif name in _TEXTS and value is not None:
+            found[name] = _text(name, value)
         elif name in _OTHERS:
-            path = name == "weights" and value is not None
-            found[name] = Path(value) if path else value
+            found[name] = value
         else:
             names = [*typed, *_OTHERS]
             raise UsageError(f"there is no setting '{name}'{suggestion(name, names)}")

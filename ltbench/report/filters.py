@@ -99,7 +99,7 @@ def matching(
     if not wanted:
         return within
     matched = pd.Series(False, index=within.index)
-    known: set[str] = set().union(*(column[within] for column in columns))
+    known: set[str] = set().union(*(column[within] for column in columns)) - {""}
     for typed in _parted(wanted):
         name = spelled(typed, known)
         hits = pd.Series(False, index=within.index)

@@ -63,6 +63,29 @@ def known_format(name: object) -> str:
     raise UsageError(f"there is no memory format '{visible(str(name))}': it is {choices}")
 
 
+def check_asked(precision: object, memory_format: object) -> None:
+    """Check what is asked for of a way to compute, which runs' identities would hold as it is.
+
+    Args:
+        precision: :data:`AUTO`, or one of :data:`PRECISIONS`.
+        memory_format: ``None``, :data:`AUTO`, or one of :data:`MEMORY_FORMATS`.
+
+    Raises:
+        UsageError: there is none such.
+    """
+    for what, value, known in (
+        ("precision", precision, (AUTO, *PRECISIONS)),
+        (
+            "memory format",
+            AUTO if memory_format is None else memory_format,
+            (AUTO, *MEMORY_FORMATS),
+        ),
+    ):
+        if value not in known:
+            choices = ", ".join(known)
+            raise UsageError(f"there is no {what} '{visible(str(value))}': choose one of {choices}")
+
+
 def used_format(recorded: str, device: str) -> str:
     """Return the memory format that a run computes in on a device."""
     return recorded or usual_format(device)

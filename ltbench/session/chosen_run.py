@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -40,7 +41,7 @@ def chosen_folders(
             raise UsageError(f"there is no run in {folder} that is done")
         raise UsageError(
             f"{folder} holds {len(below)} runs that are done: name one, such as '{rows[0]}' with "
-            f"--runs {folder}"
+            f"--runs {shlex.quote(str(folder))}"
         )
     return _of_row(text, root, protocols, all_seeds=all_seeds)
 

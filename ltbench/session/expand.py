@@ -88,9 +88,10 @@ class _Variants:
         """Return the name with every combination of what the file adds to its options."""
         for key in self.components if own else ():
             if key in name.options:
-                raise UsageError(
-                    f"{self.file.where(self.typed)}: '{name}' fixes '{key}', which the ablation "
-                    f"switches: put its value under [hparams.{self.typed}]"
+                raise self._error(
+                    None,
+                    f"'{name}' fixes '{key}', which the ablation switches: put its value under "
+                    f"[hparams.{self.typed}]",
                 )
         axes = [*self._grids(name), self._draws(name), *self._switches(name)]
         combined = []
@@ -171,19 +172,19 @@ class _Variants:
         kinds = typing.get_type_hints(self.hparams)
         found = [key for key in self.hparams.bounds() if kinds[key] is bool]
         if wanted is True and not found:
-            raise self._error(self.typed, "no hyper-parameter is true or false: list components")
+            raise self._error(None, "no hyper-parameter is true or false: list components")
         if wanted is not True:
             if not isinstance(wanted, list) or not all(isinstance(key, str) for key in wanted):
-                raise self._error(self.typed, 'an ablation is true, or a list like ["cb", "rb"]')
+                raise self._error(None, 'an ablation is true, or a list like ["cb", "rb"]')
             found = list(dict.fromkeys(wanted))
         if len(found) > _MOST_COMPONENTS:
             raise self._error(
-                self.typed,
+                None,
                 f"{len(found)} components have {2 ** len(found)} combinations: list at most "
                 f"{_MOST_COMPONENTS} of them",
             )
         for key in found:
-            self._check_key(key, self.typed)
+            self._check_key(key, of_ablation=True)
         return found
 
     def _switches(self, name: Name) -> Iterable[list[Options]]:
@@ -197,7 +198,7 @@ class _Variants:
                 raise self._error(key, "a component has one value, true or a number, when it is on")
             if not on:
                 raise self._error(
-                    key if key in self.table else self.typed,
+                    key,
                     f"'{key}' is off by default: give the value that switches it on under "
                     f"[hparams.{self.typed}]",
                 )
@@ -206,11 +207,12 @@ class _Variants:
                 self._check_value(key, one)
             yield [{key: on}, {key: off}]
 
-    def _check_key(self, key: str, at: str | None = None) -> None:
+    def _check_key(self, key: str, *, of_ablation: bool = False) -> None:
         known = self.hparams.bounds()
         if key not in known:
             raise self._error(
-                at or key, f"{self.name} has no hyper-parameter '{key}'{suggestion(key, known)}"
+                None if of_ablation else key,
+                f"{self.name} has no hyper-parameter '{key}'{suggestion(key, known)}",
             )
 
     def _check_value(self, key: str, value: Any) -> None:
@@ -221,8 +223,13 @@ class _Variants:
         except UsageError as error:
             raise self._error(key, str(error)) from error
 
-    def _error(self, key: str, message: str) -> UsageError:
-        return UsageError(f"{self.file.where(key)}: {message}")
+    def _error(self, key: str | None, message: str) -> UsageError:
+        """Return what is wrong with a value of the table, or with the ablation."""
+        if key in self.table:
+            where = self.file.where(str(key), ("hparams", self.typed))
+        else:
+            where = self.file.where(self.typed, ("ablation",))
+        return UsageError(f"{where}: {message}")
 
 
 def _is_distribution(value: Any) -> bool:

@@ -36,7 +36,7 @@ from ltbench.plugins.manager import get_plugins
 from ltbench.plugins.names import Name, parse_name
 from ltbench.plugins.resolve import registered, resolve
 from ltbench.plugins.text import check_printable, visible
-from ltbench.results.arithmetic import PLAIN, Arithmetic
+from ltbench.results.arithmetic import PLAIN, Arithmetic, check_asked
 from ltbench.results.folder import RunFolder
 from ltbench.results.protocol import protocol_settings
 from ltbench.results.run import RunSpec, canonical_hash
@@ -182,7 +182,14 @@ class Session:
             DataError: a data set is missing or broken.
             PluginError: no algorithm that was asked for can be imported.
         """
+        check_asked(precision, memory_format)  # before images are read
         given = {name: value for name, value in options.items() if value is not None}
+        pretrained = given.get("pretrained", False)
+        if not isinstance(pretrained, bool):
+            raise UsageError(
+                f"pretrained is true or false, and not '{visible(str(pretrained))}': leave it out "
+                "for what the protocol says"
+            )
         settings = {name: given.pop(name) for name in protocol_settings() if name in given}
         request = Request(algos, datasets, seeds, PLAIN.precision, self.data_dir, settings, **given)
         plan = replace(plan_runs(request, show=not self.quiet), out=self.out, sweep_size=sweep_size)

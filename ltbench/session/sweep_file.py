@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,10 @@ from ltbench.plugins.spelling import spelled
 from ltbench.plugins.text import check_printable, check_typed, visible
 from ltbench.plugins.toml import load_toml
 
+_KEY = r"(?:[A-Za-z0-9_-]+|\"[^\"]*\"|'[^']*')"
+_DOTTED = rf"{_KEY}(?:\s*\.\s*{_KEY})*"
+_HEADER = re.compile(rf"\s*\[\s*({_DOTTED})\s*\]\s*(?:#.*)?")
+_SETTING = re.compile(rf"\s*({_DOTTED})\s*=")
 _LARGEST = 2**20  # bytes; what is larger was written by a program, and not for people
 TABLES = ("hparams", "ablation")
 DRAWS = ("draws", "draw-seed")
@@ -52,12 +56,41 @@ class SweepFile:
     draws: int | None = None
     draw_seed: int = 0
 
-    def where(self, key: str) -> str:
-        """Return the file and, where it can be told, the line on which ``key`` is set."""
+    def where(self, key: str, table: Sequence[str] = ()) -> str:
+        """Return the file and, where it can be told, the line on which ``key`` is set.
+
+        Args:
+            key: which is set.
+            table: the names that lead to the table in which it is, ``("hparams", "brl")``; none for
+                whatever stands first.
+        """
+        number = self._line_in(table, key) if table else self._first_line(key)
+        return f"{self.path}, line {number}" if number else str(self.path)
+
+    def _first_line(self, key: str) -> int | None:
         name = rf"[\"']?{re.escape(key)}[\"']?"
         pattern = re.compile(rf"^\s*(?:{name}\s*[.=]|\[(?:\w+\.)?{name}\s*[.\]])")
-        numbers = [i for i, line in enumerate(self.text.splitlines(), 1) if pattern.match(line)]
-        return f"{self.path}, line {numbers[0]}" if numbers else str(self.path)
+        lines = enumerate(self.text.splitlines(), 1)
+        return next((number for number, line in lines if pattern.match(line)), None)
+
+    def _line_in(self, table: Sequence[str], key: str) -> int | None:
+        """Return the line that sets a key of a table, be it under a header, dotted or inline."""
+        wanted = [*table, key]
+        header: list[str] = []
+        inline = None
+        for number, line in enumerate(self.text.splitlines(), 1):
+            if found := _HEADER.fullmatch(line):
+                header = path = _keys(found[1])
+            elif found := _SETTING.match(line):
+                path = [*header, *_keys(found[1])]
+            else:
+                continue
+            if path[: len(wanted)] == wanted:
+                return number
+            within = path != header and path == wanted[: len(path)]
+            if within and key in _keys(line[found.end() :]):
+                inline = number
+        return inline
 
     def tables_of(self, named: Collection[str], *, own: bool) -> dict[str, str]:
         """Return how the file spells those algorithms and stages that it has tables for.
@@ -72,14 +105,15 @@ class SweepFile:
         found: dict[str, str] = {}
         for name in dict.fromkeys([*self.hparams, *self.ablation]):
             meant = spelled(name, named)
+            where = self.where(name, ("hparams" if name in self.hparams else "ablation",))
             if meant in found:
                 twice = f"'{found[meant]}' and '{name}'"
-                raise UsageError(f"{self.where(name)}: {twice} are the same: use one spelling")
+                raise UsageError(f"{where}: {twice} are the same: use one spelling")
             if meant in named:
                 found[meant] = name
             elif own:
                 near = suggestion(name, named)
-                raise UsageError(f"{self.where(name)}: '{name}' is none of the algorithms{near}")
+                raise UsageError(f"{where}: '{name}' is none of the algorithms{near}")
         return found
 
 
@@ -127,10 +161,15 @@ def read_sweep_file(path: Path, options: Iterable[str]) -> SweepFile:
             raise UsageError(f"{where(name)}: '{name}' is a table, [{_HEAD[name]}] above its keys")
     for name, table in tables["hparams"].items():
         if not isinstance(table, dict):
-            raise UsageError(f"{where(name)}: 'hparams.{name}' is a table, [hparams.{name}]")
+            at = where(name, ("hparams",))
+            raise UsageError(f"{at}: 'hparams.{name}' is a table, [hparams.{name}]")
     draws = _whole(given.pop("draws", None), 1, f"{where('draws')}: draws")
     seed = _whole(given.pop("draw-seed", 0), 0, f"{where('draw-seed')}: draw-seed") or 0
     return SweepFile(path, text, given | best, **tables, draws=draws, draw_seed=seed)
+
+
+def _keys(dotted: str) -> list[str]:
+    return [key if key[0] not in "\"'" else key[1:-1] for key in re.findall(_KEY, dotted)]
 
 
 def _read(path: Path) -> str:

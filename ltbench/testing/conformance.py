@@ -132,4 +132,4 @@ def _made(folder: Path) -> Path:
 
 def _normal(name: str) -> str:
     """Return a distribution's name as installers compare it."""
-    return re.sub(r"[-_]+", "-", name).lower()
+    return re.sub(r"[-_.]+", "-", name).lower()

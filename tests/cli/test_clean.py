@@ -234,6 +234,17 @@ def test_what_was_not_begun_is_forgotten_only_when_told(runs):
     assert alive.exists()
 
 
+@pytest.mark.parametrize("option", ["--tuning", "--plans"])
+@pytest.mark.parametrize("which", [("--algo", "boda"), ("--dataset", "digits-mini-mlt")])
+def test_what_is_of_all_methods_is_not_removed_for_some(runs, option, which):
+    write_run(runs / ".tuning", algo="brl", arrays=False)
+    plan(runs, ["d/erm/abc/seed-0"], pid=DEAD, host=platform.node())
+    before = files(runs)
+    with pytest.raises(UsageError, match=f"^{option} is about all methods and data sets: leave"):
+        call(runs, option, *which, "--yes")
+    assert files(runs) == before
+
+
 def test_tuning_goes_only_when_told_and_not_while_at_work(runs):
     trial = write_run(runs / ".tuning", algo="brl", arrays=False)
     begun = write_run(runs / ".tuning", algo="brl", seed=1, finished=False)

@@ -55,6 +55,12 @@ def test_every_registered_data_set_is_listed() -> None:
     assert "not ready" in ltbench("list").stdout
 
 
+@pytest.mark.parametrize("folder", ["2024_05", "007", "1e3", "0.10"])
+def test_a_folder_may_be_called_by_a_number(moths: Path, folder: str) -> None:
+    moths.rename(moths.with_name(folder))
+    assert "moth" in ltbench("info", f"image-folder[root={folder},size=16,val=1,test=1]").stdout
+
+
 @pytest.mark.parametrize(
     ("name", "protocols"),
     [

@@ -49,6 +49,18 @@ def test_an_unknown_command_gets_a_suggestion():
     assert "did you mean 'run'" in done.stderr
 
 
+@pytest.mark.skipif(os.pathsep != ":", reason="paths are parted by another sign there")
+def test_a_plugin_file_whose_path_cannot_be_passed_on_is_refused(tmp_path):
+    file = tmp_path / "12:30" / "idea.py"
+    file.parent.mkdir()
+    file.write_text("")
+    done = python("-m", "ltbench", "--plugin", str(file), "plugins", "list")
+    assert done.returncode == 2
+    assert f"Error: the plugin file '{file}' has ':' in its path" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert not done.stdout
+
+
 @pytest.mark.parametrize(
     "command",
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 import tomllib
 from pathlib import Path
@@ -37,13 +38,22 @@ def test_a_project_is_whole(kind, tmp_path):
     assert f"__ltbench_hooks__ = {VERSION}" in text
 
 
+def test_what_comes_next_can_be_typed(tmp_path):
+    said = new("metric", "squaree", "--into", str(tmp_path / "my ideas"))
+    (line,) = (line for line in said.splitlines() if line.startswith("  cd "))
+    assert shlex.split(line)[1] == str(tmp_path / "my ideas" / "squaree")
+
+
 @pytest.mark.parametrize(
     ("name", "says"),
     [
         ("9lives", "cannot be a Python package"),
         ("a-", "cannot be a Python package"),
-        ("my loss", "is not a name"),
+        ("my loss", "'my loss' is not a name: begin with a letter and use letters, digits and hyp"),
+        (" loss", "' loss' is not a name: begin with a letter"),
+        ("", "'' is not a name: begin with a letter"),
         ("a[b=1]", "is not a plain name: leave out the brackets"),
+        ("a[b", "is not a plain name: leave out the brackets"),
         ("class", "a word of Python's own"),
         ("match", "a word of Python's own"),
         ("dataset", "a word of ltbench's own"),

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -20,7 +21,9 @@ from ltbench.cli.predict import predict
 from ltbench.cli.run import run as train
 from ltbench.errors import UsageError
 from ltbench.results.index import read_runs
+from ltbench.session.chosen_run import chosen_folders
 from ltbench.session.prediction import image_paths
+from ltbench.testing import write_run
 
 NAMES = ("a b", "蛾 [x]", "Ünï")
 
@@ -76,6 +79,17 @@ def answers_of_test(folder: Path, photos: Path) -> dict[str, tuple[str, float]]:
                 kept["test_image"], arrays["prediction"], arrays["confidence"], strict=True
             )
         }
+
+
+def test_of_several_runs_in_a_folder_one_can_be_named(tmp_path):
+    for seed in (0, 1):
+        write_run(tmp_path / "r uns", seed=seed, arrays=False)
+    folder = str(tmp_path / "r uns")
+    with pytest.raises(UsageError) as caught:
+        chosen_folders(folder, tmp_path)
+    words = shlex.split(str(caught.value).partition("such as ")[2])
+    assert words[-2:] == ["--runs", folder]
+    assert len(chosen_folders(words[0], Path(words[-1]))) == 1
 
 
 def test_a_folder_is_answered_as_the_test_was(moths, tmp_path):

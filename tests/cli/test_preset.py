@@ -91,6 +91,13 @@ def test_what_it_stands_for_is_printed_in_full_and_plans_the_same(own, beside):
     assert "then: ltbench soup runs --uniform" in result.output
 
 
+def test_what_comes_then_can_be_typed(own, tmp_path):
+    out = tmp_path / "my runs"
+    result = typed("run", "--preset", "own", *ON, "--out", str(out), "--dry-run")
+    (line,) = (line for line in result.stdout.splitlines() if line.startswith("then: "))
+    assert shlex.split(line) == ["then:", "ltbench", "soup", str(out), "--uniform"]
+
+
 def test_what_is_typed_wins(own):
     (first, *_) = planned("--preset", "own", *ON, "--algo", "erm", "--lr", "0.1", "--steps", "7")
     command, _ = stands_for("--preset", "own", *ON, "--algo", "erm", "--lr", "0.1", "--steps", "7")

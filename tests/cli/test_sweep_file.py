@@ -16,6 +16,7 @@ if "run" not in cli.commands:
     cli.add_command(run)
 
 BASE = 'dataset = "tiny-mlt"\n'
+TWO = 'algo = ["boda", "brl"]\n'
 
 
 @pytest.fixture(scope="module")
@@ -209,6 +210,16 @@ def test_stages_have_tables_too(invoke):
          "has one value"),
         ('algo = "brl"\n[hparams.brl]\nalpha = 0\n[ablation]\nbrl = ["alpha"]', 4,
          "off by default"),
+        (f'{TWO}[hparams.boda]\nnu = [0.5, 1.0]\n\n[hparams.brl]\nnu = 3', 7, "brl has no hyper-"),
+        (f'{TWO}[hparams.boda]\nnu = -1\n\n[hparams.brl]\nalpha = 3', 4, "nu"),
+        (f"{TWO}[hparams.brl]\nalpha = 3\n[ hparams . 'boda' ] # its own\nnu = -1", 6, "nu"),
+        (f'{TWO}[hparams]\nboda.nu = 1\nbrl.nu = 3', 5, "brl has no hyper-parameter 'nu'"),
+        (f'{TWO}hparams.boda.nu = 1\nhparams.brl.nu = 3', 4, "brl has no hyper-parameter 'nu'"),
+        (f'{TWO}[hparams]\nboda = {{nu = 1}}\nbrl = {{alpha = 3, nu = 3}}', 5, "brl has no hyper-"),
+        (f'{TWO}hparams = {{boda = {{nu = 1}}, brl = {{nu = 3}}}}', 3, "brl has no hyper-"),
+        (f'{TWO}[hparams.boda]\nnu = 1\n[hparams.brl.nu]\nlow = 3', 5, "brl has no hyper-"),
+        (f'{TWO}[hparams.brl]\nalpha = 3\n[ablation]\nbrl = ["cbb"]', 6, "did you mean 'cb'"),
+        (f'{TWO}[hparams.brl]\nalpha = 3\n[ablation]\nbrll = true', 6, "did you mean 'brl'"),
     ],
 )  # fmt: skip
 def test_errors_name_the_file_and_the_line(invoke, folder, text, line, message):

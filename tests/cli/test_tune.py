@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -260,6 +261,41 @@ def test_of_several_studies_the_one_that_is_named_is_taken(tmp_path):
     assert "no study of focal on tiny-mlt has trials 9: there is best[trials=2" in none.output
     for wrong in ("bets", "best[trials=x]", "best[size=3]", "default[trials=3]"):
         assert attempt(*dry, wrong).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        [(8, 2, None)],
+        [(4, 0, None), (8, 2, None)],
+        [(4, 0, None)],
+        [(4, 1, ("hparams",)), (4, 1, ("hparams", "lr"))],
+    ],
+    ids=["larger", "alike and larger", "alike", "other axes"],
+)
+def test_what_to_type_next_takes_the_study_that_was_shown(tmp_path, others):
+    from ltbench.session.axes import DEFAULT
+    from ltbench.session.session import Session
+    from ltbench.session.studies import Budget
+    from ltbench.session.study_files import open_study
+
+    session = Session(tmp_path, device="cpu", say=lambda _: None)
+    for trials, seed, axes in [(4, 1, None), *others]:
+        budget = Budget("random", trials, seed, axes or DEFAULT)
+        plan = session.plan(["focal"], ["tiny-mlt"], [budget.run_seed], "fp32")
+        study = open_study(tmp_path, plan.methods[0], budget, 1)
+        study.trials = [
+            replace(trial, status="done", value=0.1 * trial.number) for trial in study.propose()
+        ]
+        study.save()
+    words = ("tune", "--algo", "focal", *HERE, "--out", str(tmp_path))
+    done = attempt(*words, "--trials", "4", "--seed", "1")
+    assert done.exit_code == 0, done.output
+    (line,) = (line for line in done.stdout.splitlines() if line.startswith("  ltbench run "))
+    planned = attempt(*shlex.split(line)[1:], "--device", "cpu", "--dry-run", "--json")
+    assert planned.exit_code == 0, planned.output
+    (label,) = {run["label"] for run in json.loads(planned.stdout)}
+    assert "tuned: 4 trials of hparams+lr+weight_decay at seed 1" in label
 
 
 def _check_that_the_printed_commands_make_them_again(out):

@@ -274,6 +274,9 @@ def test_a_folder_of_images(tmp_path: Path) -> None:
     dataset, split = opened(folder.format("unseen=038"), tmp_path)
     assert dataset.facts.domains == ("[odd", "each", "night, wet", "038")
     assert used(split, dataset.facts)["038"] == {"test": 24}
+    for once in ("38", '"038"'):
+        again, _ = opened(folder.format(f"unseen={once}"), tmp_path)
+        assert again.hparams == dataset.hparams
     assert str(dataset.root) == str(tmp_path)
     found = dataset_names(folder.format("unseen=each"), tmp_path)
     unseen = [create_dataset(name, tmp_path).hparams.unseen for name in found]

@@ -132,6 +132,10 @@ def test_a_file_that_is_not_there_is_wrong_usage(tmp_path):
         ("1 +", "SyntaxError"),
         ("import sys; sys.exit(3)", "SystemExit: 3"),
         ("x = 1", "registers nothing: mark a function with @hookimpl"),
+        (
+            "x = 1",
+            "a subclass of Stage, Algorithm, Modifier, Dataset, Augmentation, Observer or Exe",
+        ),
     ],
 )
 def test_a_broken_file_is_named_and_the_command_goes_on(text, says, tmp_path):

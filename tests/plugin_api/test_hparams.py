@@ -4,6 +4,7 @@ import pytest
 
 from ltbench.errors import UsageError
 from ltbench.plugins.hparams import HParams, hparam
+from ltbench.plugins.names import parse_name
 
 
 class Example(HParams):
@@ -36,6 +37,32 @@ def test_a_name_or_a_list_of_names(typed, value):
     hparams = Named.from_options({"names": typed}, "x")
     assert hparams.names == value
     assert Named().as_dict() == {}
+
+
+@pytest.mark.parametrize(
+    "typed", ["007", "2024_05", "1e3", "0.10", "+5", "5", "12345e6", "0123456"]
+)
+def test_a_text_is_what_was_typed(typed):
+    class Some(HParams):
+        text: str = hparam("")
+        names: str | tuple[str, ...] = hparam("")
+
+    options = parse_name(f"x[text={typed},names=[{typed}]]").options
+    hparams = Some.from_options(options, "x")
+    assert hparams.as_dict() == {"text": typed, "names": (typed,)}
+
+
+@pytest.mark.parametrize(
+    ("typed", "value"),
+    [("1_0", 10), ("007", 7), ("1e1", 10), ("5", 5), ("\uff11\uff12", 12)],
+)
+def test_a_number_may_be_typed_in_many_ways(typed, value):
+    hparams = Example.from_options(parse_name(f"x[steps={typed},gamma=0.{typed}]").options, "x")
+    assert (hparams.steps, type(hparams.steps)) == (value, int)
+    assert (hparams.gamma, type(hparams.gamma)) == (float(f"0.{typed}"), float)
+    for text in (" 7", "5", "1e3", "[", '"'):
+        with pytest.raises(UsageError, match="whole number"):
+            Example.from_options({"steps": text}, "x")
 
 
 @pytest.mark.parametrize("typed", [[["a"]], ["a\x1b"], "a\n"])

@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import copy
+import json
+import pickle
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,6 +11,7 @@ from hypothesis import strategies as st
 from ltbench.errors import UsageError
 from ltbench.plugins.names import (
     Name,
+    as_typed,
     format_value,
     parse_chains,
     parse_name,
@@ -110,6 +115,33 @@ def test_a_value_alone_is_read_back_with_its_type(value):
 def test_quotes_are_doubled_and_backslashes_mean_themselves(typed, value):
     assert parse_value(typed) == value
     assert parse_value(format_value(value)) == value
+
+
+@pytest.mark.parametrize(
+    "typed", ["2024_05", "007", "0123456", "-01", "00", "007.5", "1_0.5", "\uff11\uff12", "0_1e3"]
+)
+def test_what_a_number_would_rewrite_is_text(typed):
+    """Folders, commits and domains are called so."""
+    assert parse_value(typed) == typed
+    assert format_value(typed) == typed
+    assert parse_name(f"hf[revision={typed}]").options == {"revision": typed}
+
+
+@pytest.mark.parametrize(
+    ("typed", "value"),
+    [
+        ("1e3", 1e3), ("12345e6", 12345e6), ("1E-3", 1e-3), ("0.10", 0.1), (".5", 0.5), ("5.", 5.0),
+        ("+5", 5), ("-0", 0), ("5", 5), ("0", 0), ("-0.0", -0.0), ("1e-05", 1e-05), ("1e05", 1e5),
+    ],
+)  # fmt: skip
+def test_a_number_remembers_how_it_was_typed(typed, value):
+    read = parse_value(typed)
+    assert read == value
+    assert isinstance(read, type(value))
+    assert as_typed(read) == typed
+    assert as_typed(pickle.loads(pickle.dumps(copy.deepcopy(read)))) == typed
+    assert format_value(read) == format_value(value), "as it is written stays"
+    assert json.dumps(read) == json.dumps(value)
 
 
 def test_a_quote_within_quotes_that_is_not_doubled_is_refused():

@@ -64,6 +64,30 @@ def test_filters(trained):
     assert len(trained.where(dataset="digits-mini-mlt", protocol="digits-mini")) == 4
     with pytest.raises(UsageError, match="did you mean 'bsoftmax'"):
         trained.where(algo="bsoftmx")
+    for seed in (np.int64(1), [np.int64(1)], np.array([1]), 1):
+        assert {run.seed for run in trained.where(seed=seed)} == {1}
+    for seed in ("1", 1.0, [None], True):
+        with pytest.raises(UsageError, match="seed is a number, or a list of them, and not"):
+            trained.where(seed=seed)
+    with pytest.raises(UsageError, match="algo is a name, or a list of names, and not 3"):
+        trained.where(algo=3)
+
+
+def test_numbers_and_paths_may_be_of_other_types(trained, tmp_path):
+    file = tmp_path / "mine, too.toml"
+    file.write_text('like = "digits-mini"\nsteps = -1\n')
+    out = trained[0].folder.parents[3]
+    same = SETTINGS | {"jobs": np.int64(1)}
+    for seeds in (np.int64(2), np.arange(2), {0, 1}, (np.int64(0), 1)):
+        found = ltbench.run("erm", "digits-mini-mlt", seeds, out=out, **same)
+        assert {run.folder for run in found} == {r.folder for r in trained.where(algo="erm")}
+    with pytest.raises(UsageError, match=r"mine, too.toml.*steps=-1.*the least is 1"):
+        ltbench.run("erm", "digits-mini-mlt", 1, out=tmp_path, protocol=file, quiet=True)
+
+
+def test_no_hash_of_nothing_is_suggested(trained):
+    with pytest.raises(UsageError, match=r"there is [0-9a-f]{12}, digits-mini$"):
+        trained.where(protocol="zzzzzzzzzzzz")
 
 
 def test_the_frame_is_tidy(trained):
@@ -219,6 +243,27 @@ def test_failed_runs_are_told_apart(tmp_path):
         ({"algo": "emr"}, "did you mean 'erm'"),
         ({"algo": "erm", "seeds": []}, "there is no seed"),
         ({"algo": "erm", "weights": "gone.pt"}, "gone.pt"),
+        ({"algo": "erm", "precision": "FP32"}, "there is no precision 'FP32'"),
+        ({"algo": "erm", "memory_format": "nhwc"}, "there is no memory format 'nhwc'"),
+        ({"algo": "erm", "pretrained": "no"}, "pretrained is true or false"),
+        ({"algo": "erm", "seeds": "5"}, "seeds is how many .* and not '5'"),
+        ({"algo": "erm", "seeds": "0,3"}, "seeds is how many .* and not '0,3'"),
+        ({"algo": "erm", "seeds": [0.5]}, r"seeds is how many .* and not \[0.5\]"),
+        ({"algo": "erm", "seeds": 2.0}, "seeds is how many .* and not 2.0"),
+        ({"algo": "erm", "seeds": [0, 0]}, r"seeds is how many .* and not \[0, 0\]"),
+        ({"algo": "erm", "seeds": [-1]}, r"seeds is how many .* and not \[-1\]"),
+        ({"algo": "erm", "seeds": None}, "seeds is how many .* and not None"),
+        ({"algo": "erm", "seeds": 10**12}, "ask for 100,000 at most"),
+        ({"algo": "erm", "seeds": 0}, "there is no seed"),
+        ({"algo": "erm", "jobs": 0}, "jobs is a number from 1, or None, and not 0"),
+        ({"algo": "erm", "jobs": -1}, "jobs is a number from 1, or None, and not -1"),
+        ({"algo": "erm", "jobs": "2"}, "jobs is a number from 1, or None, and not '2'"),
+        ({"algo": None}, "algo is a name, or a list of names, and not None"),
+        ({"algo": ["erm", 3]}, "algo is a name, or a list of names, and not 3"),
+        ({"algo": []}, "algo is an empty list"),
+        ({"algo": "erm", "protocol": 3}, "protocol is a text, and not 3"),
+        ({"algo": "erm", "protocol": Path("gone.toml")}, "gone.toml"),
+        ({"algo": "erm", "device": None}, "device is a text, and not None"),
     ],
 )
 def test_bad_input(tmp_path, words, sentence):

@@ -104,6 +104,31 @@ def plan_threads(plan):
     return cores() // len(make_slots("cpu", None, len(plan.specs)).devices)
 
 
+@pytest.mark.parametrize(
+    ("asked", "says"),
+    [
+        ({"precision": "fp8"}, "there is no precision 'fp8': choose one of auto, fp32, bf16, fp16"),
+        ({"precision": "FP32"}, "there is no precision 'FP32'"),
+        ({"precision": "float32"}, "there is no precision 'float32'"),
+        ({"precision": None}, "there is no precision 'None'"),
+        ({"memory_format": "nhwc"}, "there is no memory format 'nhwc': choose one of auto, cont"),
+        ({"memory_format": ""}, "there is no memory format ''"),
+        ({"pretrained": "no"}, "pretrained is true or false, and not 'no'"),
+        ({"pretrained": 0}, "pretrained is true or false, and not '0'"),
+    ],
+)
+def test_no_run_is_planned_in_a_way_that_there_is_not(sweep, asked, says):
+    """Its identity would hold the word as it is, and the run compute in fp32."""
+    with pytest.raises(UsageError, match=says):
+        sweep(**asked)
+
+
+def test_what_there_is_can_be_asked_for(sweep):
+    for precision in ("fp32", "bf16", "fp16"):
+        plan, _ = sweep(precision=precision, memory_format="contiguous", pretrained=False)
+        assert way_of(plan) == Arithmetic(precision, "contiguous")
+
+
 def test_runs_at_a_time_are_measured_with_their_threads(sweep, machine, monkeypatch):
     from ltbench.executors import machine as module
     from ltbench.session import session

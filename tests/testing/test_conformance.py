@@ -47,6 +47,7 @@ def test_points_have_names_of_their_own_and_sentences(kind: str) -> None:
 def test_a_package_stands_for_all_that_it_registers() -> None:
     entries = {entry.name for entry, _ in find_subjects("tiny_mlt")}
     assert entries == {"tiny-mlt", "misbehave"}
+    assert {entry.name for entry, _ in find_subjects("Tiny.-mlt")} == entries
 
 
 def test_an_unknown_name_suggests_the_nearest() -> None:

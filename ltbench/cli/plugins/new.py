@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import click
@@ -36,5 +37,5 @@ def new(kind: str, name: str, into: Path) -> None:
     for path in sorted(path for path in project.rglob("*") if path.is_file()):
         click.echo(f"  {path}")
     click.echo("Next:")
-    click.echo(f"  cd {project} && pip install -e . && pytest")
+    click.echo(f"  cd {shlex.quote(str(project))} && pip install -e . && pytest")
     click.echo(f"  ltbench plugins info {name}")
