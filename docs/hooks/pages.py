@@ -51,8 +51,8 @@ def generated() -> dict[str, str | bytes]:
     pages["index.md"] = relink((ROOT / "README.md").read_text(encoding="utf-8"), FRONT)
     pages["contributing.md"] = relink((ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"), FRONT)
     pages["changelog.md"] = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
-    for path in sorted((ROOT / "leaderboards").rglob("*")):
-        if path.is_file() and path.suffix != ".py":
+    for path in sorted((ROOT / "leaderboards").iterdir()):
+        if path.suffix in (".md", ".toml", ".jsonl", ".csv"):
             content: str | bytes = path.read_bytes()
             if path.suffix == ".md":
                 content = relink(path.read_text(encoding="utf-8"), LEADERBOARD)
