@@ -14,10 +14,7 @@ import pandas as pd
 
 from ltbench.errors import DataError, UsageError
 from ltbench.plugins.measure import Measure
-from ltbench.plugins.names import format_value
-from ltbench.report.command import seed_words
-from ltbench.report.command import setting_words as run_words
-from ltbench.report.dataset_labels import full_name
+from ltbench.report.command import seed_words, setting_words
 from ltbench.report.filters import (
     dataset_names,
     each_hashes,
@@ -27,8 +24,8 @@ from ltbench.report.filters import (
     shared_protocol,
     trained,
 )
+from ltbench.report.headings import headed_apart, heading_words
 from ltbench.report.metrics import Metric, measures_of, metric, unseen_metric
-from ltbench.results.backbone import preprocessing_text, short_name
 from ltbench.results.documents import read_data_facts
 from ltbench.results.frame import Runs
 from ltbench.results.labels import method_label
@@ -38,9 +35,6 @@ from ltbench.results.untrusted import clean
 
 if TYPE_CHECKING:
     from ltbench.report.unseen import Joined
-
-# More settings than these would make no heading: the digits of the hash stand for the others.
-_MOST_DIFFERENCES = 4
 
 
 @dataclass(frozen=True)
@@ -213,7 +207,7 @@ class Table:
     def command(self, method: str) -> str:
         """Return what runs a method, as it is typed, with the seeds and setting of these runs."""
         runs = self.runs.table
-        setting = run_words(runs.iloc[0], seed_words(sorted(set(runs["seed"]))))
+        setting = setting_words(runs.iloc[0], seed_words(sorted(set(runs["seed"]))))
         return shlex.join(["ltbench", "run", "--algo", method, *setting])
 
     @property
@@ -272,7 +266,7 @@ def split_tables(runs: Runs) -> list[Table]:
                 names.loc[rows.index[0]],
                 first["title"],
                 clean(str(first["protocol"].get("name", ""))),
-                setting_words(first, scheme),
+                heading_words(first, scheme),
                 # The same split to all of them, which those of older versions do not name.
                 split=next(filter(None, rows["split"]), ""),
                 scheme=scheme,
@@ -296,36 +290,6 @@ def _domains(folder: Path) -> tuple[list[str], list[str]]:
         return list(facts["domains"]), untrained_domains(facts["domains"], facts["counts"])
     except DataError:
         return [], []
-
-
-def headed_apart(tables: Sequence[Table]) -> list[Table]:
-    """Return the tables with what differs in the setting of those that have one heading."""
-    by_heading: dict[str, list[Table]] = {}
-    for table in tables:
-        by_heading.setdefault(table.heading, []).append(table)
-    told = []
-    for alike in by_heading.values():
-        settings = [_whole_setting(table) for table in alike]
-        keys = dict.fromkeys(key for setting in settings for key in setting)
-        differing = [k for k in keys if len({setting.get(k) for setting in settings}) > 1]
-        for table, setting in zip(alike, settings, strict=True):
-            words = [f"{key} {setting.get(key, 'not given')}" for key in differing]
-            if len(alike) > 1 and not 0 < len(words) <= _MOST_DIFFERENCES:
-                words = [*words[:_MOST_DIFFERENCES], f"protocol hash {table.protocol_hash[:8]}"]
-            told.append(replace(table, differs=", ".join(words)))
-    return told
-
-
-def _whole_setting(table: Table) -> dict[str, str]:
-    """Return everything that a table's runs share and other tables may not, as words."""
-    run = table.runs.table.iloc[0]
-    settings = {
-        **{str(key).replace("_", " "): value for key, value in shared_protocol(run).items()},
-        "weights": run["weights"][:12] or "none",
-        "preprocessing": preprocessing_text(run["preprocessing"]),
-        "data": full_name(run["dataset"], run["options"]),
-    }
-    return {clean(key): clean(format_value(value)) for key, value in settings.items()}
 
 
 def told_apart(runs: Runs) -> Runs:
@@ -393,16 +357,3 @@ def done(runs: Runs, purpose: str) -> Runs:
             f"No run here is done, and {purpose} needs one; see `ltbench leaderboard`."
         )
     return finished
-
-
-def setting_words(run: pd.Series, scheme: EvaluationScheme) -> str:
-    """Return what the runs of a table share beside their data, as running text."""
-    protocol = shared_protocol(run)
-    parts = [
-        short_name(run["backbone"]) + (" (pretrained)" if run["pretrained"] else ""),
-        f"{protocol['steps']} steps" if "steps" in protocol else "",
-        str(run["precision"]),
-        scheme.selection(str(protocol.get("select", ""))),
-        f"protocol {protocol['name']}" if protocol.get("name") else "",
-    ]
-    return ", ".join(clean(part) for part in parts if part)

@@ -19,13 +19,12 @@ from ltbench.plugins.measure import find_base
 from ltbench.plugins.unseen_options import LEAVE_ONE_OUT, ORACLE, SEEN
 from ltbench.report.dataset_labels import dataset_label
 from ltbench.report.filters import shared_protocol
+from ltbench.report.headings import headed_apart, heading_words
 from ltbench.report.metrics import measures_of, unseen_name
 from ltbench.report.selection import (
     Table,
-    headed_apart,
     in_order,
     run_label,
-    setting_words,
 )
 from ltbench.report.tuned_labels import without_found
 from ltbench.report.unseen_gaps import gaps
@@ -178,7 +177,7 @@ def _joined(key: str, group: Sequence[Table], domains: tuple[str, ...]) -> Table
         runs=means_over_domains(rows, scores, domains, settings),
         protocol_hash=key,
         dataset=name,
-        setting=setting_words(run, scheme),
+        setting=heading_words(run, scheme),
         scheme=scheme,
         split=splits.pop() if len(splits) == 1 else "",
         joined=Joined(domains, members, rows, tuple(gaps(rows, settings))),

@@ -10,16 +10,20 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from ltbench.data.catalogue import create_dataset
 from ltbench.data.content import content_sha256
 from ltbench.data.device_images import DeviceImages
 from ltbench.data.evaluation_transform import EvaluationTransform
 from ltbench.data.normalisation import Normalisation
+from ltbench.data.sampling import Rows
 from ltbench.data.store import open_planned, repaired
 from ltbench.data.store_files import ImageStore
+from ltbench.errors import PluginError
 from ltbench.evaluation.evaluator import Evaluator
 from ltbench.models.text_tower import class_texts, find_text_tower
+from ltbench.plugins.algorithm import Algorithm
 from ltbench.plugins.class_texts import ClassTexts
 from ltbench.plugins.dataset import Dataset
 from ltbench.plugins.facts import Facts
@@ -69,6 +73,24 @@ class RunContext:
     def say(self, sentence: str) -> None:
         """Tell the user something in a sentence."""
         self.report({"event": "notice", "sentence": sentence})
+
+    def rows_for(self, model: Algorithm, part: str) -> Rows:
+        """Return the images of a part that a model in training may look at.
+
+        Raises:
+            PluginError: it asks for others than ``train`` and ``val``.
+        """
+        if part not in ("train", "val"):
+            raise PluginError(
+                f"{type(model).__name__} asks for the images of '{part}' in its training; there "
+                "are those of 'train' and 'val'"
+            )
+        return self.split.rows(part)
+
+    def train_labels(self) -> tuple[Tensor, Tensor]:
+        """Return the classes and domains of the training images, each (n,), on the device."""
+        index = torch.from_numpy(self.split.rows("train")).to(self.images.device)
+        return self.images.y[index], self.images.d[index]
 
     def class_texts(self, prompt: str) -> ClassTexts:
         """Return what the text tower that belongs to the network's weights says of the classes.

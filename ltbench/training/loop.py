@@ -12,8 +12,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from ltbench.data.sampling import Rows
-from ltbench.errors import DivergedError, PluginError
+from ltbench.errors import DivergedError
 from ltbench.evaluation.compute import compute_metrics, want_probabilities
 from ltbench.evaluation.evaluator import Features, LogitAnswers
 from ltbench.plugins.algorithm import Algorithm
@@ -173,28 +172,17 @@ class StageLoop(Training):
 
     def extract_features(self, part: str) -> Features:
         """Return the features of ``train`` or ``val`` images; see ``ltbench.api.Training``."""
-        found = self.context.evaluator.features(self.model, self._rows(part))
+        rows = self.context.rows_for(self.model, part)
+        found = self.context.evaluator.features(self.model, rows)
         self._train_mode()
         return found
 
     def extract_logits(self, part: str) -> LogitAnswers:
         """Return the logits of ``train`` or ``val`` images; see ``ltbench.api.Training``."""
-        found = self.context.evaluator.logit_answers(self.model, self._rows(part))
+        rows = self.context.rows_for(self.model, part)
+        found = self.context.evaluator.logit_answers(self.model, rows)
         self._train_mode()
         return found
-
-    def _rows(self, part: str) -> Rows:
-        """Return the images of a part that an algorithm may look at.
-
-        Raises:
-            PluginError: it is none of these.
-        """
-        if part not in ("train", "val"):
-            raise PluginError(
-                f"{type(self.model).__name__} asks for the images of '{part}' in its training; "
-                "there are those of 'train' and 'val'"
-            )
-        return self.context.split.rows(part)
 
     def initial_state(self) -> dict[str, Tensor]:
         """Return the state that the model had before any training; see ``ltbench.api.Training``."""
@@ -210,7 +198,7 @@ class StageLoop(Training):
 
     def say(self, sentence: str) -> None:
         """Tell whoever watches the run; see ``ltbench.api.Training``."""
-        self.context.report({"event": "notice", "sentence": sentence})
+        self.context.say(sentence)
 
     def _seed(self, number: int) -> None:
         """Seed what the model draws from for a batch of the stage."""
@@ -220,9 +208,7 @@ class StageLoop(Training):
 
     def train_labels(self) -> tuple[Tensor, Tensor]:
         """Return classes and domains of training images; see ``ltbench.api.Training``."""
-        source, rows = self.context.images, self.context.split.rows("train")
-        index = torch.from_numpy(rows).to(source.device)
-        return source.y[index], source.d[index]
+        return self.context.train_labels()
 
     @torch.no_grad()
     def predict_augmented(
