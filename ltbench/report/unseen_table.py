@@ -86,7 +86,11 @@ def _section(board: Leaderboard) -> Section:
         notes.append(marks_note(board))
     title = f"Unseen domains, {board.primary.measure}: {board.table.heading}"
     return section(
-        title, pd.DataFrame(frame), columns, [*notes, *unseen_notes(board)], pd.DataFrame(shown)
+        title,
+        pd.DataFrame(frame),
+        columns,
+        [*notes, *unseen_notes(board)],
+        pd.DataFrame(shown, dtype=object),  # as texts of pandas, cells would forget their values
     )
 
 

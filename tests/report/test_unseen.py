@@ -15,7 +15,6 @@ from tuned_runs import BUDGET
 from unseen_runs import DOMAINS, SKILLS, set_score, write_unseen
 
 from ltbench.cli.show import show
-from ltbench.cli.tables import tables
 from ltbench.errors import UsageError
 from ltbench.report.figure_data import FigureData
 from ltbench.report.leaderboard import load_content, render, write_folder
@@ -327,44 +326,6 @@ def test_a_run_is_found_by_its_unseen_domain(runs: Path) -> None:
     name = "digits-mini-mlt[unseen=mnist-m]"
     spec = json.loads((find_run("erm", runs, seed=0, dataset=name) / "spec.json").read_text())
     assert spec["identity"]["dataset"]["options"] == {"unseen": "mnist-m"}
-
-
-@pytest.mark.parametrize("format", ["markdown", "latex"])
-def test_the_table_of_unseen_domains(runs: Path, format: str) -> None:
-    found = CliRunner().invoke(tables, ["unseen", str(runs), "--format", format])
-    assert found.exit_code == 0, found.output
-    board = load_content(runs).boards[0]
-    separator = " | " if format == "markdown" else " & "
-    assert separator.join(["method", "k/N", *DOMAINS, "mean"]) in found.stdout
-    for row in board.rows:
-        mean = 100 * row.cells["accuracy_average"].mean
-        line = next(line for line in found.stdout.splitlines() if row.label in line)
-        assert f"{mean:.1f}" in line.strip("| ").split(separator.strip())[-1]
-    assert "mean over unseen domains" in found.stdout
-
-
-def test_the_table_of_unseen_domains_for_programs(runs: Path) -> None:
-    words = ["unseen", str(runs), "--metric", "macro_f1_average", "--format", "json"]
-    (found,) = json.loads(CliRunner().invoke(tables, words).stdout)
-    board = load_content(runs, metrics=["macro_f1_average"]).boards[0]
-    for line, row in zip(found["rows"], board.rows, strict=True):
-        assert line["method"] == row.label
-        for name, cell in row.cells.items():
-            assert line[name] == pytest.approx(cell.mean)
-            assert line[f"{name}_half_width"] == pytest.approx(cell.half_width)
-
-
-def test_one_unseen_domain_is_a_table_without_a_mean(tmp_path: Path) -> None:
-    write_unseen(tmp_path, {"erm": 0.5}, domains=("mnist",))
-    found = CliRunner().invoke(tables, ["unseen", str(tmp_path)])
-    assert found.exit_code == 0, found.output
-    assert "no run is done with mnist-m unseen, optdigits unseen" in " ".join(found.stdout.split())
-
-
-def test_without_unseen_domains_there_is_no_such_table(tmp_path: Path) -> None:
-    write_run(tmp_path, arrays=False)
-    found = CliRunner().invoke(tables, ["unseen", str(tmp_path)])
-    assert "No runs here leave one domain out" in str(found.exception or found.output)
 
 
 def test_show_names_scheme_and_rule(tmp_path: Path) -> None:
