@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+
+from packaging.utils import canonicalize_name
 
 from ltbench.errors import PluginError, UsageError, suggestion
 from ltbench.plugins.manager import KINDS, Plugins, get_plugins
@@ -35,12 +36,12 @@ def find_subjects(text: str, plugins: Plugins | None = None) -> list[tuple[Entry
     """
     plugins = plugins or get_plugins()
     entries = [entry for registry in plugins.registries.values() for entry in registry]
-    packages = {entry.distribution for entry in entries}
-    package = next((p for p in packages if _normal(p) == _normal(text)), None)
+    packages, wanted = {entry.distribution for entry in entries}, canonicalize_name(text)
+    package = next((p for p in packages if canonicalize_name(p) == wanted), None)
     if package is not None:
         return [(entry, entry.name) for entry in entries if entry.distribution == package]
     for broken in plugins.broken:
-        if _normal(text) in (_normal(broken.distribution), _normal(broken.plugin)):
+        if wanted in map(canonicalize_name, (broken.distribution, broken.plugin)):
             raise PluginError(str(broken))
     word = parse_name(text).name
     found = [plugins[kinds].get(word) for kinds in KINDS if word in plugins[kinds]]
@@ -128,8 +129,3 @@ def _all_points() -> Iterable[Point]:
 def _made(folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     return folder
-
-
-def _normal(name: str) -> str:
-    """Return a distribution's name as installers compare it."""
-    return re.sub(r"[-_.]+", "-", name).lower()
