@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ltbench.data.sampling import make_sampler
 from ltbench.errors import UsageError
@@ -24,6 +24,7 @@ from ltbench.evaluation.compute import compute_metrics
 from ltbench.evaluation.metrics import Metrics
 from ltbench.models.adaptation.adapted import FULL
 from ltbench.results.protocol import epoch_steps
+from ltbench.training.batch_norm import adapting_norms, estimate_statistics
 from ltbench.training.batches import view_augmentations
 from ltbench.training.checkpoint import State
 from ltbench.training.context import RunContext
@@ -161,8 +162,9 @@ class SoupModel:
         except (RuntimeError, ValueError) as error:
             cause = str(error).strip().splitlines()[-1].strip()
             raise UsageError(f"the weights do not fit the network of the runs: {cause}") from error
-        if reestimate and not same:
-            self._estimate_statistics()
+        if reestimate and not same and self.estimates:
+            self.model.train()
+            estimate_statistics(self.model, self._batches())
 
     def validate(self) -> Metrics:
         """Return the metrics on validation images; empty where there are none."""
@@ -179,44 +181,15 @@ class SoupModel:
     @property
     def estimates(self) -> bool:
         """Whether the network has statistics that training estimated, and did not freeze."""
-        return bool(self._layers())
-
-    def _layers(self) -> list[nn.modules.batchnorm._BatchNorm]:
-        """Return the layers whose statistics training estimates."""
         if self.protocol.freeze_bn:
-            return []
+            return False
         self.model.train()  # in which what is frozen stays in evaluation mode
-        found = [
-            module
-            for module in self.model.modules()
-            if isinstance(module, nn.modules.batchnorm._BatchNorm)
-            and module.training
-            and module.track_running_stats
-        ]
+        found = bool(adapting_norms(self.model))
         self.model.eval()
         return found
 
-    @torch.no_grad()
-    def _estimate_statistics(self) -> None:
-        """Estimate them as the mean over training batches, drawn and augmented as in training."""
-        layers = self._layers()
-        if not layers:
-            return
-        before = [(layer, layer.momentum, _statistics(layer)) for layer in layers]
-        for layer in layers:
-            layer.reset_running_stats()
-            layer.momentum = None  # the mean over all batches
-            layer.train()
-        for x in self._batches():
-            self.model.predict(x)
-        for layer, momentum, statistics in before:
-            layer.momentum = momentum
-            if layer.num_batches_tracked is not None and not layer.num_batches_tracked:
-                layer.load_state_dict(statistics, strict=False)  # prediction does not use it
-        self.model.eval()
-
     def _batches(self) -> Iterator[Tensor]:
-        """Yield an epoch of training batches, or what is enough of it."""
+        """Yield an epoch of training batches, or what is enough of it, augmented as in training."""
         context, protocol, seed = self.context, self.protocol, self.context.spec.seed
         seed_everything(seed, "soup")
         rows = context.split.rows("train")
@@ -244,7 +217,3 @@ def _averaged(value: Tensor) -> bool:
 
 def _shape(value: Tensor) -> str:
     return f"{value.dtype} {tuple(value.shape)}".removeprefix("torch.")
-
-
-def _statistics(layer: nn.modules.batchnorm._BatchNorm) -> State:
-    return {key: value.clone() for key, value in layer.state_dict().items()}
