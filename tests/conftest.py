@@ -13,6 +13,7 @@ from pathlib import Path
 import click
 import pytest
 
+from ltbench.executors import nursery
 from ltbench.plugins.manager import KINDS, get_plugins
 from ltbench.plugins.registry import Entry
 
@@ -58,6 +59,14 @@ def _own_plugins() -> Iterator[None]:
     yield
     if _registered() != before:
         get_plugins.cache_clear()
+
+
+@pytest.fixture(autouse=True)
+def _no_nurseries_left() -> Iterator[None]:
+    """End what a command of the test's own process started early and did not come to use."""
+    yield
+    while nursery._early:
+        nursery._early.pop().close()
 
 
 def _registered() -> list[tuple[str, Entry]]:
