@@ -104,6 +104,7 @@ class TrainInfo:
         many_inclusive: whether pairs with exactly ``many`` are many-shot too.
         few_inclusive: whether pairs with exactly ``few`` are few-shot; see :attr:`shots`.
         head: which classifier the backbone's options ask for.
+        freeze_bn: whether the backbone's batch normalisations keep the statistics they came with.
     """
 
     counts: Tensor
@@ -120,6 +121,7 @@ class TrainInfo:
     many_inclusive: bool = False
     few_inclusive: bool = True
     head: Head = field(default_factory=Head)
+    freeze_bn: bool = False
 
     @property
     def shots(self) -> ShotRule:
@@ -139,5 +141,6 @@ class TrainInfo:
     @property
     def steps_per_epoch(self) -> int:
         """Steps in which as many images are drawn as the training set holds, at least 1."""
-        batch = self.batch_per_domain * self.num_domains * self.accumulate
+        domains = max(1, int((self.counts.sum(1) > 0).sum()))  # a step has none of the others
+        batch = self.batch_per_domain * domains * self.accumulate
         return max(1, -(-int(self.counts.sum()) // batch))

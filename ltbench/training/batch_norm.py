@@ -15,6 +15,24 @@ MOST_IMAGES = 4096
 _Norm = nn.modules.batchnorm._BatchNorm
 
 
+def freeze_statistics(model: Algorithm) -> None:
+    """Put the batch normalisations of a model's backbone in evaluation mode.
+
+    Those of its heads are left as they are: no weights were loaded for them, so that the statistics
+    they would keep are those of nothing.
+    """
+    for module in model.backbone.modules():
+        if isinstance(module, _Norm):
+            module.eval()
+
+
+def begin_training(model: Algorithm, *, freeze_bn: bool) -> None:
+    """Put a model in training mode, in which its backbone's statistics may be frozen."""
+    model.train()
+    if freeze_bn:
+        freeze_statistics(model)
+
+
 def adapting_norms(model: Algorithm) -> list[_Norm]:
     """Return the batch normalisations of a model in training mode whose statistics are its own.
 

@@ -21,7 +21,13 @@ from ltbench.plugins.loss_scale import LossScale
 from ltbench.plugins.stopwatch import Stopwatch
 from ltbench.plugins.training import Change, Training
 from ltbench.results.protocol import epoch_steps
-from ltbench.training.batch_norm import MOST_IMAGES, adapting_norms, estimate_statistics
+from ltbench.training.batch_norm import (
+    MOST_IMAGES,
+    adapting_norms,
+    begin_training,
+    estimate_statistics,
+    freeze_statistics,
+)
 from ltbench.training.batches import Drawn, TrainingBatches
 from ltbench.training.checkpoint import Best, Checkpoint, clone_state, copied
 from ltbench.training.checkpoint_writer import CheckpointWriter
@@ -190,10 +196,11 @@ class StageLoop(Training):
 
     def estimate_batch_norm(self) -> None:
         """Estimate statistics of batch normalisation anew; see ``ltbench.api.Training``."""
-        if not self.protocol.freeze_bn:
-            for module in self.model.modules():
-                module.training = isinstance(module, nn.modules.batchnorm._BatchNorm)
-            self._adapt()
+        for module in self.model.modules():
+            module.training = isinstance(module, nn.modules.batchnorm._BatchNorm)
+        if self.protocol.freeze_bn:
+            freeze_statistics(self.model)
+        self._adapt()
         self._train_mode()
 
     def say(self, sentence: str) -> None:
@@ -396,8 +403,4 @@ class StageLoop(Training):
         )
 
     def _train_mode(self) -> None:
-        self.model.train()
-        if self.protocol.freeze_bn:
-            for module in self.model.modules():
-                if isinstance(module, nn.modules.batchnorm._BatchNorm):
-                    module.eval()
+        begin_training(self.model, freeze_bn=self.protocol.freeze_bn)

@@ -81,6 +81,7 @@ class ModelBuilder:
             dropout=spec.protocol.dropout,
             accumulate=spec.protocol.accumulate,
             head=Head.of(spec.backbone.chosen),
+            freeze_bn=spec.protocol.freeze_bn,
         )
         self.names = stage_names(spec)
 

@@ -24,7 +24,7 @@ from ltbench.evaluation.compute import compute_metrics
 from ltbench.evaluation.metrics import Metrics
 from ltbench.models.adaptation.adapted import FULL
 from ltbench.results.protocol import epoch_steps
-from ltbench.training.batch_norm import adapting_norms, estimate_statistics
+from ltbench.training.batch_norm import adapting_norms, begin_training, estimate_statistics
 from ltbench.training.batches import view_augmentations
 from ltbench.training.checkpoint import State
 from ltbench.training.context import RunContext
@@ -163,7 +163,7 @@ class SoupModel:
             cause = str(error).strip().splitlines()[-1].strip()
             raise UsageError(f"the weights do not fit the network of the runs: {cause}") from error
         if reestimate and not same and self.estimates:
-            self.model.train()
+            self._begin_training()
             estimate_statistics(self.model, self._batches())
 
     def validate(self) -> Metrics:
@@ -181,12 +181,13 @@ class SoupModel:
     @property
     def estimates(self) -> bool:
         """Whether the network has statistics that training estimated, and did not freeze."""
-        if self.protocol.freeze_bn:
-            return False
-        self.model.train()  # in which what is frozen stays in evaluation mode
+        self._begin_training()
         found = bool(adapting_norms(self.model))
         self.model.eval()
         return found
+
+    def _begin_training(self) -> None:
+        begin_training(self.model, freeze_bn=self.protocol.freeze_bn)
 
     def _batches(self) -> Iterator[Tensor]:
         """Yield an epoch of training batches, or what is enough of it, augmented as in training."""

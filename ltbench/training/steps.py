@@ -19,7 +19,8 @@ def stage_steps(spec: RunSpec) -> list[int]:
     before = steps[0] or spec.protocol.steps  # an algorithm without steps says nothing of stages
     for component in spec.stages:
         stage, hparams = resolve_written("stages", component.name, component.hparams)
-        steps.append(before := stage.steps(before, hparams))
+        steps.append(stage.steps(before, hparams))
+        before = steps[-1] or before  # so does a stage without steps of those behind it
     return steps
 
 

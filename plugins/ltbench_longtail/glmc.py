@@ -40,7 +40,7 @@ class GLMCHParams(HParams):
     normalise: str = hparam(
         "auto",
         choices=("auto", "always", "never"),
-        help="batch normalisation of the projections; auto where the network has none",
+        help="batch normalisation of the projections; auto where the network has none that adapts",
     )
     second: str = hparam(
         "class-balanced",
@@ -70,7 +70,8 @@ class GLMC(Algorithm):
     and 10 for ImageNet-LT, which the protocols set. Their projections are linear, and their
     networks normalise batches; where nothing does, all features become one (Chen and He, "Exploring
     simple siamese representation learning", CVPR 2021, section 4.4), so that here projections of a
-    network without it are normalised, unless ``normalise=never`` says otherwise. Their second
+    network without it, or whose statistics the protocol freezes, are normalised, unless
+    ``normalise=never`` says otherwise. Their second
     sampler makes a class likely by n^(1 − k), k = 0 (``second=uniform``) on CIFAR and .2 on
     ImageNet-LT. Their two views are augmented alike (``strong=protocol``). Here the second one is
     by default augmented strongly, for
@@ -99,7 +100,8 @@ class GLMC(Algorithm):
         if self.hparams.normalise != "auto":
             return self.hparams.normalise == "always"
         kind = nn.modules.batchnorm._BatchNorm
-        return not any(isinstance(module, kind) for module in self.backbone.modules())
+        there = any(isinstance(module, kind) for module in self.backbone.modules())
+        return self.train_info.freeze_bn or not there  # with fixed statistics nothing is normalised
 
     @classmethod
     def view_augmentations(cls, hparams: Any) -> tuple[str, ...]:

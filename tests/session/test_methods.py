@@ -69,6 +69,8 @@ def test_stages_have_lengths_of_their_own_in_proportion_to_the_training() -> Non
     assert stage_steps(plan("crt", steps=3, **CIFAR)) == [3, 1]
     assert stage_steps(plan("crt[steps=7]", steps=100, **CIFAR)) == [100, 7]
     assert stage_steps(plan("erm+crt+lws", steps=100, **CIFAR)) == [100, 5, 5]
+    assert stage_steps(plan("erm+tau-norm+crt", steps=100, **CIFAR)) == [100, 0, 5]
+    assert stage_steps(plan("wise-ft+posthoc-la+finetune", steps=100, **CIFAR)) == [100, 0, 0, 100]
     assert stage_steps(plan("crt", **FIRST)) == [300, 300]
 
 

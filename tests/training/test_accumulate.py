@@ -66,6 +66,12 @@ def test_the_log_has_the_mean_over_the_batches(make_job, tmp_path):
     assert several.log[0]["losses"] == pytest.approx(each.log[0]["losses"], rel=1e-4)
 
 
+def test_an_epoch_is_of_the_domains_that_have_training_images():
+    one = train_info([[8, 4]], batch_per_domain=4)
+    among_empty = train_info([[0, 0], [8, 4], [0, 0]], batch_per_domain=4)
+    assert (one.steps_per_epoch, among_empty.steps_per_epoch) == (3, 3)
+
+
 def test_an_epoch_has_fewer_steps_for_algorithms_and_in_a_protocol_too(make_job):
     info = train_info()
     several = TrainInfo(**{**vars(info), "accumulate": 2})

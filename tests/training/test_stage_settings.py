@@ -78,6 +78,20 @@ def test_statistics_that_the_protocol_freezes_stay_whatever_a_stage_wants(make_j
         assert {norm.training for norm in norms} == {not frozen}
 
 
+@pytest.mark.parametrize("method", ["bcl", "glmc[normalise=always]"])
+def test_statistics_of_a_head_are_never_frozen_as_no_weights_came_with_it(method):
+    loop = object.__new__(StageLoop)
+    loop.model = build_algorithm(method, train_info(COUNTS))
+    loop.protocol = Protocol(freeze_bn=True)
+    loop._train_mode()
+    of_backbone = set(loop.model.backbone.modules())
+    norms = [m for m in loop.model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+    assert {(norm in of_backbone, norm.training) for norm in norms} == {
+        (True, False),
+        (False, True),
+    }
+
+
 def test_every_setting_of_stages_came_later_than_the_first_runs():
     assert all(bounds.later for bounds in StageHParams.bounds().values())
     assert StageHParams().as_dict() == {}

@@ -85,6 +85,16 @@ def test_without_mixing_it_is_erm_at_first_and_weighted_cross_entropy_in_the_end
     assert model.loss(batch)["total"].item() == pytest.approx(2 * sums.mean().item(), rel=1e-5)
 
 
+def test_projections_are_normalised_where_the_network_normalises_with_fixed_statistics() -> None:
+    info = train_info()
+    frozen = replace(info, freeze_bn=True)
+    plain, normalised = (build_algorithm("glmc", given).projection for given in (info, frozen))
+    assert isinstance(plain, torch.nn.Linear)
+    assert isinstance(normalised[1], torch.nn.BatchNorm1d)
+    never = build_algorithm("glmc[normalise=never]", frozen).projection
+    assert isinstance(never, torch.nn.Linear)
+
+
 def test_what_is_mixed_in_is_of_the_same_domain() -> None:
     model: Any = build_algorithm("glmc", train_info(COUNTS))
     batch = random_batch_for(model)
