@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import importlib
 import inspect
 import json
@@ -350,8 +351,11 @@ def _line(module: ModuleType, name: str) -> str:
     return first_line(constants(home).get(name)) or f"`{source_of(home, name)}`".replace("|", "\\|")
 
 
+_homes = functools.cache(homes_of)  # parses the module
+
+
 def _home(module: ModuleType, name: str) -> ModuleType:
-    return importlib.import_module(homes_of(module.__name__)[name])
+    return importlib.import_module(_homes(module.__name__)[name])
 
 
 def _entry(module: ModuleType, name: str) -> str:
