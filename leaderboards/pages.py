@@ -34,26 +34,38 @@ def written(sweep: Path) -> str:
     found = list(read_rows(rows))
     planned = {(one["hash"], one["seed"]): one for one in planned_runs(sweep)}
     here = {(row["spec"]["hash"], row["spec"]["seed"]) for row in found}
-    missing: dict[str, list[str]] = {}
-    for key, one in planned.items():
-        if key not in here:
-            missing.setdefault(one["label"], []).append(str(one["seed"]))
-    alike: dict[str, list[str]] = {}
-    for label, seeds in missing.items():
-        alike.setdefault(", ".join(seeds), []).append(f"`{label}`")
-    cells = "; ".join(f"seeds {seeds} of {', '.join(labels)}" for seeds, labels in alike.items())
+    missing = _missing(planned, here)
     commands = f"    ltbench run leaderboards/{sweep.name}\n"
     commands += f"    ltbench leaderboard leaderboards/{rows.name} --format markdown --cost"
     parts = [
         MARK,
         f"{len(here & planned.keys())} of {len(planned)} runs are done; a line of "
         f"[{rows.name}]({rows.name}) is a run, [{sweep.name}]({sweep.name}) says which there are.",
-        f"Missing: {cells}." if cells else "",
+        f"Missing: {missing}." if missing else "",
         commands,
         _environments(found),
         table(rows),
     ]
     return "\n\n".join(part for part in parts if part)
+
+
+def _missing(planned: dict[tuple[str, int], dict], here: set[tuple[str, int]]) -> str:
+    """Return which planned runs have no row: the seeds, of which methods, on which data sets."""
+    seeds: dict[tuple[str, str], list[str]] = {}
+    for key, one in planned.items():
+        if key not in here:
+            seeds.setdefault((one["label"], one["dataset"]), []).append(str(one["seed"]))
+    datasets: dict[tuple[str, str], list[str]] = {}
+    for (label, dataset), found in seeds.items():
+        datasets.setdefault((", ".join(found), label), []).append(f"`{dataset}`")
+    labels: dict[tuple[str, str], list[str]] = {}
+    for (found, label), on in datasets.items():
+        labels.setdefault((found, ", ".join(on)), []).append(f"`{label}`")
+    everywhere = ", ".join(dict.fromkeys(f"`{one['dataset']}`" for one in planned.values()))
+    return "; ".join(
+        f"seeds {found} of {', '.join(of)}" + (f" on {on}" if on != everywhere else "")
+        for (found, on), of in labels.items()
+    )
 
 
 def planned_runs(sweep: Path) -> list[dict]:

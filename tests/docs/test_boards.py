@@ -41,6 +41,18 @@ def test_rows_are_of_the_sweep_whole_and_each_once(sweep):
         assert all(row["result"][name] == row["spec"][name] for name in ("hash", "seed"))
 
 
+def test_a_page_says_which_runs_are_missing_and_where_if_not_everywhere():
+    runs = [(label, dataset, seed) for label in "ab" for dataset in ("x", "y") for seed in (0, 1)]
+    planned = {
+        (f"{label}-{dataset}", seed): {"label": label, "dataset": dataset, "seed": seed}
+        for label, dataset, seed in runs
+    }
+    assert pages._missing(planned, set(planned)) == ""
+    assert pages._missing(planned, set()) == "seeds 0, 1 of `a`, `b`"
+    some = {("a-x", 0), ("a-y", 0), ("b-x", 0), ("b-y", 0), ("b-y", 1)}
+    assert pages._missing(planned, some) == "seeds 1 of `a`; seeds 1 of `b` on `x`"
+
+
 def test_a_page_says_whose_runs_were_handed_in():
     (sweep,) = (sweep for sweep in BOARDS if sweep.stem == "digits-mini-mlt")
     row = dict(next(pages.read_rows(sweep.with_suffix(".jsonl"))))
