@@ -327,7 +327,9 @@ class Algorithm(nn.Module):
 
         Stages that re-scale or re-train the chosen classifier start from them. Those of a
         classifier by cosines have the length of its scale, whatever length they were trained to,
-        which changes no cosine: so they answer as it does.
+        which changes no cosine: so they answer as it does. Where :meth:`predict` does more to
+        logits than :attr:`classifier`, as a scale of each class, this and :meth:`class_bias` are
+        overridden to do it too.
 
         Raises:
             UsageError: there are none.
@@ -342,6 +344,11 @@ class Algorithm(nn.Module):
                 "another algorithm, or a stage that needs none (crt, lws, posthoc-la)"
             )
         return found
+
+    def class_bias(self) -> Tensor | None:
+        """Return the bias (C,) beside :meth:`class_weights`; ``None`` where there is none."""
+        bias = getattr(self.classifier, "bias", None)
+        return bias if isinstance(bias, Tensor) else None
 
     def log_prior(self, d: Tensor) -> Tensor:
         """Return log n[d, c] for the domains ``d`` (N,), (N, C); absent classes are -inf."""
