@@ -309,10 +309,10 @@ class Algorithm(nn.Module):
         """Learn on the test images, without their labels, what the test is to be done with.
 
         Called once, on the chosen model, in evaluation mode, where :meth:`test_augmentations` names
-        any; such a run is transductive, which its result and every table say. What it changes
+        any; such a run is transductive, which its result and every table say. As it is called on
+        the last part of a method alone, no stage may stand behind one that learns. What it changes
         is in the test's answers and in the logits that are kept, of validation images too. The
-        model that the run keeps, and that stages, ensembles and soups begin with, is the one
-        before.
+        model that the run keeps, and that ensembles and soups begin with, is the one before.
 
         Args:
             test: the test images.
