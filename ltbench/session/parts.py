@@ -75,7 +75,7 @@ def resolved_parts(spec: RunSpec, chain: Sequence[Name]) -> tuple[list[Component
     check_test_views(spec, chain[-1].name, *wished[-1][1])
     every = [part for name, (cls, own) in wished for part in with_named(name, cls, own)]
     check_wishes(spec.protocol, every, spec.precision)
-    check_head(spec, wished[0], every)
+    check_head(spec, wished, every)
     return components, "+".join(map(str, titles))
 
 
