@@ -65,7 +65,7 @@ method is built and asked. Empty means that it needs nothing of the kind.
 - **validation images**: whether it *chooses* something of its own by them, or is *trained* on them;
   that models are chosen by them is the protocol's. Those that are trained say so in every table.
 - **test images**: whether it learns on them, without their classes, before its test; such rows are
-  marked as transductive in every table.
+  marked as transductive in every table, and no stage goes on from such a method.
 - **not with**: stages (`+`) and modifiers (`@`) that do not go with it; all others do.
 - **published**: data sets for which [a number of its paper](#published-numbers) is below.
 """

@@ -309,10 +309,10 @@ class Algorithm(nn.Module):
         """Learn on the test images, without their labels, what the test is to be done with.
 
         Called once, on the chosen model, in evaluation mode, where :meth:`test_augmentations` names
-        any; such a run is transductive, which its result and every table say. What it changes
+        any; such a run is transductive, which its result and every table say. As it is called on
+        the last part of a method alone, no stage may stand behind one that learns. What it changes
         is in the test's answers and in the logits that are kept, of validation images too. The
-        model that the run keeps, and that stages, ensembles and soups begin with, is the one
-        before.
+        model that the run keeps, and that ensembles and soups begin with, is the one before.
 
         Args:
             test: the test images.
@@ -327,7 +327,9 @@ class Algorithm(nn.Module):
 
         Stages that re-scale or re-train the chosen classifier start from them. Those of a
         classifier by cosines have the length of its scale, whatever length they were trained to,
-        which changes no cosine: so they answer as it does.
+        which changes no cosine: so they answer as it does. Where :meth:`predict` does more to
+        logits than :attr:`classifier`, as a scale of each class, this and :meth:`class_bias` are
+        overridden to do it too.
 
         Raises:
             UsageError: there are none.
@@ -342,6 +344,11 @@ class Algorithm(nn.Module):
                 "another algorithm, or a stage that needs none (crt, lws, posthoc-la)"
             )
         return found
+
+    def class_bias(self) -> Tensor | None:
+        """Return the bias (C,) beside :meth:`class_weights`; ``None`` where there is none."""
+        bias = getattr(self.classifier, "bias", None)
+        return bias if isinstance(bias, Tensor) else None
 
     def log_prior(self, d: Tensor) -> Tensor:
         """Return log n[d, c] for the domains ``d`` (N,), (N, C); absent classes are -inf."""

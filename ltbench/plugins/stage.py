@@ -44,11 +44,12 @@ class Stage(Algorithm):
 
     Attributes:
         base: the model of the stage before, holding the weights that were chosen.
-        frozen: whether ``base`` is kept as it is.
+        frozen: whether ``base`` is kept as it is. Where a later stage trains everything, it is
+            ``False`` of that stage and of those that it stands on, which then let gradients pass.
         default_base: the algorithm that the stage's name alone stands on.
     """
 
-    frozen: ClassVar[bool] = True
+    frozen: bool = True
     default_base: ClassVar[str | None] = None
 
     def __init__(self, base: Algorithm, train_info: TrainInfo, hparams: Any) -> None:
@@ -61,6 +62,10 @@ class Stage(Algorithm):
         )
         self.precision = base.precision
         self.base.requires_grad_(not self.frozen)
+        if not self.frozen:
+            for module in self.base.modules():
+                if isinstance(module, Stage):
+                    module.frozen = False
 
     @property
     def backbone(self) -> Backbone:  # type: ignore[override]

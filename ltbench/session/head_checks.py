@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -26,35 +26,48 @@ from ltbench.training.model import ModelBuilder
 
 def check_head(
     spec: RunSpec,
-    first: tuple[str, tuple[Any, HParams]],
+    parts: Sequence[tuple[str, tuple[Any, HParams]]],
     every: Iterable[tuple[str, Any]],
 ) -> None:
     """Check that a method goes with the options of its backbone that are not the network's.
 
     Args:
         spec: of the run, which need not have an algorithm yet.
-        first: name, class and hyper-parameters of the algorithm.
+        parts: name, class and hyper-parameters of the algorithm and each stage.
         every: names and classes of all parts, and of what they name.
 
     Raises:
-        UsageError: an algorithm has a classifier of its own, or trains nothing that could be
-            adapted, or there are no texts for one that needs them.
+        UsageError: an algorithm has a classifier of its own, or no part trains anything that could
+            be adapted, or there are no texts for one that needs them.
     """
     head = Head.of(spec.backbone.chosen)
-    name, (cls, hparams) = first
+    name, (cls, _) = parts[0]
     if head.asked:
         check_honoured("head", head.asked, every)
     adapt = spec.backbone.chosen.adapt
-    if adapt not in ("full", "head") and cls.steps(spec.protocol.steps, hparams) == 0:
+    if adapt not in ("full", "head") and not _trains_network(spec.protocol.steps, parts):
+        method = "+".join(name for name, _ in parts)
         raise UsageError(
-            f"'{name}' trains nothing of the network, so that adapt={adapt} changes nothing: leave "
-            "it out, or choose another algorithm"
+            f"'{method}' trains nothing of the network, so that adapt={adapt} changes nothing: "
+            "leave it out, or choose another algorithm"
         )
     for asked in _asking(head, name, cls):
         check_package(asked)
         check_names(spec.data["classes"], asked, spec.dataset.name)
         named(spec.data["classes"])
         _tower(spec, asked)
+
+
+def _trains_network(steps: int, parts: Sequence[tuple[str, tuple[Any, HParams]]]) -> bool:
+    """Return whether the algorithm or a stage of a method trains the network under it.
+
+    Args:
+        steps: of the protocol.
+        parts: as for :func:`check_head`.
+    """
+    algorithm, *stages = (part for _, part in parts)
+    unfrozen = [algorithm, *(part for part in stages if not part[0].frozen)]
+    return any(cls.steps(steps, hparams) > 0 for cls, hparams in unfrozen)
 
 
 def needed_tower(spec: RunSpec) -> TextTower | None:

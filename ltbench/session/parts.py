@@ -13,6 +13,7 @@ from ltbench.plugins.modifier import Modifier, gives_weights, steps_itself
 from ltbench.plugins.names import AT, Name
 from ltbench.plugins.resolve import MODIFIERS, check_modifiers_of
 from ltbench.plugins.stage import Stage
+from ltbench.plugins.views import chains_before_test
 from ltbench.results.component import Component
 from ltbench.results.method_settings import MethodSettings
 from ltbench.results.run import RunSpec
@@ -70,10 +71,11 @@ def resolved_parts(spec: RunSpec, chain: Sequence[Name]) -> tuple[list[Component
         components.append(Component(name.name, hparams.as_dict(), inner))
         titles.append(_title(spec.methods, kind, name, hparams, [h for _, h in modifiers]))
         wished.append((name.name, (cls, hparams)))
-    check_test_views(spec, chain[-1].name, *wished[-1][1])  # what is tested is the last part
+    check_learns_last(spec, wished)
+    check_test_views(spec, chain[-1].name, *wished[-1][1])
     every = [part for name, (cls, own) in wished for part in with_named(name, cls, own)]
     check_wishes(spec.protocol, every, spec.precision)
-    check_head(spec, wished[0], every)
+    check_head(spec, wished, every)
     return components, "+".join(map(str, titles))
 
 
@@ -132,6 +134,38 @@ def check_validation(spec: RunSpec, name: str, cls: type[Algorithm], hparams: HP
             f"'{name}' {what} validation images and '{spec.dataset.name}' has none: leave it out, "
             "or have the data set set some aside"
         )
+
+
+def check_learns_last(spec: RunSpec, parts: Sequence[tuple[str, tuple[Any, HParams]]]) -> None:
+    """Check that no part but the last learns on the test images.
+
+    The last part is the model that is tested, and :meth:`Algorithm.before_test` is called on it
+    alone: a name that promises what another part would learn there would promise what is not done.
+
+    Args:
+        spec: of the run.
+        parts: name, class and hyper-parameters of the algorithm and each stage.
+
+    Raises:
+        UsageError: one does.
+    """
+    protocol = spec.protocol.augmentation
+    for name, (cls, hparams) in parts[:-1]:
+        if chains_before_test(cls, hparams, protocol):
+            switch = _switch_of_learning(cls, hparams)
+            raise UsageError(
+                f"'{name}' learns on the test images before the test, which the last part of a "
+                f"method alone does, here '{parts[-1][0]}': "
+                + (f"give '{name}' {switch}=false" if switch else "put it last, or leave it out")
+            )
+
+
+def _switch_of_learning(cls: Any, hparams: HParams) -> str:
+    """Return the option without which a part does not learn on the test images, if there is one."""
+    for key in (key for key in type(hparams).bounds() if getattr(hparams, key) is True):
+        if not cls.test_augmentations(type(hparams)(**{**vars(hparams), key: False})):
+            return key
+    return ""
 
 
 def _title(

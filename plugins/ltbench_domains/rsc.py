@@ -28,7 +28,7 @@ class RSC(WithLoss):
     arXiv:2007.02454. The gradient of the true class's logit by the features (eq. 1) says what an
     image is recognised by; the features in the top ``feature_drop`` of it are muted (eq. 2). Only
     the ``batch_drop`` images whose true class loses most probability by that keep the mute (section
-    3.3). The total is the mean risk of what is left (eq. 3).
+    3.3). The total is the mean risk of what is left (eq. 3). With either share 0 it is ``erm``.
     """
 
     HParams = RSCHParams
@@ -48,6 +48,8 @@ class RSC(WithLoss):
             features: (N, F), detached.
             y: the true classes, (N,).
         """
+        if not (self.hparams.feature_drop and self.hparams.batch_drop):
+            return torch.ones_like(features)  # the largest reaches the quantile of a share of 0
         features = features.requires_grad_()
         logits = self.classifier(features)
         (gradient,) = torch.autograd.grad(logits.gather(1, y[:, None]).sum(), features)

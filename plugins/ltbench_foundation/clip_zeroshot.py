@@ -59,19 +59,20 @@ class ClipZeroShot(UntrainedAlgorithm):
 class TextClassifier(nn.Module):
     """Returns s·cos(P·f, t_c) for features f.
 
+    Zero-shot nothing trains it; a stage that trains on (``finetune``) trains both of its matrices,
+    which P is in.
+
     Attributes:
         weight: s·t_cᵀ·P, (C, F).
         root: (F, F), of whose product with a feature the length is that of P·f.
     """
 
-    weight: Tensor
-    root: Tensor
-
     def __init__(self, num_features: int, num_classes: int) -> None:
         super().__init__()
-        self.register_buffer("weight", torch.zeros(num_classes, num_features))
-        self.register_buffer("root", torch.eye(num_features))
+        self.weight = nn.Parameter(torch.zeros(num_classes, num_features))
+        self.root = nn.Parameter(torch.eye(num_features))
 
+    @torch.no_grad()
     def tell(self, texts: ClassTexts) -> None:
         """Take what a text tower says."""
         projection = texts.projection

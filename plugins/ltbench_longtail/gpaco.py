@@ -54,9 +54,14 @@ class GPaCoHParams(HParams):
         """Build from typed options.
 
         Raises:
-            UsageError: an option is out of place, or has no effect.
+            UsageError: an option is out of place, or has no effect, or nothing has a weight.
         """
         hparams = super().from_options(options, owner)
+        if hparams.alpha == hparams.beta == 0:
+            raise UsageError(
+                f"{owner}[alpha=0,beta=0] has no loss, for neither centres nor keys have a weight: "
+                "give one of them more than 0"
+            )
         said = f"{owner}[momentum={hparams.momentum:g}]"
         if hparams.momentum > 1:
             raise UsageError(f"{said} is out of range: the most is 1")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from ltbench.api import Algorithm
 
@@ -16,11 +16,11 @@ def classifier_from(base: Algorithm) -> nn.Linear:
     """
     weight = base.class_weights().detach()
     classifier = nn.Linear(weight.shape[1], weight.shape[0], device=weight.device)
-    bias = getattr(base.classifier, "bias", None)
+    bias = base.class_bias()
     with torch.no_grad():
         classifier.weight.copy_(weight)
-        if isinstance(bias, Tensor):
-            classifier.bias.copy_(bias)
-        else:
+        if bias is None:
             classifier.bias.zero_()
+        else:
+            classifier.bias.copy_(bias)
     return classifier

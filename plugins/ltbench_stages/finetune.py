@@ -35,3 +35,11 @@ class FineTune(Stage):
     def predict(self, x: Tensor) -> Tensor:
         """Return the logits (N, C) of images, as the stage before computes them."""
         return self.base.predict(x)
+
+    def class_weights(self) -> Tensor:
+        """Return the weight vectors (C, F) by which the stage before answers."""
+        return self.base.class_weights()
+
+    def class_bias(self) -> Tensor | None:
+        """Return the bias (C,) by which the stage before answers."""
+        return self.base.class_bias()

@@ -33,6 +33,6 @@ class LWS(Retrained):
 
     def predict(self, x: Tensor) -> Tensor:
         """Return the scaled logits (N, C) of images."""
-        with torch.no_grad():
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
             logits = self.base.predict(x)
         return self.scales * logits

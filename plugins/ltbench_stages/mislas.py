@@ -65,6 +65,15 @@ class MiSLAS(Retrained):
         """Return the scaled logits (N, C) of images."""
         return self.scales * super().predict(x)
 
+    def class_weights(self) -> Tensor:
+        """Return s_c·w_c, (C, F), by which it answers."""
+        return self.scales[:, None] * super().class_weights()
+
+    def class_bias(self) -> Tensor | None:
+        """Return s_c·b_c, (C,)."""
+        bias = super().class_bias()
+        return None if bias is None else self.scales * bias
+
     def risks(self, logits: Tensor, batch: Batch) -> Tensor:
         """Return the mean smoothed cross-entropy of each domain."""
         nll = -logits.log_softmax(1)

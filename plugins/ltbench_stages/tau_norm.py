@@ -71,8 +71,8 @@ class TauNorm(UntrainedStage):
 
 def normalised(weight: Tensor, tau: float) -> Tensor:
     """Return w_c / ‖w_c‖^τ for weights (C, F); a weight of length 0 stays 0."""
-    norms = weight.norm(dim=1, keepdim=True).clamp(min=torch.finfo(weight.dtype).tiny)
-    return weight / norms**tau
+    norms = weight.norm(dim=1, keepdim=True)
+    return weight / norms.where(norms > 0, 1.0) ** tau
 
 
 def domain_average(prediction: Tensor, y: Tensor, d: Tensor, classes: int, metric: str) -> float:

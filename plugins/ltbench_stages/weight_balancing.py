@@ -113,4 +113,4 @@ class WeightBalancing(Retrained):
     def project(self) -> None:
         """Shorten the weight vectors that are longer than the radius to it."""
         norms = self.classifier.weight.norm(dim=1, keepdim=True)
-        self.classifier.weight.mul_(self.radius / norms.clamp(min=self.radius))
+        self.classifier.weight.mul_(torch.where(norms > self.radius, self.radius / norms, 1.0))

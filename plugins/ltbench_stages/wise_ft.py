@@ -32,9 +32,7 @@ class WiSEFTHParams(HParams):
     select: str = hparam(
         "f1", choices=("f1", "accuracy"), help="domain-average metric on validation that chooses"
     )
-    head: str = hparam(
-        "mixed", choices=("mixed", "chosen"), help="chosen leaves the classifier as it is"
-    )
+    head: str = hparam("mixed", choices=("mixed", "chosen"), help="chosen mixes the network alone")
     batch_norm: str = hparam(
         "mixed",
         choices=("mixed", "estimated"),
@@ -62,8 +60,9 @@ class WiSEFT(UntrainedStage):
 
     The paper starts from zero-shot CLIP, whose classifier are the features of the classes' names,
     so that both ends classify. Where the start's classifier is random the mixture of classifiers is
-    the chosen one, shrunk and with noise; ``head=chosen`` mixes the features alone. Where the
-    whole start is random there is no reason for any mixture.
+    the chosen one, shrunk and with noise; ``head=chosen`` mixes the network of the features alone
+    and leaves classifiers, scales and the rest as they are. Where the whole start is random there
+    is no reason for any mixture.
     """
 
     HParams = WiSEFTHParams
@@ -90,7 +89,7 @@ class WiSEFT(UntrainedStage):
         chosen = {name: value.clone() for name, value in self.base.state_dict().items()}
         start = {name: state[_BASE + name].to(value.device) for name, value in chosen.items()}
         if self.hparams.head == "chosen":
-            start |= {name: chosen[name] for name in self.names_of_classifier()}
+            start |= {name: chosen[name] for name in self.names_beside_backbone()}
         if self.hparams.alpha != CHOSEN:
             self.mix(start, chosen, self.hparams.alpha, training)
             return
@@ -102,14 +101,15 @@ class WiSEFT(UntrainedStage):
         training.say(f"wise-ft takes the share {best:g} of the chosen weights")
         self.mix(start, chosen, best, training)
 
-    def names_of_classifier(self) -> list[str]:
-        """Return the entries of the base's state that are its classifier's.
+    def names_beside_backbone(self) -> list[str]:
+        """Return the entries of the base's state that are not of the network that makes features.
 
-        With another method's loss it stands there twice, under that loss as well.
+        They are what answers by the features: classifiers of all stages, scales, and whatever else
+        a method has. With another method's loss the network may stand in the state twice.
         """
-        own = {id(t) for t in self.base.classifier.state_dict(keep_vars=True).values()}
+        network = {id(t) for t in self.backbone.state_dict(keep_vars=True).values()}
         everything = self.base.state_dict(keep_vars=True).items()
-        return [name for name, tensor in everything if id(tensor) in own]
+        return [name for name, tensor in everything if id(tensor) not in network]
 
     def score(self, training: Training) -> float:
         """Return the domain average of the metric on the validation images."""

@@ -52,6 +52,13 @@ def test_what_trains_nothing_of_the_network_cannot_adapt_it() -> None:
     with pytest.raises(UsageError, match="trains nothing of the network, so that adapt=bitfit"):
         plan("linear-probe", f"{CNN}[adapt=bitfit]")
     plan("linear-probe", f"{CNN}[adapt=head]")
+    with pytest.raises(UsageError, match=r"'linear-probe\+crt' trains nothing of the network"):
+        plan("linear-probe+crt", f"{CNN}[adapt=bitfit]")
+
+
+def test_a_later_stage_may_train_what_is_adapted() -> None:
+    plan("linear-probe+finetune", f"{CNN}[adapt=bitfit]")
+    plan("linear-probe+crt+finetune", f"{CNN}[adapt=bitfit]")
 
 
 def test_without_the_extra_it_says_how_to_install_it(monkeypatch) -> None:

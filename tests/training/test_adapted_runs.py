@@ -79,6 +79,15 @@ def test_a_run_that_is_broken_off_ends_the_same(tmp_path, method, backbone) -> N
     assert whole.predictions["prediction"].size
 
 
+def test_a_stage_behind_a_probe_trains_the_adapters(tmp_path) -> None:
+    spec = planned("linear-probe+finetune")
+    whole = carry_out(spec, tmp_path / "whole", Path())
+    check_same(carry_out(spec, tmp_path / "broken", Path(), (2,)), whole, "a resumed run")
+    added = [value for name, value in whole.model.items() if name.endswith(".b")]  # from 0
+    assert added
+    assert all(value.any() for value in added)
+
+
 def test_checkpoints_hold_what_was_trained(tmp_path) -> None:
     full = executed(planned(backbone=VIT), tmp_path / "full")
     lora = executed(planned(), tmp_path / "lora")

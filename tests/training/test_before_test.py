@@ -196,8 +196,10 @@ def test_a_record_says_that_it_is_transductive(learner, tmp_path):
     assert [run.transductive for run in again] == [True, False]
 
 
-def test_a_stage_after_it_sees_no_test_image(make_job):
-    result = run(make_job("learner+crt", augmentation="crop-flip"))
+def test_a_stage_stands_behind_it_where_it_learns_nothing(make_job):
+    with pytest.raises(UsageError, match=r"'learner' learns on .* here 'crt': put it last"):
+        make_job("learner+crt", augmentation="crop-flip")
+    result = run(make_job("learner[passes=0]+crt", augmentation="crop-flip"))
     assert "before_test" not in result
     assert SEEN == []
 

@@ -16,6 +16,25 @@ def test_shares_are_beta_distributed():
     assert stats.kstest(draws.numpy(), stats.beta(0.2, 0.2).cdf).pvalue > 0.01
 
 
+@pytest.mark.parametrize("alpha", [0.09, 0.01, 1e-3, 1e-10, 1e-300])
+def test_shares_of_a_small_alpha_are_next_to_none_and_all(alpha):
+    """Not one half, as a quotient of numbers that are both too small comes to be."""
+    draws = sample_beta(alpha, 40_000, torch.Generator().manual_seed(0)).double().numpy()
+    assert draws.mean() == pytest.approx(0.5, abs=0.01)
+    assert draws.var() == pytest.approx(1 / (4 * (2 * alpha + 1)), abs=1e-3)
+    for width in (1e-4, 0.01, 0.3):
+        expected = 1 - 2 * stats.beta(alpha, alpha).cdf(width)
+        assert ((width < draws) & (draws < 1 - width)).mean() == pytest.approx(expected, abs=0.01)
+
+
+def test_other_shares_are_those_of_torchs_sampler():
+    """Draws of runs that are done stay what they were."""
+    for alpha in (0.1, 0.2, 1.0, 8.0):
+        generators = [torch.Generator().manual_seed(4) for _ in range(2)]
+        expected = torch._sample_dirichlet(torch.full((9, 2), alpha), generator=generators[0])
+        assert sample_beta(alpha, 9, generators[1]).equal(expected[:, 0])
+
+
 def test_the_loss_is_the_mixed_cross_entropy_of_mixed_images(tiny, cross_entropies, monkeypatch):
     batch, model = tiny.batch(), tiny.algorithm(Mixup)
     shares = torch.tensor([0.3, 0.9, 0.6], dtype=torch.float64)

@@ -40,6 +40,14 @@ def test_the_loss_is_that_of_the_masked_features(tiny, cross_entropies, feature_
     assert float(model.loss(batch).detach()) == pytest.approx(expected, abs=1e-9)
 
 
+@pytest.mark.parametrize("shares", [(0, 0), (0, 1), (1, 0), (0, 1 / 3), (1 / 3, 0)])
+def test_with_either_share_0_nothing_is_muted(tiny, shares):
+    batch = tiny.batch()
+    model = tiny.algorithm(RSC, feature_drop=shares[0], batch_drop=shares[1])
+    assert bool(model.mask(model.features(batch.x).detach(), batch.y).all())
+    assert float(model.loss(batch).detach()) == float(tiny.algorithm(ERM).loss(batch).detach())
+
+
 def test_finding_the_mask_leaves_no_gradient_behind(tiny):
     model, batch = tiny.algorithm(RSC), tiny.batch()
     model.mask(model.features(batch.x).detach(), batch.y)

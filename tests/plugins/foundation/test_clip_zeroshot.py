@@ -69,7 +69,7 @@ def test_the_classifier_is_the_cosine_in_the_shared_space(width) -> None:
     t, p, f = (value.double().numpy() for value in (texts, projection, features))
     images = f @ p.T
     expected = 50 * images @ t.T / np.linalg.norm(images, axis=1)[:, None]
-    np.testing.assert_allclose(head(features).numpy(), expected, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(head(features).detach().numpy(), expected, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("prompt", ["", "[prompt='a photo of a {}.|a {}, a moth']"])

@@ -310,7 +310,7 @@ def test_options_of_the_self_supervised_term_need_it() -> None:
     assert NCL.view_augmentations(NCLHParams(contrast=1)) == ("protocol", "simclr")
 
 
-@pytest.mark.parametrize("name", ["sade", "ncl", "mdcs", "cmo[loss=bsoftmax]"])
+@pytest.mark.parametrize("name", ["sade[aggregate=false]", "ncl", "mdcs", "cmo[loss=bsoftmax]"])
 def test_they_take_modifiers_and_stages(name: str, tmp_path: Path) -> None:
     outcome = run_small(f"{name}@ema+crt", tmp_path / "run", stops=(3,))
     assert {line["stage"] for line in outcome.log} == {f"{name.partition('[')[0]}@ema", "crt"}

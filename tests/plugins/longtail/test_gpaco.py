@@ -97,11 +97,22 @@ def test_the_loss_of_some_steps_by_loops(keys: str) -> None:
 
 @pytest.mark.parametrize(
     ("options", "said"),
-    [("momentum=0.5", "without keys=momentum"), ("keys=momentum,momentum=2", "the most is 1")],
+    [
+        ("momentum=0.5", "without keys=momentum"),
+        ("keys=momentum,momentum=2", "the most is 1"),
+        ("alpha=0,beta=0", "neither centres nor keys have a weight: give one of them more than 0"),
+    ],
 )
 def test_options_without_effect_or_meaning_are_refused(options: str, said: str) -> None:
     with pytest.raises(UsageError, match=said):
         build_algorithm(f"gpaco[{options}]", train_info(COUNTS))
+
+
+@pytest.mark.parametrize("options", ["alpha=0", "beta=0"])
+def test_centres_or_keys_alone_may_have_a_weight(options: str) -> None:
+    gpaco = build_algorithm(f"gpaco[{options}]", train_info(COUNTS))
+    (losses,) = take_steps(gpaco, [random_batch_for(gpaco)])
+    assert np.isfinite(losses["total"])
 
 
 def test_without_keys_it_is_bsoftmax() -> None:

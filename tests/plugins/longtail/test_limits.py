@@ -11,10 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ltbench_longtail.equalization import tail_classes
 from ltbench_longtail.ldam import margins
+from ltbench_longtail.mixing import mixed_pair
 from ltbench_longtail.weighting import effective_weights, mean_one, power_weights
 
 from ltbench.api import Batch
-from ltbench.testing import build_algorithm, train_info
+from ltbench.testing import build_algorithm, random_batch, train_info
 
 EXACT = {"rtol": 1e-6, "atol": 1e-6}
 
@@ -73,6 +74,13 @@ def test_input_mixup_without_mixing_is_erm(long_tail: Any) -> None:
     batch = long_tail.batch()
     mixup, erm = long_tail.build("input-mixup[alpha=0]"), long_tail.build("erm")
     assert mixup.loss(batch).item() == pytest.approx(erm.loss(batch).item(), abs=1e-6)
+
+
+def test_input_mixup_with_next_to_no_mixing_shows_whole_images() -> None:
+    mixup = build_algorithm("input-mixup[alpha=1e-10]", train_info())
+    batch = random_batch(mixup.train_info)
+    x = mixed_pair(batch, mixup.hparams.alpha, mixup.generator)[0].x
+    assert all(any(one.equal(other) for other in batch.x) for one in x)
 
 
 def test_one_expert_without_mixing_is_bsoftmax(long_tail: Any) -> None:

@@ -37,6 +37,35 @@ def test_network_and_classifier_are_trained_with_cross_entropy():
     assert still == []
 
 
+def test_the_classifier_by_the_names_of_the_classes_is_trained_too():
+    base = build_algorithm("clip-zeroshot", train_info())
+    batch = random_batch(base.train_info)
+    take_steps(base, [batch])
+    assert not any(parameter.requires_grad for parameter in base.parameters())
+    stage = build_stage("finetune", base)
+    before = {key: value.clone() for key, value in stage.named_parameters()}
+    assert {"base.classifier.weight", "base.classifier.root"} <= before.keys()
+    take_steps(stage, [batch])
+    assert [key for key, value in stage.named_parameters() if value.equal(before[key])] == []
+    # The shared space has 16 dimensions and features 32: rows that P has not come to none.
+    assert not stage.classifier.root[16:].any()
+
+
+@pytest.mark.parametrize("stages", ["crt", "lws", "mislas", "tau-norm", "posthoc-la", "crt+lws"])
+def test_the_network_is_trained_behind_stages_that_froze_it(stages):
+    model = build_algorithm("erm", train_info())
+    for name in stages.split("+"):
+        model = build_stage(name, model)
+        take_steps(model, [random_batch(model.train_info)])
+    network = model.backbone
+    kept = [value.clone() for value in network.parameters()]
+    stage = build_stage("finetune", model)
+    assert all(module.training for module in network.modules())  # batch normalisation too
+    take_steps(stage, [random_batch(model.train_info)])
+    assert not any(a.equal(b) for a, b in zip(network.parameters(), kept, strict=True))
+    assert build_stage("crt", build_algorithm("erm", train_info())).frozen
+
+
 def test_its_state_holds_everything_once():
     stage = build_stage("finetune", probed())
     pointers = [value.data_ptr() for value in stage.state_dict().values() if value.numel()]

@@ -97,6 +97,14 @@ def test_tau_norm_divides_by_the_norm_to_the_tau(tau: float) -> None:
     np.testing.assert_allclose(answers(stage, batch), expected, **EXACT)
 
 
+@pytest.mark.parametrize("tau", [0.0, 1.0, 1.2, 2.0])
+def test_a_weight_of_length_zero_stays_zero(tau: float) -> None:
+    """As that of a class without training images after ``linear-probe``."""
+    weight = torch.tensor([[3.0, 4.0], [0.0, 0.0]])
+    expected = weight / torch.tensor([[5.0**tau], [1.0]])
+    torch.testing.assert_close(normalised(weight, tau), expected)
+
+
 @pytest.mark.parametrize("metric", ["f1", "accuracy"])
 def test_tau_norm_chooses_the_best_tau_on_validation(metric: str) -> None:
     base = trained()
@@ -190,6 +198,16 @@ def test_weight_balancing_weighs_decays_and_projects() -> None:
     assert stage.loss(batch)["total"].item() == pytest.approx(expected, rel=1e-5)
     take_steps(stage, [batch] * 3)
     assert stage.classifier.weight.norm(dim=1).max().item() <= radius * (1 + 1e-5)
+
+
+def test_weight_balancing_projects_into_a_ball_of_radius_zero() -> None:
+    """It has that where the smallest weight vector, a class's without training images, is 0."""
+    base = trained()
+    with torch.no_grad():
+        base.classifier.weight[3] = 0
+    stage = build_stage("weight-balancing[threshold=0]", base)
+    stage.project()
+    assert stage.classifier.weight.equal(torch.zeros(4, 32))
 
 
 def test_weight_balancing_projects_once_an_epoch_and_at_the_end() -> None:

@@ -136,3 +136,21 @@ def test_the_chosen_classifier_is_kept_under_another_methods_loss_too(name):
     found = base.classifier.state_dict().values()
     assert all(a.equal(b) for a, b in zip(found, chosen, strict=True))
     assert not all(a.equal(b) for a, b in zip(base.backbone.parameters(), before, strict=True))
+
+
+@pytest.mark.parametrize("stages", ["lws", "posthoc-la", "mislas", "tau-norm", "crt+lws"])
+def test_the_network_alone_is_mixed_behind_other_stages(stages):
+    """Whichever of them holds the classifier that answers, and scales that go with it."""
+    model = build_algorithm("erm", train_info(COUNTS))
+    for stage in stages.split("+"):
+        model = build_stage(stage, model)
+    start = {f"base.{name}": value.clone() for name, value in model.state_dict().items()}
+    with torch.no_grad():  # as if all of it had been trained
+        for value in model.state_dict().values():
+            value.add_(1)
+    end = {name: value.clone() for name, value in model.state_dict().items()}
+    wise = build_stage("wise-ft[alpha=0.5,head=chosen]", model.eval())
+    wise.before_step(0, SmallTraining(wise, random_batch(model.train_info), start))
+    kept = {name for name, value in model.state_dict().items() if value.equal(end[name])}
+    counters = {name for name, value in end.items() if not value.is_floating_point()}
+    assert kept == {name for name in end if "backbone." not in name} | counters
