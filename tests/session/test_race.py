@@ -221,6 +221,9 @@ def test_the_document_gives_what_the_paragraph_says(tmp_path):
     [
         ("accurracy_average", "there is no metric 'accurracy_average'; did you mean 'accuracy"),
         ("expected_calibration_error", "there is no metric"),
+        ("accuracy_wrost", "there is no metric 'accuracy_wrost'; did you mean 'accuracy_worst'"),
+        ("f1", "there is no metric 'f1'"),
+        ("accuracy_worst_tenth", "accuracy_worst_tenth is computed on test images alone"),
     ],
 )
 def test_a_metric_that_is_none_is_refused_before_any_run(tmp_path, metric, said):
