@@ -19,6 +19,7 @@ from ltbench.data.catalogue import Known, dataset_names, open_dataset
 from ltbench.errors import UsageError, suggestion
 from ltbench.plugins.measure import Measure
 from ltbench.report.plain import duration
+from ltbench.results.damage import advice
 from ltbench.results.folder import RunFolder
 from ltbench.results.run import RunSpec, canonical_hash
 from ltbench.results.untrusted import UnreadableRun, numbers, read_result
@@ -269,7 +270,7 @@ class Race:
             try:
                 result = read_result(folder)
             except UnreadableRun as error:
-                raise UsageError(f"{folder}: {error}; `ltbench clean` removes such runs") from None
+                raise UsageError(f"{folder}: {error}; {advice(folder)}") from None
             if result is None:
                 break
             known = numbers(result.get("val"))

@@ -237,6 +237,15 @@ def test_a_metric_that_runs_do_not_have_is_refused(tmp_path):
         race.carry_out(60)
 
 
+def test_a_result_that_was_torn_is_said_with_what_removes_it(tmp_path):
+    race = make(tmp_path)
+    race.session.run(race.plan)
+    torn = race.specs[0].folder(race.plan.out)
+    (torn / "result.json").write_text('{"test":')
+    with pytest.raises(UsageError, match=f"{torn}: result.json is not .*; `ltbench clean {torn}`"):
+        race.carry_out(60)
+
+
 def test_one_method_is_no_race(tmp_path):
     with pytest.raises(UsageError, match="a race takes two methods or more, and 'erm' is one"):
         make(tmp_path, "erm")
