@@ -103,6 +103,16 @@ def test_where_files_lay_on_a_machine_is_left_out(tmp_path):
     assert "/home/ann" not in (tmp_path / "b.jsonl").read_text()
 
 
+@pytest.mark.parametrize("name", ["spec", "result"])
+def test_a_number_that_is_not_finite_gets_no_row(runs, tmp_path, name):
+    file = next(runs.rglob("result.json")).with_name(f"{name}.json")
+    document = {**json.loads(file.read_text()), "note": 12345.5}
+    file.write_text(json.dumps(document).replace("12345.5", "1e999"))
+    with pytest.raises(DataError, match=f"{file.parent}: its spec.json or result.json holds a num"):
+        write_rows(read_folders(runs), tmp_path / "b.jsonl")
+    assert not (tmp_path / "b.jsonl").exists()
+
+
 @pytest.mark.parametrize(
     ("damage", "said"),
     [
