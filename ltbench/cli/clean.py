@@ -20,7 +20,7 @@ from ltbench.waiting import waiting
 if TYPE_CHECKING:
     from ltbench.results.cleaning import Litter
 
-UNDONE = ("failed", "diverged", "broken-off")
+UNDONE = ("failed", "diverged", "broken-off", "unreadable")
 _MOST_LINES = 10
 
 
@@ -50,8 +50,9 @@ _MOST_LINES = 10
 def clean(runs: tuple[Path, ...], **options: Any) -> None:
     """Remove runs that failed, diverged or were broken off, and what processes left behind.
 
-    RUNS are folders of runs, by default ./runs. What would be removed is listed first. Runs that
-    are done stay unless --done is given; a run that somebody trains always stays.
+    RUNS are folders of runs, by default ./runs. What would be removed is listed first. Runs whose
+    files are damaged are removed too, and listed with the reason. Runs that are done stay unless
+    --done is given; a run that somebody trains always stays.
 
     \b
     Examples:
@@ -147,10 +148,15 @@ def _listing(found: Sequence[Litter], *, everything: bool) -> str:
         plural = what if len(same) == 1 else f"{what}s"
         lines.append(f"{len(same):,} {plural.replace('-', ' ')}, {_megabytes(same)}")
         shown = same if everything else same[:_MOST_LINES]
-        lines += [f"  {shown_path(litter.path)}  {_megabytes([litter])}" for litter in shown]
+        lines += [_line(litter) for litter in shown]
         if len(shown) < len(same):
             lines.append(f"  and {len(same) - len(shown):,} more (--dry-run lists them)")
     return "\n".join([*lines, f"In all {_megabytes(found)}."])
+
+
+def _line(litter: Litter) -> str:
+    why = f"  {litter.detail}" if litter.kind == "unreadable run" else ""
+    return f"  {shown_path(litter.path)}  {_megabytes([litter])}{why}"
 
 
 def _megabytes(found: Sequence[Litter]) -> str:
@@ -169,7 +175,7 @@ def _remove(found: Sequence[Litter]) -> list[tuple[Litter, str]]:
             kept.append((litter, f"in use: {problem}"))
         except OSError as problem:
             kept.append((litter, problem.strerror or str(problem)))
-    prune(litter.path for litter in found if litter.kind == "run")
+    prune(litter.path for litter in found if litter.kind.endswith("run"))
     return kept
 
 

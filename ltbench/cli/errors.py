@@ -11,6 +11,7 @@ import click
 from ltbench import hookimpl
 from ltbench.cli.options import data_dir_option
 from ltbench.cli.run_argument import row_options, run_argument, run_folders
+from ltbench.command_start import command_words
 from ltbench.errors import UsageError
 from ltbench.waiting import waiting
 
@@ -120,7 +121,7 @@ def _add_maps(
 
 def _command(run: str, options: dict[str, Any]) -> str:
     """Return the command line that asks for the same page."""
-    words = ["ltbench", "errors", run, "-o", str(options["output"])]
+    words = [*command_words(), "errors", run, "-o", str(options["output"])]
     words += ["--maps"] if options["maps"] else []
     words += ["--runs", str(options["root"])] if options["root"] != Path("runs") else []
     for value in options["protocol"]:

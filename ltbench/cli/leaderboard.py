@@ -14,6 +14,7 @@ from ltbench.cli.output import (
     content_options,
     emit,
     explain_option,
+    folders,
     format_of,
     format_option,
     names,
@@ -124,6 +125,7 @@ def _write_rows(runs: tuple[Path, ...], options: dict[str, Any]) -> None:
         UsageError: something is asked for that rows have not, or there is no run that is done.
     """
     from ltbench.results.rows import write_rows
+    from ltbench.results.standing_rows import with_standing_rows
 
     output: Path = options["output"]
     source = click.get_current_context().get_parameter_source
@@ -135,7 +137,11 @@ def _write_rows(runs: tuple[Path, ...], options: dict[str, Any]) -> None:
             f"{words}, or name another file."
         )
     with waiting("Writing the rows"):
-        written = write_rows(chosen_records(runs, options), output)
+        chosen = chosen_records(runs, options)
+        records, said = with_standing_rows(chosen, folders(runs), told=options["merge"])
+        written = write_rows(records, output)
+    for sentence in said:
+        click.echo(sentence, err=True)
     click.echo(f"Wrote {output}: {written} runs", err=True)
 
 

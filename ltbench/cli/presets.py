@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from ltbench.cli.sweep_argument import converted, options_by_name, put_beneath
+from ltbench.command_start import command_start, command_words
 from ltbench.errors import UsageError, suggestion
 from ltbench.session.axes import hparams_text
 
@@ -78,14 +79,15 @@ def written_out(ctx: click.Context) -> str:
     for parameter in ctx.command.params:
         if str(parameter.name) in given:
             words += _words(parameter, given[str(parameter.name)])
-    return shlex.join(["ltbench", str(ctx.info_name), *words])
+    return shlex.join([*command_words(), str(ctx.info_name), *words])
 
 
 def then(ctx: click.Context, out: Path) -> list[str]:
     """Return the commands that a preset ends in, after its runs in the folder ``out``."""
     preset = ctx.meta.get(_KEY)
     folder = shlex.quote(str(out))
-    return [f"ltbench {line.replace('{out}', folder)}" for line in preset.then] if preset else []
+    lines = preset.then if preset else ()
+    return [f"{command_start()} {line.replace('{out}', folder)}" for line in lines]
 
 
 def _given(ctx: click.Context) -> Iterator[tuple[str, Any]]:

@@ -105,11 +105,12 @@ def race(ctx: click.Context, /, **options: Any) -> None:
     check_names(ctx)
     session = open_session(ctx)
     from ltbench.cli.printing import print_plan
-    from ltbench.session.race import Race, known_metric, usual_methods
+    from ltbench.session.race import Race, usual_methods
+    from ltbench.session.validation_metrics import validation_measure
 
     as_json = options["as_json"]
     if options["metric"] is not None:
-        known_metric(options["metric"])  # before it is measured how fast the network is
+        validation_measure(options["metric"])  # before it is measured how fast the network is
     with waiting("Planning the race", show=not session.quiet):
         algos = options["algos"] or usual_methods(options["datasets"], session.data_dir)
         plan = session.plan(

@@ -11,6 +11,7 @@ import click
 
 from ltbench import hookimpl
 from ltbench.cli.output import chosen_content, content_options, explain_option, folders
+from ltbench.command_start import command_words
 from ltbench.waiting import waiting
 
 
@@ -52,7 +53,7 @@ def report(runs: tuple[Path, ...], **options: Any) -> None:
 
 def _command(runs: Sequence[Path], options: dict[str, Any]) -> str:
     """Return the command line that asks for the same page."""
-    words = ["ltbench", "report", *map(str, runs)]
+    words = [*command_words(), "report", *map(str, runs)]
     for name in ("metrics", "reference", "resamples", "title", "output"):
         words += [f"--{name}", str(options[name])] if options[name] is not None else []
     for name in ("algo", "dataset", "protocol"):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ltbench import hookimpl
+from ltbench.command_start import command_words
 from ltbench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ def _carry_out(ctx: click.Context, asked: Reproduction, options: dict[str, Any])
     for words in asked.end_words(out, mini):
         here = [*words, *(_typed(options, ("data_dir",)) if words[0] == "data" else ())]
         if options["dry_run"]:
-            click.echo(f"then: {shlex.join(['ltbench', *here])}")
+            click.echo(f"then: {shlex.join([*command_words(), *here])}")
         else:
             _call(ctx, here)
     return lost
@@ -117,7 +118,7 @@ def _typed(options: dict[str, Any], names: Sequence[str]) -> list[str]:
 
 def _call(ctx: click.Context, words: list[str]) -> None:
     """Print a command and carry it out."""
-    click.echo(f"$ {shlex.join(['ltbench', *words])}")
+    click.echo(f"$ {shlex.join([*command_words(), *words])}")
     group = ctx.find_root().command
     assert isinstance(group, click.Group)
     name, command, rest = group.resolve_command(ctx.find_root(), words)

@@ -70,6 +70,7 @@ def retry(ctx: click.Context, /, runs: tuple[Path, ...], **options: Any) -> None
         folders = _choose(runs or (Path("runs"),), options)
     if not folders:
         click.echo(json.dumps({"runs": []}) if as_json else "There is nothing to retry.")
+        _say_what_cannot_be_read(runs or (Path("runs"),))
         return
     with waiting("Loading PyTorch and planning the runs", show=not is_quiet(ctx)):
         from ltbench.cli.printing import print_outcome, print_plan
@@ -98,6 +99,21 @@ def _choose(runs: Sequence[Path], options: dict[str, Any]) -> list[Path]:
     states = parse_statuses(options["status"], AGAIN)
     found = filter_runs(read_overview(runs).runs, states, options["algo"], options["dataset"])
     return [Path(run.path) for run in found]
+
+
+def _say_what_cannot_be_read(runs: Sequence[Path]) -> None:
+    """Say of a run that cannot be read, which is none of those that are retried, what to do."""
+    from ltbench.report.plain import shown_path
+    from ltbench.results.damage import advice
+    from ltbench.results.states import read_overview
+
+    broken = [run for run in read_overview(runs).runs if run.status == "unreadable"]
+    for run in broken[:1]:
+        more = f" (and {len(broken) - 1:,} more)" if len(broken) > 1 else ""
+        folder = Path(short_path(run.path))
+        click.echo(
+            f"{shown_path(folder)} cannot be read{more}: {run.reason}; {advice(folder)}", err=True
+        )
 
 
 @hookimpl

@@ -25,6 +25,7 @@ from ltbench.cli.options import (
 )
 from ltbench.cli.presets import then, written_out
 from ltbench.cli.sweep_argument import load_file
+from ltbench.command_start import command_start
 from ltbench.errors import UsageError
 from ltbench.session.axes import parse_search
 from ltbench.waiting import waiting
@@ -134,7 +135,8 @@ def run(ctx: click.Context, /, **options: Any) -> None:
     if of_studies:
         words = f"{search_words(search)}{setting_words(ctx)}"
         say = (lambda _: None) if session.quiet else session.say
-        command = lambda method: f"ltbench tune {method_words(method)}{words}"  # noqa: E731
+        search_again = f"{command_start()} tune"
+        command = lambda method: f"{search_again} {method_words(method)}{words}"  # noqa: E731
         plan = with_hparams(plan, hparams, command, say, search.axes)
     if options["rows"] is not None:
         plan = without_rows(plan, options["rows"], session.say)

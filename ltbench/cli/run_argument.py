@@ -9,6 +9,8 @@ from typing import Any
 import click
 
 from ltbench.cli.completion import complete_run_protocols
+from ltbench.errors import UsageError
+from ltbench.plugins.text import visible
 
 run_argument = click.argument("run")
 _ROOT = click.option(
@@ -23,7 +25,7 @@ _PROTOCOL = click.option(
     "--protocol",
     multiple=True,
     shell_complete=complete_run_protocols,
-    help="Of a row: the protocol, by name or hash.",
+    help="Of a row: the protocol, by name or hash. A folder's has to be the same.",
 )
 
 
@@ -43,14 +45,26 @@ def run_folders(
         all_seeds: every seed of a row, and not the one with the best validation score alone.
 
     Raises:
-        UsageError: there is no such run.
+        UsageError: there is no such run, or an option is about rows and none is named.
     """
-    from ltbench.session.chosen_run import chosen_folders
+    from ltbench.session.chosen_run import chosen_folders, is_folder
 
-    root, protocols = options["root"], options["protocol"]
+    texts, root = (run, *others), options["root"]
+    rows = [text for text in texts if not is_folder(text)]
+    if all_seeds and not rows:
+        raise UsageError(
+            f"--all-seeds is about a row, METHOD@DATASET, and '{visible(run)}' is a folder: leave "
+            "it out, or name the row"
+        )
     found = (
         folder
-        for text in (run, *others)
-        for folder in chosen_folders(text, root, protocols, all_seeds=all_seeds)
+        for text in texts
+        for folder in chosen_folders(
+            text,
+            root,
+            # Beside a row the option is about that, and a folder may have another protocol.
+            options["protocol"] if text in rows or not rows else (),
+            all_seeds=all_seeds,
+        )
     )
     return list(dict.fromkeys(found))

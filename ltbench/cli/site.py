@@ -9,6 +9,7 @@ import click
 
 from ltbench import hookimpl
 from ltbench.cli.output import no_plugin_code_option
+from ltbench.command_start import command_words
 from ltbench.waiting import waiting
 
 TITLE = "Long-tailed image classification: boards"
@@ -55,7 +56,7 @@ def site(boards: Path, output: Path, title: str) -> None:
 
 def _command(boards: Path, output: Path, title: str) -> str:
     """Return the command line that makes the same site."""
-    words = ["ltbench", "site", str(boards), "-o", str(output)]
+    words = [*command_words(), "site", str(boards), "-o", str(output)]
     return shlex.join([*words, "--title", title] if title != TITLE else words)
 
 

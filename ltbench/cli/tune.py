@@ -23,6 +23,7 @@ from ltbench.cli.options import (
     values,
 )
 from ltbench.cli.presets import written_out
+from ltbench.command_start import command_start
 from ltbench.errors import UsageError
 from ltbench.plugins.hparams import LARGEST_WHOLE
 from ltbench.plugins.names import MOST_NAMES
@@ -126,7 +127,7 @@ def tune(ctx: click.Context, /, **options: Any) -> None:
             if study.best:
                 best, axes = _words_of(study, search)
                 words = f"{method_words(study.method)}{axes}{setting_words(ctx)}"
-                click.echo(f"  ltbench run --hparams {best} {words} --seeds 5")
+                click.echo(f"  {command_start()} run --hparams {best} {words} --seeds 5")
     if not all(study.best for study in tuning.studies):
         raise SystemExit(1)
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from ltbench.command_start import command_start
 from ltbench.data.archives import move_into, unpack
 from ltbench.data.fetch import Source, fetch, wrong_content
 from ltbench.data.locations import cache_folder
@@ -148,6 +149,6 @@ def where_to_put(facts: Facts, place: Path, name: str) -> str:
         name: as a user types it, with parameters where they matter.
     """
     return (
-        f"{facts.name} is not on this machine: type 'ltbench data prepare {name}', or put the "
-        f"images by hand in {place}"
+        f"{facts.name} is not on this machine: type '{command_start()} data prepare {name}', or "
+        f"put the images by hand in {place}"
     )

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from ltbench.command_start import command_start
 from ltbench.data.tested_images import find_tested_images
 from ltbench.errors import LtbenchError
 from ltbench.report.content import Content, Leaderboard
@@ -60,7 +61,7 @@ def _sections(board: Leaderboard, run: RunRecord, room: int) -> Iterator[Section
     last = len(made) - 1  # of those that the page shows at first
     for part in domains if len(domains) <= _MOST_DOMAINS else ():
         made += _of_part(found, part, thumbnails)
-    command = f"ltbench errors {shlex.quote(run.path)}"
+    command = f"{command_start()} errors {shlex.quote(run.path)}"
     notes = (f"`{command}` writes a page with more of them.",)
     notes = (*(picture_notes(thumbnails) if thumbnails.spent else ()), *notes)
     for i, section in enumerate(made):

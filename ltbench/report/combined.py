@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ltbench.command_start import command_words
 from ltbench.report.plain import duration, short_path
 from ltbench.results.combined import ENSEMBLE, SOUP, read_combined
 
@@ -101,7 +102,7 @@ def combined_commands(rows: Sequence[Mapping[str, Any]]) -> list[str]:
         root = short_path(Path(os.path.abspath(row["path"])).parents[3])
         folders = [f"{root}/{member['run']}" for member in combined["members"] if member["run"]]
         rule = ["--uniform"] if combined["rule"] == "uniform" else []
-        found[shlex.join(["ltbench", combined["kind"], *rule, *folders])] = None
+        found[shlex.join([*command_words(), combined["kind"], *rule, *folders])] = None
     return list(found)
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import pandas as pd
 
+from ltbench.command_start import command_words
 from ltbench.plugins.names import AT
 from ltbench.report.dataset_labels import full_name
 from ltbench.results.backbone import preprocessing_words
@@ -38,7 +39,7 @@ def commands_for(runs: pd.DataFrame) -> list[str]:
     for seeds in dict.fromkeys(seeds_of.values()):
         algos = [word for m, own in seeds_of.items() if own == seeds for word in ("--algo", m)]
         words = [*algos, *setting_words(plain.iloc[0], seed_words(seeds))]
-        commands.append(shlex.join(["ltbench", "run", *words]))
+        commands.append(shlex.join([*command_words(), "run", *words]))
     for _, of_one in runs[tuned].groupby("label", sort=False):
         commands += _tuned_commands(of_one)
     return commands
@@ -83,12 +84,12 @@ def _tuned_commands(runs: pd.DataFrame) -> list[str]:
     run = runs.iloc[0]
     tuned, algo = run["tuned"], ["--algo", typed_algorithm(run)]
     axes = ["--search", clean(axes_text(axes_of(tuned), before_tuning(tuned)), LONGEST_WORD)]
-    search = ["ltbench", "tune", *algo, *setting_words(run), *axes]
+    search = [*command_words(), "tune", *algo, *setting_words(run), *axes]
     for option, name in (("--trials", "trials"), ("--sampler", "search"), ("--seed", "seed")):
         search += [option, _text(tuned.get(name))]
     seeds = seed_words(sorted(set(runs["seed"])))
     which = best_text(*(_text(tuned.get(name)) for name in ("trials", "search", "seed")))
-    best = ["ltbench", "run", "--hparams", which, *algo, *axes, *setting_words(run), *seeds]
+    best = [*command_words(), "run", "--hparams", which, *algo, *axes, *setting_words(run), *seeds]
     return [shlex.join(search), shlex.join(best)]
 
 

@@ -65,7 +65,7 @@ def merge(sources: Sequence[Path]) -> Merged:
     """Read runs of folders, files of rows and submissions, and keep what may be joined.
 
     Raises:
-        UsageError: fewer than two places are named, or one holds no runs.
+        UsageError: fewer than two places are named, one holds no runs, or none may be joined.
         DataError: a file of rows or a submission holds something else.
     """
     names = [str(source) for source in sources]
@@ -85,6 +85,8 @@ def merge(sources: Sequence[Path]) -> Merged:
     }
     said += [*_joined(tables), *_apart(tables, {h for h in tables if len(places[h]) == 1})]
     kept = tuple(entry.record for table in tables.values() for entry in table)
+    if not kept:
+        raise UsageError(" ".join(["there is no run to join.", *said[:1]]))
     return Merged(kept, tuple(said), _is_whole(tables))
 
 

@@ -18,6 +18,7 @@ from matplotlib.collections import Collection
 from matplotlib.figure import Figure as Drawn
 from matplotlib.lines import Line2D
 
+from ltbench.command_start import command_words
 from ltbench.errors import LtbenchError
 from ltbench.report.csv_text import csv_text
 from ltbench.report.figure_data import Choices, FigureData
@@ -80,7 +81,7 @@ class Wish:
     @property
     def command(self) -> str:
         """Return what draws it in full, without the folders of the runs."""
-        words = ["ltbench", "figures", self.kind]
+        words = [*command_words(), "figures", self.kind]
         protocol = self.protocol or self.section
         words += ["--protocol", protocol[:8]] if protocol else []
         words += ["--domain", self.choices.domain] if self.choices.domain else []

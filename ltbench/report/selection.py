@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from ltbench.command_start import command_words
 from ltbench.errors import DataError, UsageError
 from ltbench.plugins.measure import Measure
 from ltbench.report.command import seed_words, setting_words
@@ -208,7 +209,7 @@ class Table:
         """Return what runs a method, as it is typed, with the seeds and setting of these runs."""
         runs = self.runs.table
         setting = setting_words(runs.iloc[0], seed_words(sorted(set(runs["seed"]))))
-        return shlex.join(["ltbench", "run", "--algo", method, *setting])
+        return shlex.join([*command_words(), "run", "--algo", method, *setting])
 
     @property
     def short(self) -> str:

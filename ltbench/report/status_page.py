@@ -10,6 +10,7 @@ from pathlib import Path
 from textwrap import indent
 from typing import Any
 
+from ltbench.command_start import command_words
 from ltbench.report.dataset_labels import dataset_labels
 from ltbench.report.plain import duration, shown_path
 from ltbench.report.terminal import WIDTH, table, terminal_width, wrapped
@@ -179,11 +180,11 @@ def _going_on(
     by_state: dict[str, list[RunRecord]], folders: Sequence[Path], most: int
 ) -> list[str]:
     """Return what to type so that runs go on which nobody is at work on."""
-    names = shlex.join(map(str, folders))
+    retry = shlex.join([*command_words(), "retry", *map(str, folders)])
     lines = []
     idle = [run for run in by_state["waiting"] if not run.expected]
     for words, runs, without in (
-        ("broken off", by_state["broken-off"], f"ltbench retry {names} --status broken-off"),
+        ("broken off", by_state["broken-off"], f"{retry} --status broken-off"),
         ("waiting, and no command is at work on them", idle, ""),
     ):
         commands = Counter(_command(run.sweep) or without for run in runs)
@@ -191,7 +192,7 @@ def _going_on(
             how = f"; go on with\n  {command}" if command else ""
             lines.append(f"{_plural(count)} {words}{how}")
     if by_state["failed"] or by_state["diverged"]:
-        lines.append(f"To run again what failed or diverged:\n  ltbench retry {names}")
+        lines.append(f"To run again what failed or diverged:\n  {retry}")
     return lines
 
 

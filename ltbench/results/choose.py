@@ -10,6 +10,7 @@ from pathlib import Path
 from ltbench.errors import UsageError, suggestion
 from ltbench.plugins.names import Name, format_value, parse_chains, parse_name, parse_names
 from ltbench.plugins.spelling import spelled
+from ltbench.plugins.text import visible
 from ltbench.results.index import read_runs
 from ltbench.results.run import RunRecord
 from ltbench.results.untrusted import clean
@@ -25,16 +26,17 @@ def find_run(text: str, out: Path, *, seed: int | None, dataset: str | None) -> 
     Args:
         text: a run's folder (or a file in it), at least four digits of its hash, or its label.
         out: where runs named by hash or label are looked for.
-        seed: the run's seed, where several seeds are there.
+        seed: the run's seed, where several seeds are there; that of a folder has to be the same.
         dataset: the run's data set, where several are there, with options that tell it from
-            others of its name: ``pacs-mlt[unseen=photo]``.
+            others of its name: ``pacs-mlt[unseen=photo]``; that of a folder has to be the same.
 
     Raises:
-        UsageError: no run is meant, or more than one.
+        UsageError: no run is meant, or more than one, or a folder's is another than is asked for.
     """
     path = Path(text)
     folder = path.parent if path.is_file() else path
     if (folder / "spec.json").is_file():
+        _check_folder(folder, seed, dataset)
         return folder
     if not out.is_dir():
         raise UsageError(
@@ -43,9 +45,7 @@ def find_run(text: str, out: Path, *, seed: int | None, dataset: str | None) -> 
         )
     records = [run for run in read_runs(out, scores=False) if run.status != "unreadable"]
     text = spelled(text, {run.label for run in records})
-    data = parse_name(dataset) if dataset else None
-    if data is not None:
-        data = replace(data, name=spelled(data.name, {run.dataset for run in records}))
+    data = _data_set(dataset, records) if dataset else None
     found = [run for run in records if _means(text, run)]
     if not found:
         near = suggestion(text, {run.label for run in records})
@@ -54,6 +54,33 @@ def find_run(text: str, out: Path, *, seed: int | None, dataset: str | None) -> 
     if len(chosen) == 1:
         return Path(chosen[0].path)
     raise UsageError(_which(text, found, chosen))
+
+
+def _check_folder(folder: Path, seed: int | None, dataset: str | None) -> None:
+    """Check that the run in a folder is the one that options ask for beside it.
+
+    Raises:
+        UsageError: it is another.
+    """
+    for run in read_runs(folder, scores=False)[:1]:
+        if run.status == "unreadable":
+            return  # what cannot be known of it is shown
+        if seed not in (None, run.seed):
+            raise UsageError(
+                f"'{folder}' is the run of seed {run.seed}, and --seed asks for {seed}: leave out "
+                "one of them"
+            )
+        if dataset and not _is_on(_data_set(dataset, [run]), run):
+            raise UsageError(
+                f"'{folder}' is a run on {run.dataset}, and --dataset asks for {visible(dataset)}: "
+                "leave out one of them"
+            )
+
+
+def _data_set(text: str, runs: Sequence[RunRecord]) -> Name:
+    """Return the data set that is typed, spelled as runs have it."""
+    name = parse_name(text)
+    return replace(name, name=spelled(name.name, {run.dataset for run in runs}))
 
 
 def _means(text: str, run: RunRecord) -> bool:

@@ -17,8 +17,10 @@ from functools import partial
 from pathlib import Path
 
 from ltbench.results.claim import Owner, acquire, find_owner, is_claim_file
+from ltbench.results.damage import is_removable
 from ltbench.results.folder import LOGITS
 from ltbench.results.holders import find_holder
+from ltbench.results.index import read_runs
 from ltbench.results.run import RunRecord
 from ltbench.results.states import Overview
 from ltbench.results.sweeps import STAGES, SWEEPS, TUNING
@@ -35,11 +37,11 @@ class Litter:
     """One thing that can be removed.
 
     Attributes:
-        kind: ``run``, ``checkpoint``, ``logits file``, ``first stage``, ``temporary file``,
-            ``stale claim``, ``sweep record``, ``index of an old version``, ``temporary folder`` or
-            ``tuning folder``.
+        kind: ``run``, ``unreadable run``, ``checkpoint``, ``logits file``, ``first stage``,
+            ``temporary file``, ``stale claim``, ``sweep record``, ``index of an old version``,
+            ``temporary folder`` or ``tuning folder``.
         path: the run's folder, or the file or folder itself.
-        detail: what more there is to say, as the run's state.
+        detail: what more there is to say: the run's state, or why it cannot be read.
         size: bytes.
         remove: removes it.
     """
@@ -56,8 +58,11 @@ def find_runs(runs: Iterable[RunRecord]) -> Iterator[Litter]:
     for run in runs:
         path = Path(run.path)
         if is_run_folder(run) and run.status != "running":
-            done = run.status == "done"
-            yield Litter("run", path, run.status, tree_size(path), _Removal(path, done))
+            check = _nothing if run.status == "done" else _check_undone
+            yield Litter("run", path, run.status, tree_size(path), _Removal(path, check))
+        elif run.status == "unreadable" and is_removable(path) and find_holder(path) is None:
+            removal = _Removal(path, _check_unreadable)
+            yield Litter("unreadable run", path, run.reason, tree_size(path), removal)
 
 
 def find_leftovers(runs: Iterable[RunRecord], *, checkpoints: bool) -> Iterator[Litter]:
@@ -247,10 +252,10 @@ class _Emptied:
 
 @dataclass(frozen=True)
 class _Removal:
-    """Removes a run, unless somebody trains it or it was done meanwhile."""
+    """Removes a run, unless somebody trains it or ``check`` finds that it is not as it was."""
 
     folder: Path
-    done: bool
+    check: Callable[[Path], None]
 
     def __call__(self) -> None:
         _Inside(self.folder, self._empty)()
@@ -258,8 +263,7 @@ class _Removal:
             self.folder.rmdir()
 
     def _empty(self, folder: Path) -> None:
-        if not self.done and (folder / "result.json").exists():
-            raise StillHeld("it was done meanwhile")
+        self.check(folder)
         for entry in list(os.scandir(folder)):
             if entry.is_dir(follow_symlinks=False):
                 shutil.rmtree(entry.path)
@@ -267,10 +271,20 @@ class _Removal:
                 os.unlink(entry.path)
 
 
+def _check_undone(folder: Path) -> None:
+    if (folder / "result.json").exists():
+        raise StillHeld("it was done meanwhile")
+
+
+def _check_unreadable(folder: Path) -> None:
+    if any(run.status != "unreadable" for run in read_runs(folder, keep=False)):
+        raise StillHeld("it can be read by now")
+
+
 def _remove_tuning(path: Path, runs: Iterable[RunRecord]) -> None:
     for run in runs:
         if is_run_folder(run):
-            _Removal(Path(run.path), done=True)()
+            _Removal(Path(run.path), _nothing)()
     shutil.rmtree(path)
 
 
@@ -290,7 +304,9 @@ def _remove_drafts(folder: Path) -> None:
 
 
 def _nothing(_: Path) -> None:
-    """Do nothing: releasing the claim that was taken over removes the stale ones too."""
+    """Do nothing: there is nothing to check, or releasing a claim that was taken over suffices,
+    which removes the stale ones too.
+    """
 
 
 def _drafts(folder: Path) -> Iterator[Path]:

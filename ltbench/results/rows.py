@@ -64,7 +64,7 @@ def write_rows(
         raise UsageError(f"none of the {len(records)} runs is done: there are no rows to write")
     done.sort(key=lambda r: (r.dataset, r.protocol_hash, r.label, r.hash, r.seed))
     lines = [
-        _line(_handed_in(_row(Path(one.path)), (badges or {}).get(one.path), origin))
+        _line(_handed_in(_row(Path(one.path)), (badges or {}).get(one.path), origin), one.path)
         for one in done
     ]
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -165,8 +165,15 @@ def _handed_in(row: dict[str, Any], badge: str | None, origin: str) -> dict[str,
     return {"origin": origin, **dated, "badge": badge}
 
 
-def _line(row: dict[str, Any]) -> bytes:
-    return json.dumps(row, separators=(",", ":"), sort_keys=True).encode() + b"\n"
+def _line(row: dict[str, Any], path: str) -> bytes:
+    try:
+        text = json.dumps(row, separators=(",", ":"), sort_keys=True, allow_nan=False)
+    except ValueError as error:  # 1e999, which no JSON of ltbench's holds
+        raise DataError(
+            f"{path}: its spec.json or result.json holds a number that is not finite, so there is "
+            "no row of it: train it anew, or leave the run out"
+        ) from error
+    return text.encode() + b"\n"
 
 
 def _row(folder: Path) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from ltbench.plugins.text import visible
 from ltbench.report.dataset_labels import dataset_label, dataset_labels, full_name
 from ltbench.results.index import read_runs
 from ltbench.results.run import RunRecord
-from ltbench.results.untrusted import UnreadableRun, numbers, read_result
+from ltbench.results.untrusted import UnreadableRun, clean, numbers, read_result
 
 
 def chosen_folders(
@@ -23,18 +23,21 @@ def chosen_folders(
     Args:
         text: the folder of a run, or ``METHOD@DATASET`` as a leaderboard writes them.
         root: the folder of the runs that a row is looked for in.
-        protocols: names or hashes, of which a row's must be one; none for any.
+        protocols: names or hashes, of which the run's must be one; none for any.
         all_seeds: every seed of a row, and not the one with the best validation score alone.
 
     Raises:
-        UsageError: there is no such run, none is done, or several settings are meant.
+        UsageError: there is no such run, none is done, several settings are meant, or a folder's
+            run has another protocol.
     """
     folder = Path(text).expanduser()
     if (folder / "spec.json").is_file():
+        _check_protocol(folder, protocols)
         return [folder]
     if folder.is_dir():
         below = [run for run in read_runs(folder) if run.status == "done" and not run.combined]
         if len(below) == 1:
+            _check_protocol(Path(below[0].path), protocols)
             return [Path(below[0].path)]
         rows = sorted({_titles(run, dataset_label(run.dataset, run.options))[0] for run in below})
         if not rows:
@@ -44,6 +47,26 @@ def chosen_folders(
             f"--runs {shlex.quote(str(folder))}"
         )
     return _of_row(text, root, protocols, all_seeds=all_seeds)
+
+
+def is_folder(text: str) -> bool:
+    """Return whether a folder is meant, and no row."""
+    return Path(text).expanduser().is_dir()
+
+
+def _check_protocol(folder: Path, protocols: Sequence[str]) -> None:
+    """Check that the run in a folder has a protocol that is asked for beside it.
+
+    Raises:
+        UsageError: it has another.
+    """
+    for run in read_runs(folder, scores=False)[:1] if protocols else ():
+        if run.status != "unreadable" and not any(_under(run, one) for one in protocols):
+            own = f"{run.protocol.get('name', '')} {run.protocol_hash[:12]}".strip()
+            raise UsageError(
+                f"the run in {folder} has the protocol {clean(own)}, and --protocol asks for "
+                f"{visible(', '.join(protocols))}: leave out one of them"
+            )
 
 
 def _of_row(text: str, root: Path, protocols: Sequence[str], *, all_seeds: bool) -> list[Path]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from ltbench.command_start import command_start
 from ltbench.data.catalogue import create_dataset
 from ltbench.data.locations import data_folder
 from ltbench.errors import LtbenchError, described
@@ -34,10 +35,11 @@ def _state(name: str, folder: Path) -> Check:
         if places := dataset.hparams.places():
             return Check(name, OK, f"yours: {name}[{next(iter(places))}=…]")
         if dataset.missing():
-            return Check(name, OK, "not here", f"ltbench data prepare {name}")
+            return Check(name, OK, "not here", f"{command_start()} data prepare {name}")
         return _looked_into(name, dataset)
     except LtbenchError as error:
-        return Check(name, BAD, f"damaged: {error}", f"ltbench data verify {name} looks again")
+        again = f"{command_start()} data verify {name} looks again"
+        return Check(name, BAD, f"damaged: {error}", again)
     except Exception as error:  # of a plugin
         return Check(name, BAD, f"fails: {described(error)}", "report it to its authors")
 
@@ -46,9 +48,9 @@ def _looked_into(name: str, dataset: Dataset) -> Check:
     """Return how a data set is whose files are there, by its split where that is quickly made."""
     expected = sum(map(sum, dataset.facts.counts.values()))
     if expected > AT_ONCE:
-        return Check(name, OK, f"ready (`ltbench data verify {name}` looks into it)")
+        return Check(name, OK, f"ready (`{command_start()} data verify {name}` looks into it)")
     split = dataset.split()
     if differences := count_differences(dataset.facts, split):
-        again = f"ltbench data verify {name} has all of it"
+        again = f"{command_start()} data verify {name} has all of it"
         return Check(name, WARN, f"ready, but {differences[0]}", again)
     return Check(name, OK, f"ready, {len(split):,} images")

@@ -36,6 +36,7 @@ from ltbench.results.combined import (
     described,
     trained_members,
 )
+from ltbench.results.damage import check_result
 from ltbench.results.documents import read_data_facts
 from ltbench.results.folder import RunFolder, write_arrays, write_json
 from ltbench.results.logits import Logits, kept_logits, read_logits, write_logits
@@ -128,6 +129,7 @@ def make_ensemble(group: Group, data_dir: Path) -> Made:
     folder = combined_folder(group.root, identity, hash_)
     method = combined_method(ingredients, f"ensemble of {len(ingredients)}")
     metric = SELECTION.get(str(identity["protocol"].get("select")), "")
+    check_result(folder)
     if RunFolder(folder).done:
         return Made(folder, method, group, metric, new=False)
     facts = read_data_facts(ingredients[0].folder)

@@ -17,10 +17,9 @@ import numpy as np
 
 from ltbench.data.catalogue import Known, dataset_names, open_dataset
 from ltbench.errors import UsageError, suggestion
-from ltbench.plugins.manager import get_plugins
-from ltbench.plugins.measure import Measure, find_base
-from ltbench.plugins.text import visible
+from ltbench.plugins.measure import Measure
 from ltbench.report.plain import duration
+from ltbench.results.damage import advice
 from ltbench.results.folder import RunFolder
 from ltbench.results.run import RunSpec, canonical_hash
 from ltbench.results.untrusted import UnreadableRun, numbers, read_result
@@ -29,6 +28,7 @@ from ltbench.session.estimate import read_estimator, wall_seconds
 from ltbench.session.plan import Plan
 from ltbench.session.session import Session, SweepRun
 from ltbench.session.tuning import check_judged
+from ltbench.session.validation_metrics import check_given, validation_measure
 from ltbench.stats.race import Standing, race
 
 ONE_DOMAIN = ("erm", "sqrt-reweight", "focal", "ldam", "bsoftmax", "erm+crt")
@@ -118,7 +118,7 @@ class Race:
 
     Raises:
         UsageError: there are fewer than two methods, several settings, no validation images, one
-            of the methods is trained on these, or the metric is none of validation.
+            of the methods is trained on these, or their validation will not have the metric.
     """
 
     session: Session
@@ -150,7 +150,9 @@ class Race:
             check_judged(method, "methods", "race")
         selection = specs[0].protocol.selection_metric
         usual = "accuracy_average" if selection == "step" else selection
-        self.metric, self.measure = known_metric(self.metric or usual)
+        self.metric = self.metric or usual
+        self.measure = validation_measure(self.metric)
+        check_given(self.metric, specs[0])
         self.specs = specs
         self.most = len({spec.seed for spec in self.plan.specs})
 
@@ -268,7 +270,7 @@ class Race:
             try:
                 result = read_result(folder)
             except UnreadableRun as error:
-                raise UsageError(f"{folder}: {error}; `ltbench clean` removes such runs") from None
+                raise UsageError(f"{folder}: {error}; {advice(folder)}") from None
             if result is None:
                 break
             known = numbers(result.get("val"))
@@ -287,25 +289,3 @@ class Race:
         which = f"seed {seeds[0]}" if len(seeds) == 1 else f"seeds {seeds[0]} to {seeds[-1]}"
         count = len({run.hash for run in runs})
         return f"{which} of {count} method{'s' * (count != 1)}"
-
-
-def known_metric(metric: str) -> tuple[str, Measure]:
-    """Return a metric of validation, and what its values mean.
-
-    Raises:
-        UsageError: it is no metric, or is computed on test images alone.
-    """
-    every: dict[str, Measure] = {}
-    tested: dict[str, Measure] = {}
-    for entry in get_plugins()["metrics"]:
-        (every if entry.every_evaluation else tested).update(entry.measures)
-    base = find_base(metric, every)
-    if base is None and find_base(metric, tested):
-        raise UsageError(
-            f"--metric {visible(metric)} is computed on test images alone, and a race is decided "
-            "on validation images: take accuracy_average or macro_f1_average"
-        )
-    if base is None:
-        names = [f"{name}_{end}" for name in every for end in ("average", "worst")]
-        raise UsageError(f"there is no metric '{visible(metric)}'{suggestion(metric, names)}")
-    return metric, every[base]

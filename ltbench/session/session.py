@@ -37,6 +37,7 @@ from ltbench.plugins.names import Name, parse_name
 from ltbench.plugins.resolve import registered, resolve
 from ltbench.plugins.text import check_printable, visible
 from ltbench.results.arithmetic import PLAIN, Arithmetic, check_asked
+from ltbench.results.damage import check_result
 from ltbench.results.folder import RunFolder
 from ltbench.results.protocol import protocol_settings
 from ltbench.results.run import RunSpec, canonical_hash
@@ -281,8 +282,11 @@ class Session:
         """Carry out what is not done yet and return how every run of the plan ended.
 
         Raises:
+            UsageError: a result that is there cannot be read.
             Stopped: the user pressed Ctrl-C.
         """
+        for spec in plan.specs:
+            check_result(spec.folder(plan.out))
         slots, plugins = self.slots(plan), get_plugins()
         executor = self._kind(slots, self._settings)
         executor.say = self.say

@@ -30,6 +30,7 @@ from ltbench.results.combined import (
     described,
     trained_members,
 )
+from ltbench.results.damage import check_result
 from ltbench.results.folder import RunFolder, write_json
 from ltbench.results.run import RunSpec, canonical_hash
 from ltbench.session.ensemble import Made, same_images
@@ -161,6 +162,7 @@ def make_soup(group: Group, recipe: Recipe) -> Made:
     folder = combined_folder(group.root, identity, hash_)
     spec = _spec_of(first)
     metric = spec.protocol.selection_metric
+    check_result(folder)
     if RunFolder(folder).done:
         method = _method_there(folder) or combined_method(group.ingredients, f"{recipe.rule} soup")
         return Made(folder, method, group, metric, new=False)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ltbench.plugins.names import format_value
+from ltbench.results.damage import check_result
 from ltbench.results.folder import RunFolder, write_json
 from ltbench.results.run import RunSpec
 from ltbench.results.sweeps import TRIAL_SEEDS
@@ -155,8 +156,13 @@ class Study:
     def collect(self, *, failures: bool) -> None:
         """Take in what came of the trials' runs, by their score on validation alone.
 
+        A trial that failed or diverged has its score once `ltbench retry` has run it again.
+
         Args:
             failures: count runs that failed; otherwise they are tried once more.
+
+        Raises:
+            UsageError: a result that is there cannot be read.
         """
         self.trials = [self._after_its_run(trial, failures) for trial in self.trials]
 
@@ -216,11 +222,12 @@ class Study:
 
     def _after_its_run(self, trial: Trial, failures: bool) -> Trial:
         """Return a trial with what its run's folder says came of it, if anything."""
+        if trial.status == "done":
+            return trial
         folder = RunFolder(self.root / trial.folder)
+        check_result(folder.path)
         lost = replace(trial, status="failed")
         try:
-            if trial.status != "waiting":
-                return trial
             if (result := read_json(folder.result)) is not None:
                 value = float(result["selection"]["value"])
                 usable = result["selection"]["metric"] == self.metric and math.isfinite(value)

@@ -12,6 +12,7 @@ import numpy as np
 
 from ltbench import __version__
 from ltbench.errors import DataError, UsageError
+from ltbench.results.damage import advice
 from ltbench.results.documents import read_predictions
 from ltbench.results.folder import RunFolder
 from ltbench.results.logits import PARTS, read_logits
@@ -95,8 +96,8 @@ def _done(records: Sequence[RunRecord]) -> list[RunRecord]:
     """Return the runs that are handed in, in their order in the archive."""
     if broken := [record for record in records if record.status == "unreadable"]:
         raise UsageError(
-            f"{broken[0].path} cannot be read: {broken[0].reason}; `ltbench clean` removes such "
-            "runs, or name folders without it"
+            f"{broken[0].path} cannot be read: {broken[0].reason}; "
+            f"{advice(Path(broken[0].path))}, or name folders without it"
         )
     done = [record for record in records if record.status == "done"]
     if not done:

@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ltbench.data.sampling import Rows
+from ltbench.errors import DivergedError
 from ltbench.evaluation.tested import answer_arrays, results_of_test
 from ltbench.plugins.algorithm import Algorithm
+from ltbench.plugins.predictions import Predictions
 from ltbench.plugins.split import Split
 from ltbench.results.folder import write_arrays
 from ltbench.results.logits import Logits, kept_logits, write_logits
@@ -35,16 +37,20 @@ def evaluate_on_test(model: Algorithm, context: RunContext) -> dict[str, Any]:
         The part of ``result.json`` that the test gives.
 
     Raises:
-        DivergedError: the model's weights are not finite.
+        DivergedError: the model's weights are not finite, or no longer after it learnt on the test
+            images.
     """
     split, domains = context.split, context.facts.domains
     rows = split.rows("test")
     before = learnt_before_test(model, context)
     answers = context.evaluator.answers(model, rows)
     found = answers.predictions
-    if not before:  # else what was learnt on these images may be at fault, and not the training
+    validated = _validation(model, context)
+    if before:  # what was learnt on these images is at fault, and not the training
+        _check_learnt(found, validated, context.spec.label)
+    else:
         check_finite(found, f"{context.spec.label} on test images")
-    logits = {"test": _kept(answers.logits, split, rows), "val": _validation(model, context)}
+    logits = {"test": _kept(answers.logits, split, rows), "val": validated}
     context.folder.guard()
     write_arrays(context.folder.predictions, answer_arrays(found), sync=None)
     write_arrays(
@@ -54,6 +60,19 @@ def evaluate_on_test(model: Algorithm, context: RunContext) -> dict[str, Any]:
     sets = context.dataset.test_sets(split).items()
     tested = results_of_test(found, domains, {name: np.isin(rows, part) for name, part in sets})
     return {**tested, **({"before_test": before} if before else {})}
+
+
+def _check_learnt(found: Predictions, validated: Logits, label: str) -> None:
+    """Check what a model answers that learnt on the test images, to these and to validation's.
+
+    Raises:
+        DivergedError: a loss, or a logit of a validation image, is not finite.
+    """
+    who = f"{label}, which learnt on the test images before its test"
+    advice = "other hyper-parameters of what it does there may help"
+    check_finite(found, f"{who}, on these", advice)
+    if validated.logits is not None and not np.isfinite(validated.logits).all():
+        raise DivergedError(f"logits of {who}, on validation images are not finite; {advice}")
 
 
 def _validation(model: Algorithm, context: RunContext) -> Logits:

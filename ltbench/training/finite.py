@@ -7,8 +7,10 @@ import numpy as np
 from ltbench.errors import DivergedError
 from ltbench.plugins.predictions import Predictions
 
+LOWER_RATE = "a smaller --lr may help"
 
-def check_finite(found: Predictions, of: str) -> None:
+
+def check_finite(found: Predictions, of: str, advice: str = LOWER_RATE) -> None:
     """Return if every image has a finite loss.
 
     The training's losses say nothing of the last step's weights, which no batch has met yet.
@@ -16,11 +18,10 @@ def check_finite(found: Predictions, of: str) -> None:
     Args:
         found: answers of a model.
         of: whose answers, and to what.
+        advice: what may help.
 
     Raises:
         DivergedError: an image has none.
     """
     if not np.isfinite(found.nll).all():
-        raise DivergedError(
-            f"the loss of {of} is {float(np.mean(found.nll)):g}; a smaller --lr may help"
-        )
+        raise DivergedError(f"the loss of {of} is {float(np.mean(found.nll)):g}; {advice}")

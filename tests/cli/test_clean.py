@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import shutil
 import sys
 import threading
 from pathlib import Path
@@ -207,6 +208,46 @@ def test_what_is_no_run_is_not_touched(runs, tmp_path):
         call(empty, "--done", "--yes")
     with pytest.raises(UsageError, match="there is no folder"):
         call(tmp_path / "nowhere")
+
+
+def test_an_unreadable_run_is_listed_as_such_with_the_reason_and_removed(runs):
+    torn = next(runs.rglob("erm/*/seed-0"))
+    (torn / "result.json").write_text('{"test":')
+    moved = runs / "mine"
+    shutil.copytree(torn, moved)
+    (torn / "notes.txt").write_text("of the run's folder")
+    listed = call(runs, "--status", "unreadable", "--dry-run").stdout
+    assert "1 unreadable run, 0.0 MB" in listed
+    assert "result.json is not JSON" in listed
+    assert "mine" not in listed
+    call(runs, "--status", "failed,diverged", "--yes")
+    assert torn.exists()
+    call(runs, "--algo", "brl", "--yes")  # whose it is nobody knows
+    assert torn.exists()
+    (found,) = json.loads(call(runs, "--json", "--yes").stdout)["found"]
+    assert (found["kind"], found["path"]) == ("unreadable run", str(torn))
+    assert "result.json is not JSON" in found["detail"]
+    assert not torn.exists()
+    assert not torn.parent.exists()
+    assert moved.exists()
+
+
+def test_an_unreadable_run_that_is_held_or_was_mended_stays(runs, monkeypatch):
+    torn = next(runs.rglob("erm/*/seed-0"))
+    whole = (torn / "result.json").read_bytes()
+    (torn / "result.json").write_bytes(whole[:100])
+    with acquire(torn):
+        assert "unreadable run" not in call(runs, "--status", "unreadable", "--dry-run").stdout
+    find = cleaning.find_drafts
+
+    def find_and_mend(root):
+        (torn / "result.json").write_bytes(whole)
+        return find(root)
+
+    monkeypatch.setattr(cleaning, "find_drafts", find_and_mend)
+    with pytest.raises(LtbenchError, match="1 of 2 could not be removed"):
+        call(runs, "--status", "unreadable", "--yes")
+    assert (torn / "result.json").read_bytes() == whole
 
 
 def test_one_run_can_be_named(runs):

@@ -127,6 +127,10 @@ def test_the_next_runs_are_printed(tmp_path):
             "there is no metric 'acuracy_average'; did you mean 'accuracy_average'",
         ),
         (
+            (*DATA, "--algo", "erm,focal", "--budget", "1m", "--metric", "accuracy_wrost"),
+            "there is no metric 'accuracy_wrost'; did you mean 'accuracy_worst'",
+        ),
+        (
             (*DATA, "--algo", "erm,focal", "--budget", "1m", "--metric", "brier_score_average"),
             "computed on test images alone",
         ),

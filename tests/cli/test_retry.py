@@ -123,6 +123,14 @@ def test_a_broken_off_run_goes_on_when_told(runs):
 def test_done_runs_and_empty_folders_have_nothing_to_retry(runs, tmp_path):
     result = CliRunner().invoke(retry, [str(runs), "--status", "broken-off"])
     assert (result.exit_code, result.stdout) == (0, "There is nothing to retry.\n")
+    assert "cannot be read" not in result.stderr
+    some = next(runs.rglob("spec.json")).parent
+    torn = tmp_path / "torn" / "0123456789ab" / "seed-0"
+    shutil.copytree(some, torn)
+    (torn / "result.json").write_text('{"test":')
+    result = CliRunner().invoke(retry, [str(tmp_path / "torn")])
+    assert result.stdout == "There is nothing to retry.\n"
+    assert f"; `ltbench clean {torn}` removes it" in result.stderr
     with pytest.raises(UsageError, match="there is no folder"):
         plan(tmp_path / "nowhere")
 

@@ -43,6 +43,21 @@ def test_a_run_is_found_by_folder_file_hash_or_label(runs):
 
 @pytest.mark.parametrize(
     ("words", "message"),
+    [(["--seed", "7"], r"is the run of seed 0, and --seed asks for 7: leave out one of them"),
+     (["--dataset", "pacs-mlt"], r"is a run on digits-mini-mlt, and --dataset asks for pacs-mlt"),
+     (["--dataset", "digits-mini-mlt[unseen=usps]"], r"asks for digits-mini-mlt\[unseen=usps\]")],
+)  # fmt: skip
+def test_a_folder_of_another_run_than_options_ask_for_is_refused(runs, words, message):
+    folder = next(runs.rglob("boda+crt/*/seed-0"))
+    with pytest.raises(UsageError, match=message):
+        call(folder, *words)
+    with pytest.raises(UsageError, match=message):
+        call(folder / "result.json", *words)
+    assert call(folder, "--seed", "0", "--dataset", "Digits-mini-MLT") == call(folder)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
     [(["erm"], r"'erm' means 2 runs.*seed 0.*seed 1.*--seed"),
      (["erm", "--seed", "7"], r"with the seeds 0, 1 only"),
      (["erms"], r"no run in .* did you mean 'erm'"),

@@ -75,6 +75,19 @@ def test_it_prints_the_trials_and_what_to_type_next(tuned):
     assert next_one in stdout
 
 
+def test_what_to_type_next_begins_with_the_plugin_files_that_were_given(tuned, tmp_path):
+    out = tuned[0]
+    file = tmp_path / "my idea.py"
+    file.write_text("")
+    begins = f"ltbench --plugin '{file}' "
+    args = ("--plugin", str(file), "tune", "--algo", "focal", *HERE, "--trials", "3",
+            "--search", "hparams", "--out", str(out))  # fmt: skip
+    assert f"  {begins}run --hparams best --algo focal" in attempt(*args).output
+    args = ("--plugin", str(file), "run", "--algo", "focal", *HERE, "--hparams", "best",
+            "--out", str(tmp_path / "runs"))  # fmt: skip
+    assert f"setting: `{begins}tune --algo focal" in attempt(*args).output
+
+
 def test_the_study_holds_every_trial_with_its_validation_score(tuned):
     study = study_of(tuned[0])
     assert [trial["number"] for trial in study["results"]] == [0, 1, 2]

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from synthetic_runs import write_run
 
+from ltbench.cli.run_argument import run_folders
 from ltbench.errors import UsageError
 from ltbench.session.chosen_run import chosen_folders
 
@@ -64,6 +65,34 @@ def test_settings_of_two_protocols_are_told_apart_by_these(tmp_path):
     assert chosen_folders(ROW, tmp_path, [hashes[100]]) == [folders[100]]
     with pytest.raises(UsageError, match=r"no run of .* has the protocol none"):
         chosen_folders(ROW, tmp_path, ["none"])
+
+
+def test_a_folder_of_another_protocol_than_is_asked_for_is_refused(tmp_path):
+    folder = write_run(tmp_path / "runs", arrays=False)
+    spec = json.loads((folder / "spec.json").read_text())
+    name, hash_ = spec["identity"]["protocol"]["name"], spec["protocol_hash"]
+    for place in (folder, folder.parent):
+        for own in ([name], [hash_[:6]], ["none", name]):
+            assert chosen_folders(str(place), tmp_path, own) == [folder]
+        sentence = (
+            f"the run in {folder} has the protocol {name} {hash_[:12]}, and --protocol asks for no"
+        )
+        with pytest.raises(UsageError, match=sentence):
+            chosen_folders(str(place), tmp_path, ["none"])
+
+
+def test_options_of_rows_are_refused_where_there_are_folders_alone(tmp_path):
+    folder = write_run(tmp_path, arrays=False)
+    focal = [write_run(tmp_path, algo="focal", seed=n, steps=100, arrays=False) for n in (0, 1)]
+    hash_ = json.loads((focal[0] / "spec.json").read_text())["protocol_hash"]
+    options = {"root": tmp_path, "protocol": ()}
+    with pytest.raises(UsageError, match=r"^--all-seeds is about a row, METHOD@DATASET, and '/"):
+        run_folders(str(folder), options, str(focal[0]), all_seeds=True)
+    with pytest.raises(UsageError, match="--protocol asks for"):
+        run_folders(str(folder), options | {"protocol": (hash_,)})
+    row = "focal@digits-mini-mlt"
+    found = run_folders(str(folder), options | {"protocol": (hash_,)}, row, all_seeds=True)
+    assert found == [folder, *focal]
 
 
 def test_a_row_of_which_nothing_is_done(tmp_path):

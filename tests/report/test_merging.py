@@ -15,7 +15,7 @@ from ltbench.errors import DataError, UsageError
 from ltbench.report.merging import merge
 from ltbench.results.earlier import shot_rule
 from ltbench.results.index import read_runs
-from ltbench.results.rows import write_rows
+from ltbench.results.rows import read_rows, write_rows
 from ltbench.results.run import RunSpec, canonical_hash
 
 
@@ -158,6 +158,29 @@ def test_the_command_says_it_below_the_tables_and_in_json(places):
     assert any(note.startswith("Joined: ") for note in document["notes"])
     plain = CliRunner().invoke(leaderboard, words[1:]).stdout
     assert "Joined:" not in plain
+
+
+@pytest.mark.parametrize("more", [{"date": "2025-01-02"}, {"badge": "claimed", "origin": "Ada"}])
+@pytest.mark.parametrize("first", [0, 1])
+def test_of_the_same_run_in_rows_and_a_folder_the_row_is_written(places, tmp_path, more, first):
+    rows = tmp_path / "rows.jsonl"
+    write_rows(read_runs(places[0]), rows)
+    lines = [{**json.loads(line), **more} for line in rows.read_text().splitlines()]
+    for line in lines:
+        if "badge" in more:
+            del line["date"]
+    rows.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    words = [str(rows), str(places[0])]
+    words = ["--merge", *(words[::-1] if first else words), "-o", str(tmp_path / "all.jsonl")]
+    assert CliRunner().invoke(leaderboard, words).exit_code == 0
+    assert list(read_rows(tmp_path / "all.jsonl")) == lines
+
+
+def test_where_nothing_can_be_joined_it_says_why(places, tmp_path):
+    for folder in tmp_path.glob("*/*/*/*/seed-*"):
+        edit(folder, "spec.json", lambda spec: spec.update(protocol_hash="0" * 64))
+    with pytest.raises(UsageError, match=r"there is no run to join. Left out: .*was edited, its"):
+        merge(places)
 
 
 def test_one_place_and_a_broken_submission_are_refused(places, tmp_path):

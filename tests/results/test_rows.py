@@ -94,6 +94,68 @@ def test_rows_without_a_day_get_none_when_they_are_written_again(rows, tmp_path)
     assert list(read_rows(tmp_path / "again.jsonl")) == lines
 
 
+def edited(rows: Path, **more: str) -> list[dict[str, object]]:
+    """Give each row of a file a day of last year, and what more is said of it."""
+    lines = [json.loads(line) for line in rows.read_text().splitlines()]
+    lines = [{**line, "date": "2025-01-02", **more} for line in lines]
+    if more:  # rows of others have no day
+        for line in lines:
+            del line["date"]
+    rows.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return lines
+
+
+def trained_again(runs: Path) -> Path:
+    """Let a run have been trained once more, which took another time."""
+    path = next(runs.glob("*/erm/*/seed-0/result.json"))
+    result = json.loads(path.read_text())
+    result["timings"]["total_s"] += 1.5
+    path.write_text(json.dumps(result))
+    return path.parent
+
+
+@pytest.mark.parametrize("more", [{}, {"badge": "recomputed", "origin": "Ada"}])
+def test_rows_of_runs_that_are_there_once_more_stay_as_they_are(rows, runs, more):
+    lines = edited(rows, **more)
+    write_run(runs, algo="focal")
+    for places in ((rows, runs), (runs, rows)):
+        shown(*places, "-o", rows)
+        found = list(read_rows(rows))
+        assert [line for line in found if line in lines] == lines
+        assert len(found) == 7
+
+
+def test_a_run_that_was_trained_again_has_its_own_row_and_day(rows, runs):
+    lines = edited(rows)
+    trained_again(runs)
+    shown(rows, runs, "-o", rows)
+    found = list(read_rows(rows))
+    (new,) = (line for line in found if line not in lines)
+    assert new["date"] != "2025-01-02"
+    assert new["result"]["timings"] != lines[0]["result"]["timings"]
+    assert len(found) == len(lines)
+
+
+def test_a_row_that_was_handed_in_stays_where_results_differ_and_it_says_so(rows, runs, tmp_path):
+    lines = edited(rows, badge="recomputed", origin="Ada")
+    folder = trained_again(runs)
+    found = CliRunner().invoke(leaderboard, [str(rows), str(runs), "-o", str(rows)])
+    assert list(read_rows(rows)) == lines
+    assert (
+        "erm on digits-mini-mlt seed 0: the row that stays was handed in by Ada, and "
+        f"{folder} has other results."
+    ) in found.stderr
+    assert found.stderr.count("the row that stays") == 1
+
+
+def test_of_two_files_the_row_that_was_handed_in_counts(rows, tmp_path):
+    own = tmp_path / "own.jsonl"
+    own.write_bytes(rows.read_bytes())
+    lines = edited(rows, badge="recomputed", origin="Ada")
+    shown(own, rows, "-o", tmp_path / "both.jsonl")
+    assert list(read_rows(tmp_path / "both.jsonl")) == lines
+
+
 def test_where_files_lay_on_a_machine_is_left_out(tmp_path):
     folder = write_run(tmp_path / "runs")
     spec = json.loads((folder / "spec.json").read_text())
@@ -101,6 +163,16 @@ def test_where_files_lay_on_a_machine_is_left_out(tmp_path):
     (folder / "spec.json").write_text(json.dumps(spec))
     write_rows(read_folders(tmp_path / "runs"), tmp_path / "b.jsonl")
     assert "/home/ann" not in (tmp_path / "b.jsonl").read_text()
+
+
+@pytest.mark.parametrize("name", ["spec", "result"])
+def test_a_number_that_is_not_finite_gets_no_row(runs, tmp_path, name):
+    file = next(runs.rglob("result.json")).with_name(f"{name}.json")
+    document = {**json.loads(file.read_text()), "note": 12345.5}
+    file.write_text(json.dumps(document).replace("12345.5", "1e999"))
+    with pytest.raises(DataError, match=f"{file.parent}: its spec.json or result.json holds a num"):
+        write_rows(read_folders(runs), tmp_path / "b.jsonl")
+    assert not (tmp_path / "b.jsonl").exists()
 
 
 @pytest.mark.parametrize(

@@ -221,6 +221,9 @@ def test_the_document_gives_what_the_paragraph_says(tmp_path):
     [
         ("accurracy_average", "there is no metric 'accurracy_average'; did you mean 'accuracy"),
         ("expected_calibration_error", "there is no metric"),
+        ("accuracy_wrost", "there is no metric 'accuracy_wrost'; did you mean 'accuracy_worst'"),
+        ("f1", "there is no metric 'f1'"),
+        ("accuracy_worst_tenth", "accuracy_worst_tenth is computed on test images alone"),
     ],
 )
 def test_a_metric_that_is_none_is_refused_before_any_run(tmp_path, metric, said):
@@ -231,6 +234,15 @@ def test_a_metric_that_is_none_is_refused_before_any_run(tmp_path, metric, said)
 def test_a_metric_that_runs_do_not_have_is_refused(tmp_path):
     race = make(tmp_path, metric="accuracy_medium")
     with pytest.raises(UsageError, match="gave no 'accuracy_medium'"):
+        race.carry_out(60)
+
+
+def test_a_result_that_was_torn_is_said_with_what_removes_it(tmp_path):
+    race = make(tmp_path)
+    race.session.run(race.plan)
+    torn = race.specs[0].folder(race.plan.out)
+    (torn / "result.json").write_text('{"test":')
+    with pytest.raises(UsageError, match=f"{torn}: result.json is not .*; `ltbench clean {torn}`"):
         race.carry_out(60)
 
 

@@ -63,6 +63,20 @@ def test_runs_are_carried_out_recorded_and_collected(tmp_path):
     assert again.estimator.seconds(plan.specs[0]) is not None
 
 
+def test_a_torn_result_is_no_done_run(tmp_path):
+    here = session(tmp_path)
+    plan = here.plan(["erm,focal"], ["tiny-mlt"], [0], "fp32")
+    torn = RunFolder(plan.specs[1].folder(plan.out))
+    torn.start(plan.specs[1].as_dict())
+    torn.result.write_text('{"test":')
+    said = (
+        f"^{torn.path} cannot be read: result.json is not .*; `ltbench clean {torn.path}` removes"
+    )
+    with pytest.raises(UsageError, match=said):
+        here.run(plan)
+    assert not plan.specs[0].folder(plan.out).exists()
+
+
 def test_a_failed_run_is_described_in_the_words_of_status(tmp_path):
     here = session(tmp_path)
     plan = here.plan(["erm"], ["tiny-mlt"], [0], "fp32")

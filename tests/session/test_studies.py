@@ -120,6 +120,35 @@ def test_failures_count_in_the_budget_and_lose(tmp_path):
     assert open_boda(tmp_path, 4).propose() == []
 
 
+@pytest.mark.parametrize("error", ["failed", "diverged"])
+def test_a_trial_that_was_run_again_counts_when_the_study_is_looked_at_next(tmp_path, error):
+    study = open_boda(tmp_path, 2)
+    study.propose()
+    finish(study, 0, value=0.2)
+    finish(study, 1, error=error)
+    study.collect(failures=True)
+    study.save()
+    retried = open_boda(tmp_path, 2)
+    retried.collect(failures=False)
+    assert [t.status for t in retried.trials] == ["done", error]
+    finish(retried, 1, value=0.9)  # as `ltbench retry` leaves it
+    again = carry_out(open_boda(tmp_path, 2))
+    assert [t.status for t in again.trials] == ["done", "done"]
+    assert again.best is again.trials[1]
+    assert best_of(tmp_path, method()).best == again.best
+
+
+def test_a_result_of_a_trial_that_was_torn_is_said_and_is_no_failure(tmp_path):
+    study = open_boda(tmp_path, 2)
+    study.propose()
+    finish(study, 0, value=0.2)
+    torn = study.root / study.trials[0].folder
+    (torn / "result.json").write_text('{"selection":')
+    with pytest.raises(UsageError, match=f"`ltbench clean {torn}` removes it"):
+        study.collect(failures=False)
+    assert study.trials[0].status == "waiting"
+
+
 def test_runs_that_failed_before_the_study_knew_are_tried_once_more(tmp_path):
     study = open_boda(tmp_path, 2)
     study.propose()

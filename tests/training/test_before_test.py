@@ -18,6 +18,7 @@ from ltbench.results.logits import LOGITS, read_logits
 from ltbench.session.export import _check_test
 from ltbench.session.export_sample import Sample
 from ltbench.session.temperature import run_temperature
+from ltbench.training import final_test
 from ltbench.training.checkpoint import load_best
 from ltbench.training.run import execute
 from ltbench.training.trained_model import load_trained
@@ -202,6 +203,32 @@ def test_a_stage_stands_behind_it_where_it_learns_nothing(make_job):
     result = run(make_job("learner[passes=0]+crt", augmentation="crop-flip"))
     assert "before_test" not in result
     assert SEEN == []
+
+
+def spoil(model):
+    with torch.no_grad():
+        model.classifier.bias[0] = float("nan")
+
+
+@pytest.mark.parametrize("images", ["these", "validation images"])
+def test_a_model_that_is_no_numbers_once_it_learnt_has_diverged(learner, monkeypatch, images):
+    validate = final_test._validation
+
+    def spoilt(model, context):
+        spoil(model)
+        return validate(model, context)
+
+    if images == "these":
+        monkeypatch.setattr(Learner, "before_test", lambda self, test: spoil(self) or {})
+    else:  # weights that only answers to other images show
+        monkeypatch.setattr(final_test, "_validation", spoilt)
+    job = learner()
+    result = run(job)
+    assert result["status"] == "diverged"
+    assert f"which learnt on the test images before its test, on {images}" in result["error"]
+    assert "other hyper-parameters of what it does there may help" in result["error"]
+    assert not (job.folder / LOGITS).exists()
+    assert not (job.folder / "predictions.npz").exists()
 
 
 def test_what_it_learnt_must_fit_the_result(learner):
