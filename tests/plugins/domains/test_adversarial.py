@@ -8,6 +8,10 @@ import torch
 from ltbench_domains.cdann import CDANN
 from ltbench_domains.dann import DANN
 
+from ltbench.results.protocol import Protocol
+from ltbench.testing import SmallTraining, build_algorithm, random_batch, train_info
+from ltbench.training.optimizers import optimizer_maker
+
 
 @pytest.mark.parametrize("cls", [DANN, CDANN])
 class TestBothPlayers:
@@ -107,6 +111,19 @@ class TestBothPlayers:
         betas = {o.param_groups[0]["betas"] for o in model.optimizers.values()}
         assert betas == {(0.5, 0.9)}
         tiny.ready(tiny.algorithm(cls), tiny.sgd)
+
+    @pytest.mark.parametrize(
+        ("name", "betas"), [("adamw", (0.3, 0.9)), ("adan", (0.3, 0.9, 0.99)), ("sgd", None)]
+    )
+    def test_it_takes_its_steps_by_any_optimiser(self, cls, name, betas):
+        """Adan has a third beta, which stays its own."""
+        model = build_algorithm(f"{cls.__name__.lower()}[beta1=0.3]", train_info())
+        model.optimizers = model.configure_optimizers(optimizer_maker(Protocol(optimizer=name)))
+        found = {o.param_groups[0].get("betas") for o in model.optimizers.values()}
+        assert found == {betas}
+        model.before_step(0, SmallTraining(model, random_batch(model.train_info)))
+        losses = model.step(random_batch(model.train_info))
+        assert all(torch.isfinite(value) for value in losses.values())
 
 
 def test_dann_has_the_cross_entropy_of_the_domains(tiny, cross_entropies):

@@ -1,21 +1,22 @@
-"""A method is said to do nothing of its own where what it is about begins after the last step."""
+"""What of methods is said to have no effect: late starts, and betas where there are none."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ltbench.plugins.manager import get_plugins
-from ltbench.session.late_starts import late_starts
+from ltbench.session.no_effect import no_effect
 from ltbench.session.plan import Request, plan_runs
 
 STEPS = 60
 
 
-def said(tmp_path: Path, algo: str) -> list[str]:
-    request = Request([algo], ["tiny-mlt"], range(2), "fp32", tmp_path, {"steps": STEPS})
-    return late_starts(plan_runs(request))
+def said(tmp_path: Path, algo: str, **settings: Any) -> list[str]:
+    options = {"steps": STEPS, **settings}
+    return no_effect(plan_runs(Request([algo], ["tiny-mlt"], range(2), "fp32", tmp_path, options)))
 
 
 @pytest.mark.parametrize(
@@ -47,3 +48,27 @@ def test_every_method_that_is_annealed_says_with_which_step(tmp_path):
     for one in annealed:
         of_steps = [b for key, b in one.HParams.bounds().items() if key in ("anneal", "start")]
         assert all(bounds.begins for bounds in of_steps)
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "algo", "idle"),
+    [
+        ("sgd", "dann,cdann,erm,miro[encoder_lr=2]", []),  # the default was not asked for
+        (
+            "sgd",
+            "dann[beta1=0.2],cdann[beta1=0.2]+crt",
+            [("dann[beta1=0.2]", "beta1=0.2"), ("cdann[beta1=0.2]+crt", "beta1=0.2")],
+        ),
+        ("lars", "dann[beta1=0]", [("dann[beta1=0.0]", "beta1=0.0")]),
+        ("adam", "dann[beta1=0.2]", []),
+        ("adan", "cdann[beta1=0.2]", []),
+    ],
+)
+def test_betas_that_were_given_for_an_optimiser_without_any_are_named(
+    tmp_path, optimizer, algo, idle
+):
+    assert said(tmp_path, algo, optimizer=optimizer) == [
+        f"{label} on tiny-mlt: {beta} is one of an optimiser's betas, and {optimizer} has none: it "
+        "has no effect"
+        for label, beta in idle
+    ]
