@@ -41,10 +41,13 @@ class DANN(WithLoss):
     Two players: the discriminator lowers its cross-entropy L_d on the domain of a feature; features
     and classifier lower R − λ·L_d. In every step of the training the discriminator takes
     ``d_steps`` steps and then the features take one. Both have the betas of DomainBed's Adam, β1 =
-    .5 and β2 = .9. With ``alternate`` one player moves in a step:
-    of every ``d_steps`` + 1 steps, the first of the training being the features', the features take
-    one and the discriminator ``d_steps``. That is the code of DomainBed and of the MDLT benchmark,
-    whose published rows have it: their features take half the steps of other methods.
+    .5 and β2 = .9.
+
+    With ``alternate`` one player moves in a step. Of the steps number 1, 2, … those are the
+    discriminator's whose remainder by ``d_steps`` + 1 is less than ``d_steps``; the features, F,
+    move in the others: F D F D with one step of the discriminator, D F D D F D with two, D D F D D
+    D F with three. That is the code of DomainBed and of the MDLT benchmark, whose published rows
+    have it: with ``d_steps=1`` their features take half the steps of other methods.
     """
 
     HParams = DANNHParams
