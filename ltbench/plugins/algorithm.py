@@ -322,6 +322,18 @@ class Algorithm(nn.Module):
         """
         return {}
 
+    def persistent_buffers(self) -> dict[str, Tensor]:
+        """Return the buffers that checkpoints have, by name: statistics, averages, queues.
+
+        The others are constants and frozen weights of the backbone, which change in no step.
+        """
+        return {
+            f"{place}.{name}" if place else name: buffer
+            for place, module in self.named_modules()
+            for name, buffer in module.named_buffers(recurse=False)
+            if name not in module._non_persistent_buffers_set
+        }
+
     def class_weights(self) -> Tensor:
         """Return the weight vectors (C, F) of a classifier that is linear in the features.
 
