@@ -42,6 +42,9 @@ class Algorithm(nn.Module):
     Attributes:
         HParams: the hyper-parameters' class.
         min_domains: fewer domains are refused before any training.
+        min_per_domain: images of a domain in a batch that it mixes, weighs or compares with one
+            another, at least; where a protocol's batch has fewer a sentence says that this part
+            has no effect.
         needs_texts: whether it asks for :meth:`Training.class_texts`; without a text tower or names
             of classes it is refused before any training.
         sampling: ``uniform``, or ``class-balanced`` for batches in which every class of a domain
@@ -65,6 +68,7 @@ class Algorithm(nn.Module):
 
     HParams: ClassVar[type[HParams]] = HParams
     min_domains: ClassVar[int] = 1
+    min_per_domain: ClassVar[int] = 1
     needs_texts: ClassVar[bool] = False
     sampling: ClassVar[str] = "uniform"
     second_sampling: ClassVar[str] = ""

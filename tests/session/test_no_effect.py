@@ -1,4 +1,4 @@
-"""What of methods is said to have no effect: late starts, and betas where there are none."""
+"""What is said to have no effect: late starts, idle betas, images alone of their domain."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 from ltbench.plugins.manager import get_plugins
 from ltbench.session.no_effect import no_effect
 from ltbench.session.plan import Request, plan_runs
+from ltbench.session.session import Session
 
 STEPS = 60
 
@@ -72,3 +73,46 @@ def test_betas_that_were_given_for_an_optimiser_without_any_are_named(
         "has no effect"
         for label, beta in idle
     ]
+
+
+ONE = "mixes, weighs or compares 2 or more images of a domain with one another, and a batch has 1"
+
+
+@pytest.mark.parametrize(
+    ("algo", "named"),
+    [
+        ("erm,mmd,irm[anneal=0],ldam", []),
+        (
+            ",".join(alone := ["balpoe", "boda[start=1]", "brl", "coral", "lisa", "tally"]),
+            [(name, name.partition("[")[0]) for name in alone],
+        ),
+        ("sqrt-reweight", [("sqrt-reweight", "sqrt-reweight")]),  # as its class inherits
+        ("erm+weight-balancing+tau-norm", [("erm+weight-balancing+tau-norm", "weight-balancing")]),
+        ("dann[loss=cbloss]", [("dann[loss=cbloss]", "cbloss")]),  # of the loss that it has
+        ("fishr[anneal=0]@ema", [("fishr[anneal=0]@ema", "fishr")]),
+    ],
+)
+def test_methods_that_set_images_of_a_domain_against_one_another_are_named_where_there_is_one(
+    tmp_path, algo, named
+):
+    assert said(tmp_path, algo, batch_per_domain=1) == [
+        f"{label} on tiny-mlt: '{name}' {ONE}: that part has no effect" for label, name in named
+    ]
+    assert said(tmp_path, algo, batch_per_domain=2) == []
+
+
+@pytest.mark.parametrize("mixing", ["mixup", "cutmix[p=0.5]"])
+def test_an_augmentation_that_mixes_images_of_a_domain_is_named_once(tmp_path, mixing):
+    settings = {"augmentation": f"crop-flip>{mixing}"}
+    assert said(tmp_path, "erm,focal+crt", batch_per_domain=1, **settings) == [
+        f"augmentation crop-flip>{mixing} on tiny-mlt: '{mixing}' {ONE}: that part has no effect"
+    ]
+    assert said(tmp_path, "erm,focal+crt", batch_per_domain=2, **settings) == []
+    assert said(tmp_path, "erm", batch_per_domain=1, augmentation="crop-flip>cutout") == []
+
+
+def test_a_sweep_says_it(tmp_path):
+    sentences: list[str] = []
+    session = Session(tmp_path / "runs", say=sentences.append, quiet=True)
+    session.plan(["input-mixup"], ["tiny-mlt"], [0], "fp32", steps=STEPS, batch_per_domain=1)
+    assert sum(ONE in sentence for sentence in sentences) == 1
