@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from ltbench.executors.signals import stop_on_signals as stop_on_signals
     from ltbench.executors.slots import Slots as Slots
     from ltbench.executors.waiting import execute_when_free as execute_when_free
+    from ltbench.models.adaptation.frozen import has_weights as has_weights
     from ltbench.plugins.algorithm import Algorithm as Algorithm
     from ltbench.plugins.algorithm import Losses as Losses
     from ltbench.plugins.algorithm import MakeOptimizer as MakeOptimizer

@@ -75,6 +75,9 @@ class NetworkOnce:
 class Asked(nn.Module):
     """Stands in a model for its network during a pass.
 
+    Where a model puts hooks on its network's modules before it asks, the network is asked anew, or
+    they would see nothing. The modules are found by the names that they have in the network.
+
     Args:
         network: the network.
         answers: what is known.
@@ -83,8 +86,9 @@ class Asked(nn.Module):
 
     def __init__(self, network: nn.Module, answers: Answers, *, keep: bool) -> None:
         super().__init__()
-        self.network, self.answers, self.keep = network, answers, keep
+        self._network, self.answers, self.keep = network, answers, keep
         self._given: tuple[Tensor, int, int] | None = None
+        self._hooks = hooks_on(network)
         self.training = network.training
 
     def batch(self, x: Tensor, first: int) -> None:
@@ -111,24 +115,34 @@ class Asked(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return the network's answer, computed unless it is known."""
         given = self._given
-        if given is None or x is not given[0] or x._version != given[1]:
-            answer: Tensor = self.network(x)  # of other images than those of the pass
+        other_images = given is None or x is not given[0] or x._version != given[1]
+        if given is None or other_images or hooks_on(self._network) > self._hooks:
+            answer: Tensor = self._network(x)
             return answer
         kind = x.device.type
         precision = torch.is_autocast_enabled(kind), torch.get_autocast_dtype(kind)
         key = (given[2], len(x), precision)
         known = self.answers.get(key)
         if known is None or known[0]._version != known[1]:  # a model may write into what it gets
-            answer = self.network(x)
+            answer = self._network(x)
             self.answers[key] = known = answer, answer._version
         return known[0]
+
+    def get_submodule(self, target: str) -> nn.Module:
+        """Return a module of the network."""
+        return self._network.get_submodule(target)
 
     def __getattr__(self, name: str) -> Any:
         """Return what the network has."""
         try:
             return super().__getattr__(name)
         except AttributeError:
-            return getattr(super().__getattr__("network"), name)
+            return getattr(super().__getattr__("_network"), name)
+
+
+def hooks_on(network: nn.Module) -> int:
+    """Return how many hooks there are by which somebody looks into a network."""
+    return sum(len(m._forward_hooks) + len(m._forward_pre_hooks) for m in network.modules())
 
 
 @contextlib.contextmanager
@@ -137,7 +151,7 @@ def standing_in(model: Algorithm, asked: Asked) -> Iterator[None]:
     owners = [
         module
         for module in model.modules()
-        if isinstance(module, Algorithm) and module._modules.get("backbone") is asked.network
+        if isinstance(module, Algorithm) and module._modules.get("backbone") is asked._network
     ]
     for owner in owners:
         owner._modules["backbone"] = asked
@@ -145,7 +159,7 @@ def standing_in(model: Algorithm, asked: Asked) -> Iterator[None]:
         yield
     finally:
         for owner in owners:
-            owner._modules["backbone"] = asked.network
+            owner._modules["backbone"] = asked._network
 
 
 def _weights(network: nn.Module) -> dict[str, Tensor]:

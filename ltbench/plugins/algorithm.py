@@ -42,6 +42,9 @@ class Algorithm(nn.Module):
     Attributes:
         HParams: the hyper-parameters' class.
         min_domains: fewer domains are refused before any training.
+        min_per_domain: images of a domain in a batch that it mixes, weighs or compares with one
+            another, at least; where a protocol's batch has fewer a sentence says that this part
+            has no effect.
         needs_texts: whether it asks for :meth:`Training.class_texts`; without a text tower or names
             of classes it is refused before any training.
         sampling: ``uniform``, or ``class-balanced`` for batches in which every class of a domain
@@ -65,6 +68,7 @@ class Algorithm(nn.Module):
 
     HParams: ClassVar[type[HParams]] = HParams
     min_domains: ClassVar[int] = 1
+    min_per_domain: ClassVar[int] = 1
     needs_texts: ClassVar[bool] = False
     sampling: ClassVar[str] = "uniform"
     second_sampling: ClassVar[str] = ""
@@ -321,6 +325,18 @@ class Algorithm(nn.Module):
             What was learnt, by name, for ``result.json``: numbers, texts, and lists of them.
         """
         return {}
+
+    def persistent_buffers(self) -> dict[str, Tensor]:
+        """Return the buffers that checkpoints have, by name: statistics, averages, queues.
+
+        The others are constants and frozen weights of the backbone, which change in no step.
+        """
+        return {
+            f"{place}.{name}" if place else name: buffer
+            for place, module in self.named_modules()
+            for name, buffer in module.named_buffers(recurse=False)
+            if name not in module._non_persistent_buffers_set
+        }
 
     def class_weights(self) -> Tensor:
         """Return the weight vectors (C, F) of a classifier that is linear in the features.

@@ -55,6 +55,7 @@ class Bounds:
         before: what runs had that were written before it was a hyper-parameter, where that is not
             the default.
         begins: whether it is the step with which something begins that the method is about.
+        betas: whether it is one of the optimiser's betas.
     """
 
     low: float | None = None
@@ -69,6 +70,7 @@ class Bounds:
     steps: str = ""
     before: Any = None
     begins: bool = False
+    betas: bool = False
 
 
 def hparam(
@@ -86,6 +88,7 @@ def hparam(
     steps: Literal["", "proportion", "whole"] = "",
     before: Any = None,
     begins: bool = False,
+    betas: bool = False,
 ) -> Any:
     """Declare a hyper-parameter of an :class:`HParams` class.
 
@@ -110,12 +113,15 @@ def hparam(
             searched without an interval.
         begins: it is the step with which something begins that the method is about, a penalty for
             example. Of a training that ends before it a sentence says so.
+        betas: it is one of the shares by which optimisers like Adam average gradients, their
+            ``betas``. For an optimiser without any a search leaves it out, and a sentence says of
+            another value than the default that it has no effect.
     """
     if search is None and low is not None and high is not None:
         search = (low, high)
     allowed = tuple(choices) if choices else None
     bounds = Bounds(
-        low, high, allowed, search, log, help, names, place, later, steps, before, begins
+        low, high, allowed, search, log, help, names, place, later, steps, before, begins, betas
     )
     return dataclasses.field(default=default, metadata={"bounds": bounds})
 

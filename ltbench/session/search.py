@@ -21,6 +21,7 @@ from ltbench.results.protocol import Protocol
 from ltbench.results.tuned import HPARAMS
 from ltbench.session.parts import named_parts
 from ltbench.session.space import Axis, find_axes, protocol_axes
+from ltbench.training.optimizers import has_betas
 from ltbench.training.seeding import derive_seed
 
 Point = dict[str, Any]
@@ -37,7 +38,7 @@ class Space:
     """What a search of one method varies.
 
     Of the hyper-parameters of the algorithm and its stages it is those that are not fixed by what
-    was typed.
+    was typed, and have an effect under the protocol's optimiser.
 
     Args:
         chain: the algorithm and its stages, with the options that were typed.
@@ -73,8 +74,10 @@ class Space:
             plugin, _ = resolve(kind, name.name, {})
             own = self.methods.of(name.name, plugin.HParams)
             _, defaults = resolve(kind, name.name, own)
+            bounds = plugin.HParams.bounds()
             for key, axis in find_axes(plugin.HParams, name.name).items():
-                if key not in name.options:
+                idle = bounds[key].betas and not has_betas(self.protocol)
+                if key not in name.options and not idle:
                     self.axes[f"{owner}.{key}"] = axis
                     self.defaults[f"{owner}.{key}"] = getattr(defaults, key)
 

@@ -48,7 +48,7 @@ from ltbench.session.arithmetic import Chooser, Place, measure_now
 from ltbench.session.changes import changes
 from ltbench.session.disk_use import disk_use
 from ltbench.session.estimate import Estimator, own_shares, read_estimator
-from ltbench.session.late_starts import late_starts
+from ltbench.session.no_effect import no_effect
 from ltbench.session.observers import choose_watchers
 from ltbench.session.plan import Plan, Request, plan_runs
 from ltbench.session.prepare import check_backbones, check_writable, decode_images
@@ -199,7 +199,7 @@ class Session:
         for sentence in (
             *_said_of_data(plan),
             *plan.remarks,
-            *late_starts(plan),
+            *no_effect(plan),
             *changes(plan),
             *disk_use(plan),
         ):

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ltbench.data.augmentation import AugmentationChain
 from ltbench.evaluation.batch_size import evaluation_batch
-from ltbench.evaluation.network_once import Asked, standing_in
+from ltbench.evaluation.network_once import Asked, hooks_on, standing_in
 from ltbench.plugins.algorithm import Algorithm
 from ltbench.training.context import RunContext
 
@@ -69,9 +69,8 @@ def frozen_network(
     network, rows = model.backbone, context.split.rows("train")
     learns = any(parameter.requires_grad for parameter in network.parameters())
     adapts = any(module.training for module in network.modules())
-    watched = any(m._forward_hooks or m._forward_pre_hooks for m in network.modules())
     changes = type(model).augment_by_class is not Algorithm.augment_by_class
-    if learns or adapts or watched or changes or augment.parts or drawn < len(rows):
+    if learns or adapts or changes or augment.parts or hooks_on(network) or drawn < len(rows):
         return None
     batch = context.evaluator.batch = context.evaluator.batch or _batch(model)
     source, generator = context.images, torch.Generator(context.images.device)

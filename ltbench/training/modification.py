@@ -95,7 +95,7 @@ class Modification:
             yield True  # those in training, to which everything else belongs already
             return
         before = [(t, t.detach().clone()) for t in (places[name] for name in weights)]
-        before += [(buffer, buffer.clone()) for buffer in self.model.buffers()]
+        before += [(b, b.clone()) for b in self.model.persistent_buffers().values()]
         try:
             with torch.no_grad():
                 for name, value in weights.items():

@@ -49,6 +49,15 @@ def optimizer_maker(protocol: Protocol, model: Algorithm | None = None) -> MakeO
     return make
 
 
+def has_betas(protocol: Protocol) -> bool:
+    """Return whether the protocol's optimiser averages gradients by shares, its betas, as Adam."""
+    try:
+        (group,) = _build(protocol, [nn.Parameter(torch.zeros(1))]).param_groups
+    except AssertionError:  # of timm: it is for a GPU, which a machine that plans may lack
+        return True
+    return "betas" in group
+
+
 def base_lr(optimizers: Mapping[str, Optimizer]) -> float:
     """Return the present learning rate of the first optimiser, without factors of layers."""
     groups = [g for optimizer in optimizers.values() for g in optimizer.param_groups]

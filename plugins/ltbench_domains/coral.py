@@ -27,6 +27,7 @@ class CORAL(WithLoss):
     hparams: CORALHParams
     honours = frozenset({"label_smoothing", "mixed_labels"})
     min_domains = 2
+    min_per_domain = 2
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """Return the mean risk, the distance and their weighted sum."""

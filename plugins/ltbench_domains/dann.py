@@ -10,6 +10,9 @@ from ltbench.api import Backbone, Batch, MakeOptimizer, TrainInfo, Training, hpa
 from ltbench_domains.composition import WithLoss, WithLossHParams
 from ltbench_domains.discriminator import Discriminator
 
+BETA2 = 0.9
+"""Of the optimisers of both players, as in DomainBed; Adam's own is 0.999."""
+
 
 class DANNHParams(WithLossHParams):
     """Hyper-parameters of DANN."""
@@ -19,7 +22,14 @@ class DANNHParams(WithLossHParams):
     )
     d_steps: int = hparam(1, low=1, search=(1, 8), help="discriminator steps per feature step")
     width: int = hparam(256, low=1, search=(64, 1024), log=True, help="of the discriminator")
-    beta1: float = hparam(0.5, low=0.0, high=0.999, search=(0.0, 0.5), help="of Adam")
+    beta1: float = hparam(
+        0.5,
+        low=0.0,
+        high=0.999,
+        search=(0.0, 0.5),
+        betas=True,
+        help="β1 of Adam and its like, whose β2 is 0.9",
+    )
     alternate: bool = hparam(
         False, later=True, help="one player a step, as in the MDLT benchmark's code"
     )
@@ -30,10 +40,14 @@ class DANN(WithLoss):
 
     Two players: the discriminator lowers its cross-entropy L_d on the domain of a feature; features
     and classifier lower R − λ·L_d. In every step of the training the discriminator takes
-    ``d_steps`` steps and then the features take one. With ``alternate`` one player moves in a step:
-    of every ``d_steps`` + 1 steps, the first of the training being the features', the features take
-    one and the discriminator ``d_steps``. That is the code of DomainBed and of the MDLT benchmark,
-    whose published rows have it: their features take half the steps of other methods.
+    ``d_steps`` steps and then the features take one. Both have the betas of DomainBed's Adam, β1 =
+    .5 and β2 = .9.
+
+    With ``alternate`` one player moves in a step. Of the steps number 1, 2, … those are the
+    discriminator's whose remainder by ``d_steps`` + 1 is less than ``d_steps``; the features, F,
+    move in the others: F D F D with one step of the discriminator, D F D D F D with two, D D F D D
+    D F with three. That is the code of DomainBed and of the MDLT benchmark, whose published rows
+    have it: with ``d_steps=1`` their features take half the steps of other methods.
     """
 
     HParams = DANNHParams
@@ -49,7 +63,7 @@ class DANN(WithLoss):
         )
 
     def configure_optimizers(self, make: MakeOptimizer) -> dict[str, Optimizer]:
-        """Return one optimiser for each player, with the β1 that adversarial training wants."""
+        """Return one optimiser for each player, with the betas of DomainBed where it has any."""
         features = [p for p in self.backbone.parameters() if p.requires_grad]
         optimizers = {
             "main": make([*features, *self.classification_parameters()]),
@@ -57,8 +71,8 @@ class DANN(WithLoss):
         }
         for optimizer in optimizers.values():
             for group in optimizer.param_groups:
-                if "betas" in group:
-                    group["betas"] = (self.hparams.beta1, 0.9)
+                if "betas" in group:  # Adan, for one, has a third
+                    group["betas"] = (self.hparams.beta1, BETA2, *group["betas"][2:])
         return optimizers
 
     def before_step(self, step: int, training: Training) -> None:

@@ -51,6 +51,7 @@ class Fishr(Annealed):
     hparams: FishrHParams
     honours = frozenset({"label_smoothing", "mixed_labels"})
     min_domains = 2
+    min_per_domain = 2
     averaged: Tensor
     latest: Tensor
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from ltbench.api import has_weights
+
 BLOCKS = 4
 """Blocks of a network at most, as the stages of a ResNet; a stem before them is one more."""
 
@@ -109,14 +111,14 @@ def _of_timm(network: nn.Module) -> dict[str, int]:
 
 
 def _children(network: nn.Module) -> list[str]:
-    """Return the names of the children that have parameters, below what holds all of them."""
+    """Return the names of the children that have weights, below what holds all of them."""
     names: list[str] = []
     prefix, module = "", network
     while True:
         children = [
             (f"{prefix}{name}", child)
             for name, child in module.named_children()
-            if next(iter(child.parameters()), None) is not None
+            if has_weights(child)
         ]
         if len(children) != 1:
             return [name for name, _ in children] or names

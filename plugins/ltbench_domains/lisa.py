@@ -45,6 +45,7 @@ class LISA(WithLoss):
     hparams: LISAHParams
     honours = frozenset({"label_smoothing"})
     min_domains = 2
+    min_per_domain = 2
 
     def loss(self, batch: Batch) -> Tensor:
         """Return the mean risk of the mixed images."""

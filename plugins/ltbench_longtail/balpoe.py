@@ -47,6 +47,7 @@ class BalPoE(Experts):
     HParams = BalPoEHParams
     hparams: BalPoEHParams
     honours = frozenset({"label_smoothing", "mixed_labels"})
+    min_per_domain = 2
 
     def __init__(self, backbone: Backbone, train_info: TrainInfo, hparams: BalPoEHParams) -> None:
         low, high = 1 - hparams.spread, 1 + hparams.spread

@@ -32,6 +32,7 @@ class CBLoss(Algorithm):
     HParams = CBLossHParams
     hparams: CBLossHParams
     honours = frozenset({"label_smoothing"})
+    min_per_domain = 2
     weights: Tensor
 
     def __init__(self, backbone: Backbone, train_info: TrainInfo, hparams: CBLossHParams) -> None:

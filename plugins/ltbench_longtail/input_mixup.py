@@ -26,6 +26,7 @@ class InputMixup(Algorithm):
     HParams = InputMixupHParams
     hparams: InputMixupHParams
     honours = frozenset({"label_smoothing", "mixed_labels"})
+    min_per_domain = 2
 
     def loss(self, batch: Batch) -> Losses:
         """Return the mean over domains of the mixed risks."""

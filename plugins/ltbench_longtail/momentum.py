@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import torch
 from torch import Tensor, nn
+
+from ltbench.api import Algorithm
 
 
 class MomentumCopy(nn.Module):
@@ -20,12 +22,11 @@ class MomentumCopy(nn.Module):
         parts: names of the modules that are averaged.
     """
 
-    def __init__(self, network: nn.Module, parts: tuple[str, ...]) -> None:
+    def __init__(self, network: Algorithm, parts: tuple[str, ...]) -> None:
         super().__init__()
         self.trained = {n for n, p in _parts(network.named_parameters(), parts) if p.requires_grad}
-        unkept = _not_in_the_state(network)
-        tensors = _parts(network.named_buffers(), parts)
-        kept = [n for n, _ in tensors if n not in unkept] + sorted(self.trained)
+        statistics = _parts(network.persistent_buffers().items(), parts)
+        kept = [n for n, _ in statistics] + sorted(self.trained)
         places = {**dict(network.named_parameters()), **dict(network.named_buffers())}
         for name in kept:
             self.register_buffer(name.replace(".", "/"), places[name].detach().clone())
@@ -45,15 +46,6 @@ class MomentumCopy(nn.Module):
 
     def _named(self) -> dict[str, Tensor]:
         return {name.replace("/", "."): tensor for name, tensor in self.named_buffers()}
-
-
-def _not_in_the_state(network: nn.Module) -> set[str]:
-    """Return the buffers that no checkpoint has: frozen weights, which change in no step."""
-    return {
-        f"{place}.{name}" if place else name
-        for place, module in network.named_modules()
-        for name in module._non_persistent_buffers_set
-    }
 
 
 class Queue(nn.Module):
@@ -92,6 +84,6 @@ class Queue(nn.Module):
 
 
 def _parts(
-    named: Iterator[tuple[str, Tensor]], parts: tuple[str, ...]
+    named: Iterable[tuple[str, Tensor]], parts: tuple[str, ...]
 ) -> Iterator[tuple[str, Tensor]]:
     return ((name, tensor) for name, tensor in named if name.split(".")[0] in parts)

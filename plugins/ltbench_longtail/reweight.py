@@ -22,6 +22,7 @@ class ReWeight(Algorithm):
     """
 
     honours = frozenset({"label_smoothing"})
+    min_per_domain = 2
     power: ClassVar[float] = 1.0
     weights: Tensor
 

@@ -19,6 +19,7 @@ class WeightedSoftmax(Algorithm):
     """
 
     honours = frozenset({"label_smoothing"})
+    min_per_domain = 2
     weights: Tensor
 
     def __init__(self, backbone: Backbone, train_info: TrainInfo, hparams: HParams) -> None:

@@ -63,6 +63,7 @@ class BoDA(WithLoss):
     hparams: BoDAHParams
     honours = frozenset({"label_smoothing"})
     min_domains = 2
+    min_per_domain = 2
     centroids: Tensor
     refreshes: Tensor
 

@@ -60,6 +60,7 @@ class BRL(Algorithm):
     hparams: BRLHParams
     honours = frozenset({"label_smoothing"})
     min_domains = 2
+    min_per_domain = 2
 
     def __init__(self, backbone: Backbone, train_info: TrainInfo, hparams: BRLHParams) -> None:
         super().__init__(backbone, train_info, hparams)

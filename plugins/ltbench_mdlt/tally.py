@@ -49,6 +49,7 @@ class TALLY(Algorithm):
     HParams = TALLYHParams
     hparams: TALLYHParams
     honours = frozenset({"label_smoothing"})
+    min_per_domain = 2
     sampling = "class-balanced"
     prototypes: Tensor
     styles: Tensor

@@ -7,14 +7,14 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from ltbench.api import Backbone, UsageError
+from ltbench.api import Backbone, UsageError, has_weights
 
 
 def middle_of(backbone: Backbone, image_shape: tuple[int, int, int]) -> tuple[str, torch.Size]:
     """Return the name of the backbone's middle block and the shape of its output for one image.
 
     The blocks are the parts of the backbone that follow one another, as far as nested sequences
-    can be opened, have parameters and put out maps (channels, H, W) or tokens (T, channels). The
+    can be opened, have weights and put out maps (channels, H, W) or tokens (T, channels). The
     middle one of k is number ⌊(k − 1) / 2⌋, from 0; that is the end of ``layer2`` in a ResNet-50,
     where the paper splits the network.
 
@@ -34,7 +34,7 @@ def middle_of(backbone: Backbone, image_shape: tuple[int, int, int]) -> tuple[st
     hooks = [
         module.register_forward_hook(lambda _m, _i, output, name=name: note(name, output))
         for name, module in _blocks(backbone)
-        if next(module.parameters(), None) is not None
+        if has_weights(module)
     ]
     was_training = backbone.training
     backbone.eval()

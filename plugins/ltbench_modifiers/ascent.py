@@ -78,7 +78,7 @@ def ascended(model: Algorithm, found: Sequence[Tensor | None], rho: float) -> It
 
 
 class Draws:
-    """What the loss of a batch depends on beside weights: random draws, and the model's buffers.
+    """What the loss of a batch depends on beside weights: random draws, and buffers that change.
 
     Made before the first look, so that the second one is at the same loss: it drops the same
     units, mixes the same images, and counts the same steps.
@@ -117,8 +117,8 @@ class Draws:
     @torch.no_grad()
     def _set(self, buffers: list[Tensor]) -> None:
         if buffers:
-            torch._foreach_copy_(list(self.model.buffers()), buffers)
+            torch._foreach_copy_(list(self.model.persistent_buffers().values()), buffers)
 
 
 def _buffers(model: Algorithm) -> list[Tensor]:
-    return [buffer.clone() for buffer in model.buffers()]
+    return [buffer.clone() for buffer in model.persistent_buffers().values()]

@@ -55,6 +55,7 @@ class WeightBalancing(Retrained):
     HParams = WeightBalancingHParams
     hparams: WeightBalancingHParams
     honours = frozenset({"label_smoothing", "mixed_labels", "accumulate", "fp16"})
+    min_per_domain = 2
     default_base = "erm"
     classifier: nn.Linear
     done = 0

@@ -27,6 +27,13 @@ def test_the_space_is_what_is_not_typed_of_the_algorithm_and_its_stages():
     assert {"boda.weight", "posthoc-la.tau"} <= set(space("boda+posthoc-la").axes)
 
 
+def test_betas_are_searched_where_the_optimiser_has_them():
+    assert "dann.beta1" in space("dann").axes
+    with_sgd = space("dann", protocol=Protocol(optimizer="sgd"))
+    assert set(space("dann").axes) - set(with_sgd.axes) == {"dann.beta1"}
+    assert "dann.beta1" not in with_sgd.random_point(0, 1)
+
+
 def test_points_become_names_beside_what_was_typed():
     chain = space("boda[nu=1]+posthoc-la").at({"boda.weight": 0.5, "posthoc-la.tau": 2.0})
     assert "+".join(map(str, chain)) == "boda[nu=1,weight=0.5]+posthoc-la[tau=2.0]"

@@ -200,6 +200,23 @@ def test_where_the_head_alone_is_trained_the_network_sees_each_image_once(
         assert torch.allclose(tensor, other.model[name], rtol=1e-3, atol=1e-5), name
 
 
+@pytest.mark.parametrize(("method", "network"), [
+    ("miro", "test_resnet"), ("miro", "digits-cnn"),
+    ("tally[warm_up=0]", VIT), ("tally[warm_up=0]", "digits-cnn"),
+])  # fmt: skip
+def test_a_method_that_looks_into_a_frozen_network_sees_its_layers_in_each_step(
+    tmp_path, monkeypatch, found, method, network
+) -> None:
+    """Where answers are known it is asked anew: a hook sees nothing of what is looked up."""
+    spec = planned(method, f"{network}[adapt=head]", steps=12)
+    one = carry_out(spec, tmp_path / "one", Path())
+    assert all(found)
+    monkeypatch.setattr(loop, "frozen_network", lambda *args: None)
+    other = carry_out(spec, tmp_path / "other", Path())
+    for name, tensor in one.model.items():
+        assert torch.allclose(tensor, other.model[name], rtol=1e-3, atol=1e-5), name
+
+
 def test_nothing_is_looked_up_where_adapters_learn_or_somebody_looks_inside(
     tmp_path, found
 ) -> None:

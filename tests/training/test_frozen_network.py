@@ -87,7 +87,7 @@ def test_it_answers_for_its_images_alone_and_leaves_the_model_as_it_was(tmp_path
             assert model.backbone is network
             assert torch.allclose(looked_up, expected, atol=1e-5)
             assert torch.allclose(others, model.features(x + 1), atol=1e-5)
-            assert "backbone.network" not in " ".join(model.state_dict())
+            assert "backbone._network" not in " ".join(model.state_dict())
             seen.append(frozen)
         return frozen
 

@@ -8,11 +8,16 @@ from dataclasses import replace
 
 import pytest
 import torch
+from ltbench_baselines.erm import ERM
 from torch.nn.functional import cross_entropy
 
+from ltbench.models.adaptation.adapted import adapted
+from ltbench.models.catalogue import build_backbone
+from ltbench.plugins.backbone_options import checked_options
 from ltbench.results.component import Component
 from ltbench.results.folder import RunFolder
 from ltbench.results.logits import read_logits
+from ltbench.results.protocol import Protocol
 from ltbench.testing import build_algorithm, random_batch, train_info
 from ltbench.testing.small_data import COUNTS
 from ltbench.testing.small_run import carry_out, check_same, plan_small, run_small
@@ -20,6 +25,7 @@ from ltbench.training import loop
 from ltbench.training.batch_norm import adapting_norms, estimate_statistics
 from ltbench.training.checkpoint import load_checkpoint
 from ltbench.training.modification import Modification
+from ltbench.training.optimizers import optimizer_maker
 from ltbench.training.run import execute
 
 STEPS = 12
@@ -207,6 +213,22 @@ def test_the_model_is_what_it_was_after_another_stood_in_it():
         assert given
     for name, value in model.state_dict().items():
         assert value.equal(before[name]), name
+
+
+def test_frozen_weights_are_not_copied_while_an_average_stands_there(monkeypatch):
+    name = "test_vit"
+    options = checked_options({"adapt": "lora"}, name)
+    network = adapted(build_backbone(name, (3, 32, 32), False), options, name, 5)
+    model = ERM(network, replace(train_info(), image_shape=(3, 32, 32)), ERM.HParams())
+    model.optimizers = model.configure_optimizers(optimizer_maker(Protocol(lr=0.1)))
+    modification = Modification(Component("erm", {}, (Component("ema", {"decay": 0.9}),)), model)
+    modification.step(replace(random_batch(model.train_info), x=torch.rand(12, 3, 32, 32)))
+    modification.after_step(1)
+    copied, clone = [], torch.Tensor.clone
+    monkeypatch.setattr(torch.Tensor, "clone", lambda t: (copied.append(t.numel()), clone(t))[1])
+    with modification.standing(lambda: None) as given:
+        assert given
+    assert sum(copied) == sum(p.numel() for p in model.parameters())
 
 
 @pytest.mark.parametrize("algo", ["erm@sam", "erm@ema", "ldam@imbsam", "erm@swad[converge=1]"])

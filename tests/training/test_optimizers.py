@@ -19,6 +19,7 @@ from ltbench.results.protocol import Protocol
 from ltbench.testing.small_model import build_algorithm, build_stage, train_info
 from ltbench.testing.small_run import carry_out, check_same
 from ltbench.training.loop import optimizer_maker
+from ltbench.training.optimizers import has_betas
 from ltbench.training.run import execute
 
 
@@ -106,6 +107,19 @@ def test_classifier_and_backbone_learn_at_rates_of_their_own(algo):
     for name, rate in found.items():
         factor = {"classifier": 10.0, "criterion": 10.0, "backbone": 0.5}.get(name.split(".")[0], 1)
         assert rate == pytest.approx(0.1 * factor), name
+
+
+@pytest.mark.parametrize(
+    ("name", "there"),
+    [("adam", True), ("adan", True), ("lion", True), ("sgd", False), ("adafactor", False)],
+)
+def test_which_optimisers_have_betas(name, there):
+    assert has_betas(Protocol(optimizer=name)) == there
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="where a GPU is it can be built")
+def test_of_an_optimiser_that_cannot_be_built_here_betas_are_taken_for_granted():
+    assert has_betas(Protocol(optimizer="bnbadam"))
 
 
 def test_a_stages_fresh_classifier_is_the_classifier():

@@ -34,10 +34,20 @@ def freeze(network: nn.Module, trained: Chooses = lambda module, name: False) ->
                 count += parameter.numel()
             del module._parameters[name]
             module.register_buffer(name, parameter.detach(), persistent=False)
+            module.has_frozen_weights = True  # type: ignore[assignment]
         module._non_persistent_buffers_set.update(module._buffers)
         if isinstance(module, nn.modules.batchnorm._NormBase) and module.running_mean is not None:
             module.track_running_stats = False  # else it asks states for a count of its batches
     return count
+
+
+def has_weights(module: nn.Module) -> bool:
+    """Return whether a module of a network has weights, trained or frozen.
+
+    Those that ``adapt`` of a backbone freezes are no parameters.
+    """
+    frozen = any(getattr(m, "has_frozen_weights", False) for m in module.modules())
+    return frozen or next(module.parameters(), None) is not None
 
 
 def digest_of(network: nn.Module) -> bytes:

@@ -8,6 +8,10 @@ import torch
 from ltbench_domains.cdann import CDANN
 from ltbench_domains.dann import DANN
 
+from ltbench.results.protocol import Protocol
+from ltbench.testing import SmallTraining, build_algorithm, random_batch, train_info
+from ltbench.training.optimizers import optimizer_maker
+
 
 @pytest.mark.parametrize("cls", [DANN, CDANN])
 class TestBothPlayers:
@@ -70,21 +74,26 @@ class TestBothPlayers:
             losses = model.step(tiny.batch(single_class=True))
             assert all(torch.isfinite(value) for value in losses.values())
 
-    @pytest.mark.parametrize("d_steps", [1, 2])
-    def test_alternating_moves_one_player_a_step_as_the_benchmark_does(self, tiny, cls, d_steps):
-        """Of (count % (1 + d_steps)) < d_steps, with the count from 1, is the discriminator."""
+    @pytest.mark.parametrize(("d_steps", "turns"), [(1, "FDFDFDF"), (2, "DFDDFDD"), (3, "DDFDDDF")])
+    def test_alternating_moves_one_player_a_step_as_the_benchmark_does(
+        self, tiny, cls, d_steps, turns
+    ):
+        """Of (count % (1 + d_steps)) < d_steps, with the count from 1, is the discriminator.
+
+        The turns are those that the class says.
+        """
         model = tiny.ready(tiny.algorithm(cls, alternate=True, d_steps=d_steps))
         moved = []
-        for step in range(6):
+        for step in range(7):
             before = {k: v.clone() for k, v in model.state_dict().items()}
             model.before_step(step, tiny.training)
             model.step(tiny.batch(seed=step))
             after = model.state_dict()
             changed = {k.partition(".")[0] for k, v in after.items() if not v.equal(before[k])}
-            moved.append("D" if changed == {"discriminator"} else "G")
+            moved.append("D" if changed == {"discriminator"} else "F")
             assert changed in ({"discriminator"}, {"backbone", "classifier"})
-        expected = ["D" if count % (1 + d_steps) < d_steps else "G" for count in range(1, 7)]
-        assert moved == expected
+        expected = ["D" if count % (1 + d_steps) < d_steps else "F" for count in range(1, 8)]
+        assert moved == expected == list(turns)
 
     def test_alternating_moves_as_far_as_the_same_player_would_alone(self, tiny, cls):
         batch = tiny.batch()
@@ -107,6 +116,19 @@ class TestBothPlayers:
         betas = {o.param_groups[0]["betas"] for o in model.optimizers.values()}
         assert betas == {(0.5, 0.9)}
         tiny.ready(tiny.algorithm(cls), tiny.sgd)
+
+    @pytest.mark.parametrize(
+        ("name", "betas"), [("adamw", (0.3, 0.9)), ("adan", (0.3, 0.9, 0.99)), ("sgd", None)]
+    )
+    def test_it_takes_its_steps_by_any_optimiser(self, cls, name, betas):
+        """Adan has a third beta, which stays its own."""
+        model = build_algorithm(f"{cls.__name__.lower()}[beta1=0.3]", train_info())
+        model.optimizers = model.configure_optimizers(optimizer_maker(Protocol(optimizer=name)))
+        found = {o.param_groups[0].get("betas") for o in model.optimizers.values()}
+        assert found == {betas}
+        model.before_step(0, SmallTraining(model, random_batch(model.train_info)))
+        losses = model.step(random_batch(model.train_info))
+        assert all(torch.isfinite(value) for value in losses.values())
 
 
 def test_dann_has_the_cross_entropy_of_the_domains(tiny, cross_entropies):

@@ -13,8 +13,10 @@ from ltbench_domains.layers import regular_layers
 from ltbench_domains.miro import MIRO
 from torch import nn
 
+from ltbench.models.adaptation.adapted import adapted
 from ltbench.models.catalogue import build_backbone
 from ltbench.plugins.backbone import Backbone
+from ltbench.plugins.backbone_options import checked_options
 from ltbench.testing import build_algorithm, random_batch, train_info
 from ltbench.testing.small_model import take_steps
 
@@ -152,6 +154,18 @@ def test_layers_of_other_networks_are_their_children():
     assert [(layer.name, layer.shape) for layer in layers] == [
         ("body.0", (1, 5, 1, 1)),
         ("body.2", (1, 7, 1, 1)),
+    ]
+
+
+@pytest.mark.parametrize("kind", ["head", "bitfit"])
+def test_layers_are_the_same_where_weights_are_frozen(kind):
+    name, shape = "digits-cnn", (3, 28, 28)
+    options = checked_options({"adapt": kind}, name)
+    frozen = adapted(build_backbone(name, shape, pretrained=False), options, name, 5)
+    expected = regular_layers(build_backbone(name, shape, pretrained=False).eval(), shape)
+    assert len(expected) > 2
+    assert regular_layers(frozen, shape) == [
+        replace(layer, name=f"network.{layer.name}") for layer in expected
     ]
 
 

@@ -9,8 +9,11 @@ from ltbench_mdlt.trunk import middle_of
 from torch import nn
 
 from ltbench.api import Backbone, UsageError
+from ltbench.models.adaptation.adapted import adapted
+from ltbench.models.catalogue import build_backbone
 from ltbench.models.cifar_resnet import CifarResNet32
 from ltbench.models.digits_cnn import DigitsCNN
+from ltbench.plugins.backbone_options import checked_options
 
 
 class Flat(Backbone):
@@ -48,6 +51,16 @@ def test_the_middle_of_the_fields_networks():
     assert (name, tuple(shape)) == ("layers.5", (128, 14, 14))
     _, shape = middle_of(CifarResNet32((3, 32, 32)), (3, 32, 32))
     assert tuple(shape) == (32, 16, 16)
+
+
+@pytest.mark.parametrize(("name", "kind"), [
+    ("digits-cnn", "head"), ("digits-cnn", "bitfit"), ("test_vit", "lora"), ("test_resnet", "head"),
+])  # fmt: skip
+def test_the_middle_of_a_network_is_the_same_where_weights_are_frozen(name, kind):
+    middle, shape = middle_of(build_backbone(name, (3, 32, 32), False), (3, 32, 32))
+    options = checked_options({"adapt": kind}, name)
+    frozen = adapted(build_backbone(name, (3, 32, 32), False), options, name, 5)
+    assert middle_of(frozen, (3, 32, 32)) == (f"network.{middle}", shape)
 
 
 def test_a_network_without_maps_is_refused():

@@ -6,10 +6,15 @@ from dataclasses import replace
 
 import pytest
 import torch
+from ltbench_domains.groupdro import GroupDRO
+from ltbench_modifiers.ascent import Draws
 from torch import nn
 from torch.nn import functional as F
 
 from ltbench.api import MixedLabels
+from ltbench.models.adaptation.adapted import adapted
+from ltbench.models.catalogue import build_backbone
+from ltbench.plugins.backbone_options import checked_options
 from ltbench.results.protocol import Protocol
 from ltbench.testing import SmallTraining, build_algorithm, build_modifier, random_batch, train_info
 from ltbench.training.optimizers import optimizer_maker
@@ -74,6 +79,16 @@ def test_statistics_are_those_of_the_first_pass():
     plain.step(batch)
     for name, value in plain.named_buffers():
         assert value.equal(dict(model.named_buffers())[name]), name
+
+
+def test_frozen_weights_are_not_copied_for_the_second_look():
+    options = checked_options({"adapt": "lora"}, "test_vit")
+    network = adapted(build_backbone("test_vit", (3, 32, 32), False), options, "test_vit", 3)
+    info = replace(train_info(COUNTS), image_shape=(3, 32, 32))
+    model = GroupDRO(network, info, GroupDRO.HParams(eta=1.0))
+    copied = Draws(model).buffers
+    assert [buffer.shape for buffer in copied] == [model.log_q.shape]
+    assert copied[0] is not model.log_q
 
 
 def test_the_state_of_an_algorithm_takes_one_step():
