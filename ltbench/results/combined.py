@@ -60,7 +60,7 @@ class Ingredient:
     @property
     def names(self) -> tuple[str, ...]:
         """The algorithm and its stages with their modifiers, without hyper-parameters."""
-        return _names(self.identity)
+        return names_of(self.identity)
 
     @property
     def place(self) -> str:
@@ -97,7 +97,8 @@ class Ingredient:
         return times.get("train_s", times.get("total_s", 0.0))
 
 
-def _names(identity: Mapping[str, Any]) -> tuple[str, ...]:
+def names_of(identity: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the algorithm and stages of an identity, with their modifiers."""
     return read_title(identity["algorithm"]), *map(read_title, identity["stages"])
 
 
@@ -205,7 +206,7 @@ def combined_folder(root: Path, identity: Mapping[str, Any], hash_: str) -> Path
     Raises:
         UsageError: a name would lead elsewhere.
     """
-    dataset, algo = str(identity["dataset"]["name"]), "+".join(_names(identity))
+    dataset, algo = str(identity["dataset"]["name"]), "+".join(names_of(identity))
     for name in (dataset, algo):
         if name in ("", ".", "..") or Path(name).name != name or name.startswith("."):
             raise UsageError(f"'{clean(name)}' is no name that a folder can have")

@@ -9,8 +9,9 @@ import numpy as np
 
 from ltbench.errors import DataError
 from ltbench.evaluation.averaged import mean_probabilities
-from ltbench.results.combined import ENSEMBLE, Ingredient
+from ltbench.results.combined import ENSEMBLE, Ingredient, combined_method
 from ltbench.results.logits import read_logits
+from ltbench.results.untrusted import LONGEST_WORD, clean
 from ltbench.session.ensemble import digest_logits
 from ltbench.session.verification.finding import Findings, Subject
 
@@ -32,8 +33,11 @@ def check_combined(runs: Sequence[Subject], findings: Findings) -> None:
                 f"it is made of runs that were not handed in: {', '.join(missing[:6])}",
                 run,
             )
-        elif run.record.combined["kind"] == ENSEMBLE:
-            _check_ensemble(run, [known[key] for key in wanted], findings)
+            continue
+        members = [known[key] for key in wanted]
+        _check_name(run, members, findings)
+        if run.record.combined["kind"] == ENSEMBLE:
+            _check_ensemble(run, members, findings)
         else:
             findings.add(
                 "unchecked",
@@ -41,6 +45,19 @@ def check_combined(runs: Sequence[Subject], findings: Findings) -> None:
                 "handed in",
                 run,
             )
+
+
+def _check_name(run: Subject, members: Sequence[Subject], findings: Findings) -> None:
+    """Check that the methods in the name of what was made are its members'."""
+    words = run.record.method.rpartition(" (")[2].removesuffix(")")
+    expected = combined_method([_ingredient(member) for member in members], words)
+    if clean(expected, LONGEST_WORD) != run.record.method:
+        findings.add(
+            "wrong",
+            f"its method is called {clean(run.record.method)}, and of its members it is "
+            f"{clean(expected)}",
+            run,
+        )
 
 
 def _check_ensemble(run: Subject, members: Sequence[Subject], findings: Findings) -> None:

@@ -115,6 +115,7 @@ def _of_facts(run: Subject, here: Here) -> list[str]:
     """Return what ``spec.json`` says of the data and does not hold here."""
     facts = here.dataset.facts
     expected: dict[str, Any] = {
+        "title": facts.title,
         "domains": list(facts.domains),
         "classes": list(facts.classes),
         "shots": facts.shots.as_dict(),
@@ -130,6 +131,8 @@ def _of_facts(run: Subject, here: Here) -> list[str]:
         for name, value in expected.items()
         if (told[name].tolist() if isinstance(told[name], np.ndarray) else told[name]) != value
     ]
+    if told["held_out"] not in (None, here.split.held_out):  # earlier versions did not say it
+        off.append("held_out")
     off += [
         f"{part} counts" for part, found in counts.items()
         if found != here.split.counts(part).tolist()

@@ -19,6 +19,7 @@ from ltbench.session.verification.code import check_code
 from ltbench.session.verification.copies import check_copies
 from ltbench.session.verification.ensembles import check_combined
 from ltbench.session.verification.finding import Badge, Finding, Findings, Subject
+from ltbench.session.verification.method import check_method
 from ltbench.session.verification.metrics import check_metrics
 from ltbench.session.verification.registry import Registry, check_registry
 from ltbench.session.verification.rerun import Again, check_again, choose_again
@@ -155,6 +156,7 @@ def _check_each(runs: Sequence[Subject], registry: Registry, findings: Findings)
         check_log(run, findings)
         here = registry.find(run.asked) if run.asked else "its spec.json cannot be read"
         check_registry(run, here, findings)
+        check_method(run, here, findings)
         sets = None if isinstance(here, str) else here.sets
         if run.logits:
             whole[run.record.path] = check_answers(run, findings)
