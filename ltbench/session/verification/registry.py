@@ -168,10 +168,11 @@ def _of_answers(run: Subject, here: Here) -> list[str]:
 def _check_protocol(
     run: Subject, asked: RunSpec, facts: Facts, here: Here, findings: Findings
 ) -> None:
-    """Tell in what a protocol differs from the one that is registered under its name."""
+    """Tell in what a protocol differs from the one that is registered under its name.
+
+    What a search found is told by the board, so of runs that were tuned it is the one before.
+    """
     name = asked.protocol.name
-    if asked.tuned:
-        return  # its settings were searched, which the board says
     try:
         settings = protocol_of(facts, Name(name) if name else None)
         train = here.split.rows("train")
@@ -188,7 +189,7 @@ def _check_protocol(
             "unchecked", f"its protocol '{clean(name)}' is none that is here: {problem}", run
         )
         return
-    own, there = asked.protocol.as_dict(), registered.as_dict()
+    own, there = asked.protocol_before().as_dict(), registered.as_dict()
     if not (asked.backbone.pretrained or asked.backbone.weights):
         own["freeze_bn"] = there["freeze_bn"]  # without weights there is nothing to freeze
     off = [

@@ -10,12 +10,14 @@ from ltbench.plugins.algorithm import Algorithm
 from ltbench.plugins.manager import get_plugins
 from ltbench.regular_files import read_file
 from ltbench.results.run import RunSpec, canonical_hash
+from ltbench.results.tuned import not_searched
 from ltbench.results.untrusted import clean, numbers, read_log
 from ltbench.session.verification.finding import Findings, Subject
 from ltbench.training.first_stage import log_digest
 from ltbench.training.steps import stage_steps
 
 _LARGEST_LOG = 256 * 2**20
+_MOST_NAMED = 4
 _MOST_STEPS = 10_000_000  # of a training; a specification may hold any number
 
 
@@ -41,6 +43,13 @@ def check_specification(run: Subject, findings: Findings) -> None:
     if run.asked is None:
         findings.add("wrong", "spec.json asks for what this version of ltbench cannot run", run)
         return
+    if strange := not_searched(run.asked.tuned or {}):
+        findings.add(
+            "wrong",
+            "its identity names as the search's what its axes do not have or no search varies: "
+            f"{', '.join(strange[:_MOST_NAMED])}",
+            run,
+        )
     if canonical_hash(run.asked.shared_setting()) != run.record.protocol_hash:
         findings.add(
             "wrong",
