@@ -27,7 +27,7 @@ from ltbench.plugins.predictions import Predictions
 from ltbench.plugins.text import visible
 from ltbench.report.stored_metrics import read_answers
 from ltbench.results.documents import read_confusion, read_data_facts
-from ltbench.results.logits import read_logits
+from ltbench.results.logits import MOST_WHOLE
 from ltbench.results.untrusted import clean
 from ltbench.session.verification.finding import Findings, Subject
 
@@ -71,7 +71,7 @@ def check_metrics(run: Subject, findings: Findings, sets: Sets | None) -> bool:
     except LtbenchError as problem:
         findings.add("unchecked", f"metrics were not recomputed: {problem}", run)
         return False
-    cut = stored.predictions.probabilities is None or _keeps_some(run)
+    cut = not run.logits or len(facts["classes"]) > MOST_WHOLE
     sure = not np.isnan(stored.predictions.confidence).any()
     near = _tolerances(run, stored.predictions)
     wrong, unknown, whole = [], [], True
@@ -125,11 +125,6 @@ def within(run: Subject, problem: Exception) -> str:
     """Return what is wrong with a file, without the temporary folder that it lies in."""
     text = str(problem).replace(f"{run.folder}/", "")
     return text.replace(str(run.folder), "the run").rstrip(".")
-
-
-def _keeps_some(run: Subject) -> bool:
-    """Return whether the logits of some classes alone were kept."""
-    return run.logits and read_logits(run.folder, "test").top is not None
 
 
 def _values(

@@ -107,3 +107,14 @@ def test_more_classes_than_logits_are_kept_of(many):
     arrays["prediction"][:3] = (arrays["prediction"][:3] + 1) % 1001
     np.savez_compressed(many.folder / "predictions.npz", **arrays)
     assert not check_answers(many, Findings())
+
+
+def test_fewer_logits_than_are_kept_of_many_classes(many):
+    with np.load(many.folder / "logits.npz") as archive:
+        arrays = dict(archive)
+    for name in ("test_logits", "test_top", "val_logits", "val_top"):
+        arrays[name] = arrays[name][:, :9]
+    np.savez_compressed(many.folder / "logits.npz", **arrays)
+    findings = Findings()
+    assert not check_answers(many, findings)
+    assert "holds 9 logits of each image, and runs keep 50" in findings.listed()[0].text
