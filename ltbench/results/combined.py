@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from ltbench.errors import UsageError
+from ltbench.plugins.hparams import LARGEST_WHOLE
 from ltbench.results.component import read_title
 from ltbench.results.folder import sync_files
 from ltbench.results.labels import method_label
@@ -251,9 +252,15 @@ def _member(member: Mapping[str, Any]) -> dict[str, Any]:
         "hash": clean(str(member.get("hash", ""))),
         "protocol": clean(str(member.get("protocol", ""))),
         "run": clean(str(member.get("run", "")), LONGEST_WORD),
-        "seed": int(numbers({"seed": member.get("seed")}).get("seed", -1)),
+        "seed": seed_of(member),
         "kept": member.get("kept") is not False,
     }
+
+
+def seed_of(member: Mapping[str, Any]) -> int:
+    """Return the seed of a member, or -1 where it names none."""
+    seed = member.get("seed")
+    return seed if type(seed) is int and 0 <= seed <= LARGEST_WHOLE else -1
 
 
 def trained_members(ingredients: Sequence[Ingredient]) -> dict[str, list[str]]:
