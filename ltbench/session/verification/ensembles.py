@@ -14,6 +14,7 @@ from ltbench.results.logits import read_logits
 from ltbench.results.untrusted import LONGEST_WORD, clean
 from ltbench.session.ensemble import digest_logits
 from ltbench.session.verification.finding import Findings, Subject
+from ltbench.session.verification.learnt_on import check_learnt_of_members
 
 _FLOAT16 = 5e-3
 Contents = Mapping[tuple[str, int], str]
@@ -50,7 +51,11 @@ def _check_made(
     """Check what was made of runs that are all here."""
     if run.record.protocol_hash not in {member.record.protocol_hash for member in members}:
         findings.add("wrong", "it stands in a table in which none of its members does", run)
-    _check_name(run, members, findings)
+    told = [(m["hash"], m["seed"]) for m in run.record.combined["members"]]
+    members = sorted(members, key=lambda member: told.index(_key(member)))
+    ingredients = [_ingredient(member) for member in members]
+    _check_name(run, ingredients, findings)
+    check_learnt_of_members(run, members, ingredients, findings)
     if run.record.combined["kind"] == ENSEMBLE:
         _check_ensemble(run, members, contents, findings)
     else:
@@ -62,12 +67,10 @@ def _check_made(
         )
 
 
-def _check_name(run: Subject, members: Sequence[Subject], findings: Findings) -> None:
+def _check_name(run: Subject, ingredients: Sequence[Ingredient], findings: Findings) -> None:
     """Check that the methods in the name of what was made are its members'."""
     words = run.record.method.rpartition(" (")[2].removesuffix(")")
-    told = [(m["hash"], m["seed"]) for m in run.record.combined["members"]]
-    in_order = sorted(members, key=lambda member: told.index(_key(member)))
-    expected = combined_method([_ingredient(member) for member in in_order], words)
+    expected = combined_method(ingredients, words)
     if clean(expected, LONGEST_WORD) != run.record.method:
         findings.add(
             "wrong",

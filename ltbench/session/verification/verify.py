@@ -19,6 +19,7 @@ from ltbench.session.verification.code import check_code
 from ltbench.session.verification.copies import check_copies
 from ltbench.session.verification.ensembles import check_combined
 from ltbench.session.verification.finding import Badge, Finding, Findings, Subject
+from ltbench.session.verification.learnt_on import check_learnt_on
 from ltbench.session.verification.method import check_method
 from ltbench.session.verification.metrics import check_metrics
 from ltbench.session.verification.registry import Registry, check_registry
@@ -164,6 +165,7 @@ def _check_each(runs: Sequence[Subject], registry: Registry, findings: Findings)
             findings.add("unchecked", "its answers were not checked: no logits were handed in", run)
         recomputed = check_metrics(run, findings, sets)
         whole[run.record.path] = whole.get(run.record.path, False) and recomputed
+        check_learnt_on(run, findings)
         check_code(run, findings)
     return whole
 
