@@ -137,8 +137,11 @@ def _of_logits(
 def _check_validation(run: Subject, logits: Logits, findings: Findings) -> bool:
     """Check the validation score by which the model was chosen, and return whether it fits."""
     told, selection = numbers(run.result.get("val")), run.result.get("selection")
-    if not len(logits) or not told:
+    if not len(logits):
         return True
+    if not told:
+        findings.add("wrong", "result.json lacks the scores of the validation images", run)
+        return False
     if run.result.get("before_test"):
         findings.add(
             "unchecked",

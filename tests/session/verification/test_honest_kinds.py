@@ -19,6 +19,7 @@ from dishonest import sentences
 
 from ltbench.cli.soup import soup
 from ltbench.evaluation.averaged import answers
+from ltbench.evaluation.compute import compute_metrics
 from ltbench.evaluation.tested import answer_arrays, results_of_test
 from ltbench.plugins.shots import ShotRule
 from ltbench.results.documents import read_data_facts
@@ -79,10 +80,15 @@ def many(tmp_path) -> Subject:
     folder = write_ingredient(tmp_path, classes=1001, per_class=1, domains=["all"])
     facts, logits = read_data_facts(folder), read_logits(folder, "test")
     shots = ShotRule.from_dict(facts["shots"])
-    p = answers(logits.probabilities(), logits.classes, logits.domains, facts["shot_counts"], shots)
+    p, val = (
+        answers(one.probabilities(), one.classes, one.domains, facts["shot_counts"], shots)
+        for one in (logits, read_logits(folder, "val"))
+    )
     write_arrays(folder / "predictions.npz", answer_arrays(p))
     result = json.loads((folder / "result.json").read_text())
-    result |= {**results_of_test(p, tuple(facts["domains"]), {}), "val": {}}
+    result |= {**results_of_test(p, tuple(facts["domains"]), {})}
+    result["val"] = compute_metrics(val, chosen=False)
+    result["selection"]["value"] = result["val"]["macro_f1_average"]
     (folder / "result.json").write_text(json.dumps(result))
     (record,) = read_runs(tmp_path)
     spec, told = read_json(folder / "spec.json"), read_result(folder)
