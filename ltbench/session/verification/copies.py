@@ -18,10 +18,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ltbench.errors import DataError
+from ltbench.errors import DataError, LtbenchError
 from ltbench.results.documents import read_predictions
 from ltbench.results.untrusted import read_log
 from ltbench.session.verification.finding import Findings, Kind, Subject
+from ltbench.training.steps import stage_steps
 
 _SAMPLE = 1024
 """Test images whose answers are compared where they are not the same to the last bit."""
@@ -184,10 +185,7 @@ def _judge(one: _Print, other: _Print) -> tuple[Kind, str]:
     if _training(one.run) == _training(other.run):
         return "note", f"they {alike}, as by their specifications they are the same training"
     if a.hash == b.hash:
-        return "wrong", (
-            f"they {alike}, and seeds change initial weights and batches: one seed was handed in "
-            "under two numbers"
-        )
+        return _judge_seeds(alike, one.run)
     if a.seed == b.seed:
         return "wrong", (
             f"they {alike}: one method's run was handed in as the other's, unless their settings "
@@ -205,6 +203,28 @@ def _training(run: Subject) -> dict[str, Any]:
     for name in ("name", "select"):
         protocol.pop(name, None)
     return {**kept, "protocol": protocol, "seed": run.record.seed}
+
+
+def _judge_seeds(alike: str, run: Subject) -> tuple[Kind, str]:
+    """Judge two seeds of one method."""
+    if _draws_nothing(run):
+        return "note", (
+            f"they {alike}, which may be: the method takes no step of optimisation on a network "
+            "whose weights are given, so that seeds change nothing"
+        )
+    return "wrong", (
+        f"they {alike}, and seeds change initial weights and batches: one seed was handed in "
+        "under two numbers"
+    )
+
+
+def _draws_nothing(run: Subject) -> bool:
+    if run.asked is None or not (run.asked.backbone.pretrained or run.asked.backbone.weights):
+        return False
+    try:
+        return not any(stage_steps(run.asked))
+    except LtbenchError:  # a plugin that is not here
+        return False
 
 
 def _has_member(whole: _Print, part: _Print) -> bool:

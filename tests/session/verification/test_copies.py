@@ -20,9 +20,11 @@ from ltbench.results.index import read_runs
 from ltbench.results.untrusted import read_json, read_result
 from ltbench.session.verification.copies import check_copies
 from ltbench.session.verification.finding import Findings, Subject
+from ltbench.session.verification.specification import read_asked
 from ltbench.session.verification.verify import verify
 
 NOISE = 1e-4
+GIVEN = "f" * 64  # the digest of a checkpoint
 
 
 def renamed(members, words, seed, number):
@@ -142,6 +144,28 @@ def test_one_seed_under_two_numbers_behind_an_ensemble_of_both(runs, tmp_path):
     (finding,) = (f for f in found.listed() if f.kind == "wrong")
     assert finding.runs == (first.title, again.title)
     assert "one seed was handed in under two numbers" in finding.text
+
+
+@pytest.mark.parametrize(
+    ("algo", "weights", "kind"),
+    [
+        ("linear-probe", "f" * 64, "note"),
+        ("linear-probe", None, "wrong"),
+        ("erm", "f" * 64, "wrong"),
+    ],
+)
+def test_seeds_that_cannot_differ_are_no_copies(runs, tmp_path, algo, weights, kind):
+    """A classifier that is solved for, on a network whose weights are given, draws nothing."""
+    own = subject(runs, "erm", 0)
+    own.spec["identity"]["algorithm"] = {"name": algo, "hparams": {}}
+    own.spec["identity"]["backbone"]["weights"] = weights
+    own = replace(own, asked=read_asked(own.spec))
+    seeds = [elsewhere(renamed_as(own, "a" * 12, seed=s), tmp_path / str(s)) for s in (0, 1)]
+    found = Findings()
+    check_copies(seeds, found)
+    (finding,) = found.listed()
+    assert finding.kind == kind
+    assert ("seeds change nothing" in finding.text) == (kind == "note")
 
 
 def test_what_was_made_of_one_run_is_no_copy_of_one_another(runs, tmp_path):
