@@ -21,6 +21,7 @@ from ltbench.report.metrics import measures_of
 from ltbench.results.earlier import shot_rule
 from ltbench.results.folders import read_folders
 from ltbench.results.index import read_runs
+from ltbench.results.method_name import is_named_so
 from ltbench.results.run import RunRecord, RunSpec, canonical_hash
 from ltbench.results.scheme import each_hash, one_unseen
 from ltbench.results.submission import SUFFIX
@@ -124,16 +125,19 @@ def _entry(source: str, record: RunRecord) -> _Entry:
     """Return a run with its setting.
 
     Raises:
-        ValueError: its hashes are not those of what it holds.
+        ValueError: its hashes, or its method's name, are not those of what it holds.
     """
     try:
         spec = read_json(Path(record.path, "spec.json")) or {}
         shared = RunSpec.from_dict(spec).shared_setting()
         hashes = canonical_hash(spec["identity"]), canonical_hash(shared)
+        named_so = is_named_so(record.method, spec["identity"])
     except (UnreadableRun, LtbenchError, KeyError, TypeError, AttributeError, ValueError) as error:
         raise ValueError("its spec.json is not that of a run") from error
     if hashes != (record.hash, record.protocol_hash):
         raise ValueError("its spec.json was edited, its hashes are not those of what it holds")
+    if not named_so:
+        raise ValueError("its spec.json holds another method than the one that it is called by")
     data = spec.get("data")
     facts = data if isinstance(data, dict) else {}
     told = {key: facts.get(key) for key in ("domains", "classes", "counts")}

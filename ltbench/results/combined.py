@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from ltbench.errors import UsageError
+from ltbench.plugins.hparams import LARGEST_WHOLE
 from ltbench.results.component import read_title
 from ltbench.results.folder import sync_files
 from ltbench.results.labels import method_label
@@ -60,7 +61,7 @@ class Ingredient:
     @property
     def names(self) -> tuple[str, ...]:
         """The algorithm and its stages with their modifiers, without hyper-parameters."""
-        return _names(self.identity)
+        return names_of(self.identity)
 
     @property
     def place(self) -> str:
@@ -97,7 +98,8 @@ class Ingredient:
         return times.get("train_s", times.get("total_s", 0.0))
 
 
-def _names(identity: Mapping[str, Any]) -> tuple[str, ...]:
+def names_of(identity: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the algorithm and stages of an identity, with their modifiers."""
     return read_title(identity["algorithm"]), *map(read_title, identity["stages"])
 
 
@@ -205,7 +207,7 @@ def combined_folder(root: Path, identity: Mapping[str, Any], hash_: str) -> Path
     Raises:
         UsageError: a name would lead elsewhere.
     """
-    dataset, algo = str(identity["dataset"]["name"]), "+".join(_names(identity))
+    dataset, algo = str(identity["dataset"]["name"]), "+".join(names_of(identity))
     for name in (dataset, algo):
         if name in ("", ".", "..") or Path(name).name != name or name.startswith("."):
             raise UsageError(f"'{clean(name)}' is no name that a folder can have")
@@ -250,9 +252,15 @@ def _member(member: Mapping[str, Any]) -> dict[str, Any]:
         "hash": clean(str(member.get("hash", ""))),
         "protocol": clean(str(member.get("protocol", ""))),
         "run": clean(str(member.get("run", "")), LONGEST_WORD),
-        "seed": int(numbers({"seed": member.get("seed")}).get("seed", -1)),
+        "seed": seed_of(member),
         "kept": member.get("kept") is not False,
     }
+
+
+def seed_of(member: Mapping[str, Any]) -> int:
+    """Return the seed of a member, or -1 where it names none."""
+    seed = member.get("seed")
+    return seed if type(seed) is int and 0 <= seed <= LARGEST_WHOLE else -1
 
 
 def trained_members(ingredients: Sequence[Ingredient]) -> dict[str, list[str]]:

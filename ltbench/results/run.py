@@ -121,15 +121,22 @@ class RunSpec:
         """``tuned`` with the settings of the protocol that tuning ``found``; empty without it."""
         return with_found(self.tuned, self.protocol.as_dict()) if self.tuned else {}
 
+    def protocol_before(self) -> Protocol:
+        """Return the protocol before tuning.
+
+        Raises:
+            UsageError: ``tuned`` tells of settings that are not possible.
+        """
+        before = before_tuning(self.tuned or {})
+        return Protocol.from_options({**self.protocol.as_dict(), **before}, "protocol")
+
     def shared_setting(self) -> dict[str, Any]:
         """Return what all rows of a table share: the setting, with the protocol before tuning.
 
         Raises:
             UsageError: ``tuned`` tells of settings that are not possible.
         """
-        before = before_tuning(self.tuned or {})
-        protocol = Protocol.from_options({**self.protocol.as_dict(), **before}, "protocol")
-        return replace(self, protocol=protocol).setting()
+        return replace(self, protocol=self.protocol_before()).setting()
 
     def setting(self) -> dict[str, Any]:
         """Return the part of the identity that tells data, protocol, network and precision."""

@@ -43,18 +43,39 @@ def read_tuned(tuned: object, protocol: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(axes, list) or not axes:
         return read
     names = [clean(str(axis)) for axis in axes[: len(protocol_settings()) + 1]]
-    before = {name: value for name, value in before_tuning(tuned).items() if name in names}
-    return with_found({**read, "axes": names, "from": before}, protocol)
+    return with_found({**read, "axes": names, "from": before_tuning(tuned)}, protocol)
 
 
 def before_tuning(tuned: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values that searched settings of the protocol had before."""
-    settings = protocol_settings()
+    """Return the values that searched settings of the protocol had before.
+
+    Of settings that were not searched, or that no search varies, as the steps, nothing is believed:
+    by these values a run stands in a table.
+    """
+    settings, told = protocol_settings(), numbers(tuned.get("from"))
+    axes = tuned.get("axes")
+    listed = axes if isinstance(axes, list) else []
     return {
         name: int(value) if settings[name].kind is int else value
-        for name, value in numbers(tuned.get("from")).items()
-        if name in settings
+        for name, value in told.items()
+        if name in settings and name in listed and is_axis(name)
     }
+
+
+def is_axis(name: object) -> bool:
+    """Return whether a search may vary what has this name."""
+    setting = protocol_settings().get(name) if isinstance(name, str) else None
+    return name == HPARAMS or (setting is not None and setting.search is not None)
+
+
+def not_searched(tuned: Mapping[str, Any]) -> list[str]:
+    """Return the names that an identity gives for searched, and that no search of its axes has."""
+    axes, before = tuned.get("axes"), tuned.get("from")
+    listed = axes if isinstance(axes, list) else []
+    named = before if isinstance(before, dict) else {}
+    strange = [name for name in listed if not is_axis(name)]
+    strange += [name for name in named if name not in listed or name == HPARAMS]
+    return [clean(str(name)) for name in dict.fromkeys(map(str, strange))]
 
 
 def with_found(tuned: Mapping[str, Any], protocol: Mapping[str, Any]) -> dict[str, Any]:

@@ -69,7 +69,7 @@ def resolved_parts(spec: RunSpec, chain: Sequence[Name]) -> tuple[list[Component
         own = [hparams.as_dict() for _, hparams in modifiers]
         inner = tuple(Component(m.name, o) for m, o in zip(name.modifiers, own, strict=True))
         components.append(Component(name.name, hparams.as_dict(), inner))
-        titles.append(_title(spec.methods, kind, name, hparams, [h for _, h in modifiers]))
+        titles.append(title_of(spec.methods, kind, name, hparams, [h for _, h in modifiers]))
         wished.append((name.name, (cls, hparams)))
     check_learns_last(spec, wished)
     check_test_views(spec, chain[-1].name, *wished[-1][1])
@@ -168,10 +168,18 @@ def _switch_of_learning(cls: Any, hparams: HParams) -> str:
     return ""
 
 
-def _title(
+def title_of(
     methods: MethodSettings, kind: str, name: Name, hparams: HParams, modifiers: Sequence[HParams]
 ) -> Name:
-    """Return a part as it is printed: what is not implied by its bare name in brackets."""
+    """Return a part as it is printed: what is not implied by its bare name in brackets.
+
+    Args:
+        methods: what the protocol sets of methods.
+        kind: the registry of the part.
+        name: of the part and of its modifiers, whatever their options.
+        hparams: all hyper-parameters of the part.
+        modifiers: those of each modifier.
+    """
     inner = tuple(
         Name(one.name, own.changed(implied(methods, MODIFIERS, one.name)))
         for one, own in zip(name.modifiers, modifiers, strict=True)

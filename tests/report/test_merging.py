@@ -61,6 +61,14 @@ def test_equal_settings_are_joined_and_it_says_from_where(places):
     assert f"2 runs of {places[0]} and 2 runs of {places[1]}; same split" in said
 
 
+def test_a_run_by_the_name_of_another_method_is_left_out(places):
+    folder = next(places[1].glob("*/bsoftmax/*/seed-0"))
+    edit(folder, "spec.json", lambda d: d.update(method="boda", label="boda"))
+    found = merge(places)
+    assert len(found.records) == 3
+    assert "another method than the one that it is called by" in " ".join(found.said)
+
+
 @pytest.mark.parametrize(
     ("more", "cause"),
     [

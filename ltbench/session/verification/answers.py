@@ -10,7 +10,7 @@ from ltbench.evaluation.compute import compute_metrics
 from ltbench.plugins.predictions import Predictions
 from ltbench.plugins.shots import ShotRule
 from ltbench.results.documents import Arrays, read_data_facts, read_predictions
-from ltbench.results.logits import Logits, read_logits
+from ltbench.results.logits import MOST_WHOLE, TOP, Logits, read_logits
 from ltbench.results.untrusted import numbers
 from ltbench.session.verification.finding import Findings, Subject
 from ltbench.session.verification.metrics import within
@@ -32,14 +32,35 @@ def check_answers(run: Subject, findings: Findings) -> bool:
     """
     try:
         logits, arrays = read_logits(run.folder, "test"), read_predictions(run.folder)
-        wrong = _compare(logits, arrays)
         validated = read_logits(run.folder, "val")
+        classes = len(read_data_facts(run.folder)["classes"])
+        wrong = [text for part in (logits, validated) if (text := _not_as_kept(part, classes))]
+        wrong += _compare(logits, arrays)
     except DataError as problem:
         findings.add("wrong", within(run, problem), run)
         return False
     for text in wrong:
         findings.add("wrong", text, run)
     return _check_validation(run, validated, findings) and not wrong
+
+
+def _not_as_kept(logits: Logits, classes: int) -> str:
+    """Return in what logits are kept otherwise than runs keep them; nothing where in nothing.
+
+    Of what seems not to have been kept, metrics could not be computed, and any could be claimed.
+    """
+    if not len(logits):
+        return ""
+    if logits.width != classes:
+        return f"logits.npz tells {logits.width:,} classes apart, and spec.json names {classes:,}"
+    if logits.top is not None and classes <= MOST_WHOLE:
+        return (
+            f"logits.npz holds the largest logits of each image alone, and of up to {MOST_WHOLE:,} "
+            "classes every run keeps all"
+        )
+    if logits.top is not None and logits.top.shape[1] != TOP:
+        return f"logits.npz holds {logits.top.shape[1]} logits of each image, and runs keep {TOP}"
+    return ""
 
 
 def _compare(logits: Logits, arrays: Arrays) -> list[str]:
@@ -116,8 +137,11 @@ def _of_logits(
 def _check_validation(run: Subject, logits: Logits, findings: Findings) -> bool:
     """Check the validation score by which the model was chosen, and return whether it fits."""
     told, selection = numbers(run.result.get("val")), run.result.get("selection")
-    if not len(logits) or not told:
+    if not len(logits):
         return True
+    if not told:
+        findings.add("wrong", "result.json lacks the scores of the validation images", run)
+        return False
     if run.result.get("before_test"):
         findings.add(
             "unchecked",

@@ -13,16 +13,16 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ltbench.errors import DataError
+from ltbench.errors import DataError, LtbenchError
 from ltbench.results.documents import read_predictions
 from ltbench.results.untrusted import read_log
 from ltbench.session.verification.finding import Findings, Kind, Subject
+from ltbench.training.steps import stage_steps
 
 _SAMPLE = 1024
 """Test images whose answers are compared where they are not the same to the last bit."""
@@ -53,6 +53,9 @@ class _Print:
     confidence: NDArray[np.float32] | None
 
 
+_Pair = tuple[_Print, _Print]
+
+
 def check_copies(runs: Sequence[Subject], findings: Findings) -> None:
     """Find runs among those of the same test images that are one another's copies."""
     by_test: dict[str, list[_Print]] = defaultdict(list)
@@ -63,7 +66,7 @@ def check_copies(runs: Sequence[Subject], findings: Findings) -> None:
             continue
         by_test[found.test].append(found)
     for prints in by_test.values():
-        for one, other in _alike(prints):
+        for one, other in _first_hand(list(_alike(prints))):
             kind, text = _judge(one, other)
             findings.add(kind, text, one.run, other.run)
 
@@ -101,19 +104,18 @@ def _log_of(run: Subject) -> str:
     return hashlib.sha256(text.encode()).hexdigest() if lines else ""
 
 
-def _alike(prints: Sequence[_Print]) -> Iterator[tuple[_Print, _Print]]:
-    """Yield pairs of runs that answer alike, each run with the first that it is like."""
-    if len(prints) > _MOST_ALIKE:  # too many pairs: those that are the same to the last bit
-        first: dict[str, _Print] = {}
-        for one in prints:
-            if (before := first.setdefault(one.answers, one)) is not one:
-                yield before, one
+def _alike(prints: Sequence[_Print]) -> Iterator[_Pair]:
+    """Yield the pairs of runs that answer alike.
+
+    All of them: a run may be like one that explains it, and like another that nothing explains.
+    """
+    if len(prints) <= _MOST_ALIKE:
+        yield from (pair for pair in itertools.combinations(prints, 2) if _same(*pair))
         return
-    paired: set[Path] = set()
-    for one, other in itertools.combinations(prints, 2):
-        if other.run.folder not in paired and _same(one, other):
-            paired.add(other.run.folder)
-            yield one, other
+    same: dict[str, list[_Print]] = defaultdict(list)  # too many pairs: those of the same bits
+    for one in prints:
+        yield from ((before, one) for before in same[one.answers][:_MOST_ALIKE])
+        same[one.answers].append(one)
 
 
 def _same(one: _Print, other: _Print) -> bool:
@@ -146,6 +148,24 @@ def _rivals(one: Subject, other: Subject) -> bool:
     return one.record.seed != other.record.seed or next(algorithms) != next(algorithms)
 
 
+def _first_hand(pairs: Sequence[_Pair]) -> Iterator[_Pair]:
+    """Yield the pairs but those of which one run is like the other by what it was made of.
+
+    A soup that took one run alone is like all that this run is like, which is told of the run.
+    """
+    made_of: dict[int, set[int]] = defaultdict(set)
+    like: dict[int, set[int]] = defaultdict(set)
+    for pair in pairs:
+        for whole, part in (pair, pair[::-1]):
+            like[id(whole)].add(id(part))
+            if _extends(whole, part) or _has_member(whole, part):
+                made_of[id(whole)].add(id(part))
+    for one, other in pairs:
+        a, b = id(one), id(other)
+        if not (made_of[a] & like[b] or made_of[b] & like[a]):
+            yield one, other
+
+
 def _judge(one: _Print, other: _Print) -> tuple[Kind, str]:
     a, b = one.run.record, other.run.record
     alike = (
@@ -160,16 +180,12 @@ def _judge(one: _Print, other: _Print) -> tuple[Kind, str]:
                 f"they {alike}, which may be: '{stage}' is made from the other and may leave its "
                 "model as it was (wise-ft may take all of the trained weights)"
             )
-        members = [(m["hash"], m["seed"]) for m in whole.run.record.combined.get("members", ())]
-        if (part.run.record.hash, part.run.record.seed) in members:
+        if _has_member(whole, part):
             return "note", f"they {alike}, which may be: the one was made of the other"
     if _training(one.run) == _training(other.run):
         return "note", f"they {alike}, as by their specifications they are the same training"
     if a.hash == b.hash:
-        return "wrong", (
-            f"they {alike}, and seeds change initial weights and batches: one seed was handed in "
-            "under two numbers"
-        )
+        return _judge_seeds(alike, one.run)
     if a.seed == b.seed:
         return "wrong", (
             f"they {alike}: one method's run was handed in as the other's, unless their settings "
@@ -189,9 +205,39 @@ def _training(run: Subject) -> dict[str, Any]:
     return {**kept, "protocol": protocol, "seed": run.record.seed}
 
 
+def _judge_seeds(alike: str, run: Subject) -> tuple[Kind, str]:
+    """Judge two seeds of one method."""
+    if _draws_nothing(run):
+        return "note", (
+            f"they {alike}, which may be: the method takes no step of optimisation on a network "
+            "whose weights are given, so that seeds change nothing"
+        )
+    return "wrong", (
+        f"they {alike}, and seeds change initial weights and batches: one seed was handed in "
+        "under two numbers"
+    )
+
+
+def _draws_nothing(run: Subject) -> bool:
+    if run.asked is None or not (run.asked.backbone.pretrained or run.asked.backbone.weights):
+        return False
+    try:
+        return not any(stage_steps(run.asked))
+    except LtbenchError:  # a plugin that is not here
+        return False
+
+
+def _has_member(whole: _Print, part: _Print) -> bool:
+    """Return whether a run is an ensemble or soup that another is a member of."""
+    members = [(m["hash"], m["seed"]) for m in whole.run.record.combined.get("members", ())]
+    return (part.run.record.hash, part.run.record.seed) in members
+
+
 def _extends(whole: _Print, part: _Print) -> bool:
     """Return whether a run is another one with further stages, of the same seed."""
     a, b = whole.run.spec.get("identity", {}), part.run.spec.get("identity", {})
+    if whole.run.combined or part.run.combined:
+        return False
     if whole.run.record.seed != part.run.record.seed or a.get("algorithm") != b.get("algorithm"):
         return False
     long, short = list(a.get("stages", [])), list(b.get("stages", []))

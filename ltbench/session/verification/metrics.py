@@ -9,7 +9,7 @@ and those that look at the probabilities of all classes to a few thousandths and
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, Literal
@@ -27,9 +27,10 @@ from ltbench.plugins.predictions import Predictions
 from ltbench.plugins.text import visible
 from ltbench.report.stored_metrics import read_answers
 from ltbench.results.documents import read_confusion, read_data_facts
-from ltbench.results.logits import read_logits
+from ltbench.results.logits import MOST_WHOLE, read_logits
 from ltbench.results.untrusted import clean
 from ltbench.session.verification.finding import Findings, Subject
+from ltbench.session.verification.rounding import rounding_ends
 
 Sees = Literal["answers", "confidences", "probabilities"]
 _EXACT = 1e-9
@@ -63,15 +64,19 @@ def check_metrics(run: Subject, findings: Findings, sets: Sets | None) -> bool:
     try:
         stored = read_answers(run.folder, probabilities=run.logits)
         facts = read_data_facts(run.folder)
-        with np.errstate(all="ignore"):  # what rows do not keep is NaN
-            found = results_of_test(stored.predictions, tuple(facts["domains"]), sets or {})
+
+        def compute(p: Predictions) -> dict[str, Any]:
+            with np.errstate(all="ignore"):  # what rows do not keep is NaN
+                return results_of_test(p, tuple(facts["domains"]), sets or {})
+
+        found = compute(stored.predictions)
     except DataError as problem:
         findings.add("wrong", within(run, problem), run)
         return False
     except LtbenchError as problem:
         findings.add("unchecked", f"metrics were not recomputed: {problem}", run)
         return False
-    cut = stored.predictions.probabilities is None or _keeps_some(run)
+    cut = not run.logits or len(facts["classes"]) > MOST_WHOLE
     sure = not np.isnan(stored.predictions.confidence).any()
     near = _tolerances(run, stored.predictions)
     wrong, unknown, whole = [], [], True
@@ -84,6 +89,9 @@ def check_metrics(run: Subject, findings: Findings, sets: Sets | None) -> bool:
             whole &= blind or value.said is None
         elif not _agree(value, near[sees]):
             wrong.append(value)
+    if lost := _lost_in_rounding(run, stored.predictions, wrong, near, compute):
+        wrong, whole = [value for value in wrong if value not in lost], False
+        unknown += lost
     _tell(run, findings, wrong, unknown)
     if other := _declared_otherwise(run):
         named = ", ".join(other[:_MOST])
@@ -125,11 +133,6 @@ def within(run: Subject, problem: Exception) -> str:
     """Return what is wrong with a file, without the temporary folder that it lies in."""
     text = str(problem).replace(f"{run.folder}/", "")
     return text.replace(str(run.folder), "the run").rstrip(".")
-
-
-def _keeps_some(run: Subject) -> bool:
-    """Return whether the logits of some classes alone were kept."""
-    return run.logits and read_logits(run.folder, "test").top is not None
 
 
 def _values(
@@ -206,6 +209,37 @@ def _tolerances(run: Subject, p: Predictions) -> dict[Sees, float]:
         # Float16 makes ties, and the order of those is worth an image.
         "probabilities": _FLOAT16 + 1 / fewest,
     }
+
+
+def _lost_in_rounding(
+    run: Subject,
+    p: Predictions,
+    values: Sequence[_Value],
+    near: Mapping[Sees, float],
+    compute: Callable[[Predictions], dict[str, Any]],
+) -> list[_Value]:
+    """Return the values that other logits would give which float16 rounds to those handed in.
+
+    A network that tells classes apart by less than float16 does has ties where it had none, in any
+    order, so that AUROC and average precision are known between two ends alone.
+    """
+    values = [value for value in values if sees_of()[value.name] == "probabilities"]
+    if not values:
+        return []
+    slack, ends = near["probabilities"], []
+    try:
+        for q in rounding_ends(read_logits(run.folder, "test"), p):
+            computed = _values(run.result, compute(q), known_sets=True)
+            ends.append({(value.place, value.name): value.found for value in computed})
+    except LtbenchError:
+        return []
+    lost = []
+    for value in values:
+        between = [x for end in ends if isinstance(x := end.get((value.place, value.name)), float)]
+        known = between and isinstance(value.said, int | float)
+        if known and min(between) - slack <= value.said <= max(between) + slack:
+            lost.append(value)
+    return lost
 
 
 def _check_confusion(

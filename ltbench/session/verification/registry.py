@@ -115,6 +115,7 @@ def _of_facts(run: Subject, here: Here) -> list[str]:
     """Return what ``spec.json`` says of the data and does not hold here."""
     facts = here.dataset.facts
     expected: dict[str, Any] = {
+        "title": facts.title,
         "domains": list(facts.domains),
         "classes": list(facts.classes),
         "shots": facts.shots.as_dict(),
@@ -130,6 +131,8 @@ def _of_facts(run: Subject, here: Here) -> list[str]:
         for name, value in expected.items()
         if (told[name].tolist() if isinstance(told[name], np.ndarray) else told[name]) != value
     ]
+    if told["held_out"] not in (None, here.split.held_out):  # earlier versions did not say it
+        off.append("held_out")
     off += [
         f"{part} counts" for part, found in counts.items()
         if found != here.split.counts(part).tolist()
@@ -165,10 +168,11 @@ def _of_answers(run: Subject, here: Here) -> list[str]:
 def _check_protocol(
     run: Subject, asked: RunSpec, facts: Facts, here: Here, findings: Findings
 ) -> None:
-    """Tell in what a protocol differs from the one that is registered under its name."""
+    """Tell in what a protocol differs from the one that is registered under its name.
+
+    What a search found is told by the board, so of runs that were tuned it is the one before.
+    """
     name = asked.protocol.name
-    if asked.tuned:
-        return  # its settings were searched, which the board says
     try:
         settings = protocol_of(facts, Name(name) if name else None)
         train = here.split.rows("train")
@@ -185,7 +189,7 @@ def _check_protocol(
             "unchecked", f"its protocol '{clean(name)}' is none that is here: {problem}", run
         )
         return
-    own, there = asked.protocol.as_dict(), registered.as_dict()
+    own, there = asked.protocol_before().as_dict(), registered.as_dict()
     if not (asked.backbone.pretrained or asked.backbone.weights):
         own["freeze_bn"] = there["freeze_bn"]  # without weights there is nothing to freeze
     off = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,13 +10,16 @@ from ltbench.errors import LtbenchError
 from ltbench.plugins.algorithm import Algorithm
 from ltbench.plugins.manager import get_plugins
 from ltbench.regular_files import read_file
+from ltbench.results.protocol import SELECTION
 from ltbench.results.run import RunSpec, canonical_hash
+from ltbench.results.tuned import not_searched
 from ltbench.results.untrusted import clean, numbers, read_log
 from ltbench.session.verification.finding import Findings, Subject
 from ltbench.training.first_stage import log_digest
 from ltbench.training.steps import stage_steps
 
 _LARGEST_LOG = 256 * 2**20
+_MOST_NAMED = 4
 _MOST_STEPS = 10_000_000  # of a training; a specification may hold any number
 
 
@@ -41,6 +45,13 @@ def check_specification(run: Subject, findings: Findings) -> None:
     if run.asked is None:
         findings.add("wrong", "spec.json asks for what this version of ltbench cannot run", run)
         return
+    if strange := not_searched(run.asked.tuned or {}):
+        findings.add(
+            "wrong",
+            "its identity names as the search's what its axes do not have or no search varies: "
+            f"{', '.join(strange[:_MOST_NAMED])}",
+            run,
+        )
     if canonical_hash(run.asked.shared_setting()) != run.record.protocol_hash:
         findings.add(
             "wrong",
@@ -50,20 +61,38 @@ def check_specification(run: Subject, findings: Findings) -> None:
         )
 
 
-def check_log(run: Subject, findings: Findings) -> None:
-    """Check ``log.jsonl``: that it is the run's, whole, and of the protocol that it claims."""
-    if run.combined:
+def check_selection(run: Subject, findings: Findings) -> None:
+    """Check that the model was chosen by what the protocol chooses by, and that it has a score."""
+    selection = run.result.get("selection")
+    if run.asked is None or (run.combined and selection is None):
         return
+    wanted = run.asked.protocol.selection_metric
+    metric = selection.get("metric") if isinstance(selection, dict) else None
+    if metric != wanted:
+        text = f"result.json does not choose its model by {wanted}, as its protocol does"
+        findings.add("wrong", text, run)
+    elif metric != SELECTION["last"] and metric not in numbers(run.result.get("val")):
+        findings.add("wrong", f"result.json lacks the {metric} by which its model was chosen", run)
+
+
+def check_log(run: Subject, findings: Findings) -> bool:
+    """Check ``log.jsonl``: that it is the run's, whole, and of the protocol that it claims.
+
+    Returns:
+        Whether it tells of all that is checked; what was made of other runs has none.
+    """
+    if run.combined:
+        return True
     if not run.log:
         findings.add(
             "unchecked", "the course of training was not checked: no log was handed in", run
         )
-        return
+        return False
     try:
         content = read_file(run.folder / "log.jsonl", _LARGEST_LOG)
     except OSError as error:
         findings.add("wrong", f"log.jsonl cannot be read: {error.strerror}", run)
-        return
+        return False
     told = run.result.get("log_sha256")
     if told is None:
         findings.add("unchecked", "the log was not checked: result.json has no digest of it", run)
@@ -74,6 +103,10 @@ def check_log(run: Subject, findings: Findings) -> None:
         findings.add("wrong", "log.jsonl is torn: some of its lines are no JSON objects", run)
     for text in (*_against_selection(run.result, lines), *_against_protocol(run, lines)):
         findings.add("wrong", text, run)
+    if run.asked is None or all("lr" in line for line in lines):
+        return True
+    findings.add("unchecked", "learning rates were not checked: log.jsonl does not tell them", run)
+    return False
 
 
 def _against_selection(result: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -130,15 +163,14 @@ def _rates(run: Subject, lines: Sequence[Mapping[str, Any]], first: str) -> list
     own = _has_own_rates(run.asked)
     if protocol.schedule != "constant" or protocol.warmup or own:
         return []
-    rates = {numbers(line).get("lr") for line in lines if line.get("stage") == first} - {None}
-    if len(rates) != 1:  # the method has a course of its own
-        return []
-    (rate,) = rates
-    if rate is None or abs(rate - protocol.lr) <= 1e-6 * protocol.lr:
-        return []
+    told = [line["lr"] for line in lines if line.get("stage") == first and "lr" in line]
+    rates = dict.fromkeys(numbers({"lr": rate}).get("lr", math.nan) for rate in told)
+    # So turned that what is no number is off too.
+    off = [rate for rate in rates if not abs(rate - protocol.lr) <= 1e-6 * protocol.lr]
     return [
         f"log.jsonl is of another protocol than spec.json claims: it trained with lr {rate:g}, and "
         f"{clean(str(protocol.lr))} was asked for"
+        for rate in off[:1]
     ]
 
 

@@ -19,10 +19,17 @@ from ltbench.session.verification.code import check_code
 from ltbench.session.verification.copies import check_copies
 from ltbench.session.verification.ensembles import check_combined
 from ltbench.session.verification.finding import Badge, Finding, Findings, Subject
+from ltbench.session.verification.learnt_on import check_learnt_on
+from ltbench.session.verification.method import check_method
 from ltbench.session.verification.metrics import check_metrics
 from ltbench.session.verification.registry import Registry, check_registry
 from ltbench.session.verification.rerun import Again, check_again, choose_again
-from ltbench.session.verification.specification import check_log, check_specification, read_asked
+from ltbench.session.verification.specification import (
+    check_log,
+    check_selection,
+    check_specification,
+    read_asked,
+)
 
 _MOST_NOT_DONE = 20  # runs without a result that are named
 
@@ -152,16 +159,19 @@ def _check_each(runs: Sequence[Subject], registry: Registry, findings: Findings)
     whole: dict[str, bool] = {}
     for run in runs:
         check_specification(run, findings)
-        check_log(run, findings)
+        check_selection(run, findings)
+        logged = check_log(run, findings)
         here = registry.find(run.asked) if run.asked else "its spec.json cannot be read"
         check_registry(run, here, findings)
+        check_method(run, here, findings)
         sets = None if isinstance(here, str) else here.sets
         if run.logits:
             whole[run.record.path] = check_answers(run, findings)
         else:
             findings.add("unchecked", "its answers were not checked: no logits were handed in", run)
         recomputed = check_metrics(run, findings, sets)
-        whole[run.record.path] = whole.get(run.record.path, False) and recomputed
+        whole[run.record.path] = whole.get(run.record.path, False) and recomputed and logged
+        check_learnt_on(run, findings)
         check_code(run, findings)
     return whole
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -19,9 +20,11 @@ from ltbench.results.index import read_runs
 from ltbench.results.untrusted import read_json, read_result
 from ltbench.session.verification.copies import check_copies
 from ltbench.session.verification.finding import Findings, Subject
+from ltbench.session.verification.specification import read_asked
 from ltbench.session.verification.verify import verify
 
 NOISE = 1e-4
+GIVEN = "f" * 64  # the digest of a checkpoint
 
 
 def renamed(members, words, seed, number):
@@ -112,6 +115,70 @@ def test_a_stage_that_leaves_the_model_and_a_soup_of_one_are_no_copies(runs, com
     (finding,) = found.listed()
     assert finding.kind == "note"
     assert ("made of the other" if combined else "'wise-ft' is made from the other") in finding.text
+
+
+def renamed_as(run, hash_, *, seed=0, **more):
+    """Return a run with the same files that says to be another one."""
+    record = replace(run.record, hash=hash_, seed=seed, **more)
+    return replace(run, record=record, spec=json.loads(json.dumps(run.spec)))
+
+
+def elsewhere(run, folder):
+    """Return a run whose files lie in a folder of its own."""
+    shutil.copytree(run.record.path, folder)
+    return replace(run, record=replace(run.record, path=str(folder)))
+
+
+def combined_of(*seeds, kind="ensemble"):
+    return {"kind": kind, "members": [{"hash": "a" * 12, "seed": s} for s in seeds]}
+
+
+def test_one_seed_under_two_numbers_behind_an_ensemble_of_both(runs, tmp_path):
+    """Each is explained by the ensemble, and nothing explains that they are alike themselves."""
+    own = subject(runs, "erm", 0)
+    first = elsewhere(renamed_as(own, "a" * 12, seed=0), tmp_path / "0")
+    again = elsewhere(renamed_as(own, "a" * 12, seed=1), tmp_path / "1")
+    both = elsewhere(renamed_as(own, "b" * 12, combined=combined_of(0, 1)), tmp_path / "both")
+    found = Findings()
+    check_copies([both, first, again], found)
+    (finding,) = (f for f in found.listed() if f.kind == "wrong")
+    assert finding.runs == (first.title, again.title)
+    assert "one seed was handed in under two numbers" in finding.text
+
+
+@pytest.mark.parametrize(
+    ("algo", "weights", "kind"),
+    [
+        ("linear-probe", "f" * 64, "note"),
+        ("linear-probe", None, "wrong"),
+        ("erm", "f" * 64, "wrong"),
+    ],
+)
+def test_seeds_that_cannot_differ_are_no_copies(runs, tmp_path, algo, weights, kind):
+    """A classifier that is solved for, on a network whose weights are given, draws nothing."""
+    own = subject(runs, "erm", 0)
+    own.spec["identity"]["algorithm"] = {"name": algo, "hparams": {}}
+    own.spec["identity"]["backbone"]["weights"] = weights
+    own = replace(own, asked=read_asked(own.spec))
+    seeds = [elsewhere(renamed_as(own, "a" * 12, seed=s), tmp_path / str(s)) for s in (0, 1)]
+    found = Findings()
+    check_copies(seeds, found)
+    (finding,) = found.listed()
+    assert finding.kind == kind
+    assert ("seeds change nothing" in finding.text) == (kind == "note")
+
+
+def test_what_was_made_of_one_run_is_no_copy_of_one_another(runs, tmp_path):
+    own = elsewhere(renamed_as(subject(runs, "erm", 0), "a" * 12), tmp_path / "own")
+    soup = renamed_as(own, "b" * 12, combined=combined_of(0, 1, kind="soup"))
+    tuned = renamed_as(own, "c" * 12, stages=("wise-ft",))
+    tuned.spec["identity"]["stages"] = [{"name": "wise-ft", "hparams": {}}]
+    found = Findings()
+    check_copies(
+        [elsewhere(soup, tmp_path / "soup"), own, elsewhere(tuned, tmp_path / "tuned")], found
+    )
+    assert {finding.kind for finding in found.listed()} == {"note"}
+    assert len(found.listed()) == 2
 
 
 def test_the_same_training_chosen_by_another_rule_is_no_copy(runs):

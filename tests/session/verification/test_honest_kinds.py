@@ -19,6 +19,7 @@ from dishonest import sentences
 
 from ltbench.cli.soup import soup
 from ltbench.evaluation.averaged import answers
+from ltbench.evaluation.compute import compute_metrics
 from ltbench.evaluation.tested import answer_arrays, results_of_test
 from ltbench.plugins.shots import ShotRule
 from ltbench.results.documents import read_data_facts
@@ -79,10 +80,15 @@ def many(tmp_path) -> Subject:
     folder = write_ingredient(tmp_path, classes=1001, per_class=1, domains=["all"])
     facts, logits = read_data_facts(folder), read_logits(folder, "test")
     shots = ShotRule.from_dict(facts["shots"])
-    p = answers(logits.probabilities(), logits.classes, logits.domains, facts["shot_counts"], shots)
+    p, val = (
+        answers(one.probabilities(), one.classes, one.domains, facts["shot_counts"], shots)
+        for one in (logits, read_logits(folder, "val"))
+    )
     write_arrays(folder / "predictions.npz", answer_arrays(p))
     result = json.loads((folder / "result.json").read_text())
-    result |= {**results_of_test(p, tuple(facts["domains"]), {}), "val": {}}
+    result |= {**results_of_test(p, tuple(facts["domains"]), {})}
+    result["val"] = compute_metrics(val, chosen=False)
+    result["selection"]["value"] = result["val"]["macro_f1_average"]
     (folder / "result.json").write_text(json.dumps(result))
     (record,) = read_runs(tmp_path)
     spec, told = read_json(folder / "spec.json"), read_result(folder)
@@ -107,3 +113,14 @@ def test_more_classes_than_logits_are_kept_of(many):
     arrays["prediction"][:3] = (arrays["prediction"][:3] + 1) % 1001
     np.savez_compressed(many.folder / "predictions.npz", **arrays)
     assert not check_answers(many, Findings())
+
+
+def test_fewer_logits_than_are_kept_of_many_classes(many):
+    with np.load(many.folder / "logits.npz") as archive:
+        arrays = dict(archive)
+    for name in ("test_logits", "test_top", "val_logits", "val_top"):
+        arrays[name] = arrays[name][:, :9]
+    np.savez_compressed(many.folder / "logits.npz", **arrays)
+    findings = Findings()
+    assert not check_answers(many, findings)
+    assert "holds 9 logits of each image, and runs keep 50" in findings.listed()[0].text
