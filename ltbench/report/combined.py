@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ltbench.command_start import command_words
 from ltbench.report.plain import duration, short_path
 from ltbench.results.combined import ENSEMBLE, SOUP, read_combined
+from ltbench.results.untrusted import UnreadableRun
 
 if TYPE_CHECKING:
     from ltbench.report.content import Leaderboard
@@ -78,7 +79,10 @@ def made_of_lines(spec: Mapping[str, Any], result: Mapping[str, Any]) -> list[st
         result: that of ``result.json``.
     """
     identity = spec.get("identity")
-    combined = read_combined(identity, result) if isinstance(identity, dict) else {}
+    try:
+        combined = read_combined(identity, result) if isinstance(identity, dict) else {}
+    except UnreadableRun:
+        return []
     if not combined:
         return []
     lines = [f"Made of other runs: {made_of(combined)}."]

@@ -25,7 +25,7 @@ from ltbench.results.folder import sync_files
 from ltbench.results.labels import method_label
 from ltbench.results.submission import PER_MACHINE
 from ltbench.results.tuned import protocol_before, read_tuned
-from ltbench.results.untrusted import LONGEST_WORD, clean, numbers
+from ltbench.results.untrusted import LONGEST_WORD, UnreadableRun, clean, numbers
 
 ENSEMBLE, SOUP = "ensemble", "soup"
 SEVERAL = "ensemble"
@@ -228,22 +228,40 @@ def read_combined(
         its hash, ``run``, its folder, and ``kept``, whether a greedy soup took it),
         ``batch_norm``, ``networks`` (that one prediction asks) and ``train_s`` (of all members);
         empty for an ordinary run.
+
+    Raises:
+        UnreadableRun: it names no members.
     """
     found = identity.get("combined")
     if not isinstance(found, dict):
         return {}
     told = (result or {}).get("combined")
     told = told if isinstance(told, dict) else {}
-    members = told.get("members", found.get("members"))
-    listed = members if isinstance(members, list) else []
+    listed = _listed(found, "spec.json")
+    if "members" in told:  # which says more of each
+        listed = _listed(told, "result.json")
     known = numbers(told)
     return {
         "kind": clean(str(found.get("kind", ""))),
         "rule": clean(str(found.get("rule", ""))),
-        "members": [_member(one) for one in listed[:_MOST_MEMBERS] if isinstance(one, dict)],
+        "members": [_member(one) for one in listed[:_MOST_MEMBERS]],
         "batch_norm": clean(str(told.get("batch_norm", ""))),
         **{key: known[key] for key in ("networks", "train_s") if key in known},
     }
+
+
+def _listed(combined: Mapping[str, Any], file: str) -> list[dict[str, Any]]:
+    """Return the members that a document names.
+
+    Raises:
+        UnreadableRun: they are no list of objects, or none.
+    """
+    members = combined.get("members")
+    if not isinstance(members, list) or not members:
+        raise UnreadableRun(f"{file}: 'combined' names no members")
+    if not all(isinstance(one, dict) for one in members):
+        raise UnreadableRun(f"{file}: 'members' of 'combined' is not a list of objects")
+    return members
 
 
 def _member(member: Mapping[str, Any]) -> dict[str, Any]:

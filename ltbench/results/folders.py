@@ -26,13 +26,17 @@ def read_folders(folders: Path | Sequence[Path]) -> list[RunRecord]:
     is done, that one.
 
     Raises:
-        UsageError: a folder does not exist, or there is no run in any of them.
+        UsageError: a folder does not exist or is a file, or there is no run in any of them.
         DataError: a file of rows holds something else.
     """
     folders = [folders] if isinstance(folders, Path) else list(folders)
     rows = [folder for folder in folders if folder.suffix == SUFFIX and not folder.is_dir()]
     folders = [folder for folder in folders if folder not in rows]
     for folder in folders:
+        if folder.is_file():
+            raise UsageError(
+                f"'{folder}' is a file: name a folder that holds runs, or a {SUFFIX} file of rows"
+            )
         if not folder.is_dir():
             raise UsageError(
                 f"There is no folder '{folder}': name the folder that holds the runs, or make some "

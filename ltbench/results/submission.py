@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ltbench.errors import UsageError
+from ltbench.errors import DataError, UsageError
 from ltbench.results.folder import LOGITS, write_file
 
 FORMAT = 1
@@ -45,8 +45,18 @@ def is_member(name: str) -> bool:
 
 
 def document_bytes(document: Mapping[str, Any]) -> bytes:
-    """Return a document as it stands in a submission: the same bytes for the same content."""
-    return (json.dumps(document, indent=1, sort_keys=True, allow_nan=False) + "\n").encode()
+    """Return a document as it stands in a submission: the same bytes for the same content.
+
+    Raises:
+        DataError: it holds a number that is not finite.
+    """
+    try:
+        return (json.dumps(document, indent=1, sort_keys=True, allow_nan=False) + "\n").encode()
+    except ValueError as error:
+        raise DataError(
+            "spec.json, or the environment in result.json, of a run holds a number that is not "
+            "finite, as 1e999 is: leave the run out"
+        ) from error
 
 
 def write_submission(
@@ -63,6 +73,7 @@ def write_submission(
 
     Raises:
         UsageError: a file cannot be read, or the archive not be written.
+        DataError: the manifest holds a number that is not finite.
     """
     try:
         contents = {name: _content(members[name]) for name in sorted(members)}

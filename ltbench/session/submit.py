@@ -151,7 +151,10 @@ def _members(record: RunRecord, spec: Mapping[str, Any]) -> dict[str, bytes | Pa
     names = [*ARRAYS, "result.json", *([] if record.combined else ["log.jsonl"])]
     members: dict[str, bytes | Path] = {f"{place}/{name}": folder / name for name in names}
     shared = {name: value for name, value in spec.items() if name not in PER_MACHINE}
-    members[f"{place}/spec.json"] = document_bytes(shared)
+    try:
+        members[f"{place}/spec.json"] = document_bytes(shared)
+    except DataError as error:
+        raise DataError(f"{folder}: {error}") from error
     if odd := [name for name in members if not is_member(name)]:
         raise DataError(f"{folder}: '{clean(odd[0])}' is no name that a submission can have")
     return members

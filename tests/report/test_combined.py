@@ -145,12 +145,12 @@ def test_estimates_know_nothing_of_their_seconds(runs):
 
 @pytest.mark.parametrize(
     "combined",
-    [{"kind": 3}, {"kind": "\x1b[31m", "members": 5}, {"members": [7, {"seed": "x"}]}, {}],
+    [{"kind": 3}, {"kind": "\x1b[31m", "rule": 5}, {"members": [{"hash": 7, "seed": "x"}]}, {}],
 )
 def test_a_hostile_document_is_read_field_by_field(tmp_path, combined):
     folder = write_run(tmp_path, seed=0, arrays=False)
     spec = json.loads((folder / "spec.json").read_text())
-    spec["identity"]["combined"] = combined
+    spec["identity"]["combined"] = {"members": [{}], **combined}
     (folder / "spec.json").write_text(json.dumps(spec))
     result = json.loads((folder / "result.json").read_text())
     result["combined"] = {"networks": "1e999", "members": [{"method": "\x1b", "run": 3}]}
@@ -194,3 +194,26 @@ def test_a_soup_is_one_method_whatever_it_took():
     assert without_choice("erm (greedy soup of 3 of 5)", combined) == "erm (greedy soup of 5)"
     assert without_choice("erm (ensemble of 5)", combined) == "erm (ensemble of 5)"
     assert without_choice("a (soup of 3 of 5)", {}) == "a (soup of 3 of 5)"
+
+
+@pytest.mark.parametrize(
+    ("name", "members"),
+    [("spec", []), ("spec", 7), ("spec", None), ("spec", ["x"]), ("result", []), ("result", [[]])],
+)
+def test_what_names_no_members_is_passed_over_and_ends_no_board(tmp_path, name, members):
+    for seed in range(2):
+        write_run(tmp_path, seed=seed)
+    folder = write_run(tmp_path, algo="ensemble", seed=0)
+    own = {"kind": "ensemble", "rule": "mean-probabilities", "members": [{"hash": "a", "seed": 0}]}
+    documents = {"spec": dict(own), "result": dict(own)}
+    documents[name]["members"] = members
+    for file, combined in documents.items():
+        content = json.loads((folder / f"{file}.json").read_text())
+        (content["identity"] if file == "spec" else content)["combined"] = combined
+        (folder / f"{file}.json").write_text(json.dumps(content))
+    (broken,) = (run for run in read_runs(tmp_path) if run.status == "unreadable")
+    assert f"{name}.json: " in broken.reason
+    assert "members" in broken.reason
+    text = " ".join(leaderboard.render(tmp_path, format="markdown").split())
+    assert "Passed over, because it cannot be read" in text
+    call(show, folder)

@@ -54,6 +54,11 @@ def choose_again(runs: Sequence[Subject], again: Again) -> list[Subject]:
     Raises:
         UsageError: there are not so many that can be trained here.
     """
+    if runs and not any(run.logits for run in runs):
+        raise UsageError(
+            "nothing here has logits, as rows of a board have none, and what is trained again is "
+            "one of the runs themselves: name their submission, or their folder"
+        )
     able = [run for run in runs if _can_be_trained(run)]
     if again.seed is not None:
         able = [run for run in able if run.record.seed == again.seed]

@@ -10,7 +10,8 @@ from ltbench.errors import LtbenchError
 from ltbench.plugins.algorithm import Algorithm
 from ltbench.plugins.manager import get_plugins
 from ltbench.regular_files import read_file
-from ltbench.results.protocol import SELECTION
+from ltbench.results.component import Component
+from ltbench.results.protocol import SELECTION, Protocol
 from ltbench.results.run import RunSpec, canonical_hash
 from ltbench.results.tuned import not_searched
 from ltbench.results.untrusted import clean, numbers, read_log
@@ -128,32 +129,58 @@ def _against_protocol(run: Subject, lines: Sequence[Mapping[str, Any]]) -> list[
     """Return what does not hold of steps and evaluations, by the protocol that is claimed."""
     if run.asked is None:
         return []
-    protocol, first = run.asked.protocol, run.asked.algorithm.title
     try:
-        steps = stage_steps(run.asked)[0]
+        steps = stage_steps(run.asked)
     except LtbenchError:  # a plugin that is not here
         return []
-    if not steps:
-        return []
-    if steps > _MOST_STEPS:
+    if max(steps) > _MOST_STEPS:
         return [f"spec.json asks for more than {_MOST_STEPS:,} steps, which nobody trains"]
-    at = [int(numbers(line).get("step", -1)) for line in lines if line.get("stage") == first]
-    last = at[-1] if at else 0
+    at, others = _evaluated(lines, [part.title for part in run.asked.parts])
+    for part, count, own in zip(run.asked.parts, steps, at, strict=True):
+        if found := _course(run, run.asked.protocol, part, count, own):
+            return [found]
+    if others:
+        return ["log.jsonl is of another protocol than spec.json claims: it holds other stages"]
+    return _rates(run, lines, run.asked.algorithm.title) if steps[0] else []
+
+
+def _evaluated(
+    lines: Sequence[Mapping[str, Any]], titles: Sequence[str]
+) -> tuple[list[list[int]], int]:
+    """Return the steps at which each stage was evaluated, and how many lines are of none."""
+    told = [(line.get("stage"), int(numbers(line).get("step", -1))) for line in lines]
+    found: list[list[int]] = []
+    place = 0
+    for title in titles:
+        own: list[int] = []
+        while place < len(told) and told[place][0] == title:
+            if own and told[place][1] <= own[-1]:  # of the next stage, of the same title
+                break
+            own.append(told[place][1])
+            place += 1
+        found.append(own)
+    return found, len(told) - place
+
+
+def _course(
+    run: Subject, protocol: Protocol, part: Component, steps: int, at: Sequence[int]
+) -> str:
+    """Return what does not hold of the evaluations of one stage; nothing where all does."""
+    expected = [step for step in range(1, steps + 1) if protocol.evaluates_at(step, steps)]
+    expected = expected or [0]  # what is not trained is evaluated once
     selection = run.result.get("selection")
     stopped = selection.get("stopped") if isinstance(selection, dict) else None
-    may_end = protocol.patience or run.asked.algorithm.modifiers  # nothing else ends a stage early
+    may_end = protocol.patience or part.modifiers  # nothing else ends a stage early
     early = stopped if isinstance(stopped, list) and may_end else ()
-    ended = any(isinstance(one, dict) and one.get("stage") == first for one in early)
-    whole = last == steps or (ended and last < steps)
-    up_to = min(last, steps)
-    expected = [step for step in range(1, up_to + 1) if protocol.evaluates_at(step, steps)]
-    if not whole or (at != expected and not ended):
-        return [
-            f"log.jsonl is of another protocol than spec.json claims: its {first} was evaluated "
-            f"{len(at)} times up to step {last:,}, and {steps:,} steps were asked for, evaluated "
-            f"{sum(protocol.evaluates_at(s, steps) for s in range(1, steps + 1)):,} times"
-        ]
-    return _rates(run, lines, first)
+    ended = any(isinstance(one, dict) and one.get("stage") == part.title for one in early)
+    last = at[-1] if at else 0
+    if list(at) == expected or (ended and last < steps):
+        return ""
+    return (
+        f"log.jsonl is of another protocol than spec.json claims: its {part.title} was evaluated "
+        f"{len(at)} times up to step {last:,}, and {steps:,} steps were asked for, evaluated "
+        f"{len(expected):,} times"
+    )
 
 
 def _rates(run: Subject, lines: Sequence[Mapping[str, Any]], first: str) -> list[str]:

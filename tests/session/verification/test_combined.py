@@ -35,7 +35,7 @@ def remade(members, change):
 @pytest.mark.parametrize(
     "change",
     [
-        lambda told: told.update(members=[]),
+        lambda told: told.update(members=[{}, {}]),
         lambda told: told.update(members=told["members"][:1]),
         lambda told: told["members"][0].update(seed=7),
     ],
@@ -57,6 +57,14 @@ def test_a_soup_of_runs_that_nobody_has(members, check):
                  lambda d: d["combined"].update(members=unknown))  # fmt: skip
     said = sentences(check(members))
     assert "it is made of runs that were not handed in: aaaaaa seed 0, aaaaaa seed 1" in said
+
+
+@pytest.mark.parametrize("listed", [[], 7, ["x"]])
+def test_no_list_of_members_is_told_in_a_sentence(members, check, listed):
+    remade(members, lambda identity: identity["combined"].update(members=listed))
+    found = check(members)
+    assert "cannot be read: spec.json: " in sentences(found)
+    assert len(found.runs) == 5
 
 
 def test_one_run_alone_is_no_ensemble(members, check):

@@ -101,6 +101,17 @@ def test_rows_without_logits_stay_claimed(rows):
     assert document["cannot_be_detected"]
 
 
+def test_rows_are_not_trained_again_and_it_says_why(rows):
+    with pytest.raises(UsageError, match="nothing here has logits, as rows of a board have none"):
+        call(verify, rows, "--rerun")
+
+
+def test_a_file_of_something_else_is_no_folder_that_is_missing(tmp_path):
+    (tmp_path / "o.txt").write_text("{}")
+    with pytest.raises(UsageError, match="is a file: name a folder that holds runs, or a"):
+        call(verify, tmp_path / "o.txt")
+
+
 def test_an_edited_row_is_found(rows):
     content = [json.loads(line) for line in rows.read_text().splitlines()]
     content[0]["result"]["test"]["macro_f1_average"] += 1e-4

@@ -135,3 +135,12 @@ def test_a_name_that_an_archive_cannot_have(copied, tmp_path):
     spec.write_text(json.dumps(document))
     with pytest.raises(DataError, match="is no name that a submission can have"):
         submit(read_runs(copied), tmp_path / "s.zip")
+
+
+def test_a_number_that_is_not_finite_is_refused_in_a_sentence(copied, tmp_path):
+    spec = next(copied.glob("*/bsoftmax/*/seed-0/spec.json"))
+    document = json.loads(spec.read_text())
+    document["data"]["note"] = "NOTE"
+    spec.write_text(json.dumps(document).replace('"NOTE"', "1e999"))
+    with pytest.raises(DataError, match=f"{spec.parent}: spec.json, .* is not finite"):
+        submit(read_runs(copied), tmp_path / "s.zip")
