@@ -37,7 +37,8 @@ TRAINED = {"trained_on_validation": ["dfr"]}
 @pytest.mark.parametrize(
     ("method", "result"),
     [("erm", {}), ("sade", BEFORE), ("erm+mlls", BEFORE), ("erm+dfr", TRAINED),
-     ("sade[aggregate=false]", {}), ("sade+wise-ft", {}), ("erm+dfr+mlls", BEFORE | TRAINED)],
+     ("sade[aggregate=false]", {}), ("sade[aggregate=false]+wise-ft", {}),
+     ("erm+dfr+mlls", BEFORE | TRAINED)],
 )  # fmt: skip
 def test_what_methods_do_passes(method, result):
     assert not said_of(method, result)
