@@ -188,16 +188,21 @@ def found(monkeypatch):
     return seen
 
 
+def check_looked_up(spec, folder, monkeypatch, found) -> None:
+    """Check that a run looks its network's answers up, and ends as one that asks every time."""
+    one = carry_out(spec, folder / "one", Path())
+    assert all(found)
+    monkeypatch.setattr(loop, "frozen_network", lambda *args: None)
+    other = carry_out(spec, folder / "other", Path())
+    for name, tensor in one.model.items():
+        assert torch.allclose(tensor, other.model[name], rtol=1e-3, atol=1e-5), name
+
+
 def test_where_the_head_alone_is_trained_the_network_sees_each_image_once(
     tmp_path, monkeypatch, found
 ) -> None:
     spec = planned("erm", f"{VIT}[adapt=head]", steps=12)
-    one = carry_out(spec, tmp_path / "one", Path())
-    assert all(found)
-    monkeypatch.setattr(loop, "frozen_network", lambda *args: None)
-    other = carry_out(spec, tmp_path / "other", Path())
-    for name, tensor in one.model.items():
-        assert torch.allclose(tensor, other.model[name], rtol=1e-3, atol=1e-5), name
+    check_looked_up(spec, tmp_path, monkeypatch, found)
 
 
 @pytest.mark.parametrize(("method", "network"), [
@@ -209,12 +214,7 @@ def test_a_method_that_looks_into_a_frozen_network_sees_its_layers_in_each_step(
 ) -> None:
     """Where answers are known it is asked anew: a hook sees nothing of what is looked up."""
     spec = planned(method, f"{network}[adapt=head]", steps=12)
-    one = carry_out(spec, tmp_path / "one", Path())
-    assert all(found)
-    monkeypatch.setattr(loop, "frozen_network", lambda *args: None)
-    other = carry_out(spec, tmp_path / "other", Path())
-    for name, tensor in one.model.items():
-        assert torch.allclose(tensor, other.model[name], rtol=1e-3, atol=1e-5), name
+    check_looked_up(spec, tmp_path, monkeypatch, found)
 
 
 def test_nothing_is_looked_up_where_adapters_learn_or_somebody_looks_inside(
