@@ -169,7 +169,7 @@ class RunSpec:
 
     def folder(self, root: Path) -> Path:
         """Return the run's folder below ``root``."""
-        return root / self.dataset.name / self.algo / self.hash / f"seed-{self.seed}"
+        return root.joinpath(self.dataset.name, self.algo, self.hash, f"seed-{self.seed}")
 
     def as_dict(self) -> dict[str, Any]:
         """Return the content of ``spec.json``."""

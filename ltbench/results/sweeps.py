@@ -87,8 +87,8 @@ def write_record(out: Path, command: Sequence[str], runs: Sequence[PlannedRun], 
     Raises:
         OSError: the disk is full or the folder is not writable.
     """
-    folders = sorted(str(run.spec.folder(Path())) for run in runs)
-    path = out / SWEEPS / f"{canonical_hash(folders)}.json"
+    lines = [_line(run) for run in runs]
+    path = out / SWEEPS / f"{canonical_hash(sorted(line['folder'] for line in lines))}.json"
     head = {
         "format": FORMAT,
         "command": list(command),
@@ -97,8 +97,8 @@ def write_record(out: Path, command: Sequence[str], runs: Sequence[PlannedRun], 
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     # A line for each run: people read it, and the fast encoder writes 10,000 in a blink.
-    lines = ",\n".join(json.dumps(_line(run), ensure_ascii=False) for run in runs)
-    text = f'{json.dumps(head, ensure_ascii=False)[:-1]}, "runs": [\n{lines}\n]}}\n'
+    listed = ",\n".join(json.dumps(line, ensure_ascii=False) for line in lines)
+    text = f'{json.dumps(head, ensure_ascii=False)[:-1]}, "runs": [\n{listed}\n]}}\n'
     path.parent.mkdir(parents=True, exist_ok=True)
     write_bytes(path, text.encode())
     return path

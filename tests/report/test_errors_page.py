@@ -242,7 +242,7 @@ def test_the_report_shows_the_same_of_the_first_method(moths, tmp_path):
 def test_an_ensemble_has_answers_and_no_network(tmp_path):
     folder = write_run(tmp_path, per_class=4)
     spec = json.loads((folder / "spec.json").read_text())
-    spec["identity"]["combined"] = {"kind": "ensemble", "members": []}
+    spec["identity"]["combined"] = {"kind": "ensemble", "members": [{"seed": 0}, {"seed": 1}]}
     (folder / "spec.json").write_text(json.dumps(spec))
     out = tmp_path / "page.html"
     run("errors", str(folder), "-o", str(out))
