@@ -82,7 +82,8 @@ class Modifier:
 
         ``None``, which is what is returned unless overridden, are those in training. Once a
         modifier gives weights, those that were in training are not chosen any more. One modifier of
-        a training at most overrides it.
+        a training at most overrides it. Where it is declared to return a mapping alone, runs whose
+        answers are those of the training without it are not believed.
         """
         return None
 

@@ -8,6 +8,7 @@ from ltbench.plugins.hparams import HParams
 from ltbench.plugins.names import format_value
 from ltbench.plugins.resolve import resolve_written
 from ltbench.plugins.views import view_chains
+from ltbench.results.component import Component
 from ltbench.results.protocol import Protocol
 from ltbench.results.run import RunSpec
 from ltbench.session.augmentations import mixing_augmentation
@@ -23,29 +24,57 @@ def no_effect(plan: Plan) -> list[str]:
     return list(dict.fromkeys(said for spec in specs.values() for said in _of_run(spec)))
 
 
-def _of_run(spec: RunSpec) -> Iterator[str]:
-    where, protocol = spec.dataset_name, spec.protocol
-    kinds = ("algorithms", *["stages"] * len(spec.stages))
-    for kind, part, steps in zip(kinds, spec.parts, stage_steps(spec), strict=True):
+def without_effect(spec: RunSpec, tested: int | None = None) -> Iterator[str]:
+    """Yield a sentence on each part of a run's methods that changes nothing of what is learnt.
+
+    Args:
+        spec: the run.
+        tested: the step of the algorithm whose weights are tested, where it is known and there are
+            no stages; the last one otherwise.
+    """
+    for kind, part, steps in _trainings(spec):
+        taken = steps if tested is None else min(steps, tested)
         cls, hparams = resolve_written(kind, part.name, part.hparams)
-        modifiers = [resolve_written("modifiers", one.name, one.hparams) for one in part.modifiers]
-        for own in (hparams, *(own for _, own in modifiers)):
-            for said in (*_late_starts(own, steps), *_idle_betas(own, protocol)):
-                yield f"{spec.label} on {where}: {said}"
+        for own in (hparams, *_of_modifiers(part)):
+            yield from _late_starts(own, steps, taken)
         if not steps:
             continue
         for name, one in with_named(part.name, cls, hparams):
-            if said := _too_few(name, one.min_per_domain, protocol):
-                yield f"{spec.label} on {where}: {said}"
-        for chain in view_chains(cls, hparams, protocol.augmentation):
+            if said := _too_few(name, one.min_per_domain, spec.protocol):
+                yield said
+
+
+def _of_run(spec: RunSpec) -> Iterator[str]:
+    where, protocol = spec.dataset_name, spec.protocol
+    yield from (f"{spec.label} on {where}: {said}" for said in without_effect(spec))
+    for kind, part, steps in _trainings(spec):
+        cls, hparams = resolve_written(kind, part.name, part.hparams)
+        for own in (hparams, *_of_modifiers(part)):
+            yield from (f"{spec.label} on {where}: {said}" for said in _idle_betas(own, protocol))
+        for chain in view_chains(cls, hparams, protocol.augmentation) if steps else ():
             if (mixing := mixing_augmentation(chain)) and (said := _too_few(mixing, 2, protocol)):
                 yield f"augmentation {chain} on {where}: {said}"
 
 
-def _late_starts(hparams: HParams, steps: int) -> Iterator[str]:
-    """Yield what is said of hyper-parameters that are a first step after the last one."""
+def _trainings(spec: RunSpec) -> Iterator[tuple[str, Component, int]]:
+    """Yield the algorithm and its stages: their registry, what they are, their steps."""
+    kinds = ("algorithms", *["stages"] * len(spec.stages))
+    yield from zip(kinds, spec.parts, stage_steps(spec), strict=True)
+
+
+def _of_modifiers(part: Component) -> list[HParams]:
+    """Return the hyper-parameters of the modifiers of a training."""
+    return [resolve_written("modifiers", one.name, one.hparams)[1] for one in part.modifiers]
+
+
+def _late_starts(hparams: HParams, steps: int, tested: int) -> Iterator[str]:
+    """Yield what is said of hyper-parameters that are a first step after the tested weights."""
     for key, bounds in hparams.bounds().items():
-        if bounds.begins and (first := getattr(hparams, key)) >= max(1, steps):
+        if not bounds.begins or (first := getattr(hparams, key)) < max(1, tested):
+            continue
+        if first < steps:
+            yield f"{key}={first} is no step before the chosen one, {tested}"
+        else:
             yield (
                 f"{key}={first} is a step that the training, of {steps}, does not come to: what "
                 "begins there has no effect"

@@ -22,6 +22,7 @@ from ltbench.errors import DataError, LtbenchError
 from ltbench.results.documents import read_predictions
 from ltbench.results.untrusted import read_log
 from ltbench.session.verification.finding import Findings, Kind, Subject
+from ltbench.session.verification.same_training import why_alike
 from ltbench.training.steps import stage_steps
 
 _SAMPLE = 1024
@@ -158,7 +159,7 @@ def _first_hand(pairs: Sequence[_Pair]) -> Iterator[_Pair]:
     for pair in pairs:
         for whole, part in (pair, pair[::-1]):
             like[id(whole)].add(id(part))
-            if _extends(whole, part) or _has_member(whole, part):
+            if _may_be(whole, part):
                 made_of[id(whole)].add(id(part))
     for one, other in pairs:
         a, b = id(one), id(other)
@@ -174,14 +175,8 @@ def _judge(one: _Print, other: _Print) -> tuple[Kind, str]:
     if one.log and one.log == other.log and one.answers != other.answers:
         alike = "have the same log"
     for whole, part in ((one, other), (other, one)):
-        if _extends(whole, part):
-            stage = "+".join(whole.run.record.stages)
-            return "note", (
-                f"they {alike}, which may be: '{stage}' is made from the other and may leave its "
-                "model as it was (wise-ft may take all of the trained weights)"
-            )
-        if _has_member(whole, part):
-            return "note", f"they {alike}, which may be: the one was made of the other"
+        if why := _may_be(whole, part):
+            return "note", f"they {alike}, which may be: {why}"
     if _training(one.run) == _training(other.run):
         return "note", f"they {alike}, as by their specifications they are the same training"
     if a.hash == b.hash:
@@ -193,6 +188,21 @@ def _judge(one: _Print, other: _Print) -> tuple[Kind, str]:
             "of its own"
         )
     return "wrong", f"they {alike} under other seeds: one method's run was handed in as the other's"
+
+
+def _may_be(whole: _Print, part: _Print) -> str:
+    """Return what makes a run another one and something more; empty where it is not."""
+    if _extends(whole, part):
+        stage = "+".join(whole.run.record.stages)
+        return (
+            f"'{stage}' is made from the other and may leave its model as it was (wise-ft may take "
+            "all of the trained weights)"
+        )
+    if _has_member(whole, part):
+        return "the one was made of the other"
+    if why := why_alike(whole.run, part.run):
+        return f"{why}; then one of the two says nothing of its own"
+    return ""
 
 
 def _training(run: Subject) -> dict[str, Any]:
