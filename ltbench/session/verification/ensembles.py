@@ -45,6 +45,22 @@ def check_combined(runs: Sequence[Subject], findings: Findings) -> None:
             _check_made(run, members, contents, findings)
 
 
+def check_members(runs: Sequence[Subject], findings: Findings) -> set[str]:
+    """Say what was made of runs with which something is wrong, and return the folders of it.
+
+    It is as good as they are: of what is wrong with those all has to be known by then.
+    """
+    known = {_key(run): run for run in runs}
+    found: set[str] = set()
+    for run in (run for run in runs if run.combined):
+        members = [known[key] for key in _contents(run) if key in known]
+        if bad := [one.title for one in members if findings.wrong_with(one)]:
+            text = f"it is made of runs with which something is wrong: {', '.join(bad[:6])}"
+            findings.add("unchecked", text, run)
+            found.add(run.record.path)
+    return found
+
+
 def _check_made(
     run: Subject, members: Sequence[Subject], contents: Contents, findings: Findings
 ) -> None:

@@ -17,7 +17,7 @@ from ltbench.results.untrusted import UnreadableRun, clean, read_json, read_resu
 from ltbench.session.verification.answers import check_answers
 from ltbench.session.verification.code import check_code
 from ltbench.session.verification.copies import check_copies
-from ltbench.session.verification.ensembles import check_combined
+from ltbench.session.verification.ensembles import check_combined, check_members
 from ltbench.session.verification.finding import Badge, Finding, Findings, Subject
 from ltbench.session.verification.learnt_on import check_learnt_on
 from ltbench.session.verification.method import check_method
@@ -95,6 +95,7 @@ def verify(source: Path, data_dir: Path, again: Again | None = None) -> Verifica
     check_combined(subjects, findings)
     check_copies(subjects, findings)
     trained = _train_again(chosen, subjects, again, findings) if again else set()
+    whole.update(dict.fromkeys(check_members(subjects, findings), False))
     runs = tuple(_verified(run, findings, whole, trained) for run in subjects)
     return Verification((unpacked.by if unpacked else "") or source.name, runs, findings.listed())
 

@@ -100,3 +100,14 @@ def test_members_of_seeds_with_many_digits(members, check):
     said = sentences(check(members))
     assert "not handed in" not in said
     assert "fewer than two" not in said
+
+
+@pytest.mark.parametrize(("raised", "badge"), [(False, "recomputed"), (True, "claimed")])
+def test_what_is_made_of_a_wrong_run_has_no_badge(members, check, raised, badge):
+    if raised:
+        members.edit(place(members, ERM, 0), "result.json", lambda d: d["test"].update(accuracy=1))
+    found = check(members)
+    (ensemble,) = (run for run in found.runs if "ensemble" in run.title)
+    assert (ensemble.badge, ensemble.wrong) == (badge, False)
+    said = f"{MADE}it is made of runs with which something is wrong: erm on tiny-mlt seed 0"
+    assert (said in sentences(found, "unchecked")) is raised
