@@ -115,7 +115,8 @@ def _alike(prints: Sequence[_Print]) -> Iterator[_Pair]:
         return
     same: dict[str, list[_Print]] = defaultdict(list)  # too many pairs: those of the same bits
     for one in prints:
-        yield from ((before, one) for before in same[one.answers][:_MOST_ALIKE])
+        before = (each for each in same[one.answers][:_MOST_ALIKE] if _same(each, one))
+        yield from ((each, one) for each in before)
         same[one.answers].append(one)
 
 
@@ -137,9 +138,14 @@ def _surely(one: _Print, other: _Print) -> bool:
     """Return whether equal predictions alone, as rows keep them, are those of one model.
 
     They are where all scores are the same too, or where so many images are wrong, each in the same
-    way, that two models would not agree by chance.
+    way, that two models would not agree by chance. Answers of the commonest class say nothing: of
+    models that have learnt nothing many answer it everywhere.
     """
-    wrong = int(np.sum(one.prediction != one.classes))
+    answers, images = np.unique(one.prediction, return_counts=True)
+    if len(answers) < 2:
+        return False
+    told = one.prediction != answers[images.argmax()]
+    wrong = int(np.sum(told & (one.prediction != one.classes)))
     return one.run.record.test == other.run.record.test or wrong >= _WRONG
 
 
