@@ -75,7 +75,9 @@ def test_a_run_that_noted_no_size_asks_its_data_set(make_job):
     image = np.random.default_rng(0).integers(0, 256, (40, 20, 3), dtype=np.uint8)
     x = one.transform(image)
     assert x.shape == (3, 28, 28)
-    assert torch.allclose(one.logits(torch.stack([x, x])), other.logits(torch.stack([x, x])))
+    x2 = torch.stack([x, x])
+    # Kernels of one image and of two sum in another order, by processor.
+    torch.testing.assert_close(one.logits(x2), other.logits(x2))
     assert one.features(x[None]).shape[1] == one.algorithm.num_features
 
 
