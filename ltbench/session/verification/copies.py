@@ -22,7 +22,7 @@ from ltbench.errors import DataError, LtbenchError
 from ltbench.results.documents import read_predictions
 from ltbench.results.untrusted import read_log
 from ltbench.session.verification.finding import Findings, Kind, Subject
-from ltbench.session.verification.same_training import why_alike
+from ltbench.session.verification.same_training import why_alike, why_both_alike
 from ltbench.training.steps import stage_steps
 
 _SAMPLE = 1024
@@ -187,6 +187,8 @@ def _judge(one: _Print, other: _Print) -> tuple[Kind, str]:
         return "note", f"they {alike}, as by their specifications they are the same training"
     if a.hash == b.hash:
         return _judge_seeds(alike, one.run)
+    if why := why_both_alike(one.run, other.run):
+        return "note", f"they {alike}, which may be: {why}; then they say nothing of their own"
     if a.seed == b.seed:
         return "wrong", (
             f"they {alike}: one method's run was handed in as the other's, unless their settings "

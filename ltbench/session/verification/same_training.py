@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,9 +12,10 @@ from ltbench.plugins.modifier import Modifier
 from ltbench.plugins.names import parse_name
 from ltbench.plugins.resolve import MODIFIERS, resolve, resolve_written
 from ltbench.results.component import Component
-from ltbench.results.run import RunSpec
 from ltbench.session.no_effect import without_effect
 from ltbench.session.verification.finding import Subject
+
+_Parts = list[dict[str, Any]]
 
 
 def why_alike(one: Subject, other: Subject) -> str:
@@ -24,28 +25,62 @@ def why_alike(one: Subject, other: Subject) -> str:
     weights were tested: an average that begins later, or a part of the algorithm that does. Empty
     where the specification tells of no such thing, or is not possible here.
     """
-    asked, without = one.asked, other.asked
-    if asked is None or without is None or one.combined or other.combined:
-        return ""
-    if asked.seed != without.seed or asked.setting() != without.setting():
+    if not _comparable(one, other):
         return ""
     try:
-        return _averages(asked, without) or _late_parts(asked, without, _tested(one))
+        asked = _written(other.asked.parts) if other.asked else []
+        return next((why for parts, why in _without(one) if parts == asked), "")
     except LtbenchError:  # a plugin that is not here
         return ""
 
 
-def _averages(asked: RunSpec, without: RunSpec) -> str:
-    """Say by which averages alone a run differs, if they may begin after the tested weights."""
-    averages = [one for part in asked.parts for one in part.modifiers if _may_wait(one)]
-    bare = [
-        replace(part, modifiers=tuple(one for one in part.modifiers if one not in averages))
-        for part in asked.parts
-    ]
-    if not averages or bare != list(without.parts):
+def why_both_alike(one: Subject, other: Subject) -> str:
+    """Return what may make two runs of a seed the same as a third method, as a sentence."""
+    if not _comparable(one, other):
         return ""
-    names = ", ".join(f"@{one.name}" for one in averages)
-    return f"{names} may not have begun to average before the step that was chosen"
+    try:
+        theirs = list(_without(other))
+        for parts, why in _without(one):
+            if reasons := [their for same, their in theirs if same == parts]:
+                return "; and ".join(dict.fromkeys([why, reasons[0]]))
+    except LtbenchError:  # a plugin that is not here
+        pass
+    return ""
+
+
+def _comparable(one: Subject, other: Subject) -> bool:
+    """Return whether two runs are of one seed and setting, and are trained."""
+    if one.asked is None or other.asked is None or one.combined or other.combined:
+        return False
+    return one.asked.seed == other.asked.seed and one.asked.setting() == other.asked.setting()
+
+
+def _without(run: Subject) -> Iterator[tuple[_Parts, str]]:
+    """Yield what a run's method is without what may have done nothing, and why it may have not."""
+    asked = run.asked
+    assert asked is not None  # by those who ask
+    averages = [one for part in asked.parts for one in part.modifiers if _may_wait(one)]
+    if averages:
+        bare = [
+            replace(part, modifiers=tuple(one for one in part.modifiers if one not in averages))
+            for part in asked.parts
+        ]
+        names = ", ".join(f"@{one.name}" for one in averages)
+        yield (
+            _written(bare),
+            f"{names} may not have begun to average before the step that was chosen",
+        )
+    if why := next(without_effect(asked, _tested(run)), ""):
+        for name, hparams in _stands_on(asked.algorithm):
+            inner = Component(name, hparams, asked.algorithm.modifiers)
+            yield _written([inner, *asked.stages]), why
+
+
+def _written(parts: Sequence[Component]) -> _Parts:
+    """Return parts as an identity holds them, the algorithm with all of its hyper-parameters."""
+    algorithm, *stages = parts
+    _, hparams = resolve_written("algorithms", algorithm.name, algorithm.hparams)
+    return [replace(algorithm, hparams=hparams.as_dict()).as_dict(), *(s.as_dict() for s in stages)]
 
 
 def _may_wait(modifier: Component) -> bool:
@@ -54,17 +89,6 @@ def _may_wait(modifier: Component) -> bool:
     told = inspect.signature(cls.weights).return_annotation
     from_the_first = told is not inspect.Signature.empty and "None" not in str(told)
     return cls.weights is not Modifier.weights and not from_the_first
-
-
-def _late_parts(asked: RunSpec, without: RunSpec, tested: int | None) -> str:
-    """Say what of an algorithm did nothing, where it stands on the algorithm of the other."""
-    if asked.stages != without.stages or asked.algorithm.modifiers != without.algorithm.modifiers:
-        return ""
-    algorithm = without.algorithm
-    _, hparams = resolve_written("algorithms", algorithm.name, algorithm.hparams)
-    if (algorithm.name, hparams.as_dict()) not in _stands_on(asked.algorithm):
-        return ""
-    return next(without_effect(asked, tested), "")
 
 
 def _stands_on(algorithm: Component) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -122,6 +122,16 @@ def test_two_that_are_both_like_a_third_are_not_held_against_each_other(pair):
     assert [finding.kind for finding in found.listed()] == ["note", "note"]
 
 
+@pytest.mark.parametrize(
+    ("algo", "other", "kind"),
+    [("fishr", "erm@swad", "note"), ("fishr", "bsoftmax@swad", "wrong"), ("fishr", "irm", "note")],
+)
+def test_two_that_may_both_be_a_third_which_is_not_there(pair, algo, other, kind):
+    found = Findings()
+    check_copies(pair(algo, other), found)
+    assert [finding.kind for finding in found.listed()] == [kind]
+
+
 def test_methods_without_a_specification_are_wrong(runs):
     found = Findings()
     check_copies([subject(runs, "erm", 0), like(runs, "bsoftmax", 0, "erm")], found)
